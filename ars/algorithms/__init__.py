@@ -1,0 +1,8 @@
+"""How policies learn: one file an algorithm, one line here."""
+
+from __future__ import annotations
+
+from ars.algorithms.ars import ARS
+from ars.algorithms.base import Algorithm
+
+ALGORITHMS: dict[str, type[Algorithm]] = {"ars": ARS}

@@ -1,0 +1,87 @@
+"""What the trainer asks of an algorithm: one screen."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.rollout import Pool, RolloutSpec, Snapshot
+from policies import Policy
+
+Row = dict[str, int | float]
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned: the environment and the run's seed.
+
+    `say` shows the user a line; `on_nonfinite` is "stop" or "exclude".
+    """
+
+    env_id: str
+    observation_space: Any
+    action_space: Any
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    on_nonfinite: str = "stop"
+    say: Callable[[str], None] = print
+
+
+class Algorithm(ABC):
+    """Learns one iteration at a time; knows nothing of files, displays or stopping.
+
+    `Config`: dataclass of its settings, from which the flags are made. `presets`: settings by
+    name. Construction may raise UsageError or UnsupportedSpace.
+    """
+
+    Config: ClassVar[type[Any]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+
+    policy: Policy
+    iteration: int = 0
+    timesteps: int = 0
+    episodes: int = 0
+
+    @abstractmethod
+    def __init__(self, config: Any, task: Task) -> None: ...
+
+    @property
+    @abstractmethod
+    def rollout_spec(self) -> RolloutSpec:
+        """What a pool's workers are built from."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Weights and frozen normaliser to evaluate or save now."""
+
+    @abstractmethod
+    def iterate(self, pool: Pool) -> Row:
+        """Learn for one iteration; returns its row for progress.csv.
+
+        Raises: RunError where learning cannot go on, RolloutError where a rollout cannot.
+        """
+
+    @abstractmethod
+    def start_from(self, policy: Policy) -> None:
+        """Begin with a trained policy's weights and statistics. Raises: UsageError."""
+
+    @abstractmethod
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """Arrays and JSON values from which `restore` goes on exactly."""
+
+    @abstractmethod
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take back a `state`. Raises: KeyError or ValueError where it is not one."""
+
+
+def checked(array: NDArray[Any], shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:
+    """An array of a checkpoint, if it is what it should be. Raises: ValueError."""
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"array of shape {array.shape} and type {array.dtype}, not {shape}")
+    return array

@@ -1,0 +1,88 @@
+"""Logs that grow by rows: CSV files cut back on resume, and TensorBoard events."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from policies import FileError
+
+# Where a column means what Stable-Baselines3 logs, its tag is used.
+TAGS = {
+    "return_mean": "rollout/ep_rew_mean",
+    "length_mean": "rollout/ep_len_mean",
+    "steps_per_second": "time/fps",
+    "iteration": "time/iterations",
+    "time_seconds": "time/time_elapsed",
+    "timesteps": "time/total_timesteps",
+}
+EVALUATION_TAGS = {"return_mean": "eval/mean_reward", "length_mean": "eval/mean_ep_length"}
+
+
+class CsvLog:
+    """A CSV file, opened at a byte offset; what lies behind it is cut off.
+
+    Floats are written as Python's shortest form that reads back the same.
+    """
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        if offset and (not path.exists() or path.stat().st_size < offset):
+            raise FileError(f"{path}: shorter than when the checkpoint was saved; cannot go on")
+        # The file lives as long as the log; `close` ends both.
+        self._file: IO[str] = path.open("r+" if path.exists() else "w+", newline="")
+        self._file.truncate(offset)
+        self._file.seek(offset)
+        self._columns: list[str] | None = None
+        if offset:
+            with path.open(newline="") as file:
+                self._columns = next(csv.reader(file))
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append a row; the first one decides the columns."""
+        writer = csv.writer(self._file, lineterminator="\n")
+        if self._columns is None:
+            self._columns = list(row)
+            writer.writerow(self._columns)
+        if list(row) != self._columns:
+            raise ValueError(f"{self.path.name}: columns {list(row)}, not {self._columns}")
+        writer.writerow(row.values())
+        self._file.flush()
+
+    def sync(self) -> int:
+        """Bring all rows to the disk; returns the file's length in bytes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._file.close()
+
+
+class TensorBoard:
+    """Event files for TensorBoard, by timesteps; those past `purge_step` are hidden on resume."""
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+
+    def progress(self, row: Mapping[str, Any]) -> None:
+        """A row of progress.csv."""
+        self._add(row, lambda name: TAGS.get(name, f"train/{name}"))
+
+    def evaluation(self, row: Mapping[str, Any]) -> None:
+        """A row of evaluations.csv."""
+        self._add(row, lambda name: EVALUATION_TAGS.get(name, f"eval/{name}"))
+
+    def _add(self, row: Mapping[str, Any], tag: Any) -> None:
+        for name, value in row.items():
+            self._writer.add_scalar(tag(name), value, row["timesteps"])
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        self._writer.close()

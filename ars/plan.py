@@ -1,0 +1,251 @@
+"""From a command line, or a run folder to resume, to one resolved plan of a training run."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import envs
+from ars import __version__
+from ars.algorithms import ALGORITHMS
+from ars.errors import UsageError
+from ars.options import build, flag_name, near, option
+from ars.runs import CONFIG, read_json
+from ars.trainer import STOPS, RunConfig
+
+DEFAULT_TIMESTEPS = 1_000_000
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Where rollouts run; never changes a result."""
+
+    n_workers: str = option("auto", "worker processes; auto: all cores, 0: this process, no Ray")
+    ray_address: str | None = option(None, "address of a Ray cluster (auto: the one around)")
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What is learned, and from which randomness."""
+
+    seed: int = option(0, "seed of everything random in the run", at_least=0)
+    on_nonfinite: str = option(
+        "stop", "what a NaN or infinite reward or observation does", choices=("stop", "exclude")
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training run, every setting resolved."""
+
+    env_id: str
+    env_kwargs: dict[str, Any]
+    algo: str
+    preset: str | None
+    init_from: str | None
+    task: TaskConfig
+    config: Any  # the algorithm's Config
+    run: RunConfig
+    workers: WorkerConfig
+    folder: Path | None = None  # of the run to resume
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The time budget in seconds."""
+        return None if self.run.time_budget is None else parse_duration(self.run.time_budget)
+
+    @property
+    def n_workers(self) -> int | None:
+        """The number of workers; None for auto."""
+        text = self.workers.n_workers
+        return None if text == "auto" else int(text)
+
+    def write(self, folder: Path) -> None:
+        """Write config.json: the settings, and what they were run with."""
+        from policies.io import write_json
+
+        data = {
+            "env_id": self.env_id,
+            "env_kwargs": self.env_kwargs,
+            "algo": self.algo,
+            "preset": self.preset,
+            "init_from": self.init_from,
+            **dataclasses.asdict(self.task),
+            "config": dataclasses.asdict(self.config),
+            "run": dataclasses.asdict(self.run),
+            "workers": dataclasses.asdict(self.workers),
+            "commands": self.commands,
+            "versions": versions(),
+            "platform": {
+                "system": platform.platform(),
+                "cpu": _cpu(),
+                "libc": " ".join(platform.libc_ver()),
+            },
+        }
+        write_json(folder / CONFIG, data)
+
+
+def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
+    """The plan of a new run. Raises: UsageError, envs.UnknownEnvironment."""
+    envs.resolve(env_id)
+    algo = given.get("algo", "ars")
+    presets = ALGORITHMS[algo].presets
+    preset = given.get("preset", env_id if env_id in presets else None)
+    if preset is not None and preset not in presets:
+        raise UsageError(
+            f"--preset {preset}: unknown"
+            + (near(preset, presets) or f"; known are {', '.join(presets)}")
+        )
+    values = dict(presets[preset]) if preset is not None else {"total_timesteps": DEFAULT_TIMESTEPS}
+    values = _overridden(values, given)
+    plan = Plan(
+        env_id,
+        _env_kwargs(given.get("env_kwargs", [])),
+        algo,
+        preset,
+        given.get("init_from"),
+        build(TaskConfig, values),
+        build(ALGORITHMS[algo].Config, values),
+        build(RunConfig, values),
+        build(WorkerConfig, values),
+        commands=[command_line()],
+    )
+    return _checked(plan)
+
+
+def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
+    """The stored plan of a run, with what may change on resume changed.
+
+    Raises: UsageError naming a flag that may not; FileError where config.json is damaged.
+    """
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"--resume {folder}: not a run folder (no {CONFIG} in it)")
+    data = read_json(folder / CONFIG)
+    try:
+        fixed = {**data["config"], "algo": data["algo"], "preset": data["preset"]}
+        fixed |= {name: data[name] for name in ("seed", "on_nonfinite", "env_id", "init_from")}
+        free = {**data["run"], **data["workers"]}
+        stored_kwargs = data["env_kwargs"]
+        commands = [*data["commands"], command_line()]
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"--resume {folder}: {CONFIG} lacks {error}") from None
+    for name, value in given.items():
+        if name in fixed and _comparable(value) != _comparable(fixed[name]):
+            word = "ENV" if name == "env_id" else flag_name(name)
+            raise UsageError(
+                f"{word} {_shown(value)}: the run was started with {_shown(fixed[name])}; on "
+                "resume only stopping, evaluation, saving and worker flags may change"
+            )
+    if "env_kwargs" in given and _env_kwargs(given["env_kwargs"]) != stored_kwargs:
+        raise UsageError(f"--env-kwargs: the run was started with {json.dumps(stored_kwargs)}")
+    if "run_dir" in given:
+        raise UsageError(f"--run-dir {given['run_dir']}: has no meaning beside --resume")
+    values = _overridden({**fixed, **free}, given)
+    plan = Plan(
+        data["env_id"],
+        stored_kwargs,
+        data["algo"],
+        data["preset"],
+        data["init_from"],
+        build(TaskConfig, values),
+        build(ALGORITHMS[data["algo"]].Config, values),
+        build(RunConfig, values),
+        build(WorkerConfig, values),
+        folder,
+        commands,
+    )
+    return _checked(plan)
+
+
+def _overridden(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` over `values`; any stop given replaces every stop that was there."""
+    if any(name in given for name in STOPS):
+        values = {name: value for name, value in values.items() if name not in STOPS}
+    values = {**values, **given}
+    # n_top belongs to n_directions: a preset's n_top does not bind another number of them.
+    if "n_directions" in given and "n_top" not in given:
+        values.pop("n_top", None)
+    if "variant" in given and "n_top" not in given and not given["variant"].endswith("-t"):
+        values.pop("n_top", None)
+    return values
+
+
+def _checked(plan: Plan) -> Plan:
+    text = plan.workers.n_workers
+    if text != "auto" and not re.fullmatch(r"\d{1,6}", text):
+        raise UsageError(f"--n-workers {text}: must be auto or a whole number of at least 0")
+    if plan.workers.ray_address is not None and plan.n_workers == 0:
+        raise UsageError("--n-workers 0: runs in this process, so --ray-address has no meaning")
+    if plan.run.time_budget is not None:
+        parse_duration(plan.run.time_budget)
+    return plan
+
+
+def parse_duration(text: str) -> float:
+    """`90s`, `30m`, `8h` or plain seconds, in seconds. Raises: UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"--time-budget {text}: must be a time such as 90s, 30m or 8h")
+    return seconds
+
+
+def _env_kwargs(pairs: list[str]) -> dict[str, Any]:
+    """`k=v` words; each value is read as JSON where it is JSON, and is a string otherwise."""
+    kwargs = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--env-kwargs {pair}: must be name=value")
+        try:
+            kwargs[name] = json.loads(text)
+        except ValueError:
+            kwargs[name] = text
+    return kwargs
+
+
+def _comparable(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def command_line() -> str:
+    """This process's command, as a shell would take it."""
+    program = Path(sys.argv[0])
+    name = f"python -m ars.{program.stem}" if program.parent.name == "ars" else program.name
+    return shlex.join([*name.split(), *sys.argv[1:]])
+
+
+def versions() -> dict[str, str]:
+    """Versions that results may depend on."""
+    found = {"ars": __version__, "python": platform.python_version()}
+    for name in ("numpy", "gymnasium", "pybullet", "mujoco", "ray", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu() -> str:
+    """The processor's name: bits are promised within one kind of processor only."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,162 @@
+"""`python -m ars.train ENV`: train a policy and say what was reached."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ars.algorithms import ALGORITHMS
+from ars.command import reporting
+from ars.options import Parser, add_flags
+from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan
+from ars.trainer import RunConfig
+
+if TYPE_CHECKING:
+    from ars.algorithms.base import Algorithm
+    from ars.rollout import Pool, RolloutSpec
+    from ars.trainer import Display
+
+
+def make_parser() -> Parser:
+    """The command's flags, most of them from the config dataclasses."""
+    parser = Parser(
+        prog="python -m ars.train",
+        description="Train a policy. Example: python -m ars.train HalfCheetah",
+        epilog="Values shown as defaults are those without a preset; a preset of the "
+        "environment's name is used by itself, and any flag overrides it.",
+    )
+    hidden = argparse.SUPPRESS
+    parser.add_argument(
+        "env_id",
+        metavar="ENV",
+        nargs="?",
+        default=hidden,
+        help="a robot (HalfCheetah, Hopper, Walker2D, Ant, Humanoid), a registered Gymnasium id "
+        "(CartPole-v1) or module:Id-v0",
+    )
+    main = parser.add_argument_group("run")
+    main.add_argument("--algo", choices=ALGORITHMS, default=hidden, help="algorithm (default: ars)")
+    main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
+    main.add_argument(
+        "--env-kwargs", metavar="K=V", nargs="+", default=hidden, help="for the environment"
+    )
+    main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder of the run")
+    main.add_argument("--resume", metavar="RUN", default=hidden, help="go on with a run folder")
+    main.add_argument(
+        "--init-from", metavar="RUN", default=hidden, help="start with a trained policy's weights"
+    )
+    for config in (TaskConfig, WorkerConfig):
+        add_flags(main, config)
+    add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
+    for name, algorithm in ALGORITHMS.items():
+        add_flags(parser.add_argument_group(f"algorithm {name}"), algorithm.Config)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command; exits with 0, 1, 2 or 130 as the design says."""
+    parser = make_parser()
+    given = vars(parser.parse_args(argv))
+    with reporting():
+        if "resume" in given:
+            plan = resumed_plan(Path(given.pop("resume")), given)
+        elif "env_id" in given:
+            plan = new_plan(given.pop("env_id"), given)
+        else:
+            parser.error("name an environment, for example: python -m ars.train HalfCheetah")
+        train(plan, given.get("run_dir"))
+
+
+def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
+    """Carry out a plan; returns what result.json holds."""
+    from ars.algorithms.base import Task
+    from ars.display import open_display
+    from ars.probe import probe
+    from ars.runs import find_policy, lock, new_folder
+
+    found = probe(plan.env_id, plan.env_kwargs)
+    with open_display(f"{plan.env_id} · {plan.algo}", plan.run, plan.budget_seconds) as display:
+        task = Task(
+            plan.env_id,
+            found.observation_space,
+            found.action_space,
+            plan.env_kwargs,
+            plan.task.seed,
+            plan.task.on_nonfinite,
+            display.say,
+        )
+        algorithm = ALGORITHMS[plan.algo](plan.config, task)
+        if plan.init_from is not None:
+            algorithm.start_from(find_policy(plan.init_from).file.policy)
+        if found.warning:
+            display.say(f"warning: {found.warning}")
+        folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
+        with lock(folder):
+            plan.write(folder)
+            display.say(f"run folder {folder}")
+            result = _run(plan, algorithm, folder, display)
+    _summarize(folder, plan.env_id, result)
+    return result
+
+
+def _run(plan: Plan, algorithm: Algorithm, folder: Path, display: Display) -> dict[str, Any]:
+    from ars import checkpoint
+    from ars.trainer import Trainer
+
+    training = {"algo": plan.algo, "preset": plan.preset}
+    if (variant := getattr(plan.config, "variant", None)) is not None:
+        training["variant"] = variant
+    try:
+        with closing(make_pool(plan, algorithm.rollout_spec, display)) as pool:
+            trainer = Trainer(
+                algorithm,
+                pool,
+                folder,
+                plan.run,
+                display,
+                training,
+                plan.budget_seconds,
+                # A run that ended before its first checkpoint begins again.
+                resume=plan.folder is not None and checkpoint.exists(folder),
+            )
+            return trainer.run()
+    except KeyboardInterrupt:
+        if checkpoint.exists(folder):
+            again = f"python -m ars.train --resume {shlex.quote(str(folder))}"
+            display.say(f"interrupted and saved; to go on: {again}")
+        raise
+
+
+def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
+    """The pool that the plan's worker flags ask for; Ray is loaded only if it is used."""
+    if plan.n_workers == 0:
+        from ars.rollout import LocalPool
+
+        return LocalPool(spec)
+    from ars.workers import RayPool, default_workers
+
+    n_workers = plan.n_workers or default_workers()
+    return RayPool(spec, n_workers, plan.workers.ray_address, display.say)
+
+
+def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:
+    from ars.display import duration
+
+    final, seconds = result["final_evaluation"], result["seconds"]
+    run = shlex.quote(str(folder))
+    print(
+        f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
+        f"{final['episodes']} new episodes (best policy, iteration {final['iteration']:,})\n"
+        f"{result['stopped']}: {result['timesteps']:,} timesteps, {result['iterations']:,} "
+        f"iterations in {duration(seconds)} ({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
+        f"  see it run    python -m ars.render {run}\n"
+        f"  evaluate it   python -m ars.evaluate {run}"
+    )
+
+
+if __name__ == "__main__":
+    main()

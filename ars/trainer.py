@@ -1,0 +1,345 @@
+"""The one loop that every algorithm runs in: iterate, evaluate, log, checkpoint, stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ars import checkpoint
+from ars.algorithms.base import Algorithm, Arrays
+from ars.errors import RunError
+from ars.interrupts import InterruptiblePool, Interrupts
+from ars.logger import CsvLog, TensorBoard
+from ars.noise import Stream
+from ars.options import option
+from ars.rollout import Episode, Pool, Snapshot, Task
+from ars.runs import BEST_POLICY, EVALUATIONS, LATEST_POLICY, PROGRESS, RESULT
+from ars.stats import deviation, mean
+from policies import Normalizer, NormalizerRule, PolicyFile, build, save_policy
+from policies.io import write_json
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """When to stop, evaluate and save; all of it may change on resume."""
+
+    total_timesteps: int | None = option(
+        None, "stop after the iteration that reaches as many environment steps", at_least=1
+    )
+    n_iterations: int | None = option(None, "stop after as many iterations", at_least=1)
+    time_budget: str | None = option(None, "stop after this time: 90s, 30m, 8h")
+    target_return: float | None = option(
+        None, "stop once a scheduled evaluation reaches this mean return"
+    )
+    eval_freq: int = option(10, "iterations between evaluations", at_least=1)
+    eval_episodes: int = option(10, "episodes of an evaluation", at_least=1)
+    save_freq: int = option(10, "iterations between checkpoints", at_least=1)
+
+
+STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
+
+
+class Display(Protocol):
+    """What the user sees of a run."""
+
+    def progress(self, row: dict[str, Any]) -> None: ...
+
+    def evaluation(self, row: dict[str, Any]) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A policy as it was at some iteration, to be evaluated and perhaps kept."""
+
+    snapshot: Snapshot
+    iteration: int
+    timesteps: int
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best evaluated policy and its mean return."""
+
+    candidate: Candidate
+    return_mean: float
+
+
+class Trainer:
+    """Runs an algorithm in a run folder until a stop, from the start or from a checkpoint.
+
+    `training` is stored in the policy files (algorithm, seed ...); `budget_seconds`: the parsed
+    time budget of this call or None.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        pool: Pool,
+        folder: Path,
+        config: RunConfig,
+        display: Display,
+        training: dict[str, Any],
+        budget_seconds: float | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.algorithm, self.folder, self.config = algorithm, folder, config
+        self.interrupts = Interrupts()
+        self.pool: Pool = InterruptiblePool(pool, self.interrupts)
+        self.display, self.training = display, training
+        self.budget_seconds = budget_seconds
+        self.best: Best | None = None
+        self.evaluated = -1  # the iteration after which the last collected evaluation was begun
+        self.reached = -1  # the iteration whose evaluation reached the target return
+        self._pending: tuple[int, Candidate] | None = None
+        self._earlier_seconds = 0.0
+        self._started = time.monotonic()
+        offsets = self._restore() if resume else {}
+        self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+        self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+        self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
+
+    def run(self) -> dict[str, Any]:
+        """Train until a stop; returns what result.json holds.
+
+        Raises: KeyboardInterrupt after the last whole iteration has been saved; RunError,
+        RolloutError and OSError, the last whole iteration saved where the disk allows it.
+        """
+        with self.interrupts.handled():
+            try:
+                reason = self._loop()
+                result = self._finish(reason)
+            except OSError as error:
+                # Nothing more can be written; the checkpoint before is whole.
+                raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
+            except BaseException:
+                self._save_if_possible()
+                raise
+            finally:
+                for log in (self.progress_log, self.evaluation_log, self.tensorboard):
+                    log.close()
+        return result
+
+    def _loop(self) -> str:
+        if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
+            self._collect_evaluation()
+        while (reason := self._stop_reason()) is None:
+            self._begin_evaluation()
+            before, steps = time.monotonic(), self.algorithm.timesteps
+            row = self.algorithm.iterate(self.pool)
+            seconds = time.monotonic() - before
+            steps = self.algorithm.timesteps - steps
+            self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
+            self._collect_evaluation()
+            if self.algorithm.iteration % self.config.save_freq == 0:
+                self._save()
+        # What was begun after the last iteration is collected here instead of a next one's end.
+        self._begin_evaluation()
+        self._collect_evaluation()
+        self._save()
+        return reason
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    def _stop_reason(self) -> str | None:
+        config, algorithm = self.config, self.algorithm
+        if config.target_return is not None and -1 < self.reached < algorithm.iteration:
+            return f"target return {config.target_return:g} reached"
+        if config.n_iterations is not None and algorithm.iteration >= config.n_iterations:
+            return f"{config.n_iterations:,} iterations done"
+        if config.total_timesteps is not None and algorithm.timesteps >= config.total_timesteps:
+            return f"{config.total_timesteps:,} timesteps done"
+        spent = time.monotonic() - self._started
+        if self.budget_seconds is not None and spent >= self.budget_seconds:
+            return f"time budget {config.time_budget} used"
+        return None
+
+    def _log_progress(self, row: dict[str, Any], steps_per_second: float) -> None:
+        algorithm = self.algorithm
+        full = {
+            "iteration": algorithm.iteration,
+            "timesteps": algorithm.timesteps,
+            "episodes": algorithm.episodes,
+            **row,
+            "time_seconds": round(self.elapsed, 3),
+            "steps_per_second": round(steps_per_second, 1),
+        }
+        self.progress_log.write(full)
+        self.tensorboard.progress(full)
+        self.display.progress(full)
+
+    # Evaluations: begun after iteration j, run beside iteration j + 1, collected at its end.
+
+    def _begin_evaluation(self) -> None:
+        iteration = self.algorithm.iteration
+        done = iteration <= self.evaluated or self._pending is not None
+        if done or iteration % self.config.eval_freq:
+            return
+        self._begin(Candidate(self.algorithm.snapshot(), iteration, self.algorithm.timesteps))
+
+    def _begin(self, candidate: Candidate) -> None:
+        self._pending = self._submit(candidate, Stream.EVALUATION), candidate
+
+    def _submit(self, candidate: Candidate, stream: Stream) -> int:
+        tasks = [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
+        return self.pool.submit(candidate.snapshot, tasks)
+
+    def _collect_evaluation(self) -> None:
+        if self._pending is None:
+            return
+        ticket, candidate = self._pending
+        row = evaluation_row(candidate, self.pool.collect(ticket))
+        self._pending, self.evaluated = None, candidate.iteration
+        better = self.best is None or row["return_mean"] > self.best.return_mean
+        if better:
+            self.best = Best(candidate, row["return_mean"])
+            self._write_policy(BEST_POLICY, candidate)
+        target = self.config.target_return
+        if target is not None and self.reached < 0 and row["return_mean"] >= target:
+            self.reached = candidate.iteration
+        row = {**row, "best": int(better), "time_seconds": round(self.elapsed, 3)}
+        self.evaluation_log.write(row)
+        self.tensorboard.evaluation(row)
+        self.display.evaluation(row)
+
+    def _finish(self, reason: str) -> dict[str, Any]:
+        """The final evaluation, of the best policy; it goes to result.json alone."""
+        assert self.best is not None  # an evaluation precedes every stop
+        candidate, algorithm = self.best.candidate, self.algorithm
+        episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
+        result = {
+            "stopped": reason,
+            "iterations": algorithm.iteration,
+            "timesteps": algorithm.timesteps,
+            "episodes": algorithm.episodes,
+            "seconds": round(self.elapsed, 3),
+            "best_evaluation": self.best.return_mean,
+            "final_evaluation": evaluation_row(candidate, episodes),
+        }
+        write_json(self.folder / RESULT, result)
+        return result
+
+    # Files
+
+    def _write_policy(self, name: str, candidate: Candidate) -> None:
+        policy = build(self.algorithm.policy.spec)
+        policy.weights = candidate.snapshot.weights
+        policy.normalizer = candidate.snapshot.normalizer
+        spec = self.algorithm.rollout_spec
+        training = {
+            **self.training,
+            "seed": spec.seed,
+            "rollout_length": spec.rollout_length,
+            "iteration": candidate.iteration,
+            "timesteps": candidate.timesteps,
+        }
+        save_policy(self.folder / name, PolicyFile(policy, spec.env_id, spec.env_kwargs, training))
+
+    def _save(self) -> None:
+        """The latest policy and the checkpoint, after the logs they speak of."""
+        offsets = {
+            PROGRESS: self.progress_log.sync(),
+            EVALUATIONS: self.evaluation_log.sync(),
+        }
+        algorithm = self.algorithm
+        latest = Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
+        self._write_policy(LATEST_POLICY, latest)
+        arrays, values = algorithm.state()
+        document: dict[str, Any] = {
+            "algorithm": values,
+            "offsets": offsets,
+            "evaluated": self.evaluated,
+            "reached": self.reached,
+            "seconds": self.elapsed,
+        }
+        if self.best is not None:
+            document["best_return"] = self.best.return_mean
+            document["best"] = _pack("best", self.best.candidate, arrays)
+        if self._pending is not None:
+            document["pending"] = _pack("pending", self._pending[1], arrays)
+        checkpoint.save(self.folder, arrays, document)
+
+    def _save_if_possible(self) -> None:
+        try:
+            self._save()
+        except OSError as error:
+            self.display.say(f"{self.folder}: the last iterations are not saved: {error.strerror}")
+
+    def _restore(self) -> dict[str, int]:
+        """Take back the checkpoint; returns the lengths of the logs at that time."""
+        arrays, document = checkpoint.load(self.folder)
+        try:
+            self.algorithm.restore(arrays, document["algorithm"])
+            self.evaluated, self.reached = int(document["evaluated"]), int(document["reached"])
+            self._earlier_seconds = float(document["seconds"])
+            if "best" in document:
+                candidate = _unpack("best", arrays, document["best"])
+                self.best = Best(candidate, float(document["best_return"]))
+                # The file may be of an evaluation after the checkpoint, which will come again.
+                self._write_policy(BEST_POLICY, candidate)
+            if "pending" in document:
+                self._begin(_unpack("pending", arrays, document["pending"]))
+            return {name: int(length) for name, length in document["offsets"].items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.folder / checkpoint.FOLDER}: not a checkpoint of this run ({error})"
+            ) from None
+
+
+def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """What an evaluation found. Raises: RunError where an episode was not finite."""
+    for index, episode in enumerate(episodes):
+        if episode.fault is not None:
+            raise RunError(
+                f"evaluation after iteration {candidate.iteration}, episode {index}: "
+                f"{episode.fault}"
+            )
+    returns = [episode.total_reward for episode in episodes]
+    return {
+        "iteration": candidate.iteration,
+        "timesteps": candidate.timesteps,
+        "episodes": len(returns),
+        "return_mean": mean(returns),
+        "return_std": deviation(returns),
+        "return_min": min(returns),
+        "return_max": max(returns),
+        "length_mean": mean([float(episode.length) for episode in episodes]),
+    }
+
+
+def _pack(name: str, candidate: Candidate, arrays: Arrays) -> dict[str, Any]:
+    """Add a candidate's arrays to a checkpoint's; returns the rest of it as JSON values."""
+    normalizer = candidate.snapshot.normalizer
+    arrays[f"{name}.weights"] = candidate.snapshot.weights
+    values: dict[str, Any] = {
+        "iteration": candidate.iteration,
+        "timesteps": candidate.timesteps,
+    }
+    if normalizer is not None:
+        arrays |= {f"{name}.mean": normalizer.mean, f"{name}.var": normalizer.var}
+        values |= {"count": normalizer.count, "rule": vars(normalizer.rule)}
+    return values
+
+
+def _unpack(name: str, arrays: Arrays, values: dict[str, Any]) -> Candidate:
+    """The inverse of `_pack`."""
+    normalizer = None
+    if "rule" in values:
+        normalizer = Normalizer(
+            arrays[f"{name}.mean"],
+            arrays[f"{name}.var"],
+            int(values["count"]),
+            NormalizerRule(**values["rule"]),
+        )
+    snapshot = Snapshot(arrays[f"{name}.weights"].astype(np.float64), normalizer)
+    return Candidate(snapshot, int(values["iteration"]), int(values["timesteps"]))

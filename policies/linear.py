@@ -1,0 +1,13 @@
+"""The linear policy of Mania, Guy and Recht (2018): action = W x, without bias by default."""
+
+from __future__ import annotations
+
+from policies.base import Array, Policy
+
+
+class LinearPolicy(Policy):
+    """`forward(x) = W x (+ b)`, W row-major float64 [n_out, obs_dim]."""
+
+    def forward(self, x: Array) -> Array:
+        """`x`: float64 [obs_dim] -> float64 [n_out]."""
+        return self.layers[0](x)

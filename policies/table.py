@@ -1,0 +1,18 @@
+"""The table of policies: a new one is a file and a line here."""
+
+from __future__ import annotations
+
+from policies.base import Policy, PolicySpec
+from policies.linear import LinearPolicy
+from policies.mlp import MLPPolicy
+
+POLICIES: dict[str, type[Policy]] = {"linear": LinearPolicy, "mlp": MLPPolicy}
+
+
+def build(spec: PolicySpec) -> Policy:
+    """The policy a spec describes, weights zero. Raises: ValueError for an unknown kind."""
+    if spec.kind not in POLICIES:
+        raise ValueError(f"policy {spec.kind!r} is not one of {sorted(POLICIES)}")
+    if spec.kind == "linear" and spec.hidden_sizes:
+        raise ValueError(f"a linear policy has no hidden_sizes, but {spec.hidden_sizes} were given")
+    return POLICIES[spec.kind](spec)
