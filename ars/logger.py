@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -64,24 +65,40 @@ class CsvLog:
 
 
 class TensorBoard:
-    """Event files for TensorBoard, by timesteps; those past `purge_step` are hidden on resume."""
+    """Event files for TensorBoard, by timesteps; a resume hides those from `purge_step` on."""
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        from tensorboardX import SummaryWriter
+        # TensorBoard's own writer: torch's and tensorboardX's would both load torch.
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        self._event, self._summary = Event, Summary
+        self._writer = EventFileWriter(str(folder))
+        if purge_step is not None:
+            start = SessionLog(status=SessionLog.START)
+            self._writer.add_event(Event(step=purge_step, wall_time=time.time(), session_log=start))
 
     def progress(self, row: Mapping[str, Any]) -> None:
         """A row of progress.csv."""
-        self._add(row, lambda name: TAGS.get(name, f"train/{name}"))
+        self._add(row, TAGS, "train")
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
         """A row of evaluations.csv."""
-        self._add(row, lambda name: EVALUATION_TAGS.get(name, f"eval/{name}"))
+        self._add(row, EVALUATION_TAGS, "eval")
 
-    def _add(self, row: Mapping[str, Any], tag: Any) -> None:
-        for name, value in row.items():
-            self._writer.add_scalar(tag(name), value, row["timesteps"])
+    def _add(self, row: Mapping[str, Any], tags: Mapping[str, str], group: str) -> None:
+        values = [
+            self._summary.Value(tag=tags.get(name, f"{group}/{name}"), simple_value=value)
+            for name, value in row.items()
+        ]
+        self._writer.add_event(
+            self._event(
+                step=row["timesteps"],
+                wall_time=time.time(),
+                summary=self._summary(value=values),
+            )
+        )
 
     def close(self) -> None:
         """Write out what is buffered."""

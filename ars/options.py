@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import difflib
 import math
+import re
 import sys
 import types
 import typing
@@ -119,6 +120,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **details: Any) -> None:
         super().__init__(allow_abbrev=False, **details)
+        # argparse's own pattern takes -1 for a value, but -1e9 and -inf for flags.
+        self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)")
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with status 2."""

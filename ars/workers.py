@@ -1,22 +1,27 @@
 """A pool of rollout workers on Ray: this machine's cores, or a cluster. The only user of Ray.
 
-Tasks wait in one queue, first ticket first, and go out as workers come free. An answer is filed
-under its task, so neither the number of workers, nor their speed, nor the death of any of them
-can be seen in the results: a rollout lost with its worker is run again, bit for bit the same.
+Tasks wait in one queue and go out as workers come free; a rollout lost with its worker is run
+again, bit for bit the same. So neither the number of workers, nor their speed, nor the death of
+any of them can be seen in the results.
 """
 
 from __future__ import annotations
 
-import math
+import functools
 import os
+import secrets
+import shutil
+import signal
+import sys
+import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from ars import cluster
 from ars.rollout import Episode, RolloutError, Rollouts, RolloutSpec, Snapshot, Task, one_line
+from ars.tickets import Batch, Tickets
 
 # A call costs the driver and the worker about 0.8 ms together, so 40 ms of work makes it 2 %.
 CALL_SECONDS = 0.04
@@ -24,8 +29,6 @@ CALL_SECONDS = 0.04
 SHORT_CALL_SECONDS = 2 * CALL_SECONDS
 START_TRIES = 3  # of one worker, before its constructor's error is the run's
 START_SECONDS = 60.0  # without a single worker
-ROLLOUT_TRIES = 2  # of a rollout that raises
-LOST_TRIES = 10  # of a rollout whose worker dies: then the rollout is what kills it
 
 
 class _Actor:
@@ -69,32 +72,6 @@ class _Worker:
     n_calls: int = 0
 
 
-@dataclass
-class _Ticket:
-    """Tasks handed in together. `waiting`: indices not handed out; `missing`: not answered."""
-
-    snapshot: Any  # an ObjectRef
-    tasks: list[Task]
-    waiting: deque[int]
-    results: dict[int, Episode] = field(default_factory=dict)
-    failures: Counter[int] = field(default_factory=Counter)
-    losses: Counter[int] = field(default_factory=Counter)
-    error: RolloutError | None = None
-
-    @property
-    def complete(self) -> bool:
-        return self.error is not None or len(self.results) == len(self.tasks)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A call under way; without a ticket it is the worker's start."""
-
-    worker: _Worker
-    ticket: int | None = None
-    indices: tuple[int, ...] = ()
-
-
 class RayPool:
     """A `Pool` of `n_workers` processes, one core each.
 
@@ -113,40 +90,34 @@ class RayPool:
         address: str | None = None,
         on_event: Callable[[str], None] | None = None,
     ) -> None:
-        self._connection = cluster.connect(address, n_workers, START_SECONDS)
+        self._stop_ray = start_ray(n_workers, address)
         import ray
 
         self._ray = ray
         self._spec = spec
         self._on_event = on_event or (lambda message: None)
-        # Rays of one machine need no spreading; nodes of a cluster are filled evenly.
+        # The nodes of a cluster are filled evenly.
         strategy = "SPREAD" if address else "DEFAULT"
         self._actor_class = ray.remote(_Actor).options(num_cpus=1, scheduling_strategy=strategy)
         self._workers = [_Worker(index) for index in range(n_workers)]
-        self._tickets: dict[int, _Ticket] = {}
-        self._calls: dict[Any, _Call] = {}
-        self._last_ticket = 0
+        self._tickets = Tickets(spec)
+        # Under way: the worker and what it was given, None for its start; a worker's oldest first.
+        self._calls: dict[Any, tuple[_Worker, Batch | None]] = {}
         self._pace: float | None = None  # seconds per rollout, a moving average
         for worker in self._workers:
             self._start(worker)
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
         """See Pool."""
-        self._last_ticket += 1
-        ref = self._ray.put(snapshot)
-        self._tickets[self._last_ticket] = _Ticket(ref, list(tasks), deque(range(len(tasks))))
+        ticket = self._tickets.add(self._ray.put(snapshot), tasks)
         self._dispatch()
-        return self._last_ticket
+        return ticket
 
     def collect(self, ticket: int) -> list[Episode]:
         """See Pool. Tasks of other tickets go on meanwhile."""
-        wanted = self._tickets[ticket]
-        while not wanted.complete:
+        while not self._tickets.done(ticket):
             self._pump()
-        del self._tickets[ticket]
-        if wanted.error is not None:
-            raise wanted.error
-        return [wanted.results[index] for index in range(len(wanted.tasks))]
+        return self._tickets.collect(ticket)
 
     def pids(self) -> list[int]:
         """The process ids of the workers that have started."""
@@ -156,50 +127,49 @@ class RayPool:
         """End the workers, and Ray with them if the pool started it; safe to call twice."""
         workers, self._workers = self._workers, []
         self._calls.clear()
-        self._tickets.clear()
         for worker in workers:
             self._kill(worker)
-        self._connection.close()
+        self._stop_ray()
 
     def _start(self, worker: _Worker) -> None:
         worker.actor = self._actor_class.remote(self._spec)
         worker.pid = worker.n_calls = 0
         worker.tries += 1
         worker.started = time.monotonic()
-        self._calls[worker.actor.start.remote()] = _Call(worker)
+        self._calls[worker.actor.start.remote()] = worker, None
 
     def _kill(self, worker: _Worker) -> None:
-        # A dead or never placed actor is fine too.
         if self._ray.is_initialized():
-            self._ray.kill(worker.actor)
+            self._ray.kill(worker.actor)  # a dead or never placed one is fine too
 
     def _pump(self) -> None:
         """Take in one answer, or wait a second for it; hand out what can be."""
         ready, _ = self._ray.wait(list(self._calls), timeout=1.0)
         if ready:
-            self._settle(self._calls.pop(ready[0]), ready[0])
+            self._settle(ready[0])
             self._dispatch()
         elif not self.pids():
             waited = time.monotonic() - max(worker.started for worker in self._workers)
             if waited > START_SECONDS:
                 raise RolloutError(
                     f"no worker started within {START_SECONDS:.0f} s: no free CPU in the Ray "
-                    "cluster, or the environment takes longer to construct"
+                    "cluster, or the environment takes longer than that to construct"
                 )
 
-    def _settle(self, call: _Call, ref: Any) -> None:
-        call.worker.n_calls -= call.ticket is not None
+    def _settle(self, ref: Any) -> None:
+        worker, batch = self._calls[ref]
         try:
             answer = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
-            raise RolloutError(f"worker {call.worker.index}: {one_line(error.cause)}") from None
+            raise RolloutError(f"worker {worker.index}: {one_line(error.cause)}") from None
         except self._ray.exceptions.RayError as error:
-            self._lost(call, error)
+            self._lost(worker, error)
             return
-        if call.ticket is None:
-            self._started(call.worker, *answer)
+        del self._calls[ref]
+        if batch is None:
+            self._started(worker, *answer)
         else:
-            self._answered(call, *answer)
+            self._answered(worker, batch, *answer)
 
     def _started(self, worker: _Worker, pid: int, error: str | None) -> None:
         if error is None:
@@ -211,89 +181,56 @@ class RayPool:
             raise RolloutError(f"{self._spec.env_id}: a worker cannot start: {error}")
 
     def _answered(
-        self, call: _Call, seconds: float, results: Sequence[Episode | RolloutError]
+        self,
+        worker: _Worker,
+        batch: Batch,
+        seconds: float,
+        results: Sequence[Episode | RolloutError],
     ) -> None:
+        worker.n_calls -= 1
         pace = seconds / len(results)
         self._pace = pace if self._pace is None else self._pace + 0.3 * (pace - self._pace)
-        ticket = self._tickets.get(call.ticket or 0)
-        if ticket is None:  # collected already: it failed
-            return
-        failed = False
-        for index, result in zip(call.indices, results, strict=True):
-            if isinstance(result, Episode):
-                ticket.results[index] = result
-                continue
-            failed = True
-            ticket.failures[index] += 1
-            if ticket.failures[index] < ROLLOUT_TRIES:
-                ticket.waiting.appendleft(index)
-            else:
-                ticket.error = ticket.error or result
-        if failed:  # the environment may be in any state: go on in a fresh process
-            self._replace(call.worker, "had an environment that raised")
+        self._tickets.answer(batch, results)
+        errors = [result for result in results if isinstance(result, RolloutError)]
+        if errors:  # that environment may be in any state: go on in a fresh process
+            self._replace(worker, f"failed ({errors[0]})", len(errors))
 
-    def _lost(self, call: _Call, error: Exception) -> None:
-        worker = call.worker
-        self._calls[object()] = call  # with the worker's other calls
+    def _lost(self, worker: _Worker, error: Exception) -> None:
         if worker.pid == 0 and worker.tries >= START_TRIES:
             reason = str(error).strip().splitlines()[-1].strip()
             raise RolloutError(f"{self._spec.env_id}: a worker cannot start: {reason}") from None
         self._replace(worker, "died")
 
-    def _replace(self, worker: _Worker, event: str) -> None:
+    def _replace(self, worker: _Worker, event: str, n_again: int = 0) -> None:
         """Start a worker afresh and put back what it had been given."""
-        mine = {ref: call for ref, call in self._calls.items() if call.worker is worker}
-        n_again = 0
-        for ref, call in reversed(mine.items()):
+        lost = [(ref, batch) for ref, (owner, batch) in self._calls.items() if owner is worker]
+        # The oldest was running. The last to be put back is the first to go out again.
+        for age, (ref, batch) in reversed(list(enumerate(lost))):
             del self._calls[ref]
-            n_again += self._put_back(call)
-        pid = worker.pid
-        self._kill(worker)
-        self._start(worker)
+            if batch is not None:
+                n_again += self._tickets.put_back(batch, ran=age == 0)
         self._on_event(
-            f"worker {worker.index} (pid {pid or 'unknown'}) {event}; replaced, "
+            f"worker {worker.index} (pid {worker.pid or 'unknown'}) {event}; replaced, "
             f"{n_again} rollouts run again"
         )
-
-    def _put_back(self, call: _Call) -> int:
-        ticket = self._tickets.get(call.ticket or 0)
-        if ticket is None:
-            return 0
-        ticket.waiting.extendleft(reversed(call.indices))
-        ticket.losses.update(call.indices)
-        worst, losses = ticket.losses.most_common(1)[0]
-        if losses >= LOST_TRIES:
-            name = describe(self._spec, ticket.tasks[worst])
-            ticket.error = RolloutError(f"{name}: its worker died {losses} times")
-        return len(call.indices)
+        self._kill(worker)
+        self._start(worker)
 
     def _dispatch(self) -> None:
         """Hand out waiting tasks: a call to each idle worker, then, where short, a second one."""
-        for n_calls in range(self._depth()):
+        short = self._pace is not None and self._pace < SHORT_CALL_SECONDS
+        for n_calls in range(2 if short and not self._tickets.suspicious() else 1):
             for worker in self._workers:
                 if worker.pid and worker.n_calls == n_calls and not self._hand_out(worker):
                     return
 
-    def _depth(self) -> int:
-        return 2 if self._pace is not None and self._pace < SHORT_CALL_SECONDS else 1
-
     def _hand_out(self, worker: _Worker) -> bool:
-        """Give a worker the first tasks that wait; False if there are none."""
-        for number, ticket in self._tickets.items():
-            if ticket.waiting and ticket.error is None:
-                break
-        else:
+        """Give a worker the tasks that wait first; False if there are none."""
+        n_tasks = 1 if self._pace is None else int(CALL_SECONDS / max(self._pace, 1e-6))
+        batch = self._tickets.take(n_tasks, len(self._workers))
+        if batch is None:
             return False
-        n_tasks = 1
-        if self._pace is not None:
-            # Half of a fair share at most: then what is left at the end is small.
-            share = math.ceil(len(ticket.waiting) / (2 * len(self._workers)))
-            n_tasks = max(1, min(share, int(CALL_SECONDS / max(self._pace, 1e-6))))
-        indices = tuple(ticket.waiting.popleft() for _ in range(min(n_tasks, len(ticket.waiting))))
-        tasks = [ticket.tasks[index] for index in indices]
-        self._calls[worker.actor.run.remote(ticket.snapshot, tasks)] = _Call(
-            worker, number, indices
-        )
+        self._calls[worker.actor.run.remote(batch.snapshot, batch.tasks)] = worker, batch
         worker.n_calls += 1
         return True
 
@@ -303,3 +240,100 @@ def default_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def start_ray(n_cpus: int, address: str | None = None) -> Callable[[], None]:
+    """Start Ray here, or connect to a cluster's `address`; returns what undoes it.
+
+    Does nothing where this process uses Ray already. Raises: RolloutError.
+    """
+    with _environment(_QUIET_ENVIRONMENT | (_local_environment() if address is None else {})):
+        import ray
+
+        if ray.is_initialized():
+            return lambda: None
+        try:
+            return _start_local(ray, n_cpus) if address is None else _connect(ray, address)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RolloutError(f"Ray does not start: {one_line(error)}") from None
+
+
+_QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
+_QUIET_ENVIRONMENT = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # or a refused token is reported every second
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
+}
+
+
+def _start_local(ray: Any, n_cpus: int) -> Callable[[], None]:
+    on_term = signal.getsignal(signal.SIGTERM)  # which ray.init overrides
+    context = ray.init(
+        "local",
+        num_cpus=n_cpus,
+        object_store_memory=100 << 20,  # bytes; snapshots and answers are a few kilobytes
+        include_dashboard=False,
+        **_QUIET,
+    )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_term)
+
+    def stop() -> None:
+        if ray.is_initialized():
+            ray.shutdown(wait_for_processes=True)
+            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)
+
+    return stop
+
+
+def _connect(ray: Any, address: str) -> Callable[[], None]:
+    """ray.init in a thread, for it tries for ever where the token is wrong or nobody answers."""
+    failures: list[BaseException] = []
+
+    def connect() -> None:
+        try:
+            ray.init(address, **_QUIET)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(START_SECONDS)
+    if thread.is_alive():
+        raise ConnectionError(f"{address} does not answer, or refuses this machine's token")
+    if failures:
+        raise ConnectionError(one_line(failures[0]))
+    return functools.partial(ray.shutdown)  # leaves the cluster, which goes on
+
+
+@functools.cache
+def _token() -> str:
+    # One for the life of the process: Ray keeps the first that it reads.
+    return secrets.token_hex(32)
+
+
+def _local_environment() -> dict[str, str]:
+    """What Ray's processes inherit. The driver's own environment is as before afterwards."""
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": _token(),
+        # On Linux too, this binds every port to the loopback interface alone.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        # Workers import whatever this process can, the module of the user's own world included.
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+    }
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -125,6 +125,8 @@ class PolicySpec:
         """A JSON-ready dictionary; `from_json` is its inverse."""
         rule = "argmax" if isinstance(self.action, DiscreteSpec) else "identity"
         action = {"type": "box" if rule == "identity" else "discrete", **asdict(self.action)}
+        for name in {"low", "high"} & action.keys():  # JSON has no infinity
+            action[name] = action[name] and [x if math.isfinite(x) else None for x in action[name]]
         return {**asdict(self), "action": action, "deterministic_rule": rule}
 
     @staticmethod
@@ -148,7 +150,10 @@ class PolicySpec:
 def _box_from_json(data: dict[str, Any]) -> BoxSpec:
     shape = tuple(int(n) for n in data["shape"])
     np.dtype(data["dtype"])
-    bounds = [data[name] and tuple(float(x) for x in data[name]) for name in ("low", "high")]
+    bounds = [
+        data[name] and tuple(unbounded if x is None else float(x) for x in data[name])
+        for name, unbounded in (("low", -math.inf), ("high", math.inf))
+    ]
     if min(shape, default=1) < 1:
         raise ValueError(f"box of shape {shape}")
     if any(bound is not None and len(bound) != math.prod(shape) for bound in bounds):

@@ -1,13 +1,18 @@
 """Settings known to work, by environment, and the settings of a well-known course.
 
 A preset is taken when its name is the environment's, or by `--preset NAME`. It may also hold
-`total_timesteps`, `n_iterations` and `seed` of the run.
+settings of the run, such as `total_timesteps` or `seed`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+
+def _evaluations(n_directions: int) -> dict[str, int]:
+    """Enough episodes to tell good policies apart: 30 for about every 200 in training."""
+    return {"eval_freq": max(1, 100 // n_directions), "eval_episodes": 30}
 
 
 def _paper(
@@ -23,6 +28,7 @@ def _paper(
         "shift": shift,
         "action_clip": False,
         "total_timesteps": 5_000_000,
+        **_evaluations(n_directions),
     }
 
 
@@ -54,10 +60,10 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     # PyBullet robots; HalfCheetah and Hopper measured (README, Results), the rest start from
     # the paper's settings for the same body.
     "HalfCheetah": _robot(0.03, 0.05, 8, 4, 0.0, 3),
-    "Hopper": _robot(0.02, 0.025, 16, 8, 1.0, 4),
-    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
-    "Ant": _robot(0.015, 0.025, 60, 20, 1.0, 20),
-    "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
+    "Hopper": _robot(0.02, 0.025, 16, 8, 1.0, 4) | _evaluations(16),
+    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20) | _evaluations(40),
+    "Ant": _robot(0.015, 0.025, 60, 20, 1.0, 20) | _evaluations(60),
+    "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100) | _evaluations(230),
     # MuJoCo tasks of the paper, both versions that Gymnasium keeps.
     **{f"{name}-{version}": values for name, values in _PAPER.items() for version in ("v4", "v5")},
     # 16 directions, all used; rewards clipped to +-1; variance (population) at least 0.01.

@@ -1,0 +1,152 @@
+"""Worlds to act in: a table of our own by short name, and everything that Gymnasium knows.
+
+    env = envs.make("HalfCheetah")              ours, see `envs.table()`
+    env = envs.make("CartPole-v1")              any registered Gymnasium id
+    env = envs.make("some_module:Id-v0")        an id that `some_module` registers when imported
+
+Ours are registered with Gymnasium as well, under ids such as `bullet/HalfCheetah-v0`. Importing
+this package loads no simulator; PyBullet is imported when the first robot is made.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+__all__ = ["Row", "UnknownEnvironment", "make", "names", "resolve", "table"]
+
+
+class UnknownEnvironment(ValueError):
+    """No environment has this name; the message, one line, suggests those that come near."""
+
+
+class Row(NamedTuple):
+    """One of our environments: its short name, its Gymnasium id, and what it is in a line."""
+
+    name: str
+    id: str
+    description: str
+
+
+@dataclass(frozen=True)
+class _World:
+    entry_point: str
+    description: str
+    reward_threshold: float | None = None  # the return that counts as solved, as in the reference
+    max_episode_steps: int = 1000
+    namespace: str = "bullet"
+
+
+_TABLE = {
+    "HalfCheetah": _World(
+        "envs.bullet.locomotion:HalfCheetah", "two legs in a plane, runs and cannot fall", 3000.0
+    ),
+    "Hopper": _World("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
+    "Walker2D": _World("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
+    "Ant": _World("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
+    "Humanoid": _World("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+}
+
+
+def _id(name: str) -> str:
+    return f"{_TABLE[name].namespace}/{name}-v0"
+
+
+for _name, _world in _TABLE.items():
+    gymnasium.register(
+        _id(_name),
+        entry_point=_world.entry_point,
+        reward_threshold=_world.reward_threshold,
+        max_episode_steps=_world.max_episode_steps,
+        # Ours check themselves; each wrapper would cost every step.
+        order_enforce=False,
+        disable_env_checker=True,
+    )
+
+
+def names() -> list[str]:
+    """Return the short names of our environments."""
+    return list(_TABLE)
+
+
+def table() -> list[Row]:
+    """Return our environments, ready to be listed."""
+    return [Row(name, _id(name), world.description) for name, world in _TABLE.items()]
+
+
+def resolve(env_id: str) -> str:
+    """Return the Gymnasium id that `env_id` stands for, and construct nothing.
+
+    Args:
+        env_id: a short name of ours, a registered Gymnasium id, or `module:id`; the module is
+            imported, and stays part of the answer so that another process can find the id too.
+
+    Raises:
+        UnknownEnvironment: there is no such environment or module.
+    """
+    if env_id in _TABLE:
+        return _id(env_id)
+    module, colon, registered = env_id.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a module may fail in any way
+            raise UnknownEnvironment(
+                f"environment {env_id!r}: module {module!r} does not import ({_line(error)})"
+            ) from error
+    if registered in gymnasium.registry:
+        return env_id
+    raise UnknownEnvironment(f"unknown environment {env_id!r}; {_suggest(registered)}")
+
+
+def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """Make an environment, limited to its usual number of steps and otherwise unwrapped.
+
+    Args:
+        env_id: as for `resolve`.
+        **kwargs: for `gymnasium.make` and the environment, such as `render_mode`.
+
+    Raises:
+        UnknownEnvironment: there is no such environment or module.
+        gymnasium.error.DependencyNotInstalled: it needs a package that is not there; the message,
+            one line, says how to install it.
+    """
+    canonical = resolve(env_id)
+    kwargs.setdefault("disable_env_checker", True)
+    try:
+        return gymnasium.make(canonical, **kwargs)
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        reason = _explain(gymnasium.spec(canonical), error)
+        raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _suggest(env_id: str) -> str:
+    known = {name.lower(): name for name in [*gymnasium.registry, *_TABLE]}
+    near = difflib.get_close_matches(env_id.lower(), known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(known[name] for name in near)}?"
+    return f"choose from {', '.join(_TABLE)}, any registered Gymnasium id, or module:Id-v0"
+
+
+def _explain(spec: EnvSpec, error: Exception) -> str:
+    """Return what `spec` lacks, and how to install it."""
+    origin = str(spec.entry_point)
+    missing = getattr(error, "name", None)
+    if origin.startswith("gymnasium.envs."):
+        extra = origin.split(".")[2].split(":")[0].replace("_", "-")
+        ours = " (from a checkout: pip install -e '.[mujoco]')" if extra == "mujoco" else ""
+        return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
+    if missing == "pybullet":
+        return "needs PyBullet: pip install pybullet (wheels exist up to CPython 3.11)"
+    if missing:
+        return f"needs {missing}: pip install {missing}"
+    return f"does not import ({_line(error)})"

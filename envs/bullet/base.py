@@ -1,0 +1,168 @@
+"""What every PyBullet world shares: one private simulation, seeded episodes, pictures."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, ClassVar, NoReturn
+
+import gymnasium
+import numpy as np
+import pybullet_data
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from envs.bullet.client import Connection, pybullet, quiet
+from envs.bullet.stage import Look, Point, Stage, World, require_display
+
+Observation = NDArray[np.float32]
+
+
+def model_path(*parts: str) -> str:
+    """Return the path of a model that comes with PyBullet."""
+    return os.path.join(pybullet_data.getDataPath(), *parts)
+
+
+class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
+    """A simulated world; a subclass says what is in it, how it starts and what a step is worth.
+
+    An episode depends on its seed and its actions alone, bit for bit: neither on the episodes
+    before it, nor on other environments in the process, nor on whether pictures are taken.
+
+    Args:
+        obs_size: length of an observation, float32.
+        action_size: length of an action, each component from -1 to 1.
+        look: where the camera stands.
+        render_mode: None, "rgb_array", or "human" for a window that keeps real time.
+        width: of a picture, in pixels.
+        height: of a picture, in pixels.
+
+    Raises:
+        ValueError: `render_mode`, `width` or `height` is not usable.
+        gymnasium.error.Error: "human" without a display.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 60}  # noqa: RUF012
+    time_step: ClassVar[float] = 0.0165  # seconds of simulated time in a step
+    substeps: ClassVar[int] = 4
+
+    def __init__(
+        self,
+        obs_size: int,
+        action_size: int,
+        look: Look,
+        render_mode: str | None = None,
+        width: int = 640,
+        height: int = 480,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode={render_mode!r}; it is None, 'human' or 'rgb_array'")
+        if width < 1 or height < 1:
+            raise ValueError(f"width={width}, height={height}; a picture has at least 1x1 pixels")
+        if render_mode == "human":
+            require_display()
+        self.observation_space = spaces.Box(-np.inf, np.inf, (obs_size,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (action_size,), np.float32)
+        self.render_mode = render_mode
+        self._size = width, height
+        self._look = look
+        self._stage: Stage | None = None  # opened for the first picture
+        self._frame_due = 0.0  # on time.perf_counter's clock
+        self._ready = False
+        self._connection = Connection()
+        self._client = self._connection.id
+        with quiet():
+            self._set_physics()
+            self._world = self._load(self._client)
+        self._survey()
+        self._start_state: int = pybullet.saveState(physicsClientId=self._client)
+        # Some worlds repeat themselves only from the first restored state on.
+        self._restart(np.random.default_rng(0))
+
+    def _set_physics(self) -> None:
+        client = self._client
+        pybullet.setPhysicsEngineParameter(
+            fixedTimeStep=self.time_step,
+            numSubSteps=self.substeps,
+            numSolverIterations=5,
+            deterministicOverlappingPairs=1,
+            physicsClientId=client,
+        )
+        pybullet.setGravity(0, 0, -9.8, physicsClientId=client)
+        pybullet.setDefaultContactERP(0.9, physicsClientId=client)
+
+    def _load(self, client: int) -> World:
+        """Load the models into `client`, which is the simulation or a copy for the eye."""
+        raise NotImplementedError
+
+    def _survey(self) -> None:
+        """Look up once, in the loaded simulation, what the steps will need."""
+
+    def _begin(self, rng: np.random.Generator) -> Observation:
+        """Draw the initial state of an episode and return its first observation."""
+        raise NotImplementedError
+
+    def _focus(self) -> Point:
+        """Return the point that the camera follows."""
+        raise NotImplementedError
+
+    def _restart(self, rng: np.random.Generator) -> Observation:
+        pybullet.restoreState(self._start_state, physicsClientId=self._client)
+        return self._begin(rng)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode; without a `seed` the random numbers go on where they were."""
+        if self._client < 0:
+            self._refuse("reset()")
+        super().reset(seed=seed)
+        obs = self._restart(self.np_random)
+        self._ready = True
+        if self.render_mode == "human":
+            self._show()
+        return obs, {}
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Return uint8 [height, width, 3] in mode "rgb_array"; a window shows itself."""
+        if not self._ready:
+            self._refuse("render()")
+        if self.render_mode == "rgb_array":
+            return self._open_stage().picture(self._focus(), *self._size)
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
+        return None
+
+    def close(self) -> None:
+        """End the simulation; further calls do nothing."""
+        self._ready = False
+        self._client = -1
+        self._connection.close()
+        if self._stage is not None:
+            self._stage.close()
+
+    def _refuse(self, call: str) -> NoReturn:
+        if self._client < 0:
+            raise gymnasium.error.Error(f"{call} after close()")
+        raise gymnasium.error.ResetNeeded(f"{call} before the first reset()")
+
+    def _open_stage(self) -> Stage:
+        if self._stage is None:
+            window = self.render_mode == "human"
+            self._stage = Stage(self._client, self._world, self._load, self._look, window=window)
+        return self._stage
+
+    def _show(self) -> None:
+        """Bring the window up to date and wait until its next frame is due."""
+        self._open_stage().show(self._focus())
+        now = time.perf_counter()
+        time.sleep(max(self._frame_due - now, 0.0))
+        self._frame_due = max(self._frame_due, now) + 1.0 / self.metadata["render_fps"]
+
+
+def check_action(action: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Raise a ValueError that says what is wrong with an action, if anything is."""
+    if action.shape != shape:
+        raise ValueError(f"action has shape {action.shape}; this robot takes {shape}")
+    if not np.isfinite(action).all():
+        raise ValueError(f"action is not finite: {action.tolist()}")

@@ -1,0 +1,81 @@
+"""The one place that imports PyBullet and opens its simulations, without a word on stdout.
+
+PyBullet prints from C: a build time when imported, `argv[0]=` for every client, warnings for some
+models, a page about the driver when EGL starts. Only the file descriptors can silence that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+
+import gymnasium
+
+__all__ = ["Connection", "pybullet", "quiet"]
+
+# Two threads that swap descriptors at once would restore each other's sink.
+_descriptors = threading.RLock()
+
+
+def _flush_python() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # None, closed, broken pipe
+            stream.flush()
+
+
+def _flush_c() -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no C library by that name
+        ctypes.CDLL(None).fflush(None)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send whatever is written to file descriptors 1 and 2 inside the block to nowhere.
+
+    What was written before the block still arrives, and both descriptors come back however the
+    block ends. They belong to the whole process, so keep the block short.
+    """
+    with _descriptors, contextlib.ExitStack() as restore:
+        _flush_python()
+        _flush_c()
+        sink = os.open(os.devnull, os.O_WRONLY)
+        restore.callback(os.close, sink)
+        for descriptor in (1, 2):
+            with contextlib.suppress(OSError):  # closed, as under a service manager
+                original = os.dup(descriptor)
+                restore.callback(os.close, original)
+                restore.callback(os.dup2, original, descriptor)
+                os.dup2(sink, descriptor)
+        restore.callback(_flush_c)  # unless on a terminal C holds its text back till now
+        yield
+
+
+with quiet():
+    import pybullet
+
+
+def _disconnect(client: int, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child's copy is not its own to close
+        with quiet(), contextlib.suppress(pybullet.error):
+            pybullet.disconnect(client)
+
+
+class Connection:
+    """One private simulation, closed at the latest when the interpreter exits.
+
+    Attributes:
+        id: PyBullet's number for it, the `physicsClientId` of every call.
+        close: ends it; further calls do nothing.
+    """
+
+    def __init__(self, *, window: bool = False) -> None:
+        with quiet():
+            self.id: int = pybullet.connect(pybullet.GUI if window else pybullet.DIRECT)
+        if self.id < 0:
+            raise gymnasium.error.Error("PyBullet opens no further simulation; close some first")
+        self.close = weakref.finalize(self, _disconnect, self.id, os.getpid())

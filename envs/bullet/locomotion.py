@@ -1,0 +1,295 @@
+"""Five robots that are rewarded for running along +x: HalfCheetah, Hopper, Walker2D, Ant, Humanoid.
+
+They behave bit for bit like the locomotion tasks of `pybullet_envs_gymnasium` 0.6.0, whose ancestor
+is OpenAI's Roboschool; only an instance's first episode is unlike the others there, and the one
+that everybody sees first here is like the others. For n joints and f feet:
+
+    action [n]      torque of each joint as a share of its motor's strength, clipped to -1 .. 1
+    observation [8 + 2n + f], float32, each component clipped to -5 .. 5
+        0           height of the torso's centre, metres above where it stands
+        1, 2        sine and cosine of the angle between heading and target (1 km along +x)
+        3, 4, 5     velocity of the torso in its own heading: forward, left, up; 0.3 s/m each
+        6, 7        roll and pitch of the torso, rad
+        8 ..        for each joint its angle, -1 .. 1 between the joint's limits, and its angular
+                    velocity, 0.1 s/rad
+        last f      1 for each foot that touched the floor after the step before, else 0
+    reward, the sum of
+        alive       +1 (Humanoid +2) while the robot is up, -1 once it is down
+        progress    metres that the mean of all parts came nearer to the target, per time step of
+                    0.0165 s: the speed in m/s
+        electricity -2 mean|action * joint velocity| - 0.1 mean(action^2); Humanoid 4.25 times that
+        limits      -0.1 for each joint within 0.5% of its range from a limit
+    termination     when the robot is down (HalfCheetah never is) or the observation is not a number
+
+Joint angles start uniformly within +-0.1 rad. A step lasts 0.0165 s: about 61 steps a second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.bullet import robots
+from envs.bullet.base import BulletEnv, Observation, check_action, model_path
+from envs.bullet.client import pybullet
+from envs.bullet.robots import Robot
+from envs.bullet.stage import Point, World
+
+_TARGET_X = 1000.0  # metres along the track; too far to get there
+_ELECTRICITY, _STALL, _JOINT_AT_LIMIT = -2.0, -0.1, -0.1
+
+# A joint is at its limit where float32(|angle|) > float32(0.99). The same test on the unrounded
+# angle: beyond the midpoint of float32(0.99) and its successor (a tie rounds down, to even).
+_AT_LIMIT = 0.5 * float(np.float32(0.99)) + 0.5 * float(
+    np.nextafter(np.float32(0.99), np.float32(1.0))
+)
+
+
+def pairwise_sum(values: Sequence[float]) -> float:
+    """Add up to 128 numbers in the order of NumPy's `add.reduce`: eight running sums, then a tree.
+
+    The reference averages with NumPy. This gives its bits, and a compiled loop can too.
+    """
+    blocks = len(values) - len(values) % 8
+    total = 0.0
+    if blocks:
+        a, b, c, d, e, f, g, h = values[:8]
+        for i in range(8, blocks, 8):
+            a += values[i]
+            b += values[i + 1]
+            c += values[i + 2]
+            d += values[i + 3]
+            e += values[i + 4]
+            f += values[i + 5]
+            g += values[i + 6]
+            h += values[i + 7]
+        total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for value in values[blocks:]:
+        total += value
+    return total
+
+
+class Runner(BulletEnv):
+    """A robot on a flat floor; see the module for observation, reward and termination."""
+
+    robot: ClassVar[Robot]
+
+    def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
+        robot = self.robot
+        joints = len(robot.strengths)
+        self._joint_count = joints
+        self._action_shape = (joints,)
+        self._gains = [robot.power * strength for strength in robot.strengths]
+        self._gains32 = np.array(self._gains, np.float32)
+        self._costs = robot.costs * _ELECTRICITY, robot.costs * _STALL
+        size = 8 + 2 * joints + len(robot.feet)
+        self._low = np.full(size, -5.0, np.float32)
+        self._high = np.full(size, 5.0, np.float32)
+        super().__init__(size, joints, robot.look, render_mode, width, height)
+
+    def _load(self, client: int) -> World:
+        (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=client)
+        pybullet.changeDynamics(
+            floor, -1, lateralFriction=0.8, restitution=0.5, physicsClientId=client
+        )
+        bodies = pybullet.loadMJCF(
+            model_path("mjcf", self.robot.model),
+            flags=pybullet.URDF_USE_SELF_COLLISION
+            | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
+            physicsClientId=client,
+        )
+        return World(floor, bodies)
+
+    def _survey(self) -> None:
+        client = self._client
+        self._floor, (self._body,) = self._world
+        count = pybullet.getNumJoints(self._body, client)
+        infos = [pybullet.getJointInfo(self._body, joint, client) for joint in range(count)]
+        link = {info[12].decode(): joint for joint, info in enumerate(infos)}
+        self._torso = link.get("torso", -1)  # Ant's and Humanoid's torso is the base, no link
+        self._feet = [link[foot] for foot in self.robot.feet]
+        # The mean over the parts adds them up in this order: the torso comes second.
+        self._links = [joint for joint in range(count) if joint != self._torso]
+        if self._torso >= 0:
+            self._links.insert(1, self._torso)
+        # The floor counts as a part: it adds nothing to the sum but one to the count.
+        self._part_count = len(self._links) + (self._torso < 0) + 1
+        moving = [i for i in infos if not i[1].decode().startswith(("ignore", "jointfix"))]
+        self._joints = [info[0] for info in moving]
+        self._limits = [(info[8], info[9] - info[8]) for info in moving]  # lowest, range
+        # Bullet brakes every joint until a motor without force takes its place.
+        pybullet.setJointMotorControlArray(
+            self._body,
+            range(count),
+            pybullet.POSITION_CONTROL,
+            forces=[0.0] * count,
+            physicsClientId=client,
+        )
+
+    def _begin(self, rng: np.random.Generator) -> Observation:
+        for joint, angle in zip(
+            self._joints, rng.uniform(-0.1, 0.1, self._joint_count).tolist(), strict=True
+        ):
+            pybullet.resetJointState(self._body, joint, angle, 0.0, self._client)
+        self._contacts = [0.0] * len(self._feet)
+        rest = self.robot.rest_height
+        self._rest_height = self._focus()[2] if rest is None else rest
+        # Added to a float32 below: a given height in float32, as in the reference.
+        self._stand = np.float64(self._rest_height) if rest is None else np.float32(rest)
+        obs = self._observe()
+        self._potential = -self._distance / self.time_step
+        return obs
+
+    def _focus(self) -> Point:
+        if self._torso < 0:
+            position, _ = pybullet.getBasePositionAndOrientation(self._body, self._client)
+        else:
+            position = pybullet.getLinkState(self._body, self._torso, 0, 0, self._client)[0]
+        x, y, z = position
+        return x, y, z
+
+    def _observe(self) -> Observation:
+        """Read the simulation; leaves what the reward needs in attributes."""
+        body, client = self._body, self._client
+        dy = 0.0  # a robot whose torso is a link slides in the plane y = 0
+        if self._torso < 0:
+            links = pybullet.getLinkStates(body, self._links, 0, 0, client)
+            position, attitude = pybullet.getBasePositionAndOrientation(body, client)
+            (vx, vy, vz), _ = pybullet.getBaseVelocity(body, client)
+            positions = [link[0] for link in links]
+            positions.insert(1, position)
+            dy -= pairwise_sum([y for _, y, _ in positions]) / self._part_count
+        else:
+            links = pybullet.getLinkStates(body, self._links, 1, 0, client)
+            position, attitude, _, _, _, _, (vx, vy, vz), _ = links[1]
+            positions = [link[0] for link in links]
+        dx = _TARGET_X - pairwise_sum([x for x, _, _ in positions]) / self._part_count
+        # BLAS, as in the reference: some of its kernels round a sum of products once where others
+        # round it twice, and the reference's bits go with them.
+        self._distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
+        roll, self._pitch, yaw = pybullet.getEulerFromQuaternion(attitude)
+        angle = math.atan2(dy, dx) - yaw
+        cosine, sine = math.cos(yaw), math.sin(yaw)
+        values = [
+            position[2] - self._rest_height,
+            math.sin(angle),
+            math.cos(angle),
+            0.3 * (cosine * vx + sine * vy),
+            0.3 * (cosine * vy - sine * vx),
+            0.3 * vz,
+            roll,
+            self._pitch,
+        ]
+        at_limit = 0
+        states = pybullet.getJointStates(body, self._joints, client)
+        for (turn, rate, _, _), (lowest, extent) in zip(states, self._limits, strict=True):
+            scaled = 2.0 * (turn - lowest) / extent - 1.0
+            if abs(scaled) > _AT_LIMIT:
+                at_limit += 1
+            values.append(scaled)
+            values.append(0.1 * rate)
+        self._at_limit = at_limit
+        values += self._contacts
+        exact = np.array(values, np.float32)
+        self._speeds = exact[9 : 9 + 2 * self._joint_count : 2]
+        return np.minimum(np.maximum(exact, self._low), self._high)
+
+    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Apply `action` [n] for 0.0165 s; the reward's last bits depend on its dtype.
+
+        Raises:
+            gymnasium.error.Error: before the first reset or after close.
+            ValueError: wrong shape, or a component that is not finite.
+        """
+        if not self._ready:
+            self._refuse("step()")
+        action = np.asarray(action)
+        if action.shape != self._action_shape:
+            check_action(action, self._action_shape)
+        count, client, body = self._joint_count, self._client, self._body
+        stall = float(np.add.reduce(action * action) / count)
+        if not stall < math.inf:
+            check_action(action, self._action_shape)
+
+        pybullet.setJointMotorControlArray(
+            body,
+            self._joints,
+            pybullet.TORQUE_CONTROL,
+            forces=self._torques(action),
+            physicsClientId=client,
+        )
+        pybullet.stepSimulation(client)
+        obs = self._observe()
+        alive = self._is_up(obs)
+        touched = {
+            point[3]
+            for point in pybullet.getContactPoints(body, self._floor, physicsClientId=client)
+        }
+        self._contacts = [1.0 if foot in touched else 0.0 for foot in self._feet]
+
+        before, self._potential = self._potential, -self._distance / self.time_step
+        power = float(np.add.reduce(np.abs(action * self._speeds)) / count)
+        electricity = self._costs[0] * power + self._costs[1] * stall
+        reward = (
+            (self.robot.alive_bonus if alive else -1.0)
+            + (self._potential - before)
+            + electricity
+            + _JOINT_AT_LIMIT * self._at_limit
+        )
+        broken = not obs.dot(obs) < math.inf  # no component is beyond 5, so one is NaN
+        if self.render_mode == "human":
+            self._show()
+        return obs, reward, broken or (self.robot.falls and not alive), False, {}
+
+    def _torques(self, action: NDArray[Any]) -> list[float]:
+        clipped = [1.0 if a > 1.0 else -1.0 if a < -1.0 else a for a in action.tolist()]
+        if self.robot.float32_torque and action.dtype == np.float32:
+            torques: list[float] = (self._gains32 * np.array(clipped, np.float32)).tolist()
+            return torques
+        return [gain * a for gain, a in zip(self._gains, clipped, strict=True)]
+
+    def _is_up(self, obs: Observation) -> bool:
+        """Judge the torso as it is now, and the knees as they were a step ago."""
+        robot, contacts = self.robot, self._contacts
+        for knee in robot.knees:
+            if contacts[knee]:
+                return False
+        high = bool(obs[0] + self._stand > robot.min_height)
+        return high and abs(self._pitch) < robot.max_pitch
+
+
+class HalfCheetah(Runner):
+    """Two legs in a plane, 6 joints, observation [26]; runs till the time is up.
+
+    Down are a pitch beyond 1 rad, a shin or a thigh on the floor; none of them ends the episode.
+    """
+
+    robot = robots.HALF_CHEETAH
+
+
+class Hopper(Runner):
+    """One leg in a plane, 3 joints, observation [15]; down at 0.8 m or a pitch of 1 rad."""
+
+    robot = robots.HOPPER
+
+
+class Walker2D(Runner):
+    """Two legs in a plane, 6 joints, observation [22]; down at 0.8 m or a pitch of 1 rad."""
+
+    robot = robots.WALKER_2D
+
+
+class Ant(Runner):
+    """Four legs in space, 8 joints, observation [28]; down when the torso scrapes the floor."""
+
+    robot = robots.ANT
+
+
+class Humanoid(Runner):
+    """A person in space, 17 joints, observation [44]; down at 0.78 m."""
+
+    robot = robots.HUMANOID

@@ -1,0 +1,106 @@
+"""The robots that run, in numbers.
+
+Strengths, thresholds and costs are those of `pybullet_envs_gymnasium` 0.6.0, `robot_locomotors.py`
+and `gym_locomotion_envs.py`; the models are among PyBullet's. How they are shown is our own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from envs.bullet.stage import Look
+
+
+@dataclass(frozen=True)
+class Robot:
+    """What tells one runner from another.
+
+    Attributes:
+        model: file among PyBullet's MJCF models.
+        power: strength of all motors.
+        strengths: each joint's own, in the model's order; times `power`, its largest torque in N m.
+        feet: links whose contact with the floor is observed.
+        look: how it is shown.
+        min_height: torso height in metres at which the robot is down.
+        max_pitch: angle in rad either way at which it is down.
+        knees: those of `feet`, by index, that must not touch the floor.
+        alive_bonus: reward for a step while it is up.
+        falls: whether being down ends the episode.
+        costs: factor on both electricity terms.
+        rest_height: height that the observed one is relative to; None takes the episode's first.
+        float32_torque: whether float32 actions are multiplied in float32.
+    """
+
+    model: str
+    power: float
+    strengths: tuple[float, ...]
+    feet: tuple[str, ...]
+    look: Look
+    min_height: float = -math.inf
+    max_pitch: float = math.inf
+    knees: tuple[int, ...] = ()
+    alive_bonus: float = 1.0
+    falls: bool = True
+    costs: float = 1.0
+    rest_height: float | None = None
+    float32_torque: bool = False
+
+
+HALF_CHEETAH = Robot(
+    model="half_cheetah.xml",
+    power=0.9,
+    strengths=(120.0, 90.0, 60.0, 140.0, 60.0, 30.0),
+    feet=("ffoot", "fshin", "fthigh", "bfoot", "bshin", "bthigh"),
+    look=Look(2.3, height=0.45, dark=("bthigh", "bshin", "bfoot")),
+    max_pitch=1.0,
+    knees=(1, 2, 4, 5),
+    falls=False,
+)
+
+HOPPER = Robot(
+    model="hopper.xml",
+    power=0.75,
+    strengths=(100.0, 100.0, 100.0),
+    feet=("foot",),
+    look=Look(2.4, height=0.7, dark=("thigh", "foot")),
+    min_height=0.8,
+    max_pitch=1.0,
+)
+
+WALKER_2D = Robot(
+    model="walker2d.xml",
+    power=0.4,
+    strengths=(100.0, 100.0, 30.0, 100.0, 100.0, 30.0),
+    feet=("foot", "foot_left"),
+    look=Look(2.4, height=0.7, dark=("thigh_left", "leg_left", "foot_left")),
+    min_height=0.8,
+    max_pitch=1.0,
+)
+
+ANT = Robot(
+    model="ant.xml",
+    power=2.5,
+    strengths=(100.0,) * 8,
+    feet=("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot"),
+    look=Look(2.8, height=0.4, yaw=-20.0, pitch=-25.0, dark=("aux_1", "aux_2", "aux_3", "aux_4")),
+    min_height=0.26,
+)
+
+HUMANOID = Robot(
+    model="humanoid_symmetric.xml",
+    power=0.41,
+    strengths=(100.0,) * 5 + (300.0, 200.0, 100.0, 100.0, 300.0, 200.0) + (75.0,) * 6,
+    feet=("right_foot", "left_foot"),
+    look=Look(
+        2.8,
+        height=0.8,
+        yaw=-20.0,
+        dark=("left_thigh", "left_shin", "left_foot", "left_upper_arm", "left_lower_arm"),
+    ),
+    min_height=0.78,
+    alive_bonus=2.0,
+    costs=4.25,
+    rest_height=0.8,
+    float32_torque=True,
+)

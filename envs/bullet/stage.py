@@ -1,0 +1,230 @@
+"""Pictures of a simulation, taken in a copy of it.
+
+The copy is a second PyBullet client that holds the same models and is never stepped: for a picture
+it takes over the poses. So nothing that drawing needs (a window, EGL, colours, a light) touches the
+simulation, and the copy can be kept near the origin, the only place where PyBullet casts shadows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import math
+import os
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.bullet.client import Connection, pybullet, quiet
+
+Point = tuple[float, float, float]
+
+
+class World(NamedTuple):
+    """What a client holds: the floor's id and those of the bodies that move."""
+
+    floor: int
+    bodies: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a robot is shown.
+
+    Attributes:
+        distance: metres from the camera to the point that it follows.
+        height: metres above the floor at which the camera aims.
+        yaw: degrees around the vertical; at 0 the camera looks along +y, and +x runs to the right.
+        pitch: degrees; negative looks down.
+        dark: links in the second colour, those that would be hard to tell from the others.
+    """
+
+    distance: float
+    height: float
+    yaw: float = 0.0
+    pitch: float = -14.0
+    dark: tuple[str, ...] = ()
+
+
+_LIGHT_COLOUR, _DARK_COLOUR = (0.93, 0.42, 0.13, 1.0), (0.16, 0.24, 0.36, 1.0)
+_FLOOR_COLOUR = (0.92, 0.95, 0.98, 1.0)
+_CHECKERS = 2.0  # metres after which the floor's pattern repeats
+_FIELD_OF_VIEW = 45.0  # degrees, vertical
+_NEAR, _FAR = 0.1, 100.0  # metres
+_LIGHT = (2.0, -5.0, 12.0)  # from over the camera's shoulder
+
+
+class Stage:
+    """A copy of the world for the eye: in a window, or off screen.
+
+    Args:
+        client: the simulation that is shown.
+        world: what is in it.
+        load: puts the same things into the client that it is given.
+        look: where the camera stands, and the colours.
+        window: open PyBullet's own window instead of drawing off screen.
+    """
+
+    def __init__(
+        self,
+        client: int,
+        world: World,
+        load: Callable[[int], World],
+        look: Look,
+        *,
+        window: bool = False,
+    ) -> None:
+        self._client, self._bodies, self._look = client, world.bodies, look
+        self._connection = Connection(window=window)
+        self.close = self._connection.close
+        self._copy = self._connection.id
+        self._renderer: int = pybullet.ER_TINY_RENDERER
+        with quiet():
+            # The plugin sees only what is loaded after it.
+            if not window and _start_egl(self._connection):
+                self._renderer = pybullet.ER_BULLET_HARDWARE_OPENGL
+            copy = load(self._copy)
+            self._copies = copy.bodies
+            self._paint(copy.floor)
+            if window:
+                pybullet.configureDebugVisualizer(
+                    pybullet.COV_ENABLE_GUI, 0, physicsClientId=self._copy
+                )
+            else:
+                for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
+                    self._capture(8, 8, (0.0, 0.0, 0.0))
+
+    def _paint(self, floor: int) -> None:
+        pybullet.changeVisualShape(
+            floor,
+            -1,
+            rgbaColor=_FLOOR_COLOUR,
+            specularColor=(0.0, 0.0, 0.0),
+            physicsClientId=self._copy,
+        )
+        for body in self._copies:
+            for link in range(-1, pybullet.getNumJoints(body, self._copy)):
+                base = link < 0
+                name = "" if base else pybullet.getJointInfo(body, link, self._copy)[12].decode()
+                pybullet.changeVisualShape(
+                    body,
+                    link,
+                    rgbaColor=_DARK_COLOUR if name in self._look.dark else _LIGHT_COLOUR,
+                    specularColor=(0.2, 0.2, 0.2),
+                    physicsClientId=self._copy,
+                )
+
+    def _mirror(self, target: Point) -> Point:
+        """Take over all poses, moved by whole checkers to near the origin; return the target's."""
+        dx, dy = (_CHECKERS * math.floor(coordinate / _CHECKERS) for coordinate in target[:2])
+        for body, copy in zip(self._bodies, self._copies, strict=True):
+            (x, y, z), attitude = pybullet.getBasePositionAndOrientation(body, self._client)
+            pybullet.resetBasePositionAndOrientation(
+                copy, (x - dx, y - dy, z), attitude, self._copy
+            )
+            joints = range(pybullet.getNumJoints(body, self._client))
+            for joint, state in enumerate(pybullet.getJointStates(body, joints, self._client)):
+                pybullet.resetJointState(copy, joint, state[0], 0.0, self._copy)
+        return target[0] - dx, target[1] - dy, self._look.height
+
+    def picture(self, target: Point, width: int, height: int) -> NDArray[np.uint8]:
+        """Return uint8 [height, width, 3], what the camera sees beside `target`.
+
+        Where EGL draws, four samples are averaged for each pixel (55 ms for 640x480 with a software
+        driver). The tiny renderer would need 300 ms for that and takes one sample (75 ms).
+        """
+        aim = self._mirror(target)
+        if self._renderer == pybullet.ER_TINY_RENDERER:
+            return self._capture(width, height, aim)
+        fine = self._capture(2 * width, 2 * height, aim).astype(np.uint16)
+        total = fine[0::2, 0::2] + fine[0::2, 1::2] + fine[1::2, 0::2] + fine[1::2, 1::2]
+        return (total // 4).astype(np.uint8)
+
+    def _capture(self, width: int, height: int, aim: Point) -> NDArray[np.uint8]:
+        look = self._look
+        _, _, pixels, _, _ = pybullet.getCameraImage(
+            width,
+            height,
+            viewMatrix=pybullet.computeViewMatrixFromYawPitchRoll(
+                aim, look.distance, look.yaw, look.pitch, 0.0, 2
+            ),
+            projectionMatrix=pybullet.computeProjectionMatrixFOV(
+                _FIELD_OF_VIEW, width / height, _NEAR, _FAR
+            ),
+            lightDirection=_LIGHT,
+            lightDistance=math.hypot(*_LIGHT),
+            lightSpecularCoeff=0.0,
+            shadow=int(self._renderer != pybullet.ER_TINY_RENDERER),  # it shades the whole floor
+            renderer=self._renderer,
+            flags=pybullet.ER_NO_SEGMENTATION_MASK,
+            physicsClientId=self._copy,
+        )
+        rgba = np.asarray(pixels, np.uint8).reshape(height, width, 4)
+        return np.ascontiguousarray(rgba[:, :, :3])
+
+    def show(self, target: Point) -> None:
+        """Bring the window up to date."""
+        look = self._look
+        pybullet.resetDebugVisualizerCamera(
+            look.distance, look.yaw, look.pitch, self._mirror(target), self._copy
+        )
+
+
+def require_display() -> None:
+    """Raise a `gymnasium.error.Error` where no window can open; PyBullet would wait for ever."""
+    has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not has_display:
+        raise gymnasium.error.Error(
+            "render_mode='human' needs a display, and DISPLAY is not set; use 'rgb_array'"
+        )
+
+
+# A second EGL client leaves the first drawing with its own shapes mixed up (seen with Mesa), so one
+# at a time: the first stage open has it, any beside it takes the tiny renderer.
+_egl_user: weakref.ref[Connection] | None = None
+
+
+def _start_egl(connection: Connection) -> bool:
+    """Let EGL draw what is loaded into `connection` from now on, where it can and is free."""
+    global _egl_user
+    user = _egl_user and _egl_user()
+    if (user and user.close.alive) or not _egl_works():
+        return False
+    plugin = importlib.util.find_spec("eglRenderer")
+    assert plugin is not None  # or it had not worked
+    number: int = pybullet.loadPlugin(
+        plugin.origin, "_eglRendererPlugin", physicsClientId=connection.id
+    )
+    if number >= 0:
+        _egl_user = weakref.ref(connection)
+    return number >= 0
+
+
+@functools.cache
+def _egl_works() -> bool:
+    """Whether EGL takes a picture here, tried once in a process of its own.
+
+    Where there is no usable driver the plugin does not fail, it ends the whole process. Worth the
+    second this takes: at 640x480 EGL is three times as fast with a mere software driver.
+    """
+    if importlib.util.find_spec("eglRenderer") is None:  # comes with PyBullet's Linux wheels
+        return False
+    trial = (
+        "import pybullet as p, importlib.util as u; p.connect(p.DIRECT); "
+        "p.loadPlugin(u.find_spec('eglRenderer').origin, '_eglRendererPlugin'); "
+        "pixels = p.getCameraImage(8, 8, renderer=p.ER_BULLET_HARDWARE_OPENGL)[2]; "
+        "raise SystemExit(len(pixels) == 0)"
+    )
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = [sys.executable, "-c", trial]
+        run = subprocess.run(command, capture_output=True, timeout=30, check=False)
+        return run.returncode == 0
+    return False

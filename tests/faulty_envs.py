@@ -1,0 +1,61 @@
+"""CartPole with faults to order; reached as `faulty_envs:Id-v0`, from workers too."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+
+class BrokenConstructor(CartPoleEnv):
+    """Cannot be made where `flag` exists."""
+
+    def __init__(self, flag: str) -> None:
+        if Path(flag).exists():
+            raise OSError("no such\nrobot")
+        super().__init__()
+
+
+class Raises(CartPoleEnv):
+    """Raises in the episode whose reset seed is `seed`; if `flag` is given, once."""
+
+    def __init__(self, seed: int = -1, flag: str = "") -> None:
+        super().__init__()
+        self._seed, self._flag, self._armed = seed, flag, False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self._armed = seed == self._seed
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        if self._armed and (not self._flag or not Path(self._flag).exists()):
+            if self._flag:
+                Path(self._flag).touch()
+            raise ValueError("the pole\nsnapped")
+        return super().step(action)
+
+
+class Kills(Raises):
+    """Takes its process along instead, without a word."""
+
+    def step(self, action: Any) -> Any:
+        try:
+            return super().step(action)
+        except ValueError:
+            os._exit(1)
+
+
+class Slow(CartPoleEnv):
+    """Sleeps a little at every step."""
+
+    def step(self, action: Any) -> Any:
+        time.sleep(0.001)
+        return super().step(action)
+
+
+for _class in (BrokenConstructor, Raises, Kills, Slow):
+    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)

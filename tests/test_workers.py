@@ -1,0 +1,301 @@
+"""Workers may be few or many, be slow or die: the episodes are those of a single process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import envs
+from ars import tickets, workers
+from ars.noise import Stream
+from ars.rollout import (
+    Episode,
+    LocalPool,
+    RolloutError,
+    RolloutSpec,
+    Snapshot,
+    Task,
+    task_seed,
+)
+from ars.workers import RayPool
+from policies import Normalizer, NormalizerRule, make_policy
+
+TRAINING = [Task(Stream.TRAINING, 3, k, sign) for k in range(30) for sign in (1, -1)]
+EVALUATION = [Task(Stream.EVALUATION, 3, k) for k in range(10)]
+
+
+def make_spec(env_id: str = "CartPole-v1", **env_kwargs: Any) -> RolloutSpec:
+    env = envs.make("CartPole-v1")
+    policy = make_policy("linear", env.observation_space, env.action_space).spec
+    env.close()
+    return RolloutSpec(
+        env_id, policy, env_kwargs, seed=5, delta_std=0.5, rollout_length=100, statistics=True
+    )
+
+
+def make_snapshot() -> Snapshot:
+    rule = NormalizerRule()
+    return Snapshot(np.linspace(-1, 1, 8), Normalizer(np.zeros(4), np.full(4, 0.3), 9, rule))
+
+
+def plain(episodes: Sequence[Episode]) -> list[Any]:
+    """Every field of every episode, as what compares bit for bit."""
+    return [
+        (e.total_reward, e.score, e.length, e.fault)
+        + ((s.count, s.mean.tobytes(), s.m2.tobytes()) if (s := e.statistics) else ())
+        for e in episodes
+    ]
+
+
+def expected(spec: RolloutSpec, tasks: Sequence[Task]) -> list[Any]:
+    pool = LocalPool(spec)
+    episodes = pool.collect(pool.submit(make_snapshot(), tasks))
+    pool.close()
+    return plain(episodes)
+
+
+def run(pool: RayPool, tasks: Sequence[Task]) -> list[Any]:
+    return plain(pool.collect(pool.submit(make_snapshot(), tasks)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_session() -> Iterator[None]:
+    """One Ray for all pools here: each start of Ray costs seconds."""
+    stop = workers.start_ray(5)
+    yield
+    stop()
+
+
+@pytest.fixture
+def make_pool() -> Iterator[Callable[..., RayPool]]:
+    pools: list[RayPool] = []
+
+    def make(*args: Any, **kwargs: Any) -> RayPool:
+        pools.append(RayPool(*args, **kwargs))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+        pool.close()  # safe
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 5])
+def test_episodes_do_not_depend_on_the_number_of_workers(make_pool: Any, n_workers: int) -> None:
+    spec = make_spec()
+    pool = make_pool(spec, n_workers)
+    want = expected(spec, TRAINING)
+    assert run(pool, TRAINING) == want
+    assert run(pool, TRAINING) == want  # in calls of several rollouts, now that they are known
+    assert 1 <= len(pool.pids()) <= n_workers
+
+
+@pytest.mark.parametrize("evaluation_first", [True, False])
+def test_two_tickets_collected_in_either_order(make_pool: Any, evaluation_first: bool) -> None:
+    spec = make_spec()
+    pool = make_pool(spec, 2)
+    evaluation = pool.submit(make_snapshot(), EVALUATION)
+    training = pool.submit(Snapshot(np.ones(8)), TRAINING)
+    empty = pool.submit(make_snapshot(), [])
+    order = [evaluation, training] if evaluation_first else [training, evaluation]
+    episodes = {ticket: pool.collect(ticket) for ticket in order}
+    local = LocalPool(spec)
+    assert plain(episodes[training]) == plain(
+        local.collect(local.submit(Snapshot(np.ones(8)), TRAINING))
+    )
+    assert plain(episodes[evaluation]) == expected(spec, EVALUATION)
+    assert pool.collect(empty) == []
+
+
+@pytest.mark.parametrize("n_killed", [1, 3])
+def test_killed_workers_are_replaced_and_change_nothing(make_pool: Any, n_killed: int) -> None:
+    spec = make_spec("faulty_envs:Slow-v0")
+    events: list[str] = []
+    pool = make_pool(spec, 3, on_event=events.append)
+    while len(pool.pids()) < 3:
+        run(pool, TRAINING[:3])
+    before = pool.pids()
+
+    def kill() -> None:
+        time.sleep(0.3)  # in the middle of calls
+        for pid in before[:n_killed]:
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    episodes = run(pool, TRAINING)
+    killer.join()
+    assert episodes == expected(make_spec(), TRAINING)
+    assert len(events) == n_killed
+    assert "died; replaced" in events[0]
+    assert f"(pid {before[0]})" in " ".join(events)
+    assert not set(before[:n_killed]) & set(pool.pids())
+
+
+def test_a_worker_killed_while_idle_is_replaced(make_pool: Any) -> None:
+    spec = make_spec()
+    pool = make_pool(spec, 1)
+    run(pool, TRAINING[:2])
+    os.kill(pool.pids()[0], signal.SIGKILL)
+    assert run(pool, TRAINING) == expected(spec, TRAINING)
+
+
+def test_a_constructor_that_raises_ends_the_run_with_its_own_error(
+    make_pool: Any, tmp_path: Path
+) -> None:
+    pool = make_pool(make_spec("faulty_envs:BrokenConstructor-v0", flag=str(tmp_path)), 2)
+    with pytest.raises(RolloutError, match=r"cannot start: OSError: no such robot$") as info:
+        run(pool, TRAINING)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("env_id", ["faulty_envs:Raises-v0", "faulty_envs:Kills-v0"])
+def test_a_rollout_that_fails_once_is_run_again(
+    make_pool: Any, tmp_path: Path, env_id: str
+) -> None:
+    spec = make_spec(env_id)
+    seed = task_seed(spec, TRAINING[7])
+    faulty = make_spec(env_id, seed=seed, flag=str(tmp_path / "flag"))
+    events: list[str] = []
+    pool = make_pool(faulty, 2, on_event=events.append)
+    assert run(pool, TRAINING) == expected(spec, TRAINING)
+    assert len(events) == 1
+
+
+def test_a_rollout_that_always_raises_is_named(make_pool: Any) -> None:
+    seed = task_seed(make_spec(), TRAINING[7])
+    pool = make_pool(make_spec("faulty_envs:Raises-v0", seed=seed), 2)
+    healthy = pool.submit(make_snapshot(), EVALUATION)
+    with pytest.raises(RolloutError, match=r"iteration 3, direction 3, sign -") as info:
+        run(pool, TRAINING)
+    assert str(info.value).endswith("ValueError: the pole snapped")
+    assert plain(pool.collect(healthy)) == expected(make_spec(), EVALUATION)
+
+
+def test_a_rollout_that_always_kills_its_worker_is_named(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "LOST_TRIES", 3)
+    seed = task_seed(make_spec(), TRAINING[7])
+    pool = make_pool(make_spec("faulty_envs:Kills-v0", seed=seed), 2)
+    with pytest.raises(RolloutError, match=r"direction 3, sign -: its worker died 3 times"):
+        run(pool, TRAINING)
+
+
+def test_no_free_processor_is_an_error_and_not_a_wait(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    occupant = make_pool(make_spec(), 5)
+    while len(occupant.pids()) < 5:
+        run(occupant, TRAINING[:5])
+    monkeypatch.setattr(workers, "START_SECONDS", 1.0)
+    pool = make_pool(make_spec(), 1)
+    with pytest.raises(RolloutError, match="no worker started within 1 s"):
+        run(pool, TRAINING)
+
+
+def test_workers_load_no_torch_and_run_one_thread_each(make_pool: Any) -> None:
+    pool = make_pool(make_spec(), 1)
+    run(pool, TRAINING)
+    maps = Path(f"/proc/{pool.pids()[0]}/maps").read_text()
+    assert "numpy" in maps
+    assert "torch" not in maps
+    environment = Path(f"/proc/{pool.pids()[0]}/environ").read_text().split("\0")
+    assert {"OPENBLAS_NUM_THREADS=1", "MKL_NUM_THREADS=1"} <= set(environment)
+
+
+def test_ray_refuses_a_client_without_the_token() -> None:
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    assert address.startswith("127.0.0.1:")
+    assert "RAY_AUTH_TOKEN" not in os.environ  # the driver's environment is as it was
+    code = f"import ray; ray.init({address!r}, logging_level='CRITICAL'); print('connected')"
+    client = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},  # look on the loopback
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with client:
+        assert client.stdout
+        first = client.stdout.readline()  # it tries again and again, and says so
+        client.kill()
+    assert "InvalidAuthToken" in first
+
+
+SCRIPT = """
+import os, signal, sys, threading
+from ars.rollout import Task
+from ars.workers import RayPool
+from test_workers import Stream, TRAINING, make_snapshot, make_spec
+
+def handler(number, frame): ...
+signal.signal(signal.SIGTERM, handler)
+if __name__ == "__main__":
+    pool = RayPool(make_spec("own_world:Own-v0"), 2)
+    assert signal.getsignal(signal.SIGTERM) is handler
+    pool.collect(pool.submit(make_snapshot(), TRAINING))
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
+    except KeyboardInterrupt:
+        os.kill(pool.pids()[0], signal.SIGKILL)
+        pool.close()
+        pool.close()
+        assert "torch" not in sys.modules
+        print("closed", flush=True)
+        sys.stdin.read()
+"""
+
+
+def session_processes(session: int) -> list[int]:
+    """The living processes of a session, by /proc."""
+    alive = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, group_session = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:  # gone meanwhile
+            continue
+        if int(group_session) == session and state != "Z":
+            alive.append(int(stat.parent.name))
+    return alive
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "driver.py").write_text(SCRIPT)
+    (tmp_path / "own_world.py").write_text(
+        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
+    )
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent)])
+    with subprocess.Popen(
+        [sys.executable, "-m", "driver"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as driver:
+        assert driver.stdout
+        assert driver.stdout.readline() == "closed\n"
+        deadline = time.monotonic() + 10
+        while len(session_processes(driver.pid)) > 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert session_processes(driver.pid) == [driver.pid]
+        assert driver.communicate("")[0] == ""
+    assert driver.returncode == 0
