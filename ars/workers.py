@@ -261,7 +261,6 @@ def start_ray(n_cpus: int, address: str | None = None) -> Callable[[], None]:
 _QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _QUIET_ENVIRONMENT = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # or a refused token is reported every second
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
 

@@ -33,7 +33,7 @@ BOX = spaces.Box(-np.inf, np.inf, (5,), np.float32)
 ACTIONS = {
     "one": spaces.Box(-1, 1, (1,), np.float32),
     "three": spaces.Box(np.array([-1, -2, 0]), np.array([1, 2, 3]), dtype=np.float64),
-    "half-bounded": spaces.Box(np.array([-np.inf, 0]), np.array([1, np.inf]), dtype=np.float32),
+    "half-bounded": spaces.Box(np.array([-np.inf, 0]), np.array([1, np.inf]), dtype=np.float64),
     "discrete": spaces.Discrete(4, start=-2),
 }
 KINDS = {

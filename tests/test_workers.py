@@ -247,11 +247,12 @@ if __name__ == "__main__":
     pool = RayPool(make_spec("own_world:Own-v0"), 2)
     assert signal.getsignal(signal.SIGTERM) is handler
     pool.collect(pool.submit(make_snapshot(), TRAINING))
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    os.kill(pool.pids()[0], signal.SIGKILL)
+    # As a terminal does it: to the whole process group.
+    threading.Timer(2, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
     try:
         pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
     except KeyboardInterrupt:
-        os.kill(pool.pids()[0], signal.SIGKILL)
         pool.close()
         pool.close()
         assert "torch" not in sys.modules
