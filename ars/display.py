@@ -86,7 +86,7 @@ class PlainDisplay:
 
     def __init__(self, numbers: Progress) -> None:
         self._numbers = numbers
-        self._last = -math.inf
+        self._last = time.monotonic()
 
     def progress(self, row: dict[str, Any]) -> None:
         """See Display."""
