@@ -9,8 +9,6 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
-import socket
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ars.command import acting, progress, reporting
 from ars.errors import RunError, UsageError
 from ars.options import Parser, add_flags, build, option
+from envs.display import has_display
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,33 +75,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(found.description, flush=True)
     if config.output is not None:
         record(found, config, Path(config.output))
-    elif _has_display():
+    elif has_display():
         watch(found, config)
     else:
         folder = Path(args.run) if Path(args.run).is_dir() else Path()
         record(found, config, folder / f"{_short_name(found.file.env_id)}.mp4")
-
-
-def _has_display() -> bool:
-    """Whether a window can open here.
-
-    On Linux the X server must answer: DISPLAY outlives it in many a remote shell, and PyBullet and
-    GLFW end the process where it does not.
-    """
-    if not sys.platform.startswith("linux"):
-        return True
-    host, _, screen = os.environ.get("DISPLAY", "").rpartition(":")
-    number = screen.partition(".")[0]
-    if not number.isdigit():
-        return False
-    local = host in ("", "unix")
-    with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as server:
-        server.settimeout(2.0)
-        try:
-            server.connect(f"/tmp/.X11-unix/X{number}" if local else (host, 6000 + int(number)))
-        except (OSError, OverflowError):
-            return False
-    return True
 
 
 def _short_name(env_id: str) -> str:
@@ -124,7 +101,7 @@ def record(found: Found, config: RenderConfig, output: Path) -> None:
     from ars import camera, video
     from ars.interrupts import Interrupts
 
-    if not _has_display():
+    if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
     kind = video.KINDS[output.suffix.lower()]
     interrupts = Interrupts()

@@ -252,10 +252,14 @@ def start_ray(n_cpus: int, address: str | None = None) -> Callable[[], None]:
 
         if ray.is_initialized():
             return lambda: None
+        on_term = signal.getsignal(signal.SIGTERM)  # which Ray overrides, to print a stack
         try:
             return _start_local(ray, n_cpus) if address is None else _connect(ray, address)
         except (OSError, RuntimeError, ValueError) as error:
             raise RolloutError(f"Ray does not start: {one_line(error)}") from None
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, on_term)
 
 
 _QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
@@ -266,7 +270,6 @@ _QUIET_ENVIRONMENT = {
 
 
 def _start_local(ray: Any, n_cpus: int) -> Callable[[], None]:
-    on_term = signal.getsignal(signal.SIGTERM)  # which ray.init overrides
     context = ray.init(
         "local",
         num_cpus=n_cpus,
@@ -274,8 +277,6 @@ def _start_local(ray: Any, n_cpus: int) -> Callable[[], None]:
         include_dashboard=False,
         **_QUIET,
     )
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_term)
 
     def stop() -> None:
         if ray.is_initialized():

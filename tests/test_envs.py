@@ -225,12 +225,12 @@ def test_robots_do_not_show_in_each_others_pictures(make: Callable[..., Any]) ->
 
 
 def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISPLAY", raising=False)
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
-    with pytest.raises(gymnasium.error.Error, match="needs a display") as caught:
-        envs.make("Hopper", render_mode="human")
-    assert "\n" not in str(caught.value)
+    for display in ("", ":4321"):  # none, and one that has gone
+        monkeypatch.setenv("DISPLAY", display)
+        with pytest.raises(gymnasium.error.Error, match="needs a display") as caught:
+            envs.make("Hopper", render_mode="human")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_window_keeps_real_time_and_changes_no_bit(
@@ -239,11 +239,10 @@ def test_a_window_keeps_real_time_and_changes_no_bit(
     from envs.bullet import client, stage
 
     # A window that draws nothing stands in for PyBullet's, which needs a display.
-    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(stage, "has_display", lambda: True)
     fake = types.SimpleNamespace(**vars(client.pybullet))
     fake.GUI = fake.DIRECT
     monkeypatch.setattr(client, "pybullet", fake)
-    assert stage.require_display() is None
 
     plain, shown = make("HalfCheetah"), make("HalfCheetah", render_mode="human")
     actions = random_actions(plain, 30)
@@ -251,7 +250,7 @@ def test_a_window_keeps_real_time_and_changes_no_bit(
     start = time.perf_counter()
     assert episode(shown, 0, actions) == want
     assert shown.render() is None
-    assert 0.45 < time.perf_counter() - start < 5.0  # 30 frames at 60 a second
+    assert time.perf_counter() - start > 0.45  # 30 frames at 60 a second
 
 
 @pytest.mark.parametrize(
