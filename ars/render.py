@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from ars.command import acting, progress, reporting
 from ars.errors import RunError, UsageError
 from ars.options import Parser, add_flags, build, option
-from envs.display import has_display
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -68,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UsageError(f"--{name} {value}: must be from {SIZES[0]} to {SIZES[1]}")
     from ars.runs import find_policy
     from ars.video import KINDS
+    from envs.display import has_display
 
     if config.output is not None and Path(config.output).suffix.lower() not in KINDS:
         raise UsageError(f"--output {config.output}: must end in {', '.join(KINDS)}")
@@ -100,6 +100,7 @@ def record(found: Found, config: RenderConfig, output: Path) -> None:
     """Write the episodes to `output`. Raises: UsageError, RunError; then nothing is written."""
     from ars import camera, video
     from ars.interrupts import Interrupts
+    from envs.display import has_display
 
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported

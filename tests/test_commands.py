@@ -25,6 +25,7 @@ from ars import __main__ as overview
 from ars import evaluate, render
 from ars.noise import Stream, reset_seed
 from ars.rollout import LocalPool, RolloutSpec, Snapshot, Task, rollout
+from envs import display
 from policies import PolicyFile, make_policy, read_policy, save_policy
 
 Main = Callable[[list[str]], None]
@@ -396,7 +397,7 @@ def test_with_a_display_a_window_shows_the_episode_in_real_time(
     square: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     modes = []
-    monkeypatch.setattr(render, "has_display", lambda: True)
+    monkeypatch.setattr(display, "has_display", lambda: True)
     monkeypatch.setattr(Square, "reset", _noting(modes, Square.reset))
     started = time.perf_counter()
     render.main([str(square)])
@@ -408,13 +409,13 @@ def test_with_a_display_a_window_shows_the_episode_in_real_time(
 
 def test_a_display_counts_only_if_its_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    assert not render.has_display()
+    assert not display.has_display()
     for gone in (":54321", ":nonsense", "localhost:99999.0"):
         monkeypatch.setenv("DISPLAY", gone)
-        assert not render.has_display()
+        assert not display.has_display()
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("DISPLAY", f"127.0.0.1:{server.getsockname()[1] - 6000}.0")
-        assert render.has_display()
+        assert display.has_display()
 
 
 def _noting(modes: list[str | None], method: Any) -> Any:
