@@ -64,6 +64,10 @@ class RunningMeanStd:
     def __post_init__(self) -> None:
         self._scratch = np.empty_like(self.mean), np.empty_like(self.mean)
 
+    def __reduce__(self) -> tuple[type[RunningMeanStd], tuple[Array, Array, int]]:
+        """Pickled without the scratch space, which would double what a rollout sends back."""
+        return RunningMeanStd, (self.mean, self.m2, self.count)
+
     @classmethod
     def zeros(cls, size: int) -> RunningMeanStd:
         """Statistics of no observation at all."""
