@@ -10,8 +10,10 @@ this package loads no simulator; PyBullet is imported when the first robot is ma
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import sys
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -118,11 +120,27 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     """
     canonical = resolve(env_id)
     kwargs.setdefault("disable_env_checker", True)
+    if str(gymnasium.spec(canonical).entry_point).startswith("gymnasium.envs.mujoco"):
+        _hush_mujoco()
     try:
         return gymnasium.make(canonical, **kwargs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         reason = _explain(gymnasium.spec(canonical), error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
+
+
+def _hush_mujoco() -> None:
+    """Keep MuJoCo's word on the deprecated parts of Gymnasium's models from the user.
+
+    It is printed for every environment made, and written to a file in the current folder; other
+    warnings, such as of an unstable simulation, go to stderr.
+    """
+    with contextlib.suppress(ImportError):
+        import mujoco
+
+        mujoco.set_mju_user_warning(
+            lambda text: None if "deprecated" in text else print(text, file=sys.stderr)
+        )
 
 
 def _line(error: BaseException) -> str:

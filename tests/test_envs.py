@@ -416,3 +416,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(gymnasium.error.DependencyNotInstalled, match=advice) as caught:
             envs.make(env_id)
         assert "\n" not in str(caught.value)
+
+
+def test_mujoco_environments_print_and_write_nothing(tmp_path: Path) -> None:
+    code = "import envs; envs.make('HalfCheetah-v5').close()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert list(tmp_path.iterdir()) == []
