@@ -1,0 +1,69 @@
+"""Train several seeds, evaluate each best policy on 100 new episodes, and show every seed.
+
+    python scripts/learning.py HalfCheetah [--seeds 5] [--jobs 2] [--folder DIR] [-- FLAGS]
+
+FLAGS go to `python -m ars.train`. Each run is one process without Ray, `--jobs` at a time: curves
+do not depend on the number of workers. A run that is finished already is only evaluated. The
+table gives the best policy's iteration and timesteps, its mean return and deviation over the
+new episodes, and the median over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+
+def learn(env: str, seed: int, folder: Path, flags: list[str]) -> dict[str, Any]:
+    """Train one seed, or go on with it, and evaluate it; returns `ars.evaluate`'s JSON."""
+    run = folder / f"{env}-s{seed}"
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    python = [sys.executable, "-m"]
+    if not (run / "result.json").exists():
+        words = [env, "--seed", str(seed), "--run-dir", str(run), *flags]
+        if (run / "config.json").exists():
+            words = ["--resume", str(run)]
+        command = [*python, "ars.train", "--n-workers", "0", *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread)
+    command = [*python, "ars.evaluate", str(run), "--episodes", "100", "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=one_thread)
+    result = json.loads((run / "result.json").read_text())
+    return {**json.loads(done.stdout), "trained": result["timesteps"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("env")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this less one")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
+    parser.add_argument("flags", nargs="*", help="for python -m ars.train, after --")
+    args = parser.parse_args()
+    with ThreadPoolExecutor(args.jobs) as pool:
+        jobs = [
+            pool.submit(learn, args.env, seed, args.folder, args.flags)
+            for seed in range(args.seeds)
+        ]
+        rows = [job.result() for job in jobs]
+    print("| seed | steps trained | best after | return, 100 new episodes | deviation |")
+    print("|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['seed']} | {row['trained']:,} | iteration {row['iteration']} "
+            f"| {row['return_mean']:,.0f} | {row['return_std']:,.0f} |"
+        )
+    median = statistics.median(row["return_mean"] for row in rows)
+    print(f"\n{args.env}: median {median:,.0f} of {len(rows)} seeds")
+
+
+if __name__ == "__main__":
+    main()
