@@ -144,7 +144,7 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | N
         return FastRunner(env), None
     except Exception as error:  # nothing that fails here is needed
         return None, (
-            f"{type(robot).__name__} runs at a third of its speed, with the same results: "
+            f"{type(robot).__name__} runs at half its speed, with the same results: "
             f"its compiled loop cannot be used here ({_line(error)})"
         )
 
