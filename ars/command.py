@@ -115,6 +115,8 @@ def acting(found: Found, seed: int | None, **env_kwargs: Any) -> Iterator[Rollou
         drawing = "render_mode" in env_kwargs
         hint = drawing_hint(gymnasium.spec(resolve(file.env_id))) if drawing else ""
         raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
+    if rollouts.notice is not None:
+        print(f"warning: {rollouts.notice}", file=sys.stderr)
     try:
         _check_spaces(found, rollouts)
         yield rollouts

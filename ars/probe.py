@@ -17,11 +17,11 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces; `warning` says, if not None, how it fails to repeat an episode."""
+    """An environment's spaces, and what to warn of: it does not repeat itself, or runs slowly."""
 
     observation_space: Any
     action_space: Any
-    warning: str | None
+    warnings: tuple[str, ...]
 
 
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
@@ -36,17 +36,19 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
         first = _play(env, seed=1)
         _play(env, seed=2)  # another history
         again = _play(env, seed=1)
+        # Where there is a loop to compile, it is compiled here, once for all the workers to come.
+        _, notice = envs.accelerate(env)
     finally:
         env.close()
-    warning = None
+    warnings = [notice] if notice else []
     for step, (a, b) in enumerate(itertools.zip_longest(first, again)):
         if a is None or b is None or not np.array_equal(a, b, equal_nan=True):
-            warning = (
+            warnings.append(
                 f"{env_id} does not repeat an episode from its seed and actions (step {step}): "
                 "learning curves will not be identical between runs"
             )
             break
-    return Probe(env.observation_space, env.action_space, warning)
+    return Probe(env.observation_space, env.action_space, tuple(warnings))
 
 
 def _play(env: gymnasium.Env[Any, Any], seed: int) -> list[Any]:

@@ -7,10 +7,11 @@ identical curves, safe retries and exact resume follows from that.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import gymnasium
 import numpy as np
@@ -18,7 +19,10 @@ from numpy.typing import NDArray
 
 import envs
 from ars.noise import Stream, direction, reset_seed
-from policies import Normalizer, Policy, PolicySpec, RunningMeanStd, build
+from policies import BoxSpec, Normalizer, Policy, PolicySpec, RunningMeanStd, build
+
+if TYPE_CHECKING:
+    from envs.bullet.fast import FastRunner
 
 CommonSeeds = Literal["none", "pair", "iteration"]
 
@@ -62,6 +66,7 @@ class RolloutSpec:
     rollout_length: int = 1000
     common_seeds: CommonSeeds = "none"
     statistics: bool = False
+    compiled: bool = True  # play with compiled code where there is some; the results are the same
 
 
 @dataclass(frozen=True)
@@ -129,13 +134,59 @@ def _first_observation(result: Any) -> Any:
     return result[0]
 
 
+def compiled_rollout(
+    runner: FastRunner,
+    policy: Policy,
+    seed: int,
+    max_steps: int,
+    *,
+    shift: float = 0.0,
+    reward_clip: float | None = None,
+    statistics: RunningMeanStd | None = None,
+) -> Episode:
+    """The episode that `rollout` gives, bit for bit, without Python in its steps.
+
+    `statistics`, if given, are empty: `RunningMeanStd.zeros`.
+    """
+    spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
+    assert isinstance(action, BoxSpec)
+    brain = runner.brain(
+        policy.weights,
+        spec.layer_sizes,
+        bias=spec.bias,
+        activation=spec.activation,
+        normalizer=None if frozen is None else (frozen.mean, frozen.std, frozen.rule.clip),
+        bounds=(action.low, action.high) if spec.clip_actions else (None, None),
+    )
+    total, score, length, fault = runner.play(
+        brain,
+        seed,
+        max_steps,
+        shift=shift,
+        reward_clip=reward_clip,
+        statistics=None if statistics is None else (statistics.mean, statistics.m2),
+    )
+    if fault is not None:
+        return Episode(total, score, length, fault=fault)
+    if statistics is not None:
+        statistics.count = length
+    return Episode(total, score, length, statistics)
+
+
 class Rollouts:
-    """Runs tasks one after another in this process: one environment, one policy."""
+    """Runs tasks one after another in this process: one environment, one policy.
+
+    `notice`: why the environment plays on its own where compiled code was to be expected.
+    """
 
     def __init__(self, spec: RolloutSpec) -> None:
         self.spec = spec
         self.policy = build(spec.policy)
         self.env = envs.make(spec.env_id, **spec.env_kwargs)
+        self._runner: FastRunner | None = None
+        self.notice: str | None = None
+        if spec.compiled and isinstance(spec.policy.action, BoxSpec):
+            self._runner, self.notice = envs.accelerate(self.env)
 
     def run(self, snapshot: Snapshot, tasks: Sequence[Task]) -> list[Episode]:
         """The episodes of `tasks`, in their order.
@@ -157,8 +208,13 @@ class Rollouts:
         try:
             # A squared deviation may overflow to inf; such a component then normalises to 0.
             with np.errstate(over="ignore", invalid="ignore"):
-                return rollout(
-                    self.env,
+                runner = self._runner
+                # Whoever watches, watches an environment in the place of `env`.
+                if runner is not None and runner.env is self.env:
+                    play = functools.partial(compiled_rollout, runner)
+                else:
+                    play = functools.partial(rollout, self.env)
+                return play(
                     policy,
                     task_seed(spec, task),
                     spec.rollout_length,

@@ -92,8 +92,8 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
         algorithm = ALGORITHMS[plan.algo](plan.config, task)
         if plan.init_from is not None:
             algorithm.start_from(find_policy(plan.init_from).file.policy)
-        if found.warning:
-            display.say(f"warning: {found.warning}")
+        for warning in found.warnings:
+            display.say(f"warning: {warning}")
         folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
         with lock(folder):
             plan.write(folder)

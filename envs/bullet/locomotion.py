@@ -39,12 +39,12 @@ from envs.bullet.client import pybullet
 from envs.bullet.robots import Robot
 from envs.bullet.stage import Point, World
 
-_TARGET_X = 1000.0  # metres along the track; too far to get there
-_ELECTRICITY, _STALL, _JOINT_AT_LIMIT = -2.0, -0.1, -0.1
+TARGET_X = 1000.0  # metres along the track; too far to get there
+_ELECTRICITY, _STALL, JOINT_AT_LIMIT = -2.0, -0.1, -0.1
 
 # A joint is at its limit where float32(|angle|) > float32(0.99). The same test on the unrounded
 # angle: beyond the midpoint of float32(0.99) and its successor (a tie rounds down, to even).
-_AT_LIMIT = 0.5 * float(np.float32(0.99)) + 0.5 * float(
+AT_LIMIT = 0.5 * float(np.float32(0.99)) + 0.5 * float(
     np.nextafter(np.float32(0.99), np.float32(1.0))
 )
 
@@ -167,7 +167,7 @@ class Runner(BulletEnv):
             links = pybullet.getLinkStates(body, self._links, 1, 0, client)
             position, attitude, _, _, _, _, (vx, vy, vz), _ = links[1]
             positions = [link[0] for link in links]
-        dx = _TARGET_X - pairwise_sum([x for x, _, _ in positions]) / self._part_count
+        dx = TARGET_X - pairwise_sum([x for x, _, _ in positions]) / self._part_count
         # BLAS, as in the reference: some of its kernels round a sum of products once where others
         # round it twice, and the reference's bits go with them.
         self._distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
@@ -188,7 +188,7 @@ class Runner(BulletEnv):
         states = pybullet.getJointStates(body, self._joints, client)
         for (turn, rate, _, _), (lowest, extent) in zip(states, self._limits, strict=True):
             scaled = 2.0 * (turn - lowest) / extent - 1.0
-            if abs(scaled) > _AT_LIMIT:
+            if abs(scaled) > AT_LIMIT:
                 at_limit += 1
             values.append(scaled)
             values.append(0.1 * rate)
@@ -238,7 +238,7 @@ class Runner(BulletEnv):
             (self.robot.alive_bonus if alive else -1.0)
             + (self._potential - before)
             + electricity
-            + _JOINT_AT_LIMIT * self._at_limit
+            + JOINT_AT_LIMIT * self._at_limit
         )
         broken = not obs.dot(obs) < math.inf  # no component is beyond 5, so one is NaN
         if self.render_mode == "human":
