@@ -33,7 +33,7 @@ class Progress:
         self._first: tuple[float, dict[str, Any]] | None = None
         self._started = time.monotonic()
         self.row: dict[str, Any] = {}
-        self.last_evaluation: float | None = None
+        self.last_evaluation: tuple[float, int] | None = None
         self.best: float | None = None
         self._speed = 0.0
 
@@ -50,7 +50,7 @@ class Progress:
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Take in a row of evaluations.csv."""
-        self.last_evaluation = row["return_mean"]
+        self.last_evaluation = row["return_mean"], row["iteration"]
         if row["best"]:
             self.best = row["return_mean"]
 
@@ -77,7 +77,11 @@ class Progress:
             ("return", f"{row['return_mean']:,.1f} (max {row['return_max']:,.1f})"),
         ]
         if self.last_evaluation is not None and self.best is not None:
-            cells += [("evaluation", f"{self.last_evaluation:,.1f}"), ("best", f"{self.best:,.1f}")]
+            mean, iteration = self.last_evaluation
+            cells += [
+                ("evaluation", f"{mean:,.1f} (after {iteration:,})"),
+                ("best", f"{self.best:,.1f}"),
+            ]
         return [*cells, ("left", duration(self.seconds_left()))]
 
 
@@ -86,13 +90,15 @@ class PlainDisplay:
 
     def __init__(self, numbers: Progress) -> None:
         self._numbers = numbers
-        self._last = time.monotonic()
+        self._last, self._overdue = time.monotonic(), False
 
     def progress(self, row: dict[str, Any]) -> None:
         """See Display."""
         self._numbers.progress(row)
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+        # An evaluation that comes with this row shows it too, so wait for the next one.
+        if self._overdue:
             self._show()
+        self._overdue = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """See Display."""
@@ -100,7 +106,7 @@ class PlainDisplay:
         self._show()
 
     def _show(self) -> None:
-        self._last = time.monotonic()
+        self._last, self._overdue = time.monotonic(), False
         if self._numbers.row:
             cells = self._numbers.cells()
             print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
@@ -140,11 +146,18 @@ class LiveDisplay:
     def _show(self) -> None:
         from rich.panel import Panel
         from rich.table import Table
+        from rich.text import Text
 
         table = Table.grid(padding=(0, 3))
-        cells = self._numbers.cells()
-        table.add_row(*(f"[dim]{name}" for name, _ in cells))
-        table.add_row(*(f"[bold]{value}" for _, value in cells))
+        names = [Text(name, style="dim") for name, _ in self._numbers.cells()]
+        values = [Text(value, style="bold") for _, value in self._numbers.cells()]
+        widths = [max(len(a), len(b)) + 3 for a, b in zip(names, values, strict=True)]
+        if sum(widths) + 4 <= self._live.console.width:
+            table.add_row(*names)
+            table.add_row(*values)
+        else:
+            for pair in zip(names, values, strict=True):
+                table.add_row(*pair)
         self._live.update(Panel(table, title=self._title, expand=False))
 
     def say(self, message: str) -> None:

@@ -13,9 +13,9 @@ from ars.rollout import Episode, Pool, Snapshot, Task
 class Interrupts:
     """Turns SIGINT and SIGTERM into KeyboardInterrupt, only where `allowed`.
 
-    Elsewhere the signal is remembered and raised at the next allowed place, so an iteration's
-    update, its log rows and a checkpoint are whole or not begun. Further signals while the run
-    is being saved and closed change nothing.
+    Elsewhere the signal is remembered and raised at the next allowed place, so Ray's start, an
+    iteration's update, its log rows and a checkpoint are whole or not begun. Further signals
+    while the run is being saved and closed change nothing.
     """
 
     def __init__(self) -> None:

@@ -84,10 +84,28 @@ def build(config: type[Any], values: Mapping[str, Any]) -> Any:
         for name, value in values.items()
         if name in names
     }
+    hints = typing.get_type_hints(config)
+    for name, value in given.items():
+        _check_type(name, value, hints[name])
     made = config(**given)
     for field in dataclasses.fields(config):
         _check(field, getattr(made, field.name))
     return made
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    """Flags have their types already; a config.json may hold anything."""
+    kind = _plain_type(hint)
+    if value is None and kind is not hint:
+        return
+    if typing.get_origin(kind) is tuple:
+        kinds, items = typing.get_args(kind)[:1], value if isinstance(value, tuple) else (value,)
+    else:
+        kinds, items = (kind,), (value,)
+    allowed = (int, float) if kinds == (float,) else kinds
+    for item in items:
+        if not isinstance(item, allowed) or (isinstance(item, bool) and bool not in allowed):
+            raise UsageError(f"{flag_name(name)} {value!r}: must be of type {kinds[0].__name__}")
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
@@ -100,7 +118,7 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(number):
             raise UsageError(f"{name} {number}: must be a finite number")
         if above is not None and not number > above:
             raise UsageError(f"{name} {number}: must be greater than {above}")

@@ -22,6 +22,8 @@ from ars.errors import UsageError
 from ars.options import build, flag_name, near, option
 from ars.runs import CONFIG, read_json
 from ars.trainer import STOPS, RunConfig
+from policies import FileError
+from policies.io import write_json
 
 DEFAULT_TIMESTEPS = 1_000_000
 
@@ -61,6 +63,18 @@ class Plan:
     commands: list[str] = field(default_factory=list)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the results: a checkpoint belongs to one of these."""
+        return {
+            "env_id": self.env_id,
+            "env_kwargs": self.env_kwargs,
+            "algo": self.algo,
+            **dataclasses.asdict(self.task),
+            # As JSON gives it back.
+            **json.loads(json.dumps(dataclasses.asdict(self.config))),
+        }
+
+    @property
     def budget_seconds(self) -> float | None:
         """The time budget in seconds."""
         return None if self.run.time_budget is None else parse_duration(self.run.time_budget)
@@ -73,8 +87,6 @@ class Plan:
 
     def write(self, folder: Path) -> None:
         """Write config.json: the settings, and what they were run with."""
-        from policies.io import write_json
-
         data = {
             "env_id": self.env_id,
             "env_kwargs": self.env_kwargs,
@@ -101,13 +113,17 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
     envs.resolve(env_id)
     algo = given.get("algo", "ars")
     presets = ALGORITHMS[algo].presets
-    preset = given.get("preset", env_id if env_id in presets else None)
+    short = {row.id: row.name for row in envs.table()}.get(env_id, env_id)
+    preset = given.get("preset", short if short in presets else None)
     if preset is not None and preset not in presets:
         raise UsageError(
             f"--preset {preset}: unknown"
             + (near(preset, presets) or f"; known are {', '.join(presets)}")
         )
     values = dict(presets[preset]) if preset is not None else {"total_timesteps": DEFAULT_TIMESTEPS}
+    # n_top belongs to n_directions: a preset's does not bind another number or variant.
+    if {"n_directions", "variant"} & given.keys():
+        values.pop("n_top", None)
     values = _overridden(values, given)
     plan = Plan(
         env_id,
@@ -138,8 +154,11 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
         free = {**data["run"], **data["workers"]}
         stored_kwargs = data["env_kwargs"]
         commands = [*data["commands"], command_line()]
+        algorithm = ALGORITHMS[data["algo"]]
+        if not isinstance(stored_kwargs, dict):
+            raise TypeError("env_kwargs is no object")
     except (KeyError, TypeError) as error:
-        raise UsageError(f"--resume {folder}: {CONFIG} lacks {error}") from None
+        raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):
             word = "ENV" if name == "env_id" else flag_name(name)
@@ -159,7 +178,7 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
         data["preset"],
         data["init_from"],
         build(TaskConfig, values),
-        build(ALGORITHMS[data["algo"]].Config, values),
+        build(algorithm.Config, values),
         build(RunConfig, values),
         build(WorkerConfig, values),
         folder,
@@ -172,13 +191,7 @@ def _overridden(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, A
     """`given` over `values`; any stop given replaces every stop that was there."""
     if any(name in given for name in STOPS):
         values = {name: value for name, value in values.items() if name not in STOPS}
-    values = {**values, **given}
-    # n_top belongs to n_directions: a preset's n_top does not bind another number of them.
-    if "n_directions" in given and "n_top" not in given:
-        values.pop("n_top", None)
-    if "variant" in given and "n_top" not in given and not given["variant"].endswith("-t"):
-        values.pop("n_top", None)
-    return values
+    return {**values, **given}
 
 
 def _checked(plan: Plan) -> Plan:
@@ -209,10 +222,14 @@ def _env_kwargs(pairs: list[str]) -> dict[str, Any]:
         if not equals or not name.isidentifier():
             raise UsageError(f"--env-kwargs {pair}: must be name=value")
         try:
-            kwargs[name] = json.loads(text)
+            kwargs[name] = json.loads(text, parse_constant=_refuse_constant)
         except ValueError:
             kwargs[name] = text
     return kwargs
+
+
+def _refuse_constant(text: str) -> None:
+    raise UsageError(f"--env-kwargs: {text} is no number that JSON can hold")
 
 
 def _comparable(value: Any) -> Any:
@@ -220,7 +237,8 @@ def _comparable(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text or "none"
 
 
 def command_line() -> str:

@@ -62,9 +62,10 @@ def find_policy(run: str, latest: bool = False) -> Found:
 
 
 def _origin(training: dict[str, Any]) -> str:
-    if "iteration" not in training or "timesteps" not in training:
+    iteration, timesteps = training.get("iteration"), training.get("timesteps")
+    if not isinstance(iteration, int) or not isinstance(timesteps, int):
         return ""
-    return f" (iteration {training['iteration']}, {training['timesteps']:,} timesteps)"
+    return f" (iteration {iteration:,}, {timesteps:,} timesteps)"
 
 
 def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
@@ -73,6 +74,8 @@ def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
     Raises: UsageError where `run_dir` holds a run already or cannot be written.
     """
     if run_dir is not None:
+        if not run_dir:
+            raise UsageError("--run-dir '': must name a folder")
         path = Path(run_dir)
         if (path / CONFIG).exists():
             raise UsageError(

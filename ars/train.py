@@ -78,6 +78,7 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
     from ars.probe import probe
     from ars.runs import find_policy, lock, new_folder
 
+    initial = find_policy(plan.init_from).file.policy if plan.init_from is not None else None
     found = probe(plan.env_id, plan.env_kwargs)
     with open_display(f"{plan.env_id} · {plan.algo}", plan.run, plan.budget_seconds) as display:
         task = Task(
@@ -90,8 +91,8 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
             display.say,
         )
         algorithm = ALGORITHMS[plan.algo](plan.config, task)
-        if plan.init_from is not None:
-            algorithm.start_from(find_policy(plan.init_from).file.policy)
+        if initial is not None:
+            algorithm.start_from(initial)
         for warning in found.warnings:
             display.say(f"warning: {warning}")
         folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
@@ -105,19 +106,29 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
 
 def _run(plan: Plan, algorithm: Algorithm, folder: Path, display: Display) -> dict[str, Any]:
     from ars import checkpoint
+    from ars.errors import RunError
+    from ars.interrupts import Interrupts
+    from ars.rollout import RolloutError
     from ars.trainer import Trainer
 
     training = {"algo": plan.algo, "preset": plan.preset}
     if (variant := getattr(plan.config, "variant", None)) is not None:
         training["variant"] = variant
+    interrupts = Interrupts()
+    again = f"python -m ars.train --resume {shlex.quote(str(folder))}"
     try:
-        with closing(make_pool(plan, algorithm.rollout_spec, display)) as pool:
+        with (
+            interrupts.handled(),  # around the pool too: half a Ray started or ended would stay
+            closing(make_pool(plan, algorithm.rollout_spec, display)) as pool,
+        ):
             trainer = Trainer(
                 algorithm,
                 pool,
+                interrupts,
                 folder,
                 plan.run,
                 display,
+                plan.identity,
                 training,
                 plan.budget_seconds,
                 # A run that ended before its first checkpoint begins again.
@@ -126,9 +137,10 @@ def _run(plan: Plan, algorithm: Algorithm, folder: Path, display: Display) -> di
             return trainer.run()
     except KeyboardInterrupt:
         if checkpoint.exists(folder):
-            again = f"python -m ars.train --resume {shlex.quote(str(folder))}"
-            display.say(f"interrupted and saved; to go on: {again}")
+            raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
         raise
+    except RolloutError as error:
+        raise RunError(f"{error}; to play it again: {again} --n-workers 0") from error
 
 
 def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:

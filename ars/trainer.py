@@ -18,8 +18,8 @@ from ars.interrupts import InterruptiblePool, Interrupts
 from ars.logger import CsvLog, TensorBoard
 from ars.noise import Stream
 from ars.options import option
-from ars.rollout import Episode, Pool, Snapshot, Task
-from ars.runs import BEST_POLICY, EVALUATIONS, LATEST_POLICY, PROGRESS, RESULT
+from ars.rollout import Episode, Pool, RolloutError, Snapshot, Task
+from ars.runs import BEST_POLICY, CONFIG, EVALUATIONS, LATEST_POLICY, PROGRESS, RESULT
 from ars.stats import deviation, mean
 from policies import Normalizer, NormalizerRule, PolicyFile, build, save_policy
 from policies.io import write_json
@@ -75,30 +75,33 @@ class Best:
 class Trainer:
     """Runs an algorithm in a run folder until a stop, from the start or from a checkpoint.
 
-    `training` is stored in the policy files (algorithm, seed ...); `budget_seconds`: the parsed
-    time budget of this call or None.
+    `interrupts`: handled by the caller. `identity`: what decides the run's results, as JSON; a
+    checkpoint of another is refused. `training` is stored in the policy files (algorithm, seed
+    ...); `budget_seconds`: the parsed time budget of this call or None.
     """
 
     def __init__(
         self,
         algorithm: Algorithm,
         pool: Pool,
+        interrupts: Interrupts,
         folder: Path,
         config: RunConfig,
         display: Display,
+        identity: dict[str, Any],
         training: dict[str, Any],
         budget_seconds: float | None = None,
         resume: bool = False,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
-        self.interrupts = Interrupts()
-        self.pool: Pool = InterruptiblePool(pool, self.interrupts)
-        self.display, self.training = display, training
+        self.pool: Pool = InterruptiblePool(pool, interrupts)
+        self.display, self.identity, self.training = display, identity, training
         self.budget_seconds = budget_seconds
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
         self.reached = -1  # the iteration whose evaluation reached the target return
         self._pending: tuple[int, Candidate] | None = None
+        self._complete = False  # the loop has ended and its state is saved
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         offsets = self._restore() if resume else {}
@@ -112,20 +115,21 @@ class Trainer:
         Raises: KeyboardInterrupt after the last whole iteration has been saved; RunError,
         RolloutError and OSError, the last whole iteration saved where the disk allows it.
         """
-        with self.interrupts.handled():
-            try:
-                reason = self._loop()
-                result = self._finish(reason)
-            except OSError as error:
-                # Nothing more can be written; the checkpoint before is whole.
-                raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
-            except BaseException:
+        try:
+            reason = self._loop()
+            return self._finish(reason)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):  # of stdout: nobody reads it any more
                 self._save_if_possible()
                 raise
-            finally:
-                for log in (self.progress_log, self.evaluation_log, self.tensorboard):
-                    log.close()
-        return result
+            # Nothing more can be written; the checkpoint before is whole.
+            raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        except BaseException:
+            self._save_if_possible()
+            raise
+        finally:
+            for log in (self.progress_log, self.evaluation_log, self.tensorboard):
+                log.close()
 
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
@@ -144,6 +148,12 @@ class Trainer:
         self._begin_evaluation()
         self._collect_evaluation()
         self._save()
+        self._complete = True
+        # The last policy is evaluated in any case. A resumed run evaluates at its own end instead,
+        # so the checkpoint knows nothing of this: its row and its policy are cut back.
+        if self.evaluated < self.algorithm.iteration:
+            self._begin(self._candidate())
+            self._collect_evaluation()
         return reason
 
     @property
@@ -154,7 +164,7 @@ class Trainer:
     def _stop_reason(self) -> str | None:
         config, algorithm = self.config, self.algorithm
         if config.target_return is not None and -1 < self.reached < algorithm.iteration:
-            return f"target return {config.target_return:g} reached"
+            return f"target return {config.target_return:,g} reached"
         if config.n_iterations is not None and algorithm.iteration >= config.n_iterations:
             return f"{config.n_iterations:,} iterations done"
         if config.total_timesteps is not None and algorithm.timesteps >= config.total_timesteps:
@@ -185,7 +195,11 @@ class Trainer:
         done = iteration <= self.evaluated or self._pending is not None
         if done or iteration % self.config.eval_freq:
             return
-        self._begin(Candidate(self.algorithm.snapshot(), iteration, self.algorithm.timesteps))
+        self._begin(self._candidate())
+
+    def _candidate(self) -> Candidate:
+        algorithm = self.algorithm
+        return Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
 
     def _begin(self, candidate: Candidate) -> None:
         self._pending = self._submit(candidate, Stream.EVALUATION), candidate
@@ -204,13 +218,15 @@ class Trainer:
         if better:
             self.best = Best(candidate, row["return_mean"])
             self._write_policy(BEST_POLICY, candidate)
-        target = self.config.target_return
-        if target is not None and self.reached < 0 and row["return_mean"] >= target:
+        if self.reached < 0 and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
         row = {**row, "best": int(better), "time_seconds": round(self.elapsed, 3)}
         self.evaluation_log.write(row)
         self.tensorboard.evaluation(row)
         self.display.evaluation(row)
+
+    def _is_target(self, return_mean: float) -> bool:
+        return self.config.target_return is not None and return_mean >= self.config.target_return
 
     def _finish(self, reason: str) -> dict[str, Any]:
         """The final evaluation, of the best policy; it goes to result.json alone."""
@@ -251,15 +267,15 @@ class Trainer:
             PROGRESS: self.progress_log.sync(),
             EVALUATIONS: self.evaluation_log.sync(),
         }
-        algorithm = self.algorithm
-        latest = Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
-        self._write_policy(LATEST_POLICY, latest)
-        arrays, values = algorithm.state()
+        self._write_policy(LATEST_POLICY, self._candidate())
+        arrays, values = self.algorithm.state()
         document: dict[str, Any] = {
+            "run": self.identity,
             "algorithm": values,
             "offsets": offsets,
             "evaluated": self.evaluated,
             "reached": self.reached,
+            "target_return": self.config.target_return,
             "seconds": self.elapsed,
         }
         if self.best is not None:
@@ -270,6 +286,8 @@ class Trainer:
         checkpoint.save(self.folder, arrays, document)
 
     def _save_if_possible(self) -> None:
+        if self._complete:
+            return
         try:
             self._save()
         except OSError as error:
@@ -279,14 +297,19 @@ class Trainer:
         """Take back the checkpoint; returns the lengths of the logs at that time."""
         arrays, document = checkpoint.load(self.folder)
         try:
+            self._check_identity(document["run"])
             self.algorithm.restore(arrays, document["algorithm"])
-            self.evaluated, self.reached = int(document["evaluated"]), int(document["reached"])
+            self.evaluated = int(document["evaluated"])
             self._earlier_seconds = float(document["seconds"])
             if "best" in document:
                 candidate = _unpack("best", arrays, document["best"])
                 self.best = Best(candidate, float(document["best_return"]))
                 # The file may be of an evaluation after the checkpoint, which will come again.
                 self._write_policy(BEST_POLICY, candidate)
+            if document["target_return"] == self.config.target_return:
+                self.reached = int(document["reached"])
+            elif self.best is not None and self._is_target(self.best.return_mean):
+                self.reached = self.best.candidate.iteration
             if "pending" in document:
                 self._begin(_unpack("pending", arrays, document["pending"]))
             return {name: int(length) for name, length in document["offsets"].items()}
@@ -295,12 +318,18 @@ class Trainer:
                 f"{self.folder / checkpoint.FOLDER}: not a checkpoint of this run ({error})"
             ) from None
 
+    def _check_identity(self, stored: dict[str, Any]) -> None:
+        for name in self.identity | stored:
+            ours, theirs = self.identity.get(name), stored.get(name)
+            if ours != theirs:
+                raise ValueError(f"its {name} is {theirs}, that of {CONFIG} {ours}")
+
 
 def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
-    """What an evaluation found. Raises: RunError where an episode was not finite."""
+    """What an evaluation found. Raises: RolloutError where an episode was not finite."""
     for index, episode in enumerate(episodes):
         if episode.fault is not None:
-            raise RunError(
+            raise RolloutError(
                 f"evaluation after iteration {candidate.iteration}, episode {index}: "
                 f"{episode.fault}"
             )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import os
+import queue
 import secrets
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ars.errors import RunError
 from ars.rollout import Episode, RolloutError, Rollouts, RolloutSpec, Snapshot, Task, one_line
 from ars.tickets import Batch, Tickets
 
@@ -80,7 +81,7 @@ class RayPool:
         uses Ray already, the pool joins in and leaves it running.
     on_event: is told, a line each, of workers that died and were replaced.
 
-    The constructor does not wait for the workers. Raises: RolloutError if Ray cannot start.
+    The constructor does not wait for the workers. Raises: RunError if Ray or a worker cannot start.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class RayPool:
         elif not self.pids():
             waited = time.monotonic() - max(worker.started for worker in self._workers)
             if waited > START_SECONDS:
-                raise RolloutError(
+                raise RunError(
                     f"no worker started within {START_SECONDS:.0f} s: no free CPU in the Ray "
                     "cluster, or the environment takes longer than that to construct"
                 )
@@ -178,7 +179,7 @@ class RayPool:
             self._kill(worker)
             self._start(worker)
         else:
-            raise RolloutError(f"{self._spec.env_id}: a worker cannot start: {error}")
+            raise RunError(f"{self._spec.env_id}: a worker cannot start: {error}")
 
     def _answered(
         self,
@@ -198,7 +199,7 @@ class RayPool:
     def _lost(self, worker: _Worker, error: Exception) -> None:
         if worker.pid == 0 and worker.tries >= START_TRIES:
             reason = str(error).strip().splitlines()[-1].strip()
-            raise RolloutError(f"{self._spec.env_id}: a worker cannot start: {reason}") from None
+            raise RunError(f"{self._spec.env_id}: a worker cannot start: {reason}") from None
         self._replace(worker, "died")
 
     def _replace(self, worker: _Worker, event: str, n_again: int = 0) -> None:
@@ -245,65 +246,73 @@ def default_workers() -> int:
 def start_ray(n_cpus: int, address: str | None = None) -> Callable[[], None]:
     """Start Ray here, or connect to a cluster's `address`; returns what undoes it.
 
-    Does nothing where this process uses Ray already. Raises: RolloutError.
+    Does nothing where this process uses Ray already. Raises: RunError.
     """
     with _environment(_QUIET_ENVIRONMENT | (_local_environment() if address is None else {})):
         import ray
 
         if ray.is_initialized():
             return lambda: None
-        on_term = signal.getsignal(signal.SIGTERM)  # which Ray overrides, to print a stack
-        try:
-            return _start_local(ray, n_cpus) if address is None else _connect(ray, address)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise RolloutError(f"Ray does not start: {one_line(error)}") from None
-        finally:
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, on_term)
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
+        if address is not None:
+            # It tries for ever where the token is wrong or nobody answers.
+            _, release = _in_thread(lambda: ray.init(address, **quiet), START_SECONDS)
+            session = None
+        else:
+            context, release = _in_thread(
+                lambda: ray.init(
+                    "local",
+                    num_cpus=n_cpus,
+                    object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
+                    include_dashboard=False,
+                    **quiet,
+                ),
+                None,
+            )
+            session = context.address_info["session_dir"]
+
+    def stop() -> None:
+        if ray.is_initialized():
+            ray.shutdown(wait_for_processes=session is not None)  # a cluster goes on
+        release()
+        if session is not None:
+            shutil.rmtree(session, ignore_errors=True)
+
+    return stop
 
 
-_QUIET = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _QUIET_ENVIRONMENT = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
 
 
-def _start_local(ray: Any, n_cpus: int) -> Callable[[], None]:
-    context = ray.init(
-        "local",
-        num_cpus=n_cpus,
-        object_store_memory=100 << 20,  # bytes; snapshots and answers are a few kilobytes
-        include_dashboard=False,
-        **_QUIET,
-    )
+def _in_thread(start: Callable[[], Any], seconds: float | None) -> tuple[Any, Callable[[], None]]:
+    """What `start` returns in a thread of its own, and what lets that thread end.
 
-    def stop() -> None:
-        if ray.is_initialized():
-            ray.shutdown(wait_for_processes=True)
-            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)
+    In the main thread Ray would take over SIGTERM, and exit on it with half of itself started.
+    The thread lives on: the system ends the processes it started when it ends.
+    Raises: RunError where `start` fails or does not return in time.
+    """
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    released = threading.Event()
 
-    return stop
-
-
-def _connect(ray: Any, address: str) -> Callable[[], None]:
-    """ray.init in a thread, for it tries for ever where the token is wrong or nobody answers."""
-    failures: list[BaseException] = []
-
-    def connect() -> None:
+    def run() -> None:
         try:
-            ray.init(address, **_QUIET)
+            outcome.put(start())
         except BaseException as error:
-            failures.append(error)
+            outcome.put(error)
+        released.wait()
 
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(START_SECONDS)
-    if thread.is_alive():
-        raise ConnectionError(f"{address} does not answer, or refuses this machine's token")
-    if failures:
-        raise ConnectionError(one_line(failures[0]))
-    return functools.partial(ray.shutdown)  # leaves the cluster, which goes on
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise RunError("Ray does not answer, or refuses this machine's token") from None
+    if isinstance(result, BaseException):
+        released.set()
+        raise RunError(f"Ray does not start: {one_line(result)}") from None
+    return result, released.set
 
 
 @functools.cache

@@ -123,12 +123,13 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     """
     canonical = resolve(env_id)
     kwargs.setdefault("disable_env_checker", True)
-    if str(gymnasium.spec(canonical).entry_point).startswith("gymnasium.envs.mujoco"):
+    spec = gymnasium.registry[canonical.rpartition(":")[2]]
+    if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
         _hush_mujoco()
     try:
         return gymnasium.make(canonical, **kwargs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        reason = _explain(gymnasium.spec(canonical), error)
+        reason = _explain(spec, error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
 
 

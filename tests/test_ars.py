@@ -12,10 +12,10 @@ from gymnasium import spaces
 from ars.algorithms.ars import ARS, ARSConfig, Pair, best_directions
 from ars.algorithms.base import Task
 from ars.algorithms.presets import ARS_PRESETS
-from ars.errors import RunError, UsageError
+from ars.errors import UsageError
 from ars.noise import direction
 from ars.options import build
-from ars.rollout import Episode, Snapshot
+from ars.rollout import Episode, RolloutError, Snapshot
 from ars.rollout import Task as RolloutTask
 from policies import RunningMeanStd
 
@@ -110,7 +110,7 @@ def test_equal_returns_make_no_step_and_say_so() -> None:
     ars = make(said.append, n_directions=3)
     ars.iterate(StubPool(lambda task: Episode(1.0, 1.0, 5)))
     assert not ars.policy.weights.any()
-    assert said == ["iteration 0: all returns used are equal, so no step was made"]
+    assert said == ["iteration 1: no step where all returns used are equal (said once)"]
 
 
 def observed(task: RolloutTask) -> Episode:
@@ -141,7 +141,9 @@ def faulty(task: RolloutTask) -> Episode:
 
 def test_a_fault_stops_the_run_and_names_the_rollout() -> None:
     ars = make(n_directions=3)
-    with pytest.raises(RunError, match="E-v0, iteration 0, direction 1, sign -: reward 2 is nan"):
+    with pytest.raises(
+        RolloutError, match="E-v0, iteration 0, direction 1, sign -: reward 2 is nan"
+    ):
         ars.iterate(StubPool(faulty))
     assert ars.iteration == 0
     assert ars.statistics.count == 0

@@ -17,6 +17,7 @@ import pytest
 
 import envs
 from ars import tickets, workers
+from ars.errors import RunError
 from ars.noise import Stream
 from ars.rollout import (
     Episode,
@@ -154,7 +155,7 @@ def test_a_constructor_that_raises_ends_the_run_with_its_own_error(
     make_pool: Any, tmp_path: Path
 ) -> None:
     pool = make_pool(make_spec("faulty_envs:BrokenConstructor-v0", flag=str(tmp_path)), 2)
-    with pytest.raises(RolloutError, match=r"cannot start: OSError: no such robot$") as info:
+    with pytest.raises(RunError, match=r"cannot start: OSError: no such robot$") as info:
         run(pool, TRAINING)
     assert "\n" not in str(info.value)
 
@@ -200,7 +201,7 @@ def test_no_free_processor_is_an_error_and_not_a_wait(
         run(occupant, TRAINING[:5])
     monkeypatch.setattr(workers, "START_SECONDS", 1.0)
     pool = make_pool(make_spec(), 1)
-    with pytest.raises(RolloutError, match="no worker started within 1 s"):
+    with pytest.raises(RunError, match="no worker started within 1 s"):
         run(pool, TRAINING)
 
 

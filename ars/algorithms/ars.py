@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
 from ars.algorithms.presets import ARS_PRESETS
-from ars.errors import RunError, UsageError
+from ars.errors import UsageError
 from ars.noise import Stream, direction, generator
 from ars.options import option
-from ars.rollout import Episode, Pool, RolloutSpec, Snapshot, describe
+from ars.rollout import Episode, Pool, RolloutError, RolloutSpec, Snapshot, describe
 from ars.rollout import Task as RolloutTask
 from ars.stats import deviation, mean, norm
 from policies import (
@@ -126,6 +126,7 @@ class ARS(Algorithm):
         if hidden:
             rng = generator(task.seed, Stream.INITIAL_WEIGHTS)
             self.policy.weights = initial_weights(spec, rng)
+        self._said: set[str] = set()
         self.normalized = config.variant.startswith("v2")
         self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self.rule = NormalizerRule(ddof=config.ddof, var_floor=config.var_floor)
@@ -185,7 +186,9 @@ class ARS(Algorithm):
             at_fault = tasks[2 * index + (plus.fault is None)]
             where = f"{describe(self.rollout_spec, at_fault)}: {fault}"
             if self.task.on_nonfinite == "stop":
-                raise RunError(f"{where}; to leave such directions out, add --on-nonfinite exclude")
+                raise RolloutError(
+                    f"{where}; a new run with --on-nonfinite exclude leaves such directions out"
+                )
             self.task.say(f"{where}; the direction is left out")
         return pairs
 
@@ -196,8 +199,10 @@ class ARS(Algorithm):
         sigma = deviation([r for pair in top for r in (pair.plus.score, pair.minus.score)])
         scaled = config.variant != "brs"
         if not top or (scaled and sigma == 0.0):
-            self.task.say(
-                f"iteration {self.iteration}: all returns used are equal, so no step was made"
+            self._say_once(
+                "no step where all returns used are equal"
+                if top
+                else "no step where every direction is left out"
             )
             return sigma, 0.0
         # 2. The sum over the directions used, in the order of their indices.
@@ -209,6 +214,11 @@ class ARS(Algorithm):
         step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
         self.policy.weights = theta + step
         return sigma, norm(step.tolist())
+
+    def _say_once(self, event: str) -> None:
+        if event not in self._said:
+            self._said.add(event)
+            self.task.say(f"iteration {self.iteration + 1}: {event} (said once)")
 
     def _row(
         self, played: Sequence[Episode], top: Sequence[Pair], sigma: float, step_norm: float
@@ -231,13 +241,17 @@ class ARS(Algorithm):
     def start_from(self, policy: Policy) -> None:
         """See Algorithm."""
         given_spec, spec = policy.spec, self.policy.spec
-        if given_spec != spec:
+        for name in ("kind", "layer_sizes", "activation", "bias"):
+            ours, theirs = getattr(spec, name), getattr(given_spec, name)
+            if ours != theirs:
+                raise UsageError(f"--init-from: its policy has {name} {theirs}, this run's {ours}")
+        given = policy.normalizer
+        if (given is not None) != self.normalized:
             raise UsageError(
-                f"--init-from: a {given_spec.kind} policy with layers {given_spec.layer_sizes}, "
-                f"but this run has a {spec.kind} one with {spec.layer_sizes}"
+                f"--init-from: its policy acts on {'raw' if given is None else 'normalised'} "
+                f"observations, but variant {self.config.variant} does not"
             )
         self.policy.weights = policy.weights
-        given = policy.normalizer
         if given is not None and given.count > given.rule.ddof:
             m2 = given.var * (given.count - given.rule.ddof)
             self.statistics = RunningMeanStd(given.mean.copy(), m2, given.count)

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def _evaluations(n_directions: int) -> dict[str, int]:
-    """Enough to find a good policy among unsteady ones: 20 episodes for about 64 in training."""
-    return {"eval_freq": max(1, 32 // n_directions), "eval_episodes": 20}
+def _evaluations(n_directions: int, training_episodes: int) -> dict[str, int]:
+    """Evaluations of 20 episodes, one for about so many episodes in training."""
+    return {"eval_freq": max(1, training_episodes // (2 * n_directions)), "eval_episodes": 20}
 
 
 def _paper(
@@ -28,7 +28,7 @@ def _paper(
         "shift": shift,
         "action_clip": False,
         "total_timesteps": 5_000_000,
-        **_evaluations(n_directions),
+        **_evaluations(n_directions, 64),  # often: these policies are unsteady
     }
 
 
@@ -53,17 +53,18 @@ def _robot(
         "n_top": n_top,
         "shift": shift,
         "total_timesteps": millions * 1_000_000,
+        **_evaluations(n_directions, 160),
     }
 
 
 ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     # PyBullet robots; HalfCheetah and Hopper measured (README, Results), the rest start from
     # the paper's settings for the same body.
-    "HalfCheetah": _robot(0.03, 0.05, 8, 4, 0.0, 3),
-    "Hopper": _robot(0.02, 0.025, 16, 8, 1.0, 4) | _evaluations(16),
-    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20) | _evaluations(40),
-    "Ant": _robot(0.015, 0.025, 60, 20, 1.0, 20) | _evaluations(60),
-    "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100) | _evaluations(230),
+    "HalfCheetah": _robot(0.05, 0.1, 8, 4, 0.0, 3),
+    "Hopper": _robot(0.02, 0.025, 16, 8, 1.0, 4),
+    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
+    "Ant": _robot(0.015, 0.025, 60, 20, 1.0, 20),
+    "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
     # MuJoCo tasks of the paper, both versions that Gymnasium keeps.
     **{f"{name}-{version}": values for name, values in _PAPER.items() for version in ("v4", "v5")},
     # 16 directions, all used; rewards clipped to +-1; variance (population) at least 0.01.
