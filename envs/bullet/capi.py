@@ -117,13 +117,13 @@ def handle(client: int) -> int:
 def state(simulation: int, body: int) -> State:
     """Return views of where the simulation (a handle) answers requests for a body's state."""
     pointer, count = ctypes.c_void_p, ctypes.c_int()
-    for function in (
+    request, submit = (
         _bullet.b3RequestActualStateCommandInit,
         _bullet.b3SubmitClientCommandAndWaitStatus,
-    ):
-        function.restype = pointer
-    command = _bullet.b3RequestActualStateCommandInit(pointer(simulation), body)
-    status = _bullet.b3SubmitClientCommandAndWaitStatus(pointer(simulation), pointer(command))
+    )
+    request.restype = submit.restype = pointer
+    command = request(pointer(simulation), body)
+    status = submit(pointer(simulation), pointer(command))
     arrays = [ctypes.POINTER(ctypes.c_double)() for _ in range(4)]
     angles, rates, links, velocities = map(ctypes.byref, arrays)
     _bullet.b3GetStatusActualState2(

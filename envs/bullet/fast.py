@@ -87,7 +87,8 @@ class FastRunner:
     """Plays episodes of one of our robots.
 
     Args:
-        env: as `envs.make` gives it, without pictures. It stays usable; its owner closes it.
+        env: as `envs.make` gives it, without pictures. It is reset, and needs a reset after every
+            episode played here; its owner closes it.
 
     Raises:
         ValueError: `env` is something else.
