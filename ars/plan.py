@@ -223,7 +223,7 @@ def _env_kwargs(pairs: list[str]) -> dict[str, Any]:
             raise UsageError(f"--env-kwargs {pair}: must be name=value")
         try:
             kwargs[name] = json.loads(text, parse_constant=_refuse_constant)
-        except ValueError:
+        except json.JSONDecodeError:
             kwargs[name] = text
     return kwargs
 

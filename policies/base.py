@@ -76,6 +76,11 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     kind = type(space).__name__
     values: Any = space
     if kind == "Box":
+        if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
+            raise UnsupportedSpace(
+                f"{role} space is a Box of shape {values.shape} and type {values.dtype}; only "
+                "Boxes of at least one number are supported"
+            )
         bounds = {
             name: tuple(float(x) for x in np.ravel(getattr(values, name)))
             for name in ("low", "high")
@@ -85,10 +90,12 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
         return BoxSpec(tuple(values.shape), np.dtype(values.dtype).name, **limits)
     if kind == "Discrete" and role == "action":
         return DiscreteSpec(int(values.n), int(values.start))
-    allowed = "Box" if role == "observation" else "Box and Discrete"
+    allowed, wrapper = "Box and Discrete", ""
+    if role == "observation":
+        allowed, wrapper = "Box", " (gymnasium.wrappers.FlattenObservation may do)"
     raise UnsupportedSpace(
-        f"{role} space is {kind}; only {allowed} {role}s are supported: "
-        "wrap the environment so that it gives one (gymnasium.wrappers.FlattenObservation may do)"
+        f"{role} space is {kind}; only {allowed} {role}s are supported: wrap the environment so "
+        f"that it has one{wrapper}"
     )
 
 
@@ -141,7 +148,9 @@ class PolicySpec:
             raise ValueError(f"deterministic rule {rule!r} of a {kind} action, not {expected!r}")
         return PolicySpec(
             observation=_box_from_json(fields.pop("observation")),
-            action=_box_from_json(action) if kind == "box" else DiscreteSpec(**action),
+            action=_box_from_json(action)
+            if kind == "box"
+            else DiscreteSpec(int(action["n"]), int(action["start"])),
             hidden_sizes=tuple(int(n) for n in fields.pop("hidden_sizes")),
             **fields,
         )
@@ -149,7 +158,8 @@ class PolicySpec:
 
 def _box_from_json(data: dict[str, Any]) -> BoxSpec:
     shape = tuple(int(n) for n in data["shape"])
-    np.dtype(data["dtype"])
+    if np.dtype(data["dtype"]).kind not in "fiub":
+        raise ValueError(f"box of type {data['dtype']}, which holds no numbers")
     bounds = [
         data[name] and tuple(unbounded if x is None else float(x) for x in data[name])
         for name, unbounded in (("low", -math.inf), ("high", math.inf))
@@ -213,6 +223,7 @@ class Policy(ABC):
         self._discrete = isinstance(spec.action, DiscreteSpec)
         self._dtype = np.dtype(np.int64 if self._discrete else getattr(spec.action, "dtype", None))
         self._low, self._high = _bounds(spec, self._dtype)
+        self._cast_first = self._dtype.kind == "f"
 
     @abstractmethod
     def forward(self, x: Array) -> Array:
@@ -247,7 +258,8 @@ class Policy(ABC):
         """The deterministic action for one observation of the spec's shape.
 
         Returns an array of the action space's shape and dtype, or an int for Discrete actions.
-        Computed in float64, cast to the space's dtype, then clipped to its bounds.
+        Computed in float64, cast to the space's dtype, then clipped to its bounds; an integer
+        dtype would wrap around, so there the bounds come first.
         """
         return self.act_flat(self.flatten(obs))
 
@@ -258,15 +270,23 @@ class Policy(ABC):
         y = self.forward(x)
         if isinstance(self.spec.action, DiscreteSpec):
             return int(y.argmax()) + self.spec.action.start
-        action = y.astype(self._dtype)
+        action: NDArray[Any] = y.astype(self._dtype) if self._cast_first else y
         if self._low is not None and self._high is not None:
-            np.maximum(action, self._low, out=action)
-            np.minimum(action, self._high, out=action)
-        return action.reshape(self.spec.action.shape)
+            action = np.minimum(np.maximum(action, self._low), self._high)
+        return action.astype(self._dtype, copy=False).reshape(self.spec.action.shape)
 
 
 def _bounds(spec: PolicySpec, dtype: Any) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """Lowest and highest action, [n_out]; None where none is clipped."""
     action = spec.action
-    if not isinstance(action, BoxSpec) or not spec.clip_actions or action.low is None:
+    if not isinstance(action, BoxSpec):
+        return None, None
+    if dtype.kind in "iu":
+        # What the type holds, as float64 that does not round beyond it.
+        limits = np.iinfo(dtype)
+        lowest, highest = float(limits.min), np.nextafter(float(limits.max) + 1.0, 0.0)
+        low, high = action.low or (-np.inf,), action.high or (np.inf,)
+        return np.maximum(low, lowest), np.minimum(high, highest)
+    if not spec.clip_actions or action.low is None:
         return None, None
     return np.array(action.low, dtype), np.array(action.high, dtype)

@@ -147,14 +147,16 @@ def read_policy(path: str | Path) -> PolicyFile:
     path = Path(path)
     arrays, document = read_arrays(path, "policy")
     try:
-        policy = build(PolicySpec.from_json(document["spec"]))
-        policy.weights = _finite(arrays["weights"], "weights")
+        spec = PolicySpec.from_json(document["spec"])
+        weights = _vector(arrays["weights"], "weights", spec.n_weights)
+        policy = build(spec)
+        policy.weights = weights
         rule = document["normalizer"]
         if rule is not None:
-            policy.normalizer = _normalizer(arrays, NormalizerRule(**rule), policy.spec)
+            policy.normalizer = _normalizer(arrays, _rule(rule), spec.observation.size)
         env = document["env"]
         return PolicyFile(policy, str(env["id"]), dict(env["kwargs"]), dict(document["training"]))
-    except (KeyError, TypeError, ValueError, MemoryError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise FileError(f"{path}: not a usable policy file ({error})") from None
 
 
@@ -163,16 +165,30 @@ def load_policy(path: str | Path) -> Policy:
     return read_policy(path).policy
 
 
-def _finite(array: NDArray[Any], name: str) -> NDArray[np.float64]:
-    if array.dtype != np.float64 or array.ndim != 1 or not np.isfinite(array).all():
-        raise ValueError(f"{name} is not a finite float64 vector")
+def _vector(
+    array: NDArray[Any], name: str, size: int, *, finite: bool = True
+) -> NDArray[np.float64]:
+    if array.dtype != np.float64 or array.shape != (size,):
+        raise ValueError(f"{name} is not a float64 vector of {size}")
+    if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
+        raise ValueError(f"{name} is not finite")
     return array
 
 
-def _normalizer(
-    arrays: Mapping[str, NDArray[Any]], rule: NormalizerRule, spec: PolicySpec
-) -> Normalizer:
-    mean, var = (_finite(arrays[f"normalizer.{name}"], name) for name in ("mean", "var"))
-    if mean.size != spec.observation.size or var.shape != mean.shape or (var < 0).any():
-        raise ValueError("normalizer of another size than the observation, or a negative variance")
+def _rule(data: dict[str, Any]) -> NormalizerRule:
+    clip = data["clip"]
+    return NormalizerRule(
+        int(data["ddof"]),
+        float(data["var_floor"]),
+        float(data["min_std"]),
+        None if clip is None else float(clip),
+    )
+
+
+def _normalizer(arrays: Mapping[str, NDArray[Any]], rule: NormalizerRule, size: int) -> Normalizer:
+    mean = _vector(arrays["normalizer.mean"], "normalizer.mean", size)
+    # An infinite variance is one too large to square: its component normalises to 0.
+    var = _vector(arrays["normalizer.var"], "normalizer.var", size, finite=False)
+    if (var < 0).any():
+        raise ValueError("normalizer.var is negative")
     return Normalizer(mean, var, int(arrays["normalizer.count"][0]), rule)

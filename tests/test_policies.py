@@ -112,6 +112,28 @@ def test_actions_are_cast_and_then_clipped() -> None:
     assert random_policy("linear", "one").act(np.zeros(5)).dtype == np.float32
 
 
+def test_integer_actions_do_not_wrap_around() -> None:
+    for bounds, dtype, expected in [
+        ((-3, 3), np.int8, [-3, 3]),
+        ((0, 255), np.uint8, [0, 255]),
+        ((np.iinfo(np.int64).min, np.iinfo(np.int64).max), np.int64, [-1300, 1300]),
+    ]:
+        policy = make_policy("linear", BOX, spaces.Box(*bounds, (2,), dtype))
+        policy.weights = np.repeat([-260.0, 260.0], 5)
+        action = policy.act(np.ones(5))
+        assert action.dtype == dtype
+        assert action.tolist() == expected
+
+
+def test_a_policy_with_an_infinite_variance_can_be_read_again(tmp_path: Path) -> None:
+    policy = random_policy("linear", "one")
+    assert policy.normalizer is not None
+    var = np.array([1.0, np.inf, 1.0, 1.0, 1.0])
+    policy.normalizer = Normalizer(np.zeros(5), var, 9, NormalizerRule())
+    save_policy(tmp_path / "p", PolicyFile(policy, "Env-v0"))
+    assert load_policy(tmp_path / "p").act(np.ones(5)).shape == (1,)
+
+
 def test_discrete_actions_take_the_first_best_and_honour_start() -> None:
     policy = make_policy("linear", BOX, ACTIONS["discrete"])
     assert policy.act(np.ones(5)) == -2

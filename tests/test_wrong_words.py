@@ -35,6 +35,8 @@ REFUSED = {
     "HalfCheetah --n-direction 4": "unknown argument --n-direction (did you mean --n-directions",
     "HalfCheetah --total-timesteps 0": "--total-timesteps 0: must be at least 1",
     "HalfCheetah --time-budget soon": "--time-budget soon: must be a time such as 90s, 30m or 8h",
+    "HalfCheetah --env-kwargs nope=2": "--env-kwargs: HalfCheetah refuses them",
+    "HalfCheetah --env-kwargs width=NaN": "--env-kwargs: NaN is no number that JSON can hold",
     "HalfCheetah --env-kwargs width": "--env-kwargs width: must be name=value",
     "HalfCheetah --hidden-sizes 64": "--hidden-sizes 64: a linear policy has no hidden layers",
     "HalfCheetah --init-from nowhere": "RUN nowhere: no run folder, policy file or shipped policy",
@@ -90,6 +92,55 @@ def test_dict_observations_are_refused(capsys: pytest.CaptureFixture[str], tmp_p
     assert not (tmp_path / "run").exists()
 
 
+FAILURES = {
+    "Constructor": "Faulty-v0: cannot be made: OSError: no such robot",
+    "Reset": "Faulty-v0: OSError: stuck",
+    "Step": "Faulty-v0: OSError: stuck",
+    "Tuple": "env.step returned something else than (observation, number, bool, bool, dict)",
+    "Info": "env.reset returned something else than (observation, dict)",
+    "Reward": "env.step returned something else than (observation, number, bool, bool, dict)",
+}
+
+
+class Faulty(gymnasium.Env[np.ndarray, int]):
+    observation_space = gymnasium.spaces.Box(0, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, fault: str = "Constructor") -> None:
+        self.fault = fault
+        if fault == "Constructor":
+            raise OSError("no such robot")
+
+    def reset(self, **_: object) -> tuple[np.ndarray, dict[str, object]]:
+        if self.fault == "Reset":
+            raise OSError("stuck")
+        return np.zeros(2, np.float32) if self.fault == "Info" else (np.zeros(2, np.float32), {})
+
+    def step(self, action: int) -> tuple[object, ...]:
+        if self.fault == "Step":
+            raise OSError("stuck")
+        reward = None if self.fault == "Reward" else 0.0
+        rest = () if self.fault == "Tuple" else ({},)
+        return np.zeros(2, np.float32), reward, False, False, *rest
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("fault", FAILURES)
+def test_an_environment_that_fails_at_once_is_told_in_one_line(
+    fault: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gymnasium.registry.pop("Faulty-v0", None)
+    gymnasium.register("Faulty-v0", Faulty, order_enforce=False)
+    words = ["Faulty-v0", "--run-dir", str(tmp_path / "run"), "--env-kwargs", f"fault={fault}"]
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(words)
+    assert stopped.value.code == 1
+    err = capsys.readouterr().err
+    assert FAILURES[fault] in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
 def run(folder: Path, *words: str) -> None:
     small = ["--n-workers", "0", "--n-iterations", "2", "--n-directions", "2"]
     ars.train.main(["Hopper", "--run-dir", str(folder), *small, "--eval-episodes", "1", *words])
@@ -132,13 +183,24 @@ def test_a_folder_that_holds_a_run_is_not_written_over(
 def test_a_damaged_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "run")
     config = tmp_path / "run" / "config.json"
-    for text, status in (("{", 1), ("[]", 1), (json.dumps({"algo": "ars"}), 2)):
+    whole = json.loads(config.read_text())
+    for text, status in (
+        ("{", 1),
+        ("[]", 1),
+        (json.dumps({"algo": "ars"}), 1),
+        (json.dumps({**whole, "algo": "zzz"}), 1),
+        (json.dumps({**whole, "run": 3}), 1),
+        (json.dumps({**whole, "env_kwargs": 3}), 1),
+        (json.dumps({**whole, "config": {**whole["config"], "n_directions": "x"}}), 2),
+        (json.dumps({**whole, "seed": 5}), 1),
+        (json.dumps({**whole, "config": {**whole["config"], "step_size": 0.5}}), 1),
+    ):
         config.write_text(text)
         with pytest.raises(SystemExit) as stopped:
             ars.train.main(["--resume", str(tmp_path / "run")])
         assert stopped.value.code == status
         err = capsys.readouterr().err
-        assert "config.json" in err
+        assert "config.json" in err or "--n-directions 'x': must be of type int" in err
         assert err.count("\n") == 1
 
 
