@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from processes import session_processes
 
 import ars.train
 from ars import checkpoint
@@ -211,6 +212,32 @@ def test_signals_end_a_run_with_130_and_a_checkpoint(
     assert checkpoint.exists(folder)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+@pytest.mark.parametrize("seconds", [0.3, 2.0])
+def test_signals_while_ray_starts_leave_no_process(seconds: float, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ars.train", "Hopper", "--run-dir", str(tmp_path / "run")]
+    with subprocess.Popen(
+        [*command, "--n-workers", "2", *SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("run folder")
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.startswith("interrupted")
+    assert err.count("\n") == 1
+    deadline = time.monotonic() + 10
+    while session_processes(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert session_processes(process.pid) == []
+
+
 def test_a_run_stops_at_a_target_return_and_resumes_to_the_same_place(tmp_path: Path) -> None:
     words = ["--target-return", "-1e9", "--n-iterations", "9"]
     folder = train(tmp_path / "a", *words)
@@ -220,6 +247,11 @@ def test_a_run_stops_at_a_target_return_and_resumes_to_the_same_place(tmp_path: 
     assert len(without_times(folder / "progress.csv")) == 2
     resume(folder)
     assert len(without_times(folder / "progress.csv")) == 2
+    # Another target is another question.
+    resume(folder, "--target-return", "1e9", "--n-iterations", "3")
+    assert len(without_times(folder / "progress.csv")) == 4
+    resume(folder, "--target-return", "-1e8")
+    assert len(without_times(folder / "progress.csv")) == 4
 
 
 def test_a_run_stops_after_the_iteration_that_reaches_its_timesteps(tmp_path: Path) -> None:
@@ -231,6 +263,15 @@ def test_a_run_stops_after_the_iteration_that_reaches_its_timesteps(tmp_path: Pa
 def test_a_run_stops_when_its_time_is_up(tmp_path: Path) -> None:
     folder = train(tmp_path / "a", "--time-budget", "0.5s")
     assert "time budget 0.5s used" in (folder / "result.json").read_text()
+
+
+def test_flags_that_are_repeated_on_resume_change_nothing(tmp_path: Path) -> None:
+    words = ["--n-directions", "4", "--n-top", "1"]
+    folder = train(tmp_path / "a", *words, "--n-iterations", "1")
+    resume(folder, "--n-directions", "4", "--n-iterations", "3")
+    assert json.loads((folder / "config.json").read_text())["config"]["n_top"] == 1
+    whole = train(tmp_path / "b", *words, "--n-iterations", "3")
+    assert outcome(folder) == outcome(whole)
 
 
 def test_init_from_starts_with_a_trained_policy(tmp_path: Path) -> None:

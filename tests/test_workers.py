@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processes import session_processes
 
 import envs
 from ars import tickets, workers
@@ -260,19 +261,6 @@ if __name__ == "__main__":
         print("closed", flush=True)
         sys.stdin.read()
 """
-
-
-def session_processes(session: int) -> list[int]:
-    """The living processes of a session, by /proc."""
-    alive = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, group_session = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:  # gone meanwhile
-            continue
-        if int(group_session) == session and state != "Z":
-            alive.append(int(stat.parent.name))
-    return alive
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
