@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 EPISODE_STEPS = 1000
+PEER_WORLD = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
 
 
 def ours(iterations: int, directions: int) -> float:
@@ -54,26 +55,35 @@ def theirs(iterations: int, directions: int) -> float:
 def run_peer(iterations: int, directions: int) -> float:
     """Train with sb3-contrib here; returns steps a second."""
     import gymnasium
-    import pybullet_envs_gymnasium  # noqa: F401  (registers the environments)
     from sb3_contrib import ARS
     from sb3_contrib.common.vec_env import AsyncEval
+    from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
     def make() -> VecNormalize:
-        env = DummyVecEnv([lambda: gymnasium.make("HalfCheetahBulletEnv-v0")])
+        env = DummyVecEnv([lambda: gymnasium.make(PEER_WORLD)])
         return VecNormalize(env, norm_reward=False)
 
-    model = ARS("LinearPolicy", make(), n_delta=directions, n_top=max(1, directions // 2), seed=0)
-    pool = AsyncEval([make, make], model.policy)
+    class Clock(BaseCallback):
+        """Notes when each iteration's rollouts are in."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.times: list[float] = []
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            self.times.append(time.perf_counter())
+
+    model = ARS("LinearPolicy", make(), n_delta=directions, n_top=directions, seed=0)
+    pool, clock = AsyncEval([make, make], model.policy), Clock()
     steps = 2 * directions * EPISODE_STEPS
-    model.learn(steps, async_eval=pool)
-    began, steps_before = time.perf_counter(), model.num_timesteps
-    for _ in range(iterations):
-        model.learn(steps, async_eval=pool, reset_num_timesteps=False)
-    seconds = time.perf_counter() - began
-    # AsyncEval's processes do not count their steps one by one: an episode is 1000 here.
-    print(f"counted by the peer: {model.num_timesteps - steps_before}", file=sys.stderr)
-    return iterations * steps / seconds
+    model.learn((iterations + 1) * steps, callback=clock, async_eval=pool)
+    if model.num_timesteps != len(clock.times) * steps:
+        sys.exit("error: the peer's episodes were not all of 1000 steps; nothing to compare")
+    return iterations * steps / (clock.times[iterations] - clock.times[0])
 
 
 def main() -> None:
