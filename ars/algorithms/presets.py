@@ -61,7 +61,7 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     # PyBullet robots; HalfCheetah and Hopper measured (README, Results), the rest start from
     # the paper's settings for the same body.
     "HalfCheetah": _robot(0.04, 0.05, 8, 8, 0.0, 3) | {"variant": "v2"},
-    "Hopper": _robot(0.06, 0.03, 16, 16, 1.0, 2) | {"variant": "v2"},
+    "Hopper": _robot(0.04, 0.03, 16, 16, 1.0, 3) | {"variant": "v2"},
     "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
     "Ant": _robot(0.015, 0.025, 60, 20, 1.0, 20),
     "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
