@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import gymnasium
 import pytest
 
 import ars.evaluate
 import envs
+from ars.noise import Stream
+from ars.rollout import Rollouts, RolloutSpec, Snapshot, Task, rollout, task_seed
 from ars.runs import SHIPPED, find_policy
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
@@ -34,3 +39,22 @@ def test_a_shipped_policy_is_far_better_than_none(name: str) -> None:
     untrained = find_policy(name)
     untrained.file.policy.weights = 0.0 * untrained.file.policy.weights
     assert trained["return_min"] > ars.evaluate.evaluate(untrained, episodes=3)["return_max"] + 500
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_episodes_are_the_references_and_the_compiled_loops(name: str) -> None:
+    found = find_policy(name)
+    policy = found.file.policy
+    spec = RolloutSpec(name, policy.spec, statistics=True)
+    snapshot = Snapshot(policy.weights, policy.normalizer)
+    tasks = [Task(Stream.EVALUATION, 0, index) for index in range(4)]
+    with closing(Rollouts(replace(spec, compiled=False))) as plain:
+        expected = plain.run(snapshot, tasks)
+    assert max(episode.length for episode in expected) == 1000
+    with closing(Rollouts(spec)) as compiled:
+        assert compiled.notice is None
+        assert compiled.run(snapshot, tasks) == expected
+    with closing(gymnasium.make(f"pybullet_envs_gymnasium:{name}BulletEnv-v0")) as reference:
+        reference.reset(seed=0)  # its first episode differs from all later ones
+        for task, episode in zip(tasks, expected, strict=True):
+            assert rollout(reference, policy, task_seed(spec, task), 1000) == episode
