@@ -116,9 +116,12 @@ def _unwritable(name: str, error: OSError) -> UsageError:
 def lock(folder: Path) -> Iterator[None]:
     """Hold a run folder for this process; the system lets go when the process ends, however.
 
-    Raises: RunError where another process holds it.
+    Raises: RunError where another process holds it, or it cannot be written.
     """
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ars.algorithms import ALGORITHMS
 from ars.command import reporting
+from ars.errors import RunError
 from ars.options import Parser, add_flags
 from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan
 from ars.trainer import RunConfig
@@ -97,7 +98,10 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
             display.say(f"warning: {warning}")
         folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
         with lock(folder):
-            plan.write(folder)
+            try:
+                plan.write(folder)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.say(f"run folder {folder}")
             result = _run(plan, algorithm, folder, display)
     _summarize(folder, plan.env_id, result)
@@ -106,7 +110,6 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
 
 def _run(plan: Plan, algorithm: Algorithm, folder: Path, display: Display) -> dict[str, Any]:
     from ars import checkpoint
-    from ars.errors import RunError
     from ars.interrupts import Interrupts
     from ars.rollout import RolloutError
     from ars.trainer import Trainer
