@@ -143,13 +143,14 @@ def test_an_environment_that_fails_at_once_is_told_in_one_line(
 
 def run(folder: Path, *words: str) -> None:
     small = ["--n-workers", "0", "--n-iterations", "2", "--n-directions", "2"]
+    small += ["--step-size", "0.25"]
     ars.train.main(["Hopper", "--run-dir", str(folder), *small, "--eval-episodes", "1", *words])
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--step-size", "0.5"], "--step-size 0.5: the run was started with 0.02"),
+        (["--step-size", "0.5"], "--step-size 0.5: the run was started with 0.25"),
         (["--seed", "9"], "--seed 9: the run was started with 0"),
         (["Ant"], "ENV Ant: the run was started with Hopper"),
         (["--run-dir", "x"], "--run-dir x: has no meaning beside --resume"),
