@@ -266,7 +266,7 @@ def test_a_run_stops_when_its_time_is_up(tmp_path: Path) -> None:
 
 
 def test_flags_that_are_repeated_on_resume_change_nothing(tmp_path: Path) -> None:
-    words = ["--n-directions", "4", "--n-top", "1"]
+    words = ["--variant", "v2-t", "--n-directions", "4", "--n-top", "1"]
     folder = train(tmp_path / "a", *words, "--n-iterations", "1")
     resume(folder, "--n-directions", "4", "--n-iterations", "3")
     assert json.loads((folder / "config.json").read_text())["config"]["n_top"] == 1
