@@ -74,12 +74,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
     """Carry out a plan; returns what result.json holds."""
+    from ars import checkpoint
     from ars.algorithms.base import Task
     from ars.display import open_display
     from ars.probe import probe
     from ars.runs import find_policy, lock, new_folder
 
-    initial = find_policy(plan.init_from).file.policy if plan.init_from is not None else None
+    # A run that ended before its first checkpoint begins again.
+    going_on = plan.folder is not None and checkpoint.exists(plan.folder)
+    initial = None
+    if plan.init_from is not None and not going_on:
+        initial = find_policy(plan.init_from).file.policy
     found = probe(plan.env_id, plan.env_kwargs)
     with open_display(f"{plan.env_id} · {plan.algo}", plan.run, plan.budget_seconds) as display:
         task = Task(
@@ -103,12 +108,14 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
             except OSError as error:
                 raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.say(f"run folder {folder}")
-            result = _run(plan, algorithm, folder, display)
+            result = _run(plan, algorithm, folder, display, going_on)
     _summarize(folder, plan.env_id, result)
     return result
 
 
-def _run(plan: Plan, algorithm: Algorithm, folder: Path, display: Display) -> dict[str, Any]:
+def _run(
+    plan: Plan, algorithm: Algorithm, folder: Path, display: Display, going_on: bool
+) -> dict[str, Any]:
     from ars import checkpoint
     from ars.interrupts import Interrupts
     from ars.rollout import RolloutError
@@ -134,8 +141,7 @@ def _run(plan: Plan, algorithm: Algorithm, folder: Path, display: Display) -> di
                 plan.identity,
                 training,
                 plan.budget_seconds,
-                # A run that ended before its first checkpoint begins again.
-                resume=plan.folder is not None and checkpoint.exists(folder),
+                resume=going_on,
             )
             return trainer.run()
     except KeyboardInterrupt:

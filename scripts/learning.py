@@ -46,12 +46,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this less one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
-    parser.add_argument("flags", nargs="*", help="for python -m ars.train, after --")
-    args = parser.parse_args()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    args, flags = parser.parse_args(words[:end]), words[end + 1 :]
     with ThreadPoolExecutor(args.jobs) as pool:
         jobs = [
-            pool.submit(learn, args.env, seed, args.folder, args.flags)
-            for seed in range(args.seeds)
+            pool.submit(learn, args.env, seed, args.folder, flags) for seed in range(args.seeds)
         ]
         rows = [job.result() for job in jobs]
     print("| seed | steps trained | best after | return, 100 new episodes | deviation |")

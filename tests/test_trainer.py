@@ -279,6 +279,8 @@ def test_init_from_starts_with_a_trained_policy(tmp_path: Path) -> None:
     second = train(
         tmp_path / "b", "--n-iterations", "1", "--init-from", str(first / "policy.safetensors")
     )
+    (first / "policy.safetensors").rename(first / "moved")  # a run that goes on needs it no more
+    resume(second, "--n-iterations", "1")
     norms = [float(without_times(folder / "progress.csv")[-1][11]) for folder in (first, second)]
     assert without_times(first / "progress.csv")[0][11] == "weight_norm"
     assert norms[1] > norms[0] / 2
