@@ -1,7 +1,7 @@
 """Whole episodes without Python in between, bit for bit those of the plain environment.
 
-The robot is reset by its environment, in Python; from there compiled code (`loop`) plays to the
-end in the environment's own simulation, through PyBullet's C functions (`capi`).
+The robot is reset by its environment, in Python; from there compiled code plays to the
+end in the environment's own simulation, through PyBullet's C functions (`native`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import TimeLimit
 
-from envs.bullet import loop
-from envs.bullet.base import check_action
-from envs.bullet.capi import handle, state
-from envs.bullet.client import pybullet
-from envs.bullet.locomotion import AT_LIMIT, JOINT_AT_LIMIT, TARGET_X, Runner
-from envs.bullet.records import Array, Array32, Body, Brain, Memory, Rules
+from envs.bullet.base import BulletEnv, check_action
+from envs.bullet.locomotion import Runner
+from envs.bullet.native import loop, runner
+from envs.bullet.native.records import Array, Brain, Memory, Rules
 
 ACTIVATIONS = {"tanh": loop.TANH, "relu": loop.RELU, "sigmoid": loop.SIGMOID}
+_FAMILIES = ((Runner, runner),)
 _CHECK_STEPS = 30
 
 
@@ -80,7 +79,17 @@ def make_brain(
         clip=math.inf if clip is None else float(clip),
         low=low,
         high=high,
+        front=np.zeros(max(sizes)),
+        back=np.zeros(max(sizes)),
     )
+
+
+def _family(robot: BulletEnv) -> Any:
+    """Return the module that knows what a step of `robot` is: its `build` and its `begin`."""
+    for kind, module in _FAMILIES:
+        if isinstance(robot, kind):
+            return module
+    raise ValueError(f"{type(robot).__name__} has no compiled loop")
 
 
 class FastRunner:
@@ -99,12 +108,13 @@ class FastRunner:
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         robot = env.env if isinstance(env, TimeLimit) else None
-        if not isinstance(robot, Runner) or robot.render_mode is not None:
+        if not isinstance(robot, BulletEnv) or robot.render_mode is not None:
             raise ValueError(f"{env} is not a robot of ours without pictures")
         self.env = env
-        self._robot = robot
+        self._robot: Any = robot
         self._longest = (env.spec and env.spec.max_episode_steps) or 0
-        self._body = _body(robot)
+        self._family = _family(robot)
+        self._task = self._family.build(robot)
         self._check()
 
     def play(
@@ -127,18 +137,18 @@ class FastRunner:
             ValueError: the policy is for another robot, or an action is not finite.
         """
         obs, _ = self.env.reset(seed=seed)
-        robot = self._robot
-        if (brain.sizes[0], brain.sizes[-1]) != (obs.size, robot._joint_count):
+        (joints,) = self._robot.action_space.shape
+        if (brain.sizes[0], brain.sizes[-1]) != (obs.size, joints):
             raise ValueError(
                 f"a policy from {brain.sizes[0]} to {brain.sizes[-1]} numbers; "
-                f"this robot has {obs.size} and {robot._joint_count}"
+                f"this robot has {obs.size} and {joints}"
             )
-        memory = _memory(obs, brain, self._body, statistics or (np.zeros(0), np.zeros(0)))
+        mean, m2 = statistics or (np.zeros(0), np.zeros(0))
+        memory = Memory(obs, np.zeros(joints, np.float32), mean, m2)
         clip = math.inf if reward_clip is None else float(reward_clip)
         rules = Rules(min(max_steps, self._longest), float(shift), clip)
-        total, score, length, end, reward = loop.play(
-            self._body, brain, rules, memory, robot._potential, robot._rest_height
-        )
+        self._family.begin(self._robot, self._task)
+        total, score, length, end, reward = loop.play(self._task, brain, rules, memory)
         fault = None
         if end == loop.BAD_ACTION:
             check_action(memory.action, memory.action.shape)
@@ -152,8 +162,8 @@ class FastRunner:
 
     def _check(self) -> None:
         """Play the start of an episode both ways: a few ms, and no doubts about this machine."""
-        size = self._body.feet.size + 8 + 2 * self._body.gains.size
-        action = np.linspace(-0.9, 0.8, self._body.gains.size)
+        (size,) = self._robot.observation_space.shape
+        action = np.linspace(-0.9, 0.8, *self._robot.action_space.shape)
         weights = np.append(np.zeros(size * action.size), action)
         brain = make_brain(weights, (size, action.size), bias=True)
         mean, m2 = np.zeros((2, size))
@@ -166,78 +176,3 @@ class FastRunner:
             total += float(reward)
         if total != fast.total_reward or not np.array_equal(mean, plain_mean):
             raise RuntimeError("its results differ on this machine")
-
-
-def _memory(obs: Array32, brain: Brain, body: Body, statistics: tuple[Array, Array]) -> Memory:
-    joints = body.gains.size
-    widest = max(brain.sizes.max(), body.parts.size)
-    efforts, action, speeds = np.zeros((3, joints), np.float32)
-    front, back = np.zeros((2, widest))
-    mean, m2 = statistics
-    return Memory(
-        obs=obs,
-        action=action,
-        speeds=speeds,
-        contacts=np.zeros(body.feet.size),
-        front=front,
-        back=back,
-        efforts=efforts,
-        found=np.zeros(3, np.int64),
-        mean=mean,
-        m2=m2,
-    )
-
-
-def _body(env: Runner) -> Body:
-    """Put together what the loop needs to know of a robot."""
-    robot = env.robot
-    simulation = handle(env._client)
-    answers = state(simulation, env._body)
-    infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
-    # The mean of the positions takes the base, where it is the torso, second.
-    parts = [*env._links[:1], -1, *env._links[1:]] if env._torso < 0 else env._links
-    lowest, extent = np.array(env._limits).T.copy()
-    return Body(
-        simulation=simulation,
-        body=env._body,
-        floor=env._floor,
-        angles=answers.angles,
-        rates=answers.rates,
-        links=answers.links,
-        pose=answers.angles if env._torso < 0 else answers.links[env._torso],
-        velocity=answers.rates if env._torso < 0 else answers.velocities[env._torso],
-        torso=env._torso,
-        parts=np.array(parts, np.int64),
-        part_count=env._part_count,
-        angle_index=np.array([info[3] for info in infos], np.int64),
-        rate_index=np.array([info[4] for info in infos], np.int64),
-        lowest=lowest,
-        extent=extent,
-        at_limit=AT_LIMIT,
-        limit_cost=JOINT_AT_LIMIT,
-        gains=np.array(env._gains),
-        gains32=env._gains32,
-        float32_torque=robot.float32_torque,
-        feet=np.array(env._feet, np.int64),
-        knees=np.array(robot.knees, np.int64),
-        float32_height=robot.rest_height is not None,
-        min_height=robot.min_height,
-        max_pitch=robot.max_pitch,
-        alive_bonus=robot.alive_bonus,
-        falls=robot.falls,
-        power_cost=env._costs[0],
-        stall_cost=env._costs[1],
-        target=TARGET_X,
-        time_step=env.time_step,
-        fused=_dot_is_fused(),
-    )
-
-
-def _dot_is_fused() -> bool:
-    """Whether NumPy's dot product of two pairs adds the second product before rounding it.
-
-    Some kernels of its BLAS do. With b*b = 1 + 2^-26 + 2^-54 and a*a = 1.5625 * 2^-54, all of it
-    but the first two terms is lost if b*b is rounded first, and otherwise is just over half a bit.
-    """
-    a, b = 1.25 * 2.0**-27, 1.0 + 2.0**-27
-    return float(np.dot((a, b), (a, b))) > 1.0 + 2.0**-26

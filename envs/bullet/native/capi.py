@@ -14,6 +14,7 @@ import importlib.metadata
 import mmap
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ from llvmlite import binding
 from numba import types
 
 from envs.bullet.client import pybullet
-from envs.bullet.records import State
+from envs.bullet.native.records import Simulated
 
-VERSION = "3.2.7"  # the release whose structures and numbers `loop` knows
+VERSION = "3.2.7"  # the release whose structures and numbers `physics` knows
 
 # ELF, 64 bits: what is read of a section header and of a symbol.
 _SECTION = np.dtype(
@@ -114,8 +115,9 @@ def handle(client: int) -> int:
     return value
 
 
-def state(simulation: int, body: int) -> State:
-    """Return views of where the simulation (a handle) answers requests for a body's state."""
+def simulated(client: int, body: int, dofs: Sequence[int], *, with_velocities: bool) -> Simulated:
+    """Return a body of the simulation that Python knows as `client`, as `records` describes it."""
+    simulation = handle(client)
     pointer, count = ctypes.c_void_p, ctypes.c_int()
     request, submit = (
         _bullet.b3RequestActualStateCommandInit,
@@ -132,5 +134,14 @@ def state(simulation: int, body: int) -> State:
     )  # fmt: skip
     if not all(arrays):
         raise RuntimeError("PyBullet does not answer a request for a body's state")
-    shapes = (128,), (128,), (count.value, 7), (count.value, 6)
-    return State(*map(np.ctypeslib.as_array, arrays, shapes))
+    return Simulated(
+        simulation=simulation,
+        body=body,
+        angles=np.ctypeslib.as_array(arrays[0], (128,)),
+        rates=np.ctypeslib.as_array(arrays[1], (128,)),
+        links=np.ctypeslib.as_array(arrays[2], (count.value, 7)),
+        velocities=np.ctypeslib.as_array(arrays[3], (count.value, 6)),
+        with_velocities=with_velocities,
+        dofs=np.array(dofs, np.int64),
+        torques=np.zeros(len(dofs)),
+    )

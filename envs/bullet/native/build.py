@@ -1,0 +1,41 @@
+"""How functions become machine code, and when they are compiled anew."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def sources() -> str:
+    """Return a digest of this package's files.
+
+    Numba keeps what it compiled until the file with the outermost function changes. That function
+    closes over this digest, which Numba takes into account, so no change in any file is missed.
+    """
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def compiled(function: Function) -> Function:
+    """Compile `function` when first called, unless an earlier process left it on the disk.
+
+    That takes 5 s of CPU time, or 0.2 s from the disk. It keeps the GIL, as PyBullet's own calls
+    do: Bullet does not promise that two simulations may run at once in a process.
+    """
+    try:
+        fast: Function = numba.njit(cache=True)(function)
+    except RuntimeError:  # Numba finds no folder to write to
+        fast = numba.njit(function)
+    return fast
+
+
+def part(function: Function) -> Function:
+    """Compile `function` into whatever calls it."""
+    fast: Function = numba.njit(function)
+    return fast
