@@ -97,12 +97,13 @@ def acting(found: Found, seed: int | None, **env_kwargs: Any) -> Iterator[Rollou
     from envs import UnknownEnvironment, resolve
 
     file = found.file
+    length = "eval_length" if "eval_length" in file.training else "rollout_length"
     spec = RolloutSpec(
         env_id=file.env_id,
         policy=file.policy.spec,
         env_kwargs={**file.env_kwargs, **env_kwargs},
         seed=_stored(file.training, "seed", 0, 0) if seed is None else seed,
-        rollout_length=_stored(file.training, "rollout_length", 1, _LONGEST_EPISODE),
+        rollout_length=_stored(file.training, length, 1, _LONGEST_EPISODE),
     )
     try:
         rollouts = Rollouts(spec)

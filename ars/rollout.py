@@ -66,6 +66,7 @@ class RolloutSpec:
     rollout_length: int = 1000
     common_seeds: CommonSeeds = "none"
     statistics: bool = False
+    eval_length: int | None = None  # most steps in an evaluation; None: rollout_length
     compiled: bool = True  # play with compiled code where there is some; the results are the same
 
 
@@ -217,7 +218,7 @@ class Rollouts:
                 return play(
                     policy,
                     task_seed(spec, task),
-                    spec.rollout_length,
+                    spec.rollout_length if training else spec.eval_length or spec.rollout_length,
                     shift=spec.shift if training else 0.0,
                     reward_clip=spec.reward_clip if training else None,
                     statistics=RunningMeanStd.zeros(spec.policy.observation.size)

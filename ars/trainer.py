@@ -256,6 +256,7 @@ class Trainer:
             **self.training,
             "seed": spec.seed,
             "rollout_length": spec.rollout_length,
+            "eval_length": spec.eval_length or spec.rollout_length,
             "iteration": candidate.iteration,
             "timesteps": candidate.timesteps,
         }

@@ -55,6 +55,9 @@ class ARSConfig:
     delta_std: float = option(0.03, "standard deviation of the exploration noise (nu)", above=0)
     shift: float = option(0.0, "subtracted from each step's reward while training")
     rollout_length: int = option(1000, "most steps in an episode", at_least=1)
+    eval_length: int | None = option(
+        None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
+    )
     common_seeds: str = option(
         "none", "rollouts that share a reset seed", choices=("none", "pair", "iteration")
     )
@@ -146,6 +149,7 @@ class ARS(Algorithm):
             config.rollout_length,
             config.common_seeds,  # type: ignore[arg-type]  # checked by its choices
             self.normalized,
+            eval_length=config.eval_length,
         )
 
     def snapshot(self) -> Snapshot:
