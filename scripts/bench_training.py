@@ -4,9 +4,11 @@
 
 Both play the same number of directions, both signs of each, 1000 steps an episode, on two
 processes: ours through Ray on our HalfCheetah, theirs (LinearPolicy, VecNormalize, AsyncEval with
-two processes) on HalfCheetahBulletEnv-v0 of `pybullet_envs_gymnasium`. They take turns; each turn
-is a fresh process whose first iteration, and all of its start-up, is off the clock. Prints steps
-a second, medians over the rounds, and the ratio round by round.
+two processes) on HalfCheetahBulletEnv-v0 of `pybullet_envs_gymnasium`, with the same step size and
+noise. They start from zero, where robots lie on the floor and the physics of their contacts is dear
+to both, and from the shipped policy, as later in a training. They take turns; each turn is a fresh
+process whose first iteration, and all of its start-up, is off the clock. Prints steps a second,
+medians over the rounds, and the ratio round by round.
 Needs the peer: pip install -e ".[bench]"
 """
 
@@ -24,14 +26,19 @@ from pathlib import Path
 
 EPISODE_STEPS = 1000
 PEER_WORLD = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
+STEP_SIZE, DELTA_STD = 0.02, 0.03
+STARTS = {"from zero": None, "from a trained policy": "HalfCheetah"}
 
 
-def ours(iterations: int, directions: int) -> float:
+def ours(iterations: int, directions: int, start: str | None) -> float:
     """Steps a second of `python -m ars.train`, read from its own log."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         words = ["HalfCheetah", "--n-workers", "2", "--n-iterations", iterations + 1]
-        words += ["--n-directions", directions, "--run-dir", run]
+        words += ["--n-directions", directions, "--run-dir", run, "--variant", "v2"]
+        words += ["--rollout-length", EPISODE_STEPS]
+        words += ["--step-size", STEP_SIZE, "--delta-std", DELTA_STD]
+        words += ["--init-from", start] if start else []
         # The only evaluation runs beside the first iteration.
         words += ["--eval-freq", 10**6, "--eval-episodes", 1]
         command = [sys.executable, "-m", "ars.train", *map(str, words)]
@@ -43,26 +50,44 @@ def ours(iterations: int, directions: int) -> float:
     return steps / (float(last["time_seconds"]) - float(first["time_seconds"]))
 
 
-def theirs(iterations: int, directions: int) -> float:
+def theirs(iterations: int, directions: int, start: str | None) -> float:
     """Steps a second of sb3-contrib's ARS, in a process of its own."""
-    words = ["--peer", "--iterations", str(iterations), "--directions", str(directions)]
-    done = subprocess.run(
-        [sys.executable, __file__, *words], check=True, stdout=subprocess.PIPE, text=True
-    )
+    words = [
+        "--peer",
+        start or "",
+        "--iterations",
+        str(iterations),
+        "--directions",
+        str(directions),
+    ]
+    # Kept from the reader unless it fails: PyBullet's build time, once from every process.
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def run_peer(iterations: int, directions: int) -> float:
+def run_peer(iterations: int, directions: int, start: str) -> float:
     """Train with sb3-contrib here; returns steps a second."""
     import gymnasium
+    import torch
     from sb3_contrib import ARS
     from sb3_contrib.common.vec_env import AsyncEval
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
+    from ars.runs import find_policy
+
+    policy = find_policy(start).file.policy if start else None
+
     def make() -> VecNormalize:
         env = DummyVecEnv([lambda: gymnasium.make(PEER_WORLD)])
-        return VecNormalize(env, norm_reward=False)
+        normalized = VecNormalize(env, norm_reward=False)
+        if policy is not None and policy.normalizer is not None:
+            known = policy.normalizer
+            normalized.obs_rms.mean, normalized.obs_rms.var = known.mean, known.std**2
+            normalized.obs_rms.count = known.count
+        return normalized
 
     class Clock(BaseCallback):
         """Notes when each iteration's rollouts are in."""
@@ -77,7 +102,10 @@ def run_peer(iterations: int, directions: int) -> float:
         def _on_rollout_end(self) -> None:
             self.times.append(time.perf_counter())
 
-    model = ARS("LinearPolicy", make(), n_delta=directions, n_top=directions, seed=0)
+    sizes = {"n_delta": directions, "n_top": directions, "learning_rate": STEP_SIZE}
+    model = ARS("LinearPolicy", make(), delta_std=DELTA_STD, seed=0, **sizes)
+    if policy is not None:
+        model.weights = torch.tensor(policy.weights, dtype=model.weights.dtype)
     pool, clock = AsyncEval([make, make], model.policy), Clock()
     steps = 2 * directions * EPISODE_STEPS
     model.learn((iterations + 1) * steps, callback=clock, async_eval=pool)
@@ -93,23 +121,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=4)
     parser.add_argument("--directions", type=int, default=8)
-    parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peer", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.peer:
-        print(json.dumps(run_peer(args.iterations, args.directions)))
+    if args.peer is not None:
+        print(json.dumps(run_peer(args.iterations, args.directions, args.peer)))
         return
-    rows = []
+    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in STARTS}
     for number in range(args.rounds):
-        pair = ours(args.iterations, args.directions), theirs(args.iterations, args.directions)
-        rows.append(pair)
-        print(
-            f"round {number + 1}: ours {pair[0]:,.0f} steps/s, sb3-contrib {pair[1]:,.0f} steps/s, "
-            f"ratio {pair[0] / pair[1]:.2f}",
-            flush=True,
-        )
-    mine, peer = (statistics.median(column) for column in zip(*rows, strict=True))
-    ratio = statistics.median(a / b for a, b in rows)
-    print(f"median: ours {mine:,.0f}, sb3-contrib {peer:,.0f} steps/s; median ratio {ratio:.2f}")
+        for name, start in STARTS.items():
+            pair = tuple(play(args.iterations, args.directions, start) for play in (ours, theirs))
+            rows[name].append(pair)
+            print(f"round {number + 1}, {name}: {report(*pair, pair[0] / pair[1])}", flush=True)
+    for name, pairs in rows.items():
+        mine, peer = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(a / b for a, b in pairs)
+        print(f"median, {name}: {report(mine, peer, ratio)}")
+
+
+def report(ours: float, theirs: float, ratio: float) -> str:
+    """Return a line's figures."""
+    return f"ours {ours:,.0f}, sb3-contrib {theirs:,.0f} steps/s, ratio {ratio:.2f}"
 
 
 if __name__ == "__main__":
