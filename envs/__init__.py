@@ -55,6 +55,13 @@ _TABLE = {
     "Walker2D": _World("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
     "Ant": _World("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
     "Humanoid": _World("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+    "HumanoidFlagrun": _World(
+        "envs.bullet.flagrun:HumanoidFlagrun", "the person runs to a flag that moves", 2000.0
+    ),
+    "HumanoidFlagrunHarder": _World(
+        "envs.bullet.flagrun:HumanoidFlagrunHarder",
+        "the same, hit by a cube, and up again after a fall",
+    ),
 }
 
 

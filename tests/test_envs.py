@@ -20,6 +20,8 @@ import envs
 
 ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
+# Unlike the reference's, whose episodes depend on the ones before: see `Robot.filters`.
+FORGETFUL = {"HumanoidFlagrunHarder"}
 Actor = Callable[[int], Any]
 
 
@@ -75,11 +77,16 @@ def make() -> Iterator[Callable[..., Any]]:
         env.close()
 
 
+def make_reference(name: str) -> Any:
+    env = gymnasium.make(f"{name}BulletEnv-v0", disable_env_checker=True).unwrapped
+    env.reset(seed=99)  # its first episode is unlike all others
+    return env
+
+
 @pytest.mark.parametrize("name", ROBOTS)
 def test_every_bit_of_the_reference(name: str, make: Callable[..., Any]) -> None:
     ours = make(name).unwrapped
-    reference = gymnasium.make(f"{name}BulletEnv-v0", disable_env_checker=True).unwrapped
-    reference.reset(seed=99)  # its first episode is unlike all others
+    reference = make_reference(name)
     assert ours.action_space == reference.action_space
     assert ours.observation_space == reference.observation_space
     ended = 0
@@ -87,6 +94,9 @@ def test_every_bit_of_the_reference(name: str, make: Callable[..., Any]) -> None
         rng = np.random.default_rng(seed)
         act = ACTORS[seed % 4](ours.action_space.shape[0], rng)
         dtype = np.float64 if seed % 5 == 4 else np.float32
+        if name in FORGETFUL:
+            reference.close()
+            reference = make_reference(name)
         want, got = reference.reset(seed=seed)[0], ours.reset(seed=seed)[0]
         assert got.dtype == want.dtype == np.float32 and got.tobytes() == want.tobytes()
         for t in range(1000 if seed == 3 else 250):

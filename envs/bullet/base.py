@@ -106,6 +106,10 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         """Return the point that the camera follows."""
         raise NotImplementedError
 
+    def _yaw(self) -> float:
+        """Return where the camera looks now, as `Look.yaw`."""
+        return self._look.yaw
+
     def _restart(self, rng: np.random.Generator) -> Observation:
         pybullet.restoreState(self._start_state, physicsClientId=self._client)
         return self._begin(rng)
@@ -128,7 +132,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if not self._ready:
             self._refuse("render()")
         if self.render_mode == "rgb_array":
-            return self._open_stage().picture(self._focus(), *self._size)
+            return self._open_stage().picture(self._focus(), self._yaw(), *self._size)
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
         return None
@@ -154,7 +158,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     def _show(self) -> None:
         """Bring the window up to date and wait until its next frame is due."""
-        self._open_stage().show(self._focus())
+        self._open_stage().show(self._focus(), self._yaw())
         now = time.perf_counter()
         time.sleep(max(self._frame_due - now, 0.0))
         self._frame_due = max(self._frame_due, now) + 1.0 / self.metadata["render_fps"]

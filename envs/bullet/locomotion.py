@@ -41,6 +41,7 @@ from envs.bullet.stage import Point, World
 
 TARGET_X = 1000.0  # metres along the track; too far to get there
 _ELECTRICITY, _STALL, JOINT_AT_LIMIT = -2.0, -0.1, -0.1
+DOWN = -1.0  # reward for a step after which the robot is down
 
 # A joint is at its limit where float32(|angle|) > float32(0.99). The same test on the unrounded
 # angle: beyond the midpoint of float32(0.99) and its successor (a tie rounds down, to even).
@@ -77,6 +78,7 @@ class Runner(BulletEnv):
     """A robot on a flat floor; see the module for observation, reward and termination."""
 
     robot: ClassVar[Robot]
+    _target_x, _target_y = TARGET_X, 0.0  # metres
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         robot = self.robot
@@ -106,7 +108,7 @@ class Runner(BulletEnv):
 
     def _survey(self) -> None:
         client = self._client
-        self._floor, (self._body,) = self._world
+        self._floor, self._body = self._world.floor, self._world.bodies[0]
         count = pybullet.getNumJoints(self._body, client)
         infos = [pybullet.getJointInfo(self._body, joint, client) for joint in range(count)]
         link = {info[12].decode(): joint for joint, info in enumerate(infos)}
@@ -129,19 +131,34 @@ class Runner(BulletEnv):
             forces=[0.0] * count,
             physicsClientId=client,
         )
+        filters = self.robot.filters
+        links = range(-1, count)
+        self._renewed = [(self._body, link, *filters) for link in links] if filters else []
 
-    def _begin(self, rng: np.random.Generator) -> Observation:
+    def _restart(self, rng: np.random.Generator) -> Observation:
+        # Setting a link's filters, even to what they are, makes Bullet forget what touches it.
+        for body, link, group, mask in self._renewed:
+            pybullet.setCollisionFilterGroupMask(
+                body, link, group, mask, physicsClientId=self._client
+            )
+        return super()._restart(rng)
+
+    def _arrange(self, rng: np.random.Generator) -> None:
+        """Draw how everything stands at the start."""
         for joint, angle in zip(
             self._joints, rng.uniform(-0.1, 0.1, self._joint_count).tolist(), strict=True
         ):
             pybullet.resetJointState(self._body, joint, angle, 0.0, self._client)
+
+    def _begin(self, rng: np.random.Generator) -> Observation:
+        self._arrange(rng)
         self._contacts = [0.0] * len(self._feet)
         rest = self.robot.rest_height
         self._rest_height = self._focus()[2] if rest is None else rest
         # Added to a float32 below: a given height in float32, as in the reference.
         self._stand = np.float64(self._rest_height) if rest is None else np.float32(rest)
         obs = self._observe()
-        self._potential = -self._distance / self.time_step
+        self._potential = self._find_potential()
         return obs
 
     def _focus(self) -> Point:
@@ -155,19 +172,21 @@ class Runner(BulletEnv):
     def _observe(self) -> Observation:
         """Read the simulation; leaves what the reward needs in attributes."""
         body, client = self._body, self._client
-        dy = 0.0  # a robot whose torso is a link slides in the plane y = 0
+        y = 0.0  # a robot whose torso is a link slides in this plane
         if self._torso < 0:
             links = pybullet.getLinkStates(body, self._links, 0, 0, client)
             position, attitude = pybullet.getBasePositionAndOrientation(body, client)
             (vx, vy, vz), _ = pybullet.getBaseVelocity(body, client)
             positions = [link[0] for link in links]
             positions.insert(1, position)
-            dy -= pairwise_sum([y for _, y, _ in positions]) / self._part_count
+            y = pairwise_sum([y for _, y, _ in positions]) / self._part_count
         else:
             links = pybullet.getLinkStates(body, self._links, 1, 0, client)
             position, attitude, _, _, _, _, (vx, vy, vz), _ = links[1]
             positions = [link[0] for link in links]
-        dx = TARGET_X - pairwise_sum([x for x, _, _ in positions]) / self._part_count
+        x = pairwise_sum([x for x, _, _ in positions]) / self._part_count
+        self._position: Point = (x, y, position[2])
+        dx, dy = self._target_x - x, self._target_y - y
         # BLAS, as in the reference: some of its kernels round a sum of products once where others
         # round it twice, and the reference's bits go with them.
         self._distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
@@ -224,26 +243,21 @@ class Runner(BulletEnv):
         )
         pybullet.stepSimulation(client)
         obs = self._observe()
-        alive = self._is_up(obs)
+        alive = self._find_alive(obs)
         touched = {
             point[3]
             for point in pybullet.getContactPoints(body, self._floor, physicsClientId=client)
         }
         self._contacts = [1.0 if foot in touched else 0.0 for foot in self._feet]
 
-        before, self._potential = self._potential, -self._distance / self.time_step
+        before, self._potential = self._potential, self._find_potential()
         power = float(np.add.reduce(np.abs(action * self._speeds)) / count)
         electricity = self._costs[0] * power + self._costs[1] * stall
-        reward = (
-            (self.robot.alive_bonus if alive else -1.0)
-            + (self._potential - before)
-            + electricity
-            + JOINT_AT_LIMIT * self._at_limit
-        )
+        reward = alive + (self._potential - before) + electricity + JOINT_AT_LIMIT * self._at_limit
         broken = not obs.dot(obs) < math.inf  # no component is beyond 5, so one is NaN
         if self.render_mode == "human":
             self._show()
-        return obs, reward, broken or (self.robot.falls and not alive), False, {}
+        return obs, reward, broken or (self.robot.falls and alive < 0.0), False, {}
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
         clipped = [1.0 if a > 1.0 else -1.0 if a < -1.0 else a for a in action.tolist()]
@@ -252,14 +266,18 @@ class Runner(BulletEnv):
             return torques
         return [gain * a for gain, a in zip(self._gains, clipped, strict=True)]
 
-    def _is_up(self, obs: Observation) -> bool:
-        """Judge the torso as it is now, and the knees as they were a step ago."""
+    def _find_alive(self, obs: Observation) -> float:
+        """Return what being up is worth, or -1: the torso as it is now, the knees a step ago."""
         robot, contacts = self.robot, self._contacts
         for knee in robot.knees:
             if contacts[knee]:
-                return False
-        high = bool(obs[0] + self._stand > robot.min_height)
-        return high and abs(self._pitch) < robot.max_pitch
+                return DOWN
+        high = obs[0] + self._stand > robot.min_height
+        return robot.alive_bonus if high and abs(self._pitch) < robot.max_pitch else DOWN
+
+    def _find_potential(self) -> float:
+        """Return that of which a step's gain is its progress."""
+        return -self._distance / self.time_step
 
 
 class HalfCheetah(Runner):

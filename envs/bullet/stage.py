@@ -14,7 +14,7 @@ import math
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,13 +26,15 @@ from envs.bullet.client import Connection, pybullet, quiet
 from envs.display import has_display
 
 Point = tuple[float, float, float]
+Colour = tuple[float, float, float, float]  # red, green, blue and opacity, 0 to 1
 
 
 class World(NamedTuple):
-    """What a client holds: the floor's id and those of the bodies that move."""
+    """What a client holds: the floor's id, those of the bodies that move, colours of their own."""
 
     floor: int
     bodies: tuple[int, ...]
+    colours: Mapping[int, Colour] = {}
 
 
 @dataclass(frozen=True)
@@ -96,31 +98,32 @@ class Stage:
                 self._renderer = pybullet.ER_BULLET_HARDWARE_OPENGL
             copy = load(self._copy)
             self._copies = copy.bodies
-            self._paint(copy.floor)
+            self._paint(copy)
             if window:
                 pybullet.configureDebugVisualizer(
                     pybullet.COV_ENABLE_GUI, 0, physicsClientId=self._copy
                 )
             else:
                 for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
-                    self._capture(8, 8, (0.0, 0.0, 0.0))
+                    self._capture(8, 8, (0.0, 0.0, 0.0), look.yaw)
 
-    def _paint(self, floor: int) -> None:
+    def _paint(self, world: World) -> None:
         pybullet.changeVisualShape(
-            floor,
+            world.floor,
             -1,
             rgbaColor=_FLOOR_COLOUR,
             specularColor=(0.0, 0.0, 0.0),
             physicsClientId=self._copy,
         )
-        for body in self._copies:
+        for body in world.bodies:
             for link in range(-1, pybullet.getNumJoints(body, self._copy)):
                 base = link < 0
                 name = "" if base else pybullet.getJointInfo(body, link, self._copy)[12].decode()
+                colour = _DARK_COLOUR if name in self._look.dark else _LIGHT_COLOUR
                 pybullet.changeVisualShape(
                     body,
                     link,
-                    rgbaColor=_DARK_COLOUR if name in self._look.dark else _LIGHT_COLOUR,
+                    rgbaColor=world.colours.get(body, colour),
                     specularColor=(0.2, 0.2, 0.2),
                     physicsClientId=self._copy,
                 )
@@ -134,30 +137,33 @@ class Stage:
                 copy, (x - dx, y - dy, z), attitude, self._copy
             )
             joints = range(pybullet.getNumJoints(body, self._client))
-            for joint, state in enumerate(pybullet.getJointStates(body, joints, self._client)):
+            states = pybullet.getJointStates(body, joints, self._client) or ()  # None without any
+            for joint, state in enumerate(states):
                 pybullet.resetJointState(copy, joint, state[0], 0.0, self._copy)
         return target[0] - dx, target[1] - dy, self._look.height
 
-    def picture(self, target: Point, width: int, height: int) -> NDArray[np.uint8]:
+    def picture(self, target: Point, yaw: float, width: int, height: int) -> NDArray[np.uint8]:
         """Return uint8 [height, width, 3], what the camera sees beside `target`.
+
+        `yaw`: see `Look`.
 
         Where EGL draws, four samples are averaged for each pixel (55 ms for 640x480 with a software
         driver). The tiny renderer would need 300 ms for that and takes one sample (75 ms).
         """
         aim = self._mirror(target)
         if self._renderer == pybullet.ER_TINY_RENDERER:
-            return self._capture(width, height, aim)
-        fine = self._capture(2 * width, 2 * height, aim).astype(np.uint16)
+            return self._capture(width, height, aim, yaw)
+        fine = self._capture(2 * width, 2 * height, aim, yaw).astype(np.uint16)
         total = fine[0::2, 0::2] + fine[0::2, 1::2] + fine[1::2, 0::2] + fine[1::2, 1::2]
         return (total // 4).astype(np.uint8)
 
-    def _capture(self, width: int, height: int, aim: Point) -> NDArray[np.uint8]:
+    def _capture(self, width: int, height: int, aim: Point, yaw: float) -> NDArray[np.uint8]:
         look = self._look
         _, _, pixels, _, _ = pybullet.getCameraImage(
             width,
             height,
             viewMatrix=pybullet.computeViewMatrixFromYawPitchRoll(
-                aim, look.distance, look.yaw, look.pitch, 0.0, 2
+                aim, look.distance, yaw, look.pitch, 0.0, 2
             ),
             projectionMatrix=pybullet.computeProjectionMatrixFOV(
                 _FIELD_OF_VIEW, width / height, _NEAR, _FAR
@@ -173,11 +179,11 @@ class Stage:
         rgba = np.asarray(pixels, np.uint8).reshape(height, width, 4)
         return np.ascontiguousarray(rgba[:, :, :3])
 
-    def show(self, target: Point) -> None:
-        """Bring the window up to date."""
+    def show(self, target: Point, yaw: float) -> None:
+        """Bring the window up to date; the arguments are those of `picture`."""
         look = self._look
         pybullet.resetDebugVisualizerCamera(
-            look.distance, look.yaw, look.pitch, self._mirror(target), self._copy
+            look.distance, yaw, look.pitch, self._mirror(target), self._copy
         )
 
 

@@ -1,0 +1,165 @@
+"""Two tasks for the humanoid: HumanoidFlagrun, to run from flag to flag; Harder, and to get up.
+
+They behave bit for bit like those of `pybullet_envs_gymnasium` 0.6.0 in an instance's second
+episode (there the first differs from it, and later ones may, by what Bullet remembers of contacts;
+here none does). All is as in `locomotion`, 17 joints and observation
+[44], but for these:
+
+    target      a flag in a field of 26.25 by 12.5 m around the start, in the middle of which the
+                robot stands. It moves to a new random place once the mean of all parts is within
+                1 m, and after 150 observations there at the latest.
+    progress    as for every runner. A step in which the flag moves is rewarded, or punished, for
+                the move as well, with the difference of the distances over 0.0165 s.
+
+The reference means that reward to be left out, but stores the new potential where nothing reads it.
+It also means the robot to start facing any way (Flagrun), or leaning (Harder); its flags for that
+are set on the environment and read from the robot, so that it starts as Humanoid does, and so here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from envs.bullet import robots
+from envs.bullet.base import Observation, model_path
+from envs.bullet.client import pybullet
+from envs.bullet.locomotion import DOWN, Runner
+from envs.bullet.stage import Colour, Point, World
+
+# Of the reference's `robot_locomotors.py` and `scene_stadium.py`.
+_FIELD_X, _FIELD_Y = 13.125, 6.25  # metres to either side
+_FLAG_HEIGHT = 0.7  # metres
+_NEAR = 1.0  # metres
+_PATIENCE = 150  # observations
+_UPRIGHT = 0.0, 0.0, 0.0, 1.0  # a quaternion
+
+_CUBE_START: Point = (-1.5, 0.0, 0.05)  # metres
+_CUBE_MASS = 1.2  # kg
+_CUBE_FILTERS = 1, -1  # what PyBullet gives a body without its own: see `Robot.filters`
+_TALL = 0.8  # metres
+_LEAK = 100.0  # potential for each unit of the reward for being up
+_GET_UP = 170  # steps on the floor, less those up, that end the episode
+
+_FLAG_COLOUR: Colour = (0.16, 0.62, 0.36, 1.0)
+_CUBE_COLOUR: Colour = (0.55, 0.12, 0.45, 1.0)
+_ASIDE = 20.0  # degrees from straight behind the robot, which would hide the flag
+
+
+class HumanoidFlagrun(Runner):
+    """Runs from flag to flag; down at 0.78 m."""
+
+    robot = robots.HUMANOID_FLAGRUN
+
+    def _load(self, client: int) -> World:
+        world = super()._load(client)
+        # Without mass or a shape to collide with: only to be seen.
+        flag: int = pybullet.loadURDF(model_path("sphere2red_nocol.urdf"), physicsClientId=client)
+        return World(world.floor, (*world.bodies, flag), {flag: _FLAG_COLOUR})
+
+    def _arrange(self, rng: np.random.Generator) -> None:
+        super()._arrange(rng)
+        self._rng = rng  # the flag goes on drawing
+        self._move_flag()
+
+    def _move_flag(self) -> None:
+        self._target_x = self._rng.uniform(-_FIELD_X, _FIELD_X)
+        self._target_y = self._rng.uniform(-_FIELD_Y, _FIELD_Y)
+        self._patience = _PATIENCE
+        pybullet.resetBasePositionAndOrientation(
+            self._world.bodies[1],
+            (self._target_x, self._target_y, _FLAG_HEIGHT),
+            _UPRIGHT,
+            self._client,
+        )
+
+    def _observe(self) -> Observation:
+        self._patience -= 1
+        obs = super()._observe()
+        if self._distance < _NEAR or self._patience <= 0:
+            self._move_flag()
+            obs = super()._observe()
+        return obs
+
+    def _yaw(self) -> float:
+        x, y, _ = self._focus()
+        return math.degrees(math.atan2(self._target_y - y, self._target_x - x)) - 90.0 + _ASIDE
+
+
+class HumanoidFlagrunHarder(HumanoidFlagrun):
+    """Runs from flag to flag, is hit by a cube, and has to get up after a fall.
+
+    alive       1 + the torso's height over 0.8 m, 2 at most; -1 in the last step, see below
+    progress    gains another 100 times (1 + the torso's height over 0.8 m, 2 at most), and no way
+                made with the torso under 0.8 m counts: the robot might as well lie still
+    cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s at where the torso will be, after every
+                30th step from the 121st on, while the robot is on its feet
+    termination when the steps that ended with the torso under 0.8 m are 170 more than those that
+                did not, of which none is saved up for later
+
+    The reference means motors to cost a quarter of what they cost Humanoid, and overwrites that.
+    """
+
+    def _load(self, client: int) -> World:
+        world = super()._load(client)
+        cube: int = pybullet.loadURDF(
+            model_path("cube_small.urdf"), _CUBE_START, physicsClientId=client
+        )
+        pybullet.changeDynamics(cube, -1, mass=_CUBE_MASS, physicsClientId=client)
+        colours = {**world.colours, cube: _CUBE_COLOUR}
+        return World(world.floor, (*world.bodies, cube), colours)
+
+    def _survey(self) -> None:
+        super()._survey()
+        self._renewed.append((self._world.bodies[2], -1, *_CUBE_FILTERS))
+
+    def _arrange(self, rng: np.random.Generator) -> None:
+        super()._arrange(rng)
+        self._frame = self._frames_down = 0
+        self._crawl_start: float | None = None  # progress at which the robot got down
+        self._crawled = 0.0  # progress since then, or on the last occasion
+
+    def _find_alive(self, obs: Observation) -> float:
+        if self._frame > 100 and self._frame % 30 == 0 and self._frames_down == 0:
+            self._throw_cube()
+        self._frame += 1
+        if obs[0] + self._stand < _TALL:
+            self._frames_down += 1
+        elif self._frames_down > 0:
+            self._frames_down -= 1
+        return self._leak() if self._frames_down < _GET_UP else DOWN
+
+    def _leak(self) -> float:
+        """Return 1 on the floor to 2 for a torso at 0.8 m."""
+        return min(max(self._position[2], 0.0), _TALL) / _TALL + 1.0
+
+    def _find_potential(self) -> float:
+        progress = super()._find_potential()
+        if self._position[2] < _TALL:
+            if self._crawl_start is None:
+                self._crawl_start = progress - self._crawled
+            self._crawled = progress - self._crawl_start
+            progress = self._crawl_start
+        else:
+            self._crawl_start = None
+            progress -= self._crawled
+        return progress + self._leak() * _LEAK
+
+    def _throw_cube(self) -> None:
+        """Let the cube come at the robot from anywhere around it, and a little from above."""
+        rng, cube, client = self._rng, self._world.bodies[2], self._client
+        angle, speed = rng.uniform(-3.14, 3.14), rng.uniform(20.0, 30.0)
+        away, lead = 4.0, 4.0 / speed  # metres, seconds
+        velocity, _ = pybullet.getBaseVelocity(self._body, client)
+        x, y, z = (at + rate * lead for at, rate in zip(self._position, velocity, strict=True))
+        start = x + away * math.cos(angle), y + away * math.sin(angle), z + 1.0
+        path = [to - since for to, since in zip((x, y, z), start, strict=True)]
+        gain = speed / math.sqrt(np.dot(path, path))  # BLAS, as in `Runner._observe`
+        throw = [
+            gain * part + aside
+            for part, aside in zip(path, rng.uniform(-1.0, 1.0, 3).tolist(), strict=True)
+        ]
+        _, attitude = pybullet.getBasePositionAndOrientation(cube, client)
+        pybullet.resetBasePositionAndOrientation(cube, start, attitude, client)
+        pybullet.resetBaseVelocity(cube, throw, (0.0, 0.0, 0.0), client)
