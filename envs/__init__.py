@@ -65,6 +65,10 @@ _TABLE = {
 }
 
 
+# Those whose episodes compiled code can play.
+_COMPILED = {"envs.bullet.locomotion", "envs.bullet.flagrun"}
+
+
 def _id(name: str) -> str:
     return f"{_TABLE[name].namespace}/{name}-v0"
 
@@ -161,7 +165,7 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | N
     seconds. Where it fails for an environment that has such code, the second value says why.
     """
     robot = env.unwrapped
-    known = type(robot).__module__ == "envs.bullet.locomotion"
+    known = type(robot).__module__ in _COMPILED
     if not known or env.render_mode is not None or getattr(env, "env", None) is not robot:
         return None, None
     try:

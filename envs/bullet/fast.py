@@ -16,12 +16,13 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from envs.bullet.base import BulletEnv, check_action
+from envs.bullet.flagrun import HumanoidFlagrun
 from envs.bullet.locomotion import Runner
-from envs.bullet.native import loop, runner
+from envs.bullet.native import flagrun, loop, runner
 from envs.bullet.native.records import Array, Brain, Memory, Rules
 
 ACTIVATIONS = {"tanh": loop.TANH, "relu": loop.RELU, "sigmoid": loop.SIGMOID}
-_FAMILIES = ((Runner, runner),)
+_FAMILIES = ((HumanoidFlagrun, flagrun), (Runner, runner))  # the first that fits
 _CHECK_STEPS = 30
 
 
@@ -147,8 +148,8 @@ class FastRunner:
         memory = Memory(obs, np.zeros(joints, np.float32), mean, m2)
         clip = math.inf if reward_clip is None else float(reward_clip)
         rules = Rules(min(max_steps, self._longest), float(shift), clip)
-        self._family.begin(self._robot, self._task)
-        total, score, length, end, reward = loop.play(self._task, brain, rules, memory)
+        task = self._family.begin(self._robot, self._task, rules.max_steps)
+        total, score, length, end, reward = loop.play(task, brain, rules, memory)
         fault = None
         if end == loop.BAD_ACTION:
             check_action(memory.action, memory.action.shape)

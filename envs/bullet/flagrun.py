@@ -29,18 +29,18 @@ from envs.bullet.locomotion import DOWN, Runner
 from envs.bullet.stage import Colour, Point, World
 
 # Of the reference's `robot_locomotors.py` and `scene_stadium.py`.
-_FIELD_X, _FIELD_Y = 13.125, 6.25  # metres to either side
+FIELD_X, FIELD_Y = 13.125, 6.25  # metres to either side
 _FLAG_HEIGHT = 0.7  # metres
-_NEAR = 1.0  # metres
-_PATIENCE = 150  # observations
+NEAR = 1.0  # metres
+PATIENCE = 150  # observations
 _UPRIGHT = 0.0, 0.0, 0.0, 1.0  # a quaternion
 
 _CUBE_START: Point = (-1.5, 0.0, 0.05)  # metres
 _CUBE_MASS = 1.2  # kg
 _CUBE_FILTERS = 1, -1  # what PyBullet gives a body without its own: see `Robot.filters`
-_TALL = 0.8  # metres
-_LEAK = 100.0  # potential for each unit of the reward for being up
-_GET_UP = 170  # steps on the floor, less those up, that end the episode
+TALL = 0.8  # metres
+LEAK = 100.0  # potential for each unit of the reward for being up
+GET_UP = 170  # steps on the floor, less those up, that end the episode
 
 _FLAG_COLOUR: Colour = (0.16, 0.62, 0.36, 1.0)
 _CUBE_COLOUR: Colour = (0.55, 0.12, 0.45, 1.0)
@@ -64,9 +64,9 @@ class HumanoidFlagrun(Runner):
         self._move_flag()
 
     def _move_flag(self) -> None:
-        self._target_x = self._rng.uniform(-_FIELD_X, _FIELD_X)
-        self._target_y = self._rng.uniform(-_FIELD_Y, _FIELD_Y)
-        self._patience = _PATIENCE
+        self._target_x = self._rng.uniform(-FIELD_X, FIELD_X)
+        self._target_y = self._rng.uniform(-FIELD_Y, FIELD_Y)
+        self._patience = PATIENCE
         pybullet.resetBasePositionAndOrientation(
             self._world.bodies[1],
             (self._target_x, self._target_y, _FLAG_HEIGHT),
@@ -77,7 +77,7 @@ class HumanoidFlagrun(Runner):
     def _observe(self) -> Observation:
         self._patience -= 1
         obs = super()._observe()
-        if self._distance < _NEAR or self._patience <= 0:
+        if self._distance < NEAR or self._patience <= 0:
             self._move_flag()
             obs = super()._observe()
         return obs
@@ -124,19 +124,19 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         if self._frame > 100 and self._frame % 30 == 0 and self._frames_down == 0:
             self._throw_cube()
         self._frame += 1
-        if obs[0] + self._stand < _TALL:
+        if obs[0] + self._stand < TALL:
             self._frames_down += 1
         elif self._frames_down > 0:
             self._frames_down -= 1
-        return self._leak() if self._frames_down < _GET_UP else DOWN
+        return self._leak() if self._frames_down < GET_UP else DOWN
 
     def _leak(self) -> float:
         """Return 1 on the floor to 2 for a torso at 0.8 m."""
-        return min(max(self._position[2], 0.0), _TALL) / _TALL + 1.0
+        return min(max(self._position[2], 0.0), TALL) / TALL + 1.0
 
     def _find_potential(self) -> float:
         progress = super()._find_potential()
-        if self._position[2] < _TALL:
+        if self._position[2] < TALL:
             if self._crawl_start is None:
                 self._crawl_start = progress - self._crawled
             self._crawled = progress - self._crawl_start
@@ -144,7 +144,7 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         else:
             self._crawl_start = None
             progress -= self._crawled
-        return progress + self._leak() * _LEAK
+        return progress + self._leak() * LEAK
 
     def _throw_cube(self) -> None:
         """Let the cube come at the robot from anywhere around it, and a little from above."""

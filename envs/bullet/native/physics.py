@@ -18,7 +18,7 @@ from envs.bullet.native.records import Array, Array32, Indices, Simulated
 
 # PyBullet 3.2.7: a control mode, its answers, and the layout of a contact point.
 _TORQUE_CONTROL = 1
-_STATE_SENT, _TORQUES_TAKEN, _STEPPED, _CONTACTS_SENT = 21, 25, 26, 39
+_POSE_TAKEN, _STATE_SENT, _TORQUES_TAKEN, _STEPPED, _CONTACTS_SENT = 2, 21, 25, 26, 39
 _POINT_SIZE, _LINK_OFFSET, _LINK_SIZE = 176, 12, 4
 
 _submit = bullet("b3SubmitClientCommandAndWaitStatus", intp, intp, intp)
@@ -50,6 +50,12 @@ def read_state(robot: Simulated) -> bool:
     if robot.with_velocities:
         _with_velocities(command, 1)
     return bool(_answer(_submit(robot.simulation, command)) == _STATE_SENT)
+
+
+@part
+def submit_pose(simulation: int, command: int) -> bool:
+    """Put a body where a command of the family `b3CreatePoseCommand` says."""
+    return bool(_answer(_submit(simulation, command)) == _POSE_TAKEN)
 
 
 @part

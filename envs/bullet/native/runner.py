@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs.bullet.client import pybullet
-from envs.bullet.locomotion import AT_LIMIT, JOINT_AT_LIMIT, TARGET_X, Runner
+from envs.bullet.locomotion import AT_LIMIT, DOWN, JOINT_AT_LIMIT, Runner
 from envs.bullet.native.build import part
 from envs.bullet.native.capi import simulated
 from envs.bullet.native.loop import Outcome, step_of
@@ -27,6 +27,9 @@ from envs.bullet.native.physics import (
 )
 from envs.bullet.native.records import Array, Array32, Indices, Simulated
 
+# What `RunnerTask.now` holds; the position is of all parts, and the torso's height.
+POTENTIAL, REST_HEIGHT, TARGET_X, TARGET_Y, X, Y, Z = range(7)
+
 
 class RunnerTask(NamedTuple):
     """A robot of n joints and f feet; what is not said here is in `robots.Robot`.
@@ -38,10 +41,9 @@ class RunnerTask(NamedTuple):
     at_limit: scaled angle beyond which a joint is at a limit, each of which costs `limit_cost`.
     gains, gains32: [n], the largest torques; `float32_torque` says which count.
     feet: int64 [f], links. knees: int64, those feet by number that must not touch the floor.
-    float32_height: whether a torso's height is judged in float32.
-    target: metres along the track. time_step: seconds.
+    float32_height: whether a torso's height is judged in float32. time_step: seconds.
     fused: whether NumPy's dot product of two pairs rounds its second product with the sum.
-    now: [2], the potential and the rest height. contacts: [f]. speeds: float32 [n].
+    now: [7], by the numbers below. contacts: [f]. speeds: float32 [n].
     scratch: as long as the observation and the parts. efforts: float32 [n]. found: int64 [3].
     """
 
@@ -69,7 +71,6 @@ class RunnerTask(NamedTuple):
     falls: bool
     power_cost: float
     stall_cost: float
-    target: float
     time_step: float
     fused: bool
     now: Array
@@ -114,10 +115,9 @@ def build(env: Runner) -> RunnerTask:
         falls=robot.falls,
         power_cost=env._costs[0],
         stall_cost=env._costs[1],
-        target=TARGET_X,
         time_step=env.time_step,
         fused=dot_is_fused(),
-        now=np.zeros(2),
+        now=np.zeros(7),
         contacts=np.zeros(len(env._feet)),
         speeds=np.zeros(joints, np.float32),
         scratch=np.zeros(max(8 + 2 * joints + len(env._feet), len(parts))),
@@ -126,14 +126,16 @@ def build(env: Runner) -> RunnerTask:
     )
 
 
-def begin(env: Runner, task: RunnerTask) -> None:
+def begin(env: Runner, task: RunnerTask, max_steps: int) -> RunnerTask:
     """Take over from where a reset left the robot."""
-    task.now[:] = env._potential, env._rest_height
+    now = env._potential, env._rest_height, env._target_x, env._target_y, *env._position
+    task.now[:] = now
     task.contacts[:] = 0.0
+    return task
 
 
 @part
-def _drive(task: RunnerTask, action: Array32) -> bool:
+def drive(task: RunnerTask, action: Array32) -> bool:
     """Let the joints turn for a step as `action` says."""
     for joint in range(action.size):
         share = clip(action[joint], np.float32(-1.0), np.float32(1.0))
@@ -163,18 +165,20 @@ def _distance(dx: float, dy: float, fused: bool) -> float:
 
 
 @part
-def _look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
+def look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
     """Observe; return the distance to the target, the pitch and how many joints are at a limit."""
-    state, speeds, contacts = task.robot, task.speeds, task.contacts
-    dx, dy = task.target - _mean_coordinate(task, 0), 0.0
-    if task.torso < 0:
-        dy -= _mean_coordinate(task, 1)
+    state, speeds, contacts, now = task.robot, task.speeds, task.contacts, task.now
     pose, velocity = task.pose, task.velocity
+    now[X] = _mean_coordinate(task, 0)
+    if task.torso < 0:
+        now[Y] = _mean_coordinate(task, 1)
+    now[Z] = pose[2]
+    dx, dy = now[TARGET_X] - now[X], now[TARGET_Y] - now[Y]
     roll, pitch, yaw = euler(pose[3], pose[4], pose[5], pose[6])
     angle = atan2(dy, dx) - yaw
     cosine, sine = cos(yaw), sin(yaw)
     values = task.scratch
-    values[0] = pose[2] - task.now[1]
+    values[0] = pose[2] - now[REST_HEIGHT]
     values[1] = sin(angle)
     values[2] = cos(angle)
     values[3] = 0.3 * (cosine * velocity[0] + sine * velocity[1])
@@ -200,46 +204,51 @@ def _look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
 
 
 @part
-def _is_up(task: RunnerTask, height: float, pitch: float) -> bool:
-    """Judge the torso as it is now, and the knees as they were a step ago; `height` is float32."""
-    rest_height = task.now[1]
+def find_alive(task: RunnerTask, height: float, pitch: float) -> float:
+    """What being up is worth: the torso as it is now, the knees as a step ago; a float32 height."""
+    rest_height = task.now[REST_HEIGHT]
     for i in range(task.knees.size):
         if task.contacts[task.knees[i]]:
-            return False
+            return DOWN
     if not abs(pitch) < task.max_pitch:
-        return False
+        return DOWN
     if task.float32_height:
-        return bool(height + np.float32(rest_height) > np.float32(task.min_height))
-    return bool(height + rest_height > task.min_height)
+        high = height + np.float32(rest_height) > np.float32(task.min_height)
+    else:
+        high = height + rest_height > task.min_height
+    return task.alive_bonus if high else DOWN
 
 
 @part
-def _efforts(action: Array32, speeds: Array32, scratch: Array32) -> tuple[float, float]:
-    """Mean |action * speed| and mean action^2, both in float32 as NumPy takes them."""
-    size = np.float32(action.size)
+def electricity(task: RunnerTask, action: Array32) -> float:
+    """The costs of mean |action * speed| and mean action^2, in float32 as NumPy takes the means."""
+    speeds, scratch, size = task.speeds, task.efforts, np.float32(action.size)
     for i in range(action.size):
         scratch[i] = abs(action[i] * speeds[i])
     power = float(total(scratch, action.size) / size)
     for i in range(action.size):
         scratch[i] = action[i] * action[i]
-    return power, float(total(scratch, action.size) / size)
+    stall = float(total(scratch, action.size) / size)
+    return task.power_cost * power + task.stall_cost * stall
+
+
+@part
+def finish(
+    task: RunnerTask, action: Array32, obs: Array32, alive: float, potential: float, at_limit: int
+) -> Outcome:
+    """Feel the floor, for the next observation, and count what the step was worth."""
+    if not touch(task.robot, task.floor, task.feet, task.contacts, task.found):
+        return 0.0, False, False
+    progress = potential - task.now[POTENTIAL]
+    task.now[POTENTIAL] = potential
+    reward = alive + progress + electricity(task, action) + task.limit_cost * at_limit
+    return reward, (task.falls and alive < 0.0) or not finite(obs), True
 
 
 @step_of(RunnerTask)
 def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
-    if not _drive(task, action):
+    if not drive(task, action):
         return 0.0, False, False
-    distance, pitch, at_limit = _look(task, obs)
-    alive = _is_up(task, obs[0], pitch)
-    if not touch(task.robot, task.floor, task.feet, task.contacts, task.found):
-        return 0.0, False, False
-    before, potential = task.now[0], -distance / task.time_step
-    task.now[0] = potential
-    power, stall = _efforts(action, task.speeds, task.efforts)
-    reward = (
-        (task.alive_bonus if alive else -1.0)
-        + (potential - before)
-        + (task.power_cost * power + task.stall_cost * stall)
-        + task.limit_cost * at_limit
-    )
-    return reward, (task.falls and not alive) or not finite(obs), True
+    distance, pitch, at_limit = look(task, obs)
+    alive = find_alive(task, obs[0], pitch)
+    return finish(task, action, obs, alive, -distance / task.time_step, at_limit)
