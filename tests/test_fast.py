@@ -236,7 +236,7 @@ def test_where_it_cannot_be_used_the_plain_environment_plays_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = run(make_rollouts())
-    monkeypatch.setattr(native_runner, "dot_is_fused", lambda: 1 / 0)
+    monkeypatch.setattr(native_runner, "simulated", lambda *_, **__: 1 / 0)
     plain = make_rollouts()
     assert plain.notice is not None
     assert "division by zero" in plain.notice

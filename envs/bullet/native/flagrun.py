@@ -19,8 +19,8 @@ from envs.bullet.native import runner
 from envs.bullet.native.build import part
 from envs.bullet.native.capi import bullet
 from envs.bullet.native.loop import Outcome, step_of
-from envs.bullet.native.physics import cos, fma, read_state, sin, submit_pose
-from envs.bullet.native.records import Array, Array32, Indices, Simulated
+from envs.bullet.native.physics import cos, dot, dot_is_fused, read_state, sin, submit_pose
+from envs.bullet.native.records import Array, Array32, Indices
 from envs.bullet.native.runner import (
     REST_HEIGHT,
     TARGET_X,
@@ -49,35 +49,35 @@ _TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
 
 
 class FlagTask(NamedTuple):
-    """A humanoid, its flag, and its cube, another body if the task is the harder one.
+    """A humanoid, its flag, and PyBullet's number of the cube if the task is the harder one.
 
     draws: random numbers from 0 to 1, enough for the episode. throw: [6], scratch.
+    fused: see `physics.dot_is_fused`.
     """
 
     runner: RunnerTask
     harder: bool
-    cube: Simulated
+    cube: int
     draws: Array
     counts: Indices
     crawl: Array
     throw: Array
+    fused: bool
 
 
 def build(env: HumanoidFlagrun) -> FlagTask:
-    """Put together what the loop needs to know. Raises: RuntimeError on an unknown BLAS."""
+    """Put together what the loop needs to know."""
     task = runner.build(env)
     harder = isinstance(env, HumanoidFlagrunHarder)
-    paths = np.random.default_rng(0).normal(size=(100, 3))
-    if harder and any(_length(path, task.fused) != math.sqrt(path.dot(path)) for path in paths):
-        raise RuntimeError("NumPy adds up products in an order of its own")
     return FlagTask(
         runner=task,
         harder=harder,
-        cube=task.robot._replace(body=env._world.bodies[2] if harder else -1),
+        cube=env._world.bodies[2] if harder else -1,
         draws=np.zeros(0),
         counts=np.zeros(5, np.int64),
         crawl=np.zeros(2),
         throw=np.zeros(6),
+        fused=harder and dot_is_fused(3),
     )
 
 
@@ -104,15 +104,6 @@ def _uniform(task: FlagTask, low: float, high: float) -> float:
 
 
 @part
-def _length(path: Array, fused: bool) -> float:
-    """The root of NumPy's dot product of three numbers with themselves."""
-    x, y, z = path[0], path[1], path[2]
-    if fused:
-        return math.sqrt(fma(z, z, fma(y, y, x * x)))
-    return math.sqrt(x * x + y * y + z * z)
-
-
-@part
 def _observe(task: FlagTask, obs: Array32) -> tuple[float, float, int]:
     """Observe, once more if that was reason to move the flag."""
     counts, now = task.counts, task.runner.now
@@ -128,28 +119,30 @@ def _observe(task: FlagTask, obs: Array32) -> tuple[float, float, int]:
 
 @part
 def _throw_cube(task: FlagTask) -> bool:
-    now, rates, throw, cube = task.runner.now, task.runner.robot.rates, task.throw, task.cube
+    now, robot, throw = task.runner.now, task.runner.robot, task.throw
+    rates = robot.rates
     angle, speed = _uniform(task, -3.14, 3.14), _uniform(task, 20.0, 30.0)
     away, lead = 4.0, 4.0 / speed
     x, y, z = now[X] + rates[0] * lead, now[Y] + rates[1] * lead, now[Z] + rates[2] * lead
     start_x, start_y, start_z = x + away * cos(angle), y + away * sin(angle), z + 1.0
-    throw[0], throw[1], throw[2] = x - start_x, y - start_y, z - start_z
-    gain = speed / _length(throw, task.runner.fused)
+    path = throw[:3]
+    path[0], path[1], path[2] = x - start_x, y - start_y, z - start_z
+    gain = speed / math.sqrt(dot(path, path, task.fused))
     for i in range(3):
         throw[i] = gain * throw[i] + _uniform(task, -1.0, 1.0)
     # The answer takes the place of the robot's state, of which nothing more is needed.
-    if not read_state(cube):
+    if not read_state(robot, task.cube):
         return False
-    turn = cube.angles
-    command = _pose(cube.simulation, cube.body)
+    turn = robot.angles
+    command = _pose(robot.simulation, task.cube)
     _place(command, start_x, start_y, start_z)
     _turn(command, turn[3], turn[4], turn[5], turn[6])
-    if not submit_pose(cube.simulation, command):
+    if not submit_pose(robot.simulation, command):
         return False
-    command = _pose(cube.simulation, cube.body)
+    command = _pose(robot.simulation, task.cube)
     _move(command, throw.ctypes.data)
     _spin(command, throw.ctypes.data + 24)  # the zeros behind it
-    return bool(submit_pose(cube.simulation, command))
+    return bool(submit_pose(robot.simulation, command))
 
 
 @part

@@ -7,6 +7,7 @@ Python's are, so that every float is the same bit for bit.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -39,14 +40,15 @@ atan2 = libc("atan2", float64, float64, float64)
 cos = libc("cos", float64, float64)
 exp = libc("exp", float64, float64)
 fma = libc("fma", float64, float64, float64, float64)
+power = libc("pow", float64, float64, float64)
 sin = libc("sin", float64, float64)
 tanh = libc("tanh", float64, float64)
 
 
 @part
-def read_state(robot: Simulated) -> bool:
-    """Bring the views of a body's state up to date."""
-    command = _init_state(robot.simulation, robot.body)
+def read_state(robot: Simulated, body: int) -> bool:
+    """Have the views of a robot's state show that of a body, itself or another one."""
+    command = _init_state(robot.simulation, body)
     if robot.with_velocities:
         _with_velocities(command, 1)
     return bool(_answer(_submit(robot.simulation, command)) == _STATE_SENT)
@@ -68,7 +70,7 @@ def advance(robot: Simulated) -> bool:
         return False
     if _answer(_submit(robot.simulation, _init_step(robot.simulation))) != _STEPPED:
         return False
-    return bool(read_state(robot))
+    return bool(read_state(robot, robot.body))
 
 
 @part
@@ -146,11 +148,30 @@ def euler(x: float, y: float, z: float, w: float) -> tuple[float, float, float]:
     return roll, asin(sine), yaw
 
 
-def dot_is_fused() -> bool:
-    """Whether NumPy's dot product of two pairs adds the second product before rounding it.
+@part
+def dot(a: Array, b: Array, fused: bool) -> float:
+    """NumPy's dot product of a few numbers; `fused`: see `dot_is_fused`."""
+    result = a[0] * b[0]
+    for i in range(1, a.size):
+        result = fma(a[i], b[i], result) if fused else result + a[i] * b[i]
+    return float(result)
 
-    Some kernels of its BLAS do. With b*b = 1 + 2^-26 + 2^-54 and a*a = 1.5625 * 2^-54, all of it
-    but the first two terms is lost if b*b is rounded first, and otherwise is just over half a bit.
+
+def dot_is_fused(size: int) -> bool:
+    """Whether NumPy's dot product of so many numbers rounds each product only with the sum.
+
+    Some kernels of its BLAS do. Raises: RuntimeError if this one adds up in an order of its own.
     """
-    a, b = 1.25 * 2.0**-27, 1.0 + 2.0**-27
-    return float(np.dot((a, b), (a, b))) > 1.0 + 2.0**-26
+    vectors = np.random.default_rng(0).normal(size=(20, 2, size))
+    for fused in (False, True):
+        if all(a.dot(b) == _dot(a.tolist(), b.tolist(), fused) for a, b in vectors):
+            return fused
+    raise RuntimeError("NumPy adds up a dot product in an order of its own")
+
+
+def _dot(a: list[float], b: list[float], fused: bool) -> float:
+    result = a[0] * b[0]
+    for x, y in zip(a[1:], b[1:], strict=True):
+        exact = Fraction(x) * Fraction(y)
+        result = float(exact + Fraction(result)) if fused else result + x * y
+    return result

@@ -17,10 +17,10 @@ from envs.bullet.native.physics import (
     atan2,
     clip,
     cos,
+    dot,
     dot_is_fused,
     euler,
     finite,
-    fma,
     sin,
     total,
     touch,
@@ -116,7 +116,7 @@ def build(env: Runner) -> RunnerTask:
         power_cost=env._costs[0],
         stall_cost=env._costs[1],
         time_step=env.time_step,
-        fused=dot_is_fused(),
+        fused=env._torso < 0 and dot_is_fused(2),
         now=np.zeros(7),
         contacts=np.zeros(len(env._feet)),
         speeds=np.zeros(joints, np.float32),
@@ -158,10 +158,12 @@ def _mean_coordinate(task: RunnerTask, axis: int) -> float:
 
 
 @part
-def _distance(dx: float, dy: float, fused: bool) -> float:
+def _distance(task: RunnerTask, dx: float, dy: float) -> float:
     if dy == 0.0:
         return abs(dx)
-    return math.sqrt(fma(dx, dx, dy * dy) if fused else dy * dy + dx * dx)
+    gap = task.scratch[:2]
+    gap[0], gap[1] = dy, dx
+    return math.sqrt(dot(gap, gap, task.fused))
 
 
 @part
@@ -200,7 +202,7 @@ def look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
         values[end + foot] = contacts[foot]
     for i in range(obs.size):
         obs[i] = clip(np.float32(values[i]), np.float32(-5.0), np.float32(5.0))
-    return _distance(dx, dy, task.fused), pitch, at_limit
+    return _distance(task, dx, dy), pitch, at_limit
 
 
 @part
