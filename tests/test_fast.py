@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import pytest
+from digests import digest
 
 import envs
 from ars.noise import Stream
@@ -189,6 +192,22 @@ def test_threads_do_not_disturb_each_other() -> None:
     assert alone[0] == alone[2]
     for runner in runners:
         runner.env.close()
+
+
+def test_a_rollout_is_the_same_in_any_process_and_thread_and_both_ways() -> None:
+    """Here in threads side by side, there one robot after the other, the other way round."""
+    command = [sys.executable, str(ROOT / "tests" / "digests.py"), *reversed(ROBOTS)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    there = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    with ThreadPoolExecutor(len(ROBOTS)) as pool:
+        here = {
+            name: pool.submit(lambda name=name: [digest(name, how) for how in (True, False)])
+            for name in ROBOTS
+        }
+    found = {name: job.result() for name, job in here.items()}
+    assert found == json.loads(there.stdout)
+    assert all(compiled == plain for compiled, plain in found.values())
+    assert len({compiled for compiled, _ in found.values()}) == len(ROBOTS)
 
 
 def test_misuse_is_refused() -> None:
