@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from processes import session_processes
 
+import ars.evaluate
 import ars.train
 from ars import checkpoint
 from ars.rollout import Episode, LocalPool, Snapshot, Task
@@ -84,6 +85,24 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     assert outcome(train(tmp_path / "again", "--n-iterations", "10")) == undisturbed
     other = outcome(train(tmp_path / "other", "--n-iterations", "10", "--seed", "1"))
     assert other["policy"] != undisturbed["policy"]
+
+
+def test_evaluations_may_be_longer_than_training_s_episodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengths = {"--rollout-length": 5, "--eval-length": 9}
+    words = [str(word) for pair in lengths.items() for word in pair]
+    folder = train(tmp_path / "run", "--n-iterations", "2", *words, env="HalfCheetah")
+    (row, *_) = csv.DictReader((folder / "progress.csv").read_text().splitlines())
+    assert int(row["timesteps"]) == int(row["episodes"]) * 5
+    evaluations = csv.DictReader((folder / "evaluations.csv").read_text().splitlines())
+    assert {float(row["length_mean"]) for row in evaluations} == {9.0}
+    final = json.loads((folder / "result.json").read_text())["final_evaluation"]
+    capsys.readouterr()
+    ars.evaluate.main([str(folder), "--episodes", "2", "--json"])
+    again = json.loads(capsys.readouterr().out)
+    assert again["length_mean"] == final["length_mean"] == 9.0
+    assert again["return_mean"] == final["return_mean"]
 
 
 @pytest.mark.parametrize("first", [1, 2, 4, 6, 9])
