@@ -55,6 +55,24 @@ _TABLE = {
     "Walker2D": _World("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
     "Ant": _World("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
     "Humanoid": _World("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+    "InvertedPendulum": _World(
+        "envs.bullet.pendulum:InvertedPendulum", "a pole on a cart, kept from falling", 950.0
+    ),
+    "InvertedPendulumSwingup": _World(
+        "envs.bullet.pendulum:InvertedPendulumSwingup", "a pole on a cart, swung up", 800.0
+    ),
+    "InvertedDoublePendulum": _World(
+        "envs.bullet.pendulum:InvertedDoublePendulum", "two poles on a cart, one on the other", 9100.0
+    ),
+    "Reacher": _World(
+        "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150
+    ),
+    "Pusher": _World(
+        "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
+    ),
+    "Thrower": _World(
+        "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
+    ),
 }
 
 

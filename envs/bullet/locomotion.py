@@ -34,8 +34,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.bullet import robots
-from envs.bullet.base import BulletEnv, Observation, check_action, model_path
-from envs.bullet.client import pybullet
+from envs.bullet.base import (
+    BulletEnv,
+    Observation,
+    check_action,
+    load_robot,
+    place_joints,
+    release_joints,
+)
+from envs.bullet.client import model_path, pybullet
 from envs.bullet.robots import Robot
 from envs.bullet.stage import Point, World
 
@@ -82,7 +89,6 @@ class Runner(BulletEnv):
         robot = self.robot
         joints = len(robot.strengths)
         self._joint_count = joints
-        self._action_shape = (joints,)
         self._gains = [robot.power * strength for strength in robot.strengths]
         self._gains32 = np.array(self._gains, np.float32)
         self._costs = robot.costs * _ELECTRICITY, robot.costs * _STALL
@@ -96,13 +102,7 @@ class Runner(BulletEnv):
         pybullet.changeDynamics(
             floor, -1, lateralFriction=0.8, restitution=0.5, physicsClientId=client
         )
-        bodies = pybullet.loadMJCF(
-            model_path("mjcf", self.robot.model),
-            flags=pybullet.URDF_USE_SELF_COLLISION
-            | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
-            physicsClientId=client,
-        )
-        return World(floor, bodies)
+        return World(floor, load_robot(self.robot.model, client))
 
     def _survey(self) -> None:
         client = self._client
@@ -121,20 +121,11 @@ class Runner(BulletEnv):
         moving = [i for i in infos if not i[1].decode().startswith(("ignore", "jointfix"))]
         self._joints = [info[0] for info in moving]
         self._limits = [(info[8], info[9] - info[8]) for info in moving]  # lowest, range
-        # Bullet brakes every joint until a motor without force takes its place.
-        pybullet.setJointMotorControlArray(
-            self._body,
-            range(count),
-            pybullet.POSITION_CONTROL,
-            forces=[0.0] * count,
-            physicsClientId=client,
-        )
+        release_joints(self._body, client)
 
     def _begin(self, rng: np.random.Generator) -> Observation:
-        for joint, angle in zip(
-            self._joints, rng.uniform(-0.1, 0.1, self._joint_count).tolist(), strict=True
-        ):
-            pybullet.resetJointState(self._body, joint, angle, 0.0, self._client)
+        angles = rng.uniform(-0.1, 0.1, self._joint_count).tolist()
+        place_joints(self._body, self._joints, angles, self._client)
         self._contacts = [0.0] * len(self._feet)
         rest = self.robot.rest_height
         self._rest_height = self._focus()[2] if rest is None else rest
@@ -153,7 +144,6 @@ class Runner(BulletEnv):
         return x, y, z
 
     def _observe(self) -> Observation:
-        """Read the simulation; leaves what the reward needs in attributes."""
         body, client = self._body, self._client
         dy = 0.0  # a robot whose torso is a link slides in the plane y = 0
         if self._torso < 0:
@@ -198,42 +188,31 @@ class Runner(BulletEnv):
         self._speeds = exact[9 : 9 + 2 * self._joint_count : 2]
         return np.minimum(np.maximum(exact, self._low), self._high)
 
-    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Apply `action` [n] for 0.0165 s; the reward's last bits depend on its dtype.
-
-        Raises:
-            gymnasium.error.Error: before the first reset or after close.
-            ValueError: wrong shape, or a component that is not finite.
-        """
-        if not self._ready:
-            self._refuse("step()")
-        action = np.asarray(action)
-        if action.shape != self._action_shape:
+    def _apply(self, action: NDArray[Any]) -> None:
+        self._stall = float(np.add.reduce(action * action) / self._joint_count)
+        if not self._stall < math.inf:
             check_action(action, self._action_shape)
-        count, client, body = self._joint_count, self._client, self._body
-        stall = float(np.add.reduce(action * action) / count)
-        if not stall < math.inf:
-            check_action(action, self._action_shape)
-
         pybullet.setJointMotorControlArray(
-            body,
+            self._body,
             self._joints,
             pybullet.TORQUE_CONTROL,
             forces=self._torques(action),
-            physicsClientId=client,
+            physicsClientId=self._client,
         )
-        pybullet.stepSimulation(client)
-        obs = self._observe()
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         alive = self._is_up(obs)
         touched = {
             point[3]
-            for point in pybullet.getContactPoints(body, self._floor, physicsClientId=client)
+            for point in pybullet.getContactPoints(
+                self._body, self._floor, physicsClientId=self._client
+            )
         }
         self._contacts = [1.0 if foot in touched else 0.0 for foot in self._feet]
 
         before, self._potential = self._potential, -self._distance / self.time_step
-        power = float(np.add.reduce(np.abs(action * self._speeds)) / count)
-        electricity = self._costs[0] * power + self._costs[1] * stall
+        power = float(np.add.reduce(np.abs(action * self._speeds)) / self._joint_count)
+        electricity = self._costs[0] * power + self._costs[1] * self._stall
         reward = (
             (self.robot.alive_bonus if alive else -1.0)
             + (self._potential - before)
@@ -241,9 +220,7 @@ class Runner(BulletEnv):
             + JOINT_AT_LIMIT * self._at_limit
         )
         broken = not obs.dot(obs) < math.inf  # no component is beyond 5, so one is NaN
-        if self.render_mode == "human":
-            self._show()
-        return obs, reward, broken or (self.robot.falls and not alive), False, {}
+        return reward, broken or (self.robot.falls and not alive)
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
         clipped = [1.0 if a > 1.0 else -1.0 if a < -1.0 else a for a in action.tolist()]

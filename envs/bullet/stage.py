@@ -22,16 +22,16 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.bullet.client import Connection, pybullet, quiet
+from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.display import has_display
 
 Point = tuple[float, float, float]
 
 
 class World(NamedTuple):
-    """What a client holds: the floor's id and those of the bodies that move."""
+    """What a client holds: the floor's id, if it has one to be shown, and those of all else."""
 
-    floor: int
+    floor: int | None
     bodies: tuple[int, ...]
 
 
@@ -45,6 +45,8 @@ class Look:
         yaw: degrees around the vertical; at 0 the camera looks along +y, and +x runs to the right.
         pitch: degrees; negative looks down.
         dark: links in the second colour, those that would be hard to tell from the others.
+        goal: links in the third colour, where something is to be brought.
+        floor: height in metres of a floor that is there for the eye only, in a world without one.
     """
 
     distance: float
@@ -52,9 +54,12 @@ class Look:
     yaw: float = 0.0
     pitch: float = -14.0
     dark: tuple[str, ...] = ()
+    goal: tuple[str, ...] = ()
+    floor: float = 0.0
 
 
 _LIGHT_COLOUR, _DARK_COLOUR = (0.93, 0.42, 0.13, 1.0), (0.16, 0.24, 0.36, 1.0)
+_GOAL_COLOUR = (0.13, 0.55, 0.35, 1.0)
 _FLOOR_COLOUR = (0.92, 0.95, 0.98, 1.0)
 _CHECKERS = 2.0  # metres after which the floor's pattern repeats
 _FIELD_OF_VIEW = 45.0  # degrees, vertical
@@ -96,7 +101,7 @@ class Stage:
                 self._renderer = pybullet.ER_BULLET_HARDWARE_OPENGL
             copy = load(self._copy)
             self._copies = copy.bodies
-            self._paint(copy.floor)
+            self._paint(self._lay_floor() if copy.floor is None else copy.floor)
             if window:
                 pybullet.configureDebugVisualizer(
                     pybullet.COV_ENABLE_GUI, 0, physicsClientId=self._copy
@@ -104,6 +109,12 @@ class Stage:
             else:
                 for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
                     self._capture(8, 8, (0.0, 0.0, 0.0))
+
+    def _lay_floor(self) -> int:
+        (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=self._copy)
+        place = (0.0, 0.0, self._look.floor), (0.0, 0.0, 0.0, 1.0)
+        pybullet.resetBasePositionAndOrientation(floor, *place, self._copy)
+        return int(floor)
 
     def _paint(self, floor: int) -> None:
         pybullet.changeVisualShape(
@@ -113,14 +124,19 @@ class Stage:
             specularColor=(0.0, 0.0, 0.0),
             physicsClientId=self._copy,
         )
+        colours = dict.fromkeys(self._look.dark, _DARK_COLOUR)
+        colours |= dict.fromkeys(self._look.goal, _GOAL_COLOUR)
         for body in self._copies:
             for link in range(-1, pybullet.getNumJoints(body, self._copy)):
-                base = link < 0
-                name = "" if base else pybullet.getJointInfo(body, link, self._copy)[12].decode()
+                name = (
+                    pybullet.getBodyInfo(body, self._copy)[0]
+                    if link < 0
+                    else pybullet.getJointInfo(body, link, self._copy)[12]
+                ).decode()
                 pybullet.changeVisualShape(
                     body,
                     link,
-                    rgbaColor=_DARK_COLOUR if name in self._look.dark else _LIGHT_COLOUR,
+                    rgbaColor=colours.get(name, _LIGHT_COLOUR),
                     specularColor=(0.2, 0.2, 0.2),
                     physicsClientId=self._copy,
                 )
