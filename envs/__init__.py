@@ -62,11 +62,33 @@ _TABLE = {
         "envs.bullet.flagrun:HumanoidFlagrunHarder",
         "the same, hit by a cube, and up again after a fall",
     ),
+    "InvertedPendulum": _World(
+        "envs.bullet.pendulum:InvertedPendulum", "a pole on a cart, kept from falling", 950.0
+    ),
+    "InvertedPendulumSwingup": _World(
+        "envs.bullet.pendulum:InvertedPendulumSwingup", "a pole on a cart, swung up", 800.0
+    ),
+    "InvertedDoublePendulum": _World(
+        "envs.bullet.pendulum:InvertedDoublePendulum",
+        "two poles on a cart, one on the other",
+        9100.0,
+    ),
+    "Reacher": _World(
+        "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150
+    ),
+    "Pusher": _World(
+        "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
+    ),
+    "Thrower": _World(
+        "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
+    ),
 }
 
 
 # Those whose episodes compiled code can play.
-_COMPILED = {"envs.bullet.locomotion", "envs.bullet.flagrun"}
+_COMPILED = {
+    f"envs.bullet.{name}" for name in ("locomotion", "flagrun", "pendulum", "manipulation")
+}
 
 
 def _id(name: str) -> str:

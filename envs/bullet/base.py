@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import gymnasium
 import numpy as np
-import pybullet_data
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from envs.bullet.client import Connection, pybullet, quiet
+from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.bullet.stage import Look, Point, Stage, World, require_display
 
 Observation = NDArray[np.float32]
-
-
-def model_path(*parts: str) -> str:
-    """Return the path of a model that comes with PyBullet."""
-    return os.path.join(pybullet_data.getDataPath(), *parts)
 
 
 class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
@@ -45,6 +39,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 60}  # noqa: RUF012
     time_step: ClassVar[float] = 0.0165  # seconds of simulated time in a step
     substeps: ClassVar[int] = 4
+    gravity: ClassVar[float] = 9.8  # m/s^2, downwards
 
     def __init__(
         self,
@@ -64,6 +59,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_size,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (action_size,), np.float32)
         self.render_mode = render_mode
+        self._action_shape = (action_size,)
         self._size = width, height
         self._look = look
         self._stage: Stage | None = None  # opened for the first picture
@@ -88,7 +84,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             deterministicOverlappingPairs=1,
             physicsClientId=client,
         )
-        pybullet.setGravity(0, 0, -9.8, physicsClientId=client)
+        pybullet.setGravity(0, 0, -self.gravity, physicsClientId=client)
         pybullet.setDefaultContactERP(0.9, physicsClientId=client)
 
     def _load(self, client: int) -> World:
@@ -100,6 +96,18 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
     def _begin(self, rng: np.random.Generator) -> Observation:
         """Draw the initial state of an episode and return its first observation."""
+        raise NotImplementedError
+
+    def _apply(self, action: NDArray[Any]) -> None:
+        """Set the motors for a step; `action` has the right shape and may not be finite."""
+        raise NotImplementedError
+
+    def _observe(self) -> Observation:
+        """Read the simulation; leaves what the reward needs in attributes."""
+        raise NotImplementedError
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+        """Return the reward of the step that led to `obs`, and whether the episode is over."""
         raise NotImplementedError
 
     def _focus(self) -> Point:
@@ -126,6 +134,26 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.render_mode == "human":
             self._show()
         return obs, {}
+
+    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Apply `action` for a time step; the reward's last bits may depend on its dtype.
+
+        Raises:
+            gymnasium.error.Error: before the first reset or after close.
+            ValueError: wrong shape, or a component that is not finite.
+        """
+        if not self._ready:
+            self._refuse("step()")
+        action = np.asarray(action)
+        if action.shape != self._action_shape:
+            check_action(action, self._action_shape)
+        self._apply(action)
+        pybullet.stepSimulation(self._client)
+        obs = self._observe()
+        reward, terminated = self._judge(obs, action)
+        if self.render_mode == "human":
+            self._show()
+        return obs, reward, terminated, False, {}
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return uint8 [height, width, 3] in mode "rgb_array"; a window shows itself."""
@@ -162,6 +190,35 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         now = time.perf_counter()
         time.sleep(max(self._frame_due - now, 0.0))
         self._frame_due = max(self._frame_due, now) + 1.0 / self.metadata["render_fps"]
+
+
+def load_robot(model: str, client: int) -> tuple[int, ...]:
+    """Load one of PyBullet's MJCF models; parts collide unless one carries the other."""
+    bodies: tuple[int, ...] = pybullet.loadMJCF(
+        model_path("mjcf", model),
+        flags=pybullet.URDF_USE_SELF_COLLISION
+        | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
+        physicsClientId=client,
+    )
+    return bodies
+
+
+def release_joints(body: int, client: int) -> None:
+    """Let all joints turn freely: Bullet brakes each until a motor without force replaces that."""
+    count = pybullet.getNumJoints(body, client)
+    pybullet.setJointMotorControlArray(
+        body,
+        range(count),
+        pybullet.POSITION_CONTROL,
+        forces=[0.0] * count,
+        physicsClientId=client,
+    )
+
+
+def place_joints(body: int, joints: Sequence[int], angles: Iterable[float], client: int) -> None:
+    """Put joints, at rest, where they shall be: rad, or metres for those that slide."""
+    for joint, angle in zip(joints, angles, strict=True):
+        pybullet.resetJointState(body, joint, angle, 0.0, client)
 
 
 def check_action(action: NDArray[Any], shape: tuple[int, ...]) -> None:

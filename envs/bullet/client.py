@@ -15,8 +15,9 @@ import weakref
 from collections.abc import Iterator
 
 import gymnasium
+import pybullet_data
 
-__all__ = ["Connection", "pybullet", "quiet"]
+__all__ = ["Connection", "model_path", "pybullet", "quiet"]
 
 # Two threads that swap descriptors at once would restore each other's sink.
 _descriptors = threading.RLock()
@@ -57,6 +58,11 @@ def quiet() -> Iterator[None]:
 
 with quiet():
     import pybullet
+
+
+def model_path(*parts: str) -> str:
+    """Return the path of a model that comes with PyBullet."""
+    return os.path.join(pybullet_data.getDataPath(), *parts)
 
 
 def _disconnect(client: int, owner: int) -> None:

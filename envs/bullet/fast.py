@@ -18,11 +18,18 @@ from gymnasium.wrappers import TimeLimit
 from envs.bullet.base import BulletEnv, check_action
 from envs.bullet.flagrun import HumanoidFlagrun
 from envs.bullet.locomotion import Runner
-from envs.bullet.native import flagrun, loop, runner
+from envs.bullet.manipulation import Arm
+from envs.bullet.native import arm, flagrun, loop, pendulum, runner
 from envs.bullet.native.records import Array, Brain, Memory, Rules
+from envs.bullet.pendulum import Pendulum
 
 ACTIVATIONS = {"tanh": loop.TANH, "relu": loop.RELU, "sigmoid": loop.SIGMOID}
-_FAMILIES = ((HumanoidFlagrun, flagrun), (Runner, runner))  # the first that fits
+_FAMILIES = (  # the first that fits
+    (HumanoidFlagrun, flagrun),
+    (Runner, runner),
+    (Pendulum, pendulum),
+    (Arm, arm),
+)
 _CHECK_STEPS = 30
 
 

@@ -23,8 +23,8 @@ import math
 import numpy as np
 
 from envs.bullet import robots
-from envs.bullet.base import Observation, model_path
-from envs.bullet.client import pybullet
+from envs.bullet.base import Observation
+from envs.bullet.client import model_path, pybullet
 from envs.bullet.locomotion import DOWN, Runner
 from envs.bullet.stage import Colour, Point, World
 

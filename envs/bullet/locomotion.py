@@ -34,8 +34,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.bullet import robots
-from envs.bullet.base import BulletEnv, Observation, check_action, model_path
-from envs.bullet.client import pybullet
+from envs.bullet.base import (
+    BulletEnv,
+    Observation,
+    check_action,
+    load_robot,
+    place_joints,
+    release_joints,
+)
+from envs.bullet.client import model_path, pybullet
 from envs.bullet.robots import Robot
 from envs.bullet.stage import Point, World
 
@@ -84,7 +91,6 @@ class Runner(BulletEnv):
         robot = self.robot
         joints = len(robot.strengths)
         self._joint_count = joints
-        self._action_shape = (joints,)
         self._gains = [robot.power * strength for strength in robot.strengths]
         self._gains32 = np.array(self._gains, np.float32)
         self._costs = robot.costs * _ELECTRICITY, robot.costs * _STALL
@@ -98,17 +104,13 @@ class Runner(BulletEnv):
         pybullet.changeDynamics(
             floor, -1, lateralFriction=0.8, restitution=0.5, physicsClientId=client
         )
-        bodies = pybullet.loadMJCF(
-            model_path("mjcf", self.robot.model),
-            flags=pybullet.URDF_USE_SELF_COLLISION
-            | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
-            physicsClientId=client,
-        )
-        return World(floor, bodies)
+        return World(floor, load_robot(self.robot.model, client))
 
     def _survey(self) -> None:
         client = self._client
-        self._floor, self._body = self._world.floor, self._world.bodies[0]
+        floor, self._body = self._world.floor, self._world.bodies[0]
+        assert floor is not None
+        self._floor = floor
         count = pybullet.getNumJoints(self._body, client)
         infos = [pybullet.getJointInfo(self._body, joint, client) for joint in range(count)]
         link = {info[12].decode(): joint for joint, info in enumerate(infos)}
@@ -123,14 +125,7 @@ class Runner(BulletEnv):
         moving = [i for i in infos if not i[1].decode().startswith(("ignore", "jointfix"))]
         self._joints = [info[0] for info in moving]
         self._limits = [(info[8], info[9] - info[8]) for info in moving]  # lowest, range
-        # Bullet brakes every joint until a motor without force takes its place.
-        pybullet.setJointMotorControlArray(
-            self._body,
-            range(count),
-            pybullet.POSITION_CONTROL,
-            forces=[0.0] * count,
-            physicsClientId=client,
-        )
+        release_joints(self._body, client)
         filters = self.robot.filters
         links = range(-1, count)
         self._renewed = [(self._body, link, *filters) for link in links] if filters else []
@@ -145,10 +140,8 @@ class Runner(BulletEnv):
 
     def _arrange(self, rng: np.random.Generator) -> None:
         """Draw how everything stands at the start."""
-        for joint, angle in zip(
-            self._joints, rng.uniform(-0.1, 0.1, self._joint_count).tolist(), strict=True
-        ):
-            pybullet.resetJointState(self._body, joint, angle, 0.0, self._client)
+        angles = rng.uniform(-0.1, 0.1, self._joint_count).tolist()
+        place_joints(self._body, self._joints, angles, self._client)
 
     def _begin(self, rng: np.random.Generator) -> Observation:
         self._arrange(rng)
@@ -170,7 +163,6 @@ class Runner(BulletEnv):
         return x, y, z
 
     def _observe(self) -> Observation:
-        """Read the simulation; leaves what the reward needs in attributes."""
         body, client = self._body, self._client
         y = 0.0  # a robot whose torso is a link slides in this plane
         if self._torso < 0:
@@ -217,47 +209,34 @@ class Runner(BulletEnv):
         self._speeds = exact[9 : 9 + 2 * self._joint_count : 2]
         return np.minimum(np.maximum(exact, self._low), self._high)
 
-    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Apply `action` [n] for 0.0165 s; the reward's last bits depend on its dtype.
-
-        Raises:
-            gymnasium.error.Error: before the first reset or after close.
-            ValueError: wrong shape, or a component that is not finite.
-        """
-        if not self._ready:
-            self._refuse("step()")
-        action = np.asarray(action)
-        if action.shape != self._action_shape:
+    def _apply(self, action: NDArray[Any]) -> None:
+        self._stall = float(np.add.reduce(action * action) / self._joint_count)
+        if not self._stall < math.inf:
             check_action(action, self._action_shape)
-        count, client, body = self._joint_count, self._client, self._body
-        stall = float(np.add.reduce(action * action) / count)
-        if not stall < math.inf:
-            check_action(action, self._action_shape)
-
         pybullet.setJointMotorControlArray(
-            body,
+            self._body,
             self._joints,
             pybullet.TORQUE_CONTROL,
             forces=self._torques(action),
-            physicsClientId=client,
+            physicsClientId=self._client,
         )
-        pybullet.stepSimulation(client)
-        obs = self._observe()
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         alive = self._find_alive(obs)
         touched = {
             point[3]
-            for point in pybullet.getContactPoints(body, self._floor, physicsClientId=client)
+            for point in pybullet.getContactPoints(
+                self._body, self._floor, physicsClientId=self._client
+            )
         }
         self._contacts = [1.0 if foot in touched else 0.0 for foot in self._feet]
 
         before, self._potential = self._potential, self._find_potential()
-        power = float(np.add.reduce(np.abs(action * self._speeds)) / count)
-        electricity = self._costs[0] * power + self._costs[1] * stall
+        power = float(np.add.reduce(np.abs(action * self._speeds)) / self._joint_count)
+        electricity = self._costs[0] * power + self._costs[1] * self._stall
         reward = alive + (self._potential - before) + electricity + JOINT_AT_LIMIT * self._at_limit
         broken = not obs.dot(obs) < math.inf  # no component is beyond 5, so one is NaN
-        if self.render_mode == "human":
-            self._show()
-        return obs, reward, broken or (self.robot.falls and alive < 0.0), False, {}
+        return reward, broken or (self.robot.falls and alive < 0.0)
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
         clipped = [1.0 if a > 1.0 else -1.0 if a < -1.0 else a for a in action.tolist()]

@@ -22,7 +22,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.bullet.client import Connection, pybullet, quiet
+from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.display import has_display
 
 Point = tuple[float, float, float]
@@ -30,9 +30,12 @@ Colour = tuple[float, float, float, float]  # red, green, blue and opacity, 0 to
 
 
 class World(NamedTuple):
-    """What a client holds: the floor's id, those of the bodies that move, colours of their own."""
+    """What a client holds, by PyBullet's numbers.
 
-    floor: int
+    floor: None for none to be seen. bodies: all else. colours: of bodies that have their own.
+    """
+
+    floor: int | None
     bodies: tuple[int, ...]
     colours: Mapping[int, Colour] = {}
 
@@ -47,6 +50,8 @@ class Look:
         yaw: degrees around the vertical; at 0 the camera looks along +y, and +x runs to the right.
         pitch: degrees; negative looks down.
         dark: links in the second colour, those that would be hard to tell from the others.
+        goal: links in the third colour, where something is to be brought.
+        floor: height in metres of a floor that is there for the eye only, in a world without one.
     """
 
     distance: float
@@ -54,9 +59,12 @@ class Look:
     yaw: float = 0.0
     pitch: float = -14.0
     dark: tuple[str, ...] = ()
+    goal: tuple[str, ...] = ()
+    floor: float = 0.0
 
 
 _LIGHT_COLOUR, _DARK_COLOUR = (0.93, 0.42, 0.13, 1.0), (0.16, 0.24, 0.36, 1.0)
+_GOAL_COLOUR = (0.13, 0.55, 0.35, 1.0)
 _FLOOR_COLOUR = (0.92, 0.95, 0.98, 1.0)
 _CHECKERS = 2.0  # metres after which the floor's pattern repeats
 _FIELD_OF_VIEW = 45.0  # degrees, vertical
@@ -107,19 +115,30 @@ class Stage:
                 for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
                     self._capture(8, 8, (0.0, 0.0, 0.0), look.yaw)
 
+    def _lay_floor(self) -> int:
+        (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=self._copy)
+        place = (0.0, 0.0, self._look.floor), (0.0, 0.0, 0.0, 1.0)
+        pybullet.resetBasePositionAndOrientation(floor, *place, self._copy)
+        return int(floor)
+
     def _paint(self, world: World) -> None:
         pybullet.changeVisualShape(
-            world.floor,
+            self._lay_floor() if world.floor is None else world.floor,
             -1,
             rgbaColor=_FLOOR_COLOUR,
             specularColor=(0.0, 0.0, 0.0),
             physicsClientId=self._copy,
         )
+        colours = dict.fromkeys(self._look.dark, _DARK_COLOUR)
+        colours |= dict.fromkeys(self._look.goal, _GOAL_COLOUR)
         for body in world.bodies:
             for link in range(-1, pybullet.getNumJoints(body, self._copy)):
-                base = link < 0
-                name = "" if base else pybullet.getJointInfo(body, link, self._copy)[12].decode()
-                colour = _DARK_COLOUR if name in self._look.dark else _LIGHT_COLOUR
+                name = (
+                    pybullet.getBodyInfo(body, self._copy)[0]
+                    if link < 0
+                    else pybullet.getJointInfo(body, link, self._copy)[12]
+                ).decode()
+                colour = colours.get(name, _LIGHT_COLOUR)
                 pybullet.changeVisualShape(
                     body,
                     link,

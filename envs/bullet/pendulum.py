@@ -1,0 +1,159 @@
+"""Three poles on a cart: InvertedPendulum, InvertedPendulumSwingup, InvertedDoublePendulum.
+
+They behave bit for bit like the tasks of these names in `pybullet_envs_gymnasium` 0.6.0.
+
+    action [1]      force that pushes the cart along x, as a share of 100 N (double: 200 N), clipped
+                    to -1 .. 1
+    observation [5] of the single pole, float32
+        0, 1        place of the cart on its rail, m, from -1 to 1 but for some give, and speed, m/s
+        2, 3, 4     the pole's angle from upright: cosine, sine; and angular velocity, rad/s
+    observation [9] of the double pole, float32
+        0, 1        as above
+        2           x of the upper pole's centre, m
+        3, 4, 5     the lower pole's angle from upright: cosine, sine; and angular velocity, rad/s
+        6, 7, 8     the upper pole's angle from the lower one's: likewise
+    reward
+        InvertedPendulum            1
+        InvertedPendulumSwingup     cosine of the pole's angle
+        InvertedDoublePendulum      10 - x^2 / 100 - (z - 1.7)^2, from the upper pole's centre (x, z)
+    termination
+        InvertedPendulum            the pole leans by more than 0.2 rad
+        InvertedPendulumSwingup     never
+        InvertedDoublePendulum      the upper pole's centre is at 0.7 m or lower
+
+Poles start uniformly within +-0.1 rad of upright, to swing up of 3.1415 rad, the cart in the middle;
+all at rest. A step lasts 0.0165 s.
+
+Oddities of the reference, kept: the double pendulum's reward was written for the upper pole's tip,
+0.3 m above its centre if it stands, and asks it to be at 2 m, higher than the 1.2 m that it reaches;
+so standing still is worth 9.36 a step. Its penalty on speed is switched off.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.bullet.base import (
+    BulletEnv,
+    Observation,
+    check_action,
+    load_robot,
+    place_joints,
+    release_joints,
+)
+from envs.bullet.client import pybullet
+from envs.bullet.stage import Look, Point, World
+
+_LEAN = 0.1  # rad either way, at the start
+
+
+class Pendulum(BulletEnv):
+    """Poles on a cart on a rail; see the module for observation, reward and termination."""
+
+    substeps = 1
+
+    model: ClassVar[str]
+    strength: ClassVar[float]  # N
+    hinges: ClassVar[tuple[str, ...]] = ("hinge",)
+    obs_size: ClassVar[int] = 5
+    down: ClassVar[float] = 0.0  # rad from upright at which the first pole starts, give or take
+    look: ClassVar[Look] = Look(3.0, height=0.25, dark=("rail", "cart"), floor=-0.7)
+
+    def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
+        super().__init__(self.obs_size, 1, self.look, render_mode, width, height)
+
+    def _load(self, client: int) -> World:
+        return World(None, load_robot(self.model, client))
+
+    def _survey(self) -> None:
+        self._body = self._world.bodies[-1]
+        count = pybullet.getNumJoints(self._body, self._client)
+        infos = [pybullet.getJointInfo(self._body, joint, self._client) for joint in range(count)]
+        joints = {info[1].decode(): info[0] for info in infos}
+        self._joints = [joints[name] for name in ("slider", *self.hinges)]
+        self._top = count - 1  # the link of the uppermost pole
+        release_joints(self._body, self._client)
+
+    def _begin(self, rng: np.random.Generator) -> Observation:
+        angles = rng.uniform(-_LEAN, _LEAN, len(self.hinges)).tolist()
+        angles[0] += self.down
+        place_joints(self._body, self._joints[1:], angles, self._client)
+        return self._observe()
+
+    def _focus(self) -> Point:
+        return 0.0, 0.0, 0.0
+
+    def _apply(self, action: NDArray[Any]) -> None:
+        push = float(action[0])
+        if not abs(push) < math.inf:
+            check_action(action, self._action_shape)
+        pybullet.setJointMotorControl2(
+            self._body,
+            self._joints[0],
+            pybullet.TORQUE_CONTROL,
+            force=self.strength * min(max(push, -1.0), 1.0),
+            physicsClientId=self._client,
+        )
+
+
+class InvertedPendulum(Pendulum):
+    """One pole that must not fall, observation [5]."""
+
+    model = "inverted_pendulum.xml"
+    strength = 100.0
+
+    def _observe(self) -> Observation:
+        (x, vx, _, _), (self._angle, rate, _, _) = pybullet.getJointStates(
+            self._body, self._joints, self._client
+        )
+        angle = self._angle
+        return np.array((x, vx, math.cos(angle), math.sin(angle), rate), np.float32)
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+        return 1.0, abs(self._angle) > 0.2
+
+
+class InvertedPendulumSwingup(InvertedPendulum):
+    """One pole that hangs and is to stand, observation [5]; runs till the time is up."""
+
+    down = 3.1415
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+        return math.cos(self._angle), False
+
+
+class InvertedDoublePendulum(Pendulum):
+    """One pole on top of another, observation [9]."""
+
+    model = "inverted_double_pendulum.xml"
+    strength = 200.0
+    hinges = ("hinge", "hinge2")
+    obs_size = 9
+
+    def _observe(self) -> Observation:
+        body, client = self._body, self._client
+        cart, lower, upper = pybullet.getJointStates(body, self._joints, client)
+        (self._top_x, _, self._top_z), *_ = pybullet.getLinkState(body, self._top, 0, 0, client)
+        return np.array(
+            (
+                cart[0],
+                cart[1],
+                self._top_x,
+                math.cos(lower[0]),
+                math.sin(lower[0]),
+                lower[1],
+                math.cos(upper[0]),
+                math.sin(upper[0]),
+                upper[1],
+            ),
+            np.float32,
+        )
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+        # Squares by C's pow(), as in the reference; its last bit may not be that of a product.
+        tip = self._top_z + 0.3
+        return 10.0 - (0.01 * self._top_x**2 + (tip - 2.0) ** 2), tip <= 1.0
