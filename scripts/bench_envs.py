@@ -92,7 +92,7 @@ def simulate(env: Any, torques: dict[int, list[list[float]]], seed: int) -> int:
     for forces in torques[seed]:
         pybullet.setJointMotorControlArray(
             env._body,
-            env._joints,
+            env._motors,
             pybullet.TORQUE_CONTROL,
             forces=forces,
             physicsClientId=env._client,

@@ -193,13 +193,6 @@ def test_lying_ends_the_harder_task_after_170_steps_and_crawling_is_not_paid(
     assert env.step(np.zeros(17, np.float32))[2]
 
 
-@pytest.mark.parametrize("name", BOTH)
-def test_no_compiled_loop_plays_them(name: str) -> None:
-    env = envs.make(name)
-    assert envs.accelerate(env) == (None, None)
-    env.close()
-
-
 def test_flag_and_cube_are_seen_and_the_camera_turns_to_the_flag(make: Callable[..., Any]) -> None:
     env = make("HumanoidFlagrunHarder", render_mode="rgb_array", width=320, height=240)
     for seed in range(3):

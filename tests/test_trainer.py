@@ -17,6 +17,7 @@ from processes import session_processes
 
 import ars.evaluate
 import ars.train
+import envs
 from ars import checkpoint
 from ars.rollout import Episode, LocalPool, Snapshot, Task
 from ars.workers import RayPool
@@ -103,6 +104,14 @@ def test_evaluations_may_be_longer_than_training_s_episodes(
     again = json.loads(capsys.readouterr().out)
     assert again["length_mean"] == final["length_mean"] == 9.0
     assert again["return_mean"] == final["return_mean"]
+
+
+def test_the_compiled_loop_changes_nothing(
+    tmp_path: Path, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(envs, "accelerate", lambda env: (None, None))
+    monkeypatch.setattr("envs.bullet.native.loop.play", None)
+    assert outcome(train(tmp_path / "plain", "--n-iterations", "10")) == undisturbed
 
 
 @pytest.mark.parametrize("first", [1, 2, 4, 6, 9])

@@ -41,6 +41,9 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     substeps: ClassVar[int] = 4
     gravity: ClassVar[float] = 9.8  # m/s^2, downwards
 
+    _body: int  # PyBullet's number
+    _motors: list[int]  # its joints that actions drive
+
     def __init__(
         self,
         obs_size: int,
@@ -92,14 +95,18 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         raise NotImplementedError
 
     def _survey(self) -> None:
-        """Look up once, in the loaded simulation, what the steps will need."""
+        """Look up once, in the loaded simulation, what the steps will need: all attributes."""
+        raise NotImplementedError
 
     def _begin(self, rng: np.random.Generator) -> Observation:
         """Draw the initial state of an episode and return its first observation."""
         raise NotImplementedError
 
-    def _apply(self, action: NDArray[Any]) -> None:
-        """Set the motors for a step; `action` has the right shape and may not be finite."""
+    def _torques(self, action: NDArray[Any]) -> list[float]:
+        """Return what the motors are to do, N m, or N where a joint slides.
+
+        `action` has the right shape. Raises: ValueError where it is not finite.
+        """
         raise NotImplementedError
 
     def _observe(self) -> Observation:
@@ -147,7 +154,13 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         action = np.asarray(action)
         if action.shape != self._action_shape:
             check_action(action, self._action_shape)
-        self._apply(action)
+        pybullet.setJointMotorControlArray(
+            self._body,
+            self._motors,
+            pybullet.TORQUE_CONTROL,
+            forces=self._torques(action),
+            physicsClientId=self._client,
+        )
         pybullet.stepSimulation(self._client)
         obs = self._observe()
         reward, terminated = self._judge(obs, action)

@@ -123,7 +123,7 @@ class Runner(BulletEnv):
         # The floor counts as a part: it adds nothing to the sum but one to the count.
         self._part_count = len(self._links) + (self._torso < 0) + 1
         moving = [i for i in infos if not i[1].decode().startswith(("ignore", "jointfix"))]
-        self._joints = [info[0] for info in moving]
+        self._joints = self._motors = [info[0] for info in moving]
         self._limits = [(info[8], info[9] - info[8]) for info in moving]  # lowest, range
         release_joints(self._body, client)
         filters = self.robot.filters
@@ -209,18 +209,6 @@ class Runner(BulletEnv):
         self._speeds = exact[9 : 9 + 2 * self._joint_count : 2]
         return np.minimum(np.maximum(exact, self._low), self._high)
 
-    def _apply(self, action: NDArray[Any]) -> None:
-        self._stall = float(np.add.reduce(action * action) / self._joint_count)
-        if not self._stall < math.inf:
-            check_action(action, self._action_shape)
-        pybullet.setJointMotorControlArray(
-            self._body,
-            self._joints,
-            pybullet.TORQUE_CONTROL,
-            forces=self._torques(action),
-            physicsClientId=self._client,
-        )
-
     def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         alive = self._find_alive(obs)
         touched = {
@@ -239,6 +227,9 @@ class Runner(BulletEnv):
         return reward, broken or (self.robot.falls and alive < 0.0)
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
+        self._stall = float(np.add.reduce(action * action) / self._joint_count)
+        if not self._stall < math.inf:
+            check_action(action, self._action_shape)
         clipped = [1.0 if a > 1.0 else -1.0 if a < -1.0 else a for a in action.tolist()]
         if self.robot.float32_torque and action.dtype == np.float32:
             torques: list[float] = (self._gains32 * np.array(clipped, np.float32)).tolist()

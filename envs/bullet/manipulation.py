@@ -62,6 +62,7 @@ class Arm(BulletEnv):
             self._groups.append(_Group(body, [info[0] for info in moving], limits))
             release_joints(body, client)
         self._arm = self._groups[0]
+        self._body, self._motors, _ = self._arm
 
     def _focus(self) -> Point:
         return 0.0, 0.0, 0.0
@@ -83,17 +84,11 @@ class Arm(BulletEnv):
             position = pybullet.getLinkState(body, link, 0, 0, self._client)[0]
         return position
 
-    def _apply(self, action: NDArray[Any]) -> None:
+    def _torques(self, action: NDArray[Any]) -> list[float]:
         shares = action.tolist()
         if not all(map(math.isfinite, shares)):
             check_action(action, self._action_shape)
-        pybullet.setJointMotorControlArray(
-            self._arm.body,
-            self._arm.joints,
-            pybullet.TORQUE_CONTROL,
-            forces=[STRENGTH * (1.0 if a > 1.0 else -1.0 if a < -1.0 else a) for a in shares],
-            physicsClientId=self._client,
-        )
+        return [STRENGTH * (1.0 if a > 1.0 else -1.0 if a < -1.0 else a) for a in shares]
 
 
 class Reacher(Arm):

@@ -75,6 +75,7 @@ class Pendulum(BulletEnv):
         infos = [pybullet.getJointInfo(self._body, joint, self._client) for joint in range(count)]
         joints = {info[1].decode(): info[0] for info in infos}
         self._joints = [joints[name] for name in ("slider", *self.hinges)]
+        self._motors = self._joints[:1]
         self._top = count - 1  # the link of the uppermost pole
         release_joints(self._body, self._client)
 
@@ -87,17 +88,11 @@ class Pendulum(BulletEnv):
     def _focus(self) -> Point:
         return 0.0, 0.0, 0.0
 
-    def _apply(self, action: NDArray[Any]) -> None:
+    def _torques(self, action: NDArray[Any]) -> list[float]:
         push = float(action[0])
         if not abs(push) < math.inf:
             check_action(action, self._action_shape)
-        pybullet.setJointMotorControl2(
-            self._body,
-            self._joints[0],
-            pybullet.TORQUE_CONTROL,
-            force=self.strength * min(max(push, -1.0), 1.0),
-            physicsClientId=self._client,
-        )
+        return [self.strength * min(max(push, -1.0), 1.0)]
 
 
 class InvertedPendulum(Pendulum):

@@ -61,8 +61,8 @@ def build(env: Arm) -> ArmTask:
     """Put together what the loop needs to know of an arm and what is beside it."""
     client = env._client
     arm, reaches = env._groups[0], isinstance(env, Reacher)
-    named = [env._links.get(name) for name in ("fingertip", "object", "target")]
-    spots = [named[_FINGERTIP] if spot is None else spot for spot in named]
+    fingertip = env._links["fingertip"]
+    spots = [env._links.get(name, fingertip) for name in ("fingertip", "object", "target")]
     bodies = list(dict.fromkeys([*(group.body for group in env._groups), *(b for b, _ in spots)]))
     joints = [(group.body, joint) for group in env._groups for joint in group.joints]
     infos = [pybullet.getJointInfo(body, joint, client) for body, joint in joints]
@@ -190,7 +190,7 @@ def _handle(task: ArmTask, action: Array32, obs: Array32) -> float:
     task.second[4] = task.second[2]  # as the reference has it
     power = dot(task.first, task.second, task.fused[2])
     electricity = -0.1 * power - float(np.float32(0.01) * total)
-    return electricity + task.stuck[stuck]
+    return float(electricity + task.stuck[stuck])
 
 
 @part
