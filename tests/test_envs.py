@@ -12,16 +12,15 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import pybullet_envs_gymnasium  # noqa: F401  the reference, of the extra `test`; registers its ids
 import pytest
 from gymnasium.utils.env_checker import check_env
+from references import make_forget, make_reference
 
 import envs
+from envs.bullet.client import pybullet
 
 ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
-# Unlike the reference's, whose episodes depend on the ones before: see `Robot.filters`.
-FORGETFUL = {"HumanoidFlagrunHarder"}
 Actor = Callable[[int], Any]
 
 
@@ -77,12 +76,6 @@ def make() -> Iterator[Callable[..., Any]]:
         env.close()
 
 
-def make_reference(name: str) -> Any:
-    env = gymnasium.make(f"{name}BulletEnv-v0", disable_env_checker=True).unwrapped
-    env.reset(seed=99)  # its first episode is unlike all others
-    return env
-
-
 @pytest.mark.parametrize("name", ROBOTS)
 def test_every_bit_of_the_reference(name: str, make: Callable[..., Any]) -> None:
     ours = make(name).unwrapped
@@ -94,9 +87,7 @@ def test_every_bit_of_the_reference(name: str, make: Callable[..., Any]) -> None
         rng = np.random.default_rng(seed)
         act = ACTORS[seed % 4](ours.action_space.shape[0], rng)
         dtype = np.float64 if seed % 5 == 4 else np.float32
-        if name in FORGETFUL:
-            reference.close()
-            reference = make_reference(name)
+        make_forget(reference, ours)
         want, got = reference.reset(seed=seed)[0], ours.reset(seed=seed)[0]
         assert got.dtype == want.dtype == np.float32 and got.tobytes() == want.tobytes()
         for t in range(1000 if seed == 3 else 250):
@@ -210,8 +201,6 @@ def test_the_robot_is_in_the_middle_of_the_picture(
 
 
 def test_the_camera_keeps_up(make: Callable[..., Any]) -> None:
-    from envs.bullet.client import pybullet
-
     env = make("Ant", render_mode="rgb_array", width=160, height=120)
     env.reset(seed=0)
     here = env.render()
