@@ -62,6 +62,7 @@ _TABLE = {
         "envs.bullet.flagrun:HumanoidFlagrunHarder",
         "the same, hit by a cube, and up again after a fall",
     ),
+    "Minitaur": _World("envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0),
 }
 
 

@@ -17,10 +17,10 @@ from gymnasium.utils.env_checker import check_env
 from references import make_forget, make_reference
 
 import envs
-from envs.bullet.client import pybullet
 
 ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
+PORTED = [name for name in ROBOTS if name != "Minitaur"]  # it has another reference
 Actor = Callable[[int], Any]
 
 
@@ -76,7 +76,7 @@ def make() -> Iterator[Callable[..., Any]]:
         env.close()
 
 
-@pytest.mark.parametrize("name", ROBOTS)
+@pytest.mark.parametrize("name", PORTED)
 def test_every_bit_of_the_reference(name: str, make: Callable[..., Any]) -> None:
     ours = make(name).unwrapped
     reference = make_reference(name)
@@ -201,6 +201,8 @@ def test_the_robot_is_in_the_middle_of_the_picture(
 
 
 def test_the_camera_keeps_up(make: Callable[..., Any]) -> None:
+    from envs.bullet.client import pybullet
+
     env = make("Ant", render_mode="rgb_array", width=160, height=120)
     env.reset(seed=0)
     here = env.render()
