@@ -82,6 +82,7 @@ _TABLE = {
     "Thrower": _World(
         "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
     ),
+    "Minitaur": _World("envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0),
 }
 
 

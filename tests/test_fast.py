@@ -37,7 +37,7 @@ from envs.bullet.native import runner as native_runner
 from policies import Normalizer, NormalizerRule, Policy, RunningMeanStd, make_policy
 
 ROOT = Path(__file__).resolve().parent.parent
-ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
+ROBOTS = [name for name in envs.names() if name != "Minitaur"]  # only stepped in Python
 STEPS = 150
 
 

@@ -1,9 +1,8 @@
 """Two tasks for the humanoid: HumanoidFlagrun, to run from flag to flag; Harder, and to get up.
 
 They behave bit for bit like those of `pybullet_envs_gymnasium` 0.6.0 in an instance's second
-episode (there the first differs from it, and later ones may, by what Bullet remembers of contacts;
-here none does). All is as in `locomotion`, 17 joints and observation
-[44], but for these:
+episode. There the first differs from it, and others may, by what Bullet remembers of contacts (see
+`robots.Robot.filters`); here none does. All is as in `locomotion`, but for these:
 
     target      a flag in a field of 26.25 by 12.5 m around the start, in the middle of which the
                 robot stands. It moves to a new random place once the mean of all parts is within
