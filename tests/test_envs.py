@@ -14,13 +14,12 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from references import make_forget, make_reference
+from references import PORTED, make_forget, make_reference
 
 import envs
 
 ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
-PORTED = [name for name in ROBOTS if name != "Minitaur"]  # it has another reference
 Actor = Callable[[int], Any]
 
 

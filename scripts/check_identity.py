@@ -1,0 +1,130 @@
+"""Whether our robots play the reference's episodes, and the compiled loop ours, bit for bit.
+
+    python scripts/check_identity.py [--robots HalfCheetah Ant] [--episodes 50]
+                                     [--policies runs/Walker2D/ars-s0/best_policy.safetensors]
+
+Each robot plays the episodes of linear policies that are zero, random, saturated, and trained where
+one is shipped or given, to their ends. Compared are every bit of every observation, reward and
+termination between ours and `pybullet_envs_gymnasium`; and of the return, the length and the
+observations' statistics between ours and the compiled loop. Prints a line a robot; the exit status
+is 1 if anything differs. Needs the reference: pip install -e ".[test]"
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
+
+from references import PORTED, make_forget, make_reference
+
+import envs
+from ars.rollout import Episode, compiled_rollout, rollout
+from ars.runs import SHIPPED
+from envs.bullet.client import quiet
+from policies import Policy, RunningMeanStd, make_policy, read_policy
+
+
+class Witness:
+    """An environment that takes a digest of all it says in an episode."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+
+    def reset(self, seed: int) -> Any:
+        """Start an episode, and a digest."""
+        obs, info = self.env.reset(seed=seed)
+        self.digest = hashlib.sha256(obs.tobytes())
+        return obs, info
+
+    def step(self, action: Any) -> Any:
+        """Add a step to the digest."""
+        found = self.env.step(action)
+        self.digest.update(found[0].tobytes() + repr((float(found[1]), found[2])).encode())
+        return found
+
+
+def policies(env: Any, trained: list[Policy]) -> list[Policy]:
+    """Return the policies that take turns; one random is drawn anew for each episode."""
+    made = []
+    for scale in (0.0, 0.05, 0.3, 30.0):
+        policy = make_policy("linear", env.observation_space, env.action_space)
+        policy.weights = np.full(policy.weights.size, scale)
+        made.append(policy)
+    return made + trained
+
+
+def bits(episode: Episode) -> tuple[Any, ...]:
+    """An episode as what compares exactly."""
+    found = episode.statistics
+    assert found is not None
+    numbers = repr(episode.total_reward), episode.length
+    return *numbers, found.count, found.mean.tobytes(), found.m2.tobytes()
+
+
+def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]:
+    """Return a line of the report, and the number of episodes that differ."""
+    env, second = envs.make(robot), envs.make(robot)
+    runner, notice = envs.accelerate(second)
+    if notice is not None:
+        sys.exit(f"error: {notice}")
+    with quiet():
+        reference = make_reference(robot)
+    ours, theirs, steps, early = Witness(env), Witness(reference), 0, 0
+    limit = env.spec.max_episode_steps if env.spec and env.spec.max_episode_steps else 1000
+    other = unlike = 0
+    for seed in range(episodes):
+        choices = policies(env, trained)
+        policy = choices[seed % len(choices)]
+        if policy not in trained:
+            signs = np.random.default_rng(seed).standard_normal(policy.weights.size)
+            policy.weights = policy.weights * signs
+        make_forget(reference, env.unwrapped)
+        found = []
+        for how, subject in ((rollout, ours), (rollout, theirs), (compiled_rollout, runner)):
+            if subject is not None:
+                zeros = RunningMeanStd.zeros(policy.spec.observation.size)
+                found.append(how(subject, policy, seed, limit, statistics=zeros))  # type: ignore[arg-type]
+        steps += found[0].length
+        early += found[0].length < limit
+        other += ours.digest.digest() != theirs.digest.digest()
+        unlike += runner is not None and bits(found[0]) != bits(found[2])
+    env.close()
+    second.close()
+    reference.close()
+    compiled = "-" if runner is None else str(unlike)
+    line = f"{robot:24}{episodes:9}{early:12}{steps:9}{other:22}{compiled:>21}"
+    return line + f"{len(trained):10}", other + unlike
+
+
+def main() -> int:
+    """Print the table; 1 where anything differs."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--robots", nargs="+", choices=PORTED, default=PORTED)
+    parser.add_argument("--episodes", type=int, default=50)
+    parser.add_argument("--policies", nargs="+", type=Path, default=[], help="policy files")
+    arguments = parser.parse_args()
+    files = [
+        read_policy(path) for path in [*sorted(SHIPPED.glob("*.safetensors")), *arguments.policies]
+    ]
+    heads = "episodes ended early    steps  unlike the reference  unlike the compiled   trained"
+    print(f"{'robot':24} {heads}")
+    differences = 0
+    for robot in arguments.robots:
+        trained = [file.policy for file in files if file.env_id == robot]
+        line, count = compare(robot, arguments.episodes, trained)
+        print(line, flush=True)
+        differences += count
+    return int(differences > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
