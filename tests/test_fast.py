@@ -88,16 +88,17 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.0, 0.01, 0.3, 30.0])
-@pytest.mark.parametrize("clip_actions", [True, False])
-def test_linear_policies(pair: Pair, scale: float, clip_actions: bool) -> None:
-    pair.play(pair.policy(scale=scale, clip_actions=clip_actions), statistics=True)
+def test_linear_policies(pair: Pair, scale: float) -> None:
+    for seed, clip_actions in enumerate((True, False) * 5):
+        policy = pair.policy(scale=scale, clip_actions=clip_actions)
+        pair.play(policy, seed, 60, statistics=True)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
-@pytest.mark.parametrize("hidden_sizes", [(64, 64), (3,), (1, 50)])
-def test_networks(pair: Pair, activation: str, hidden_sizes: tuple[int, ...]) -> None:
-    policy = pair.policy("mlp", 0.5, activation=activation, hidden_sizes=hidden_sizes)
-    pair.play(policy, statistics=True)
+def test_networks(pair: Pair, activation: str) -> None:
+    for hidden_sizes in [(64, 64), (3,), (1, 50)]:
+        policy = pair.policy("mlp", 0.5, activation=activation, hidden_sizes=hidden_sizes)
+        pair.play(policy, steps=60, statistics=True)
 
 
 def test_sigmoid_far_out(pair: Pair) -> None:
@@ -105,18 +106,18 @@ def test_sigmoid_far_out(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("clip", [None, 1.5])
-@pytest.mark.parametrize("statistics", [True, False])
-def test_normaliser_shift_and_reward_clip(pair: Pair, clip: float | None, statistics: bool) -> None:
+def test_normaliser_shift_and_reward_clip(pair: Pair, clip: float | None) -> None:
     policy = pair.policy()
     policy.normalizer = pair.normalizer(clip)
-    pair.play(policy, statistics=statistics, shift=1.25)
-    pair.play(policy, statistics=statistics, reward_clip=0.5)
-    pair.play(policy, statistics=statistics, shift=-0.1, reward_clip=1.0)
+    for statistics in (True, False):
+        pair.play(policy, steps=60, statistics=statistics, shift=1.25)
+        pair.play(policy, steps=60, statistics=statistics, reward_clip=0.5)
+        pair.play(policy, steps=60, statistics=statistics, shift=-0.1, reward_clip=1.0)
 
 
 def test_whole_episodes_of_the_longest_lived(pair: Pair) -> None:
     lived = []
-    for seed in range(40):
+    for seed in range(20):
         policy = pair.policy()
         policy.weights = 0.4 * np.random.default_rng(seed).standard_normal(policy.weights.size)
         lived.append((compiled_rollout(pair.runner, policy, seed, 250).length, seed, policy))
@@ -139,6 +140,9 @@ def _brain(env: gymnasium.Env[Any, Any]) -> Any:
 
 
 def test_rewards_that_are_not_finite(pair: Pair) -> None:
+    env = pair.plain.unwrapped
+    if isinstance(env, Pendulum | Arm):  # nothing that they do is worth so much or so little
+        return
     found = pair.play(pair.policy(scale=1e25, clip_actions=False), statistics=True)
     assert "reward 0 is -inf" in found
 
