@@ -62,7 +62,9 @@ _TABLE = {
         "envs.bullet.pendulum:InvertedPendulumSwingup", "a pole on a cart, swung up", 800.0
     ),
     "InvertedDoublePendulum": _World(
-        "envs.bullet.pendulum:InvertedDoublePendulum", "two poles on a cart, one on the other", 9100.0
+        "envs.bullet.pendulum:InvertedDoublePendulum",
+        "two poles on a cart, one on the other",
+        9100.0,
     ),
     "Reacher": _World(
         "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150

@@ -22,14 +22,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.bullet.client import Connection, model_path, pybullet, quiet
+from envs.bullet.client import Connection, pybullet, quiet
 from envs.display import has_display
 
 Point = tuple[float, float, float]
 
 
 class World(NamedTuple):
-    """What a client holds: the floor's id, if it has one to be shown, and those of all else."""
+    """What a client holds: the floor's id, if there is one, and those of the other bodies."""
 
     floor: int | None
     bodies: tuple[int, ...]
@@ -46,7 +46,7 @@ class Look:
         pitch: degrees; negative looks down.
         dark: links in the second colour, those that would be hard to tell from the others.
         goal: links in the third colour, where something is to be brought.
-        floor: height in metres of a floor that is there for the eye only, in a world without one.
+        floor: height of the floor in metres.
     """
 
     distance: float
@@ -73,7 +73,7 @@ class Stage:
     Args:
         client: the simulation that is shown.
         world: what is in it.
-        load: puts the same things into the client that it is given.
+        load: puts the same bodies into the client that it is given.
         look: where the camera stands, and the colours.
         window: open PyBullet's own window instead of drawing off screen.
     """
@@ -101,7 +101,7 @@ class Stage:
                 self._renderer = pybullet.ER_BULLET_HARDWARE_OPENGL
             copy = load(self._copy)
             self._copies = copy.bodies
-            self._paint(self._lay_floor() if copy.floor is None else copy.floor)
+            self._paint(copy.floor)
             if window:
                 pybullet.configureDebugVisualizer(
                     pybullet.COV_ENABLE_GUI, 0, physicsClientId=self._copy
@@ -110,13 +110,8 @@ class Stage:
                 for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
                     self._capture(8, 8, (0.0, 0.0, 0.0))
 
-    def _lay_floor(self) -> int:
-        (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=self._copy)
-        place = (0.0, 0.0, self._look.floor), (0.0, 0.0, 0.0, 1.0)
-        pybullet.resetBasePositionAndOrientation(floor, *place, self._copy)
-        return int(floor)
-
-    def _paint(self, floor: int) -> None:
+    def _paint(self, floor: int | None) -> None:
+        assert floor is not None  # a copy has one
         pybullet.changeVisualShape(
             floor,
             -1,
@@ -150,7 +145,8 @@ class Stage:
                 copy, (x - dx, y - dy, z), attitude, self._copy
             )
             joints = range(pybullet.getNumJoints(body, self._client))
-            for joint, state in enumerate(pybullet.getJointStates(body, joints, self._client)):
+            states = pybullet.getJointStates(body, joints, self._client) if joints else ()
+            for joint, state in enumerate(states):
                 pybullet.resetJointState(copy, joint, state[0], 0.0, self._copy)
         return target[0] - dx, target[1] - dy, self._look.height
 
