@@ -33,7 +33,9 @@ from ars.rollout import (
 from envs.bullet import fast
 from envs.bullet.fast import FastRunner
 from envs.bullet.flagrun import HumanoidFlagrunHarder
+from envs.bullet.manipulation import Arm
 from envs.bullet.native import runner as native_runner
+from envs.bullet.pendulum import Pendulum
 from policies import Normalizer, NormalizerRule, Policy, RunningMeanStd, make_policy
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import gymnasium
@@ -91,8 +94,12 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         pybullet.setDefaultContactERP(0.9, physicsClientId=client)
 
     def _load(self, client: int) -> World:
-        """Load the models into `client`, which is the simulation or a copy for the eye."""
+        """Load the models into `client`, the simulation."""
         raise NotImplementedError
+
+    def _load_copy(self, client: int) -> World:
+        """Load into `client`, a copy for the eye, the same bodies, and the floor if it is shown."""
+        return self._load(client)
 
     def _survey(self) -> None:
         """Look up once, in the loaded simulation, what the steps will need: all attributes."""
@@ -194,7 +201,9 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def _open_stage(self) -> Stage:
         if self._stage is None:
             window = self.render_mode == "human"
-            self._stage = Stage(self._client, self._world, self._load, self._look, window=window)
+            self._stage = Stage(
+                self._client, self._world, self._load_copy, self._look, window=window
+            )
         return self._stage
 
     def _show(self) -> None:
@@ -205,14 +214,32 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self._frame_due = max(self._frame_due, now) + 1.0 / self.metadata["render_fps"]
 
 
-def load_robot(model: str, client: int) -> tuple[int, ...]:
-    """Load one of PyBullet's MJCF models; parts collide unless one carries the other."""
-    bodies: tuple[int, ...] = pybullet.loadMJCF(
-        model_path("mjcf", model),
-        flags=pybullet.URDF_USE_SELF_COLLISION
-        | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
-        physicsClientId=client,
-    )
+def load_floor(client: int, height: float = 0.0) -> int:
+    """Load PyBullet's checkered plane, at a height in metres."""
+    (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=client)
+    if height:
+        place = (0.0, 0.0, height), (0.0, 0.0, 0.0, 1.0)
+        pybullet.resetBasePositionAndOrientation(floor, *place, physicsClientId=client)
+    return int(floor)
+
+
+def load_robot(model: str, client: int, *, floor: bool = True) -> tuple[int, ...]:
+    """Load one of PyBullet's MJCF models; parts collide unless one carries the other.
+
+    `floor=False` leaves out a plane that the model may have, at which EGL ends the process.
+    """
+    path = Path(model_path("mjcf", model))
+    with tempfile.TemporaryDirectory() as folder:
+        if not floor:
+            text = re.sub(r"<geom [^>]*type=\"plane\"[^>]*/>", "", path.read_text())
+            path = Path(folder, model)
+            path.write_text(text)
+        bodies: tuple[int, ...] = pybullet.loadMJCF(
+            str(path),
+            flags=pybullet.URDF_USE_SELF_COLLISION
+            | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
+            physicsClientId=client,
+        )
     return bodies
 
 

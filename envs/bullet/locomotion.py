@@ -38,11 +38,12 @@ from envs.bullet.base import (
     BulletEnv,
     Observation,
     check_action,
+    load_floor,
     load_robot,
     place_joints,
     release_joints,
 )
-from envs.bullet.client import model_path, pybullet
+from envs.bullet.client import pybullet
 from envs.bullet.robots import Robot
 from envs.bullet.stage import Point, World
 
@@ -100,7 +101,7 @@ class Runner(BulletEnv):
         super().__init__(size, joints, robot.look, render_mode, width, height)
 
     def _load(self, client: int) -> World:
-        (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=client)
+        floor = load_floor(client)
         pybullet.changeDynamics(
             floor, -1, lateralFriction=0.8, restitution=0.5, physicsClientId=client
         )
@@ -109,7 +110,7 @@ class Runner(BulletEnv):
     def _survey(self) -> None:
         client = self._client
         floor, self._body = self._world.floor, self._world.bodies[0]
-        assert floor is not None
+        assert floor is not None  # see _load
         self._floor = floor
         count = pybullet.getNumJoints(self._body, client)
         infos = [pybullet.getJointInfo(self._body, joint, client) for joint in range(count)]

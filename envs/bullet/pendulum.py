@@ -15,18 +15,18 @@ They behave bit for bit like the tasks of these names in `pybullet_envs_gymnasiu
     reward
         InvertedPendulum            1
         InvertedPendulumSwingup     cosine of the pole's angle
-        InvertedDoublePendulum      10 - x^2 / 100 - (z - 1.7)^2, from the upper pole's centre (x, z)
+        InvertedDoublePendulum      10 - x^2 / 100 - (z - 1.7)^2, (x, z) the upper pole's centre
     termination
         InvertedPendulum            the pole leans by more than 0.2 rad
         InvertedPendulumSwingup     never
         InvertedDoublePendulum      the upper pole's centre is at 0.7 m or lower
 
-Poles start uniformly within +-0.1 rad of upright, to swing up of 3.1415 rad, the cart in the middle;
-all at rest. A step lasts 0.0165 s.
+All is at rest at the start, the cart in the middle and each pole uniformly within +-0.1 rad of
+upright; the one to be swung up, of 3.1415 rad from there. A step lasts 0.0165 s.
 
-Oddities of the reference, kept: the double pendulum's reward was written for the upper pole's tip,
-0.3 m above its centre if it stands, and asks it to be at 2 m, higher than the 1.2 m that it reaches;
-so standing still is worth 9.36 a step. Its penalty on speed is switched off.
+Oddities of the reference, kept: the double pendulum's reward means the upper pole's tip, 0.3 m
+above its centre, and asks for a height of 2 m where 1.2 m is the most, so that standing still is
+worth 9.36 a step; its penalty on speed is switched off.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from envs.bullet.base import (
     BulletEnv,
     Observation,
     check_action,
+    load_floor,
     load_robot,
     place_joints,
     release_joints,
@@ -61,13 +62,17 @@ class Pendulum(BulletEnv):
     hinges: ClassVar[tuple[str, ...]] = ("hinge",)
     obs_size: ClassVar[int] = 5
     down: ClassVar[float] = 0.0  # rad from upright at which the first pole starts, give or take
-    look: ClassVar[Look] = Look(3.0, height=0.25, dark=("rail", "cart"), floor=-0.7)
+    look: ClassVar[Look] = Look(3.0, height=0.2, pitch=-7.0, dark=("rail", "cart"), floor=-0.7)
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         super().__init__(self.obs_size, 1, self.look, render_mode, width, height)
 
     def _load(self, client: int) -> World:
-        return World(None, load_robot(self.model, client))
+        return World(None, load_robot(self.model, client)[-2:])  # without the double one's floor
+
+    def _load_copy(self, client: int) -> World:
+        floor = load_floor(client, self.look.floor)
+        return World(floor, load_robot(self.model, client, floor=False))
 
     def _survey(self) -> None:
         self._body = self._world.bodies[-1]

@@ -22,7 +22,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.bullet.client import Connection, model_path, pybullet, quiet
+from envs.bullet.client import Connection, pybullet, quiet
 from envs.display import has_display
 
 Point = tuple[float, float, float]
@@ -32,7 +32,7 @@ Colour = tuple[float, float, float, float]  # red, green, blue and opacity, 0 to
 class World(NamedTuple):
     """What a client holds, by PyBullet's numbers.
 
-    floor: None for none to be seen. bodies: all else. colours: of bodies that have their own.
+    floor: None where there is none. bodies: all else. colours: of bodies that have their own.
     """
 
     floor: int | None
@@ -51,7 +51,7 @@ class Look:
         pitch: degrees; negative looks down.
         dark: links in the second colour, those that would be hard to tell from the others.
         goal: links in the third colour, where something is to be brought.
-        floor: height in metres of a floor that is there for the eye only, in a world without one.
+        floor: height of the floor in metres.
     """
 
     distance: float
@@ -78,7 +78,7 @@ class Stage:
     Args:
         client: the simulation that is shown.
         world: what is in it.
-        load: puts the same things into the client that it is given.
+        load: puts the same bodies into the client that it is given.
         look: where the camera stands, and the colours.
         window: open PyBullet's own window instead of drawing off screen.
     """
@@ -115,15 +115,10 @@ class Stage:
                 for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
                     self._capture(8, 8, (0.0, 0.0, 0.0), look.yaw)
 
-    def _lay_floor(self) -> int:
-        (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=self._copy)
-        place = (0.0, 0.0, self._look.floor), (0.0, 0.0, 0.0, 1.0)
-        pybullet.resetBasePositionAndOrientation(floor, *place, self._copy)
-        return int(floor)
-
     def _paint(self, world: World) -> None:
+        assert world.floor is not None  # a copy has one
         pybullet.changeVisualShape(
-            self._lay_floor() if world.floor is None else world.floor,
+            world.floor,
             -1,
             rgbaColor=_FLOOR_COLOUR,
             specularColor=(0.0, 0.0, 0.0),
@@ -156,7 +151,7 @@ class Stage:
                 copy, (x - dx, y - dy, z), attitude, self._copy
             )
             joints = range(pybullet.getNumJoints(body, self._client))
-            states = pybullet.getJointStates(body, joints, self._client) or ()  # None without any
+            states = pybullet.getJointStates(body, joints, self._client) if joints else ()
             for joint, state in enumerate(states):
                 pybullet.resetJointState(copy, joint, state[0], 0.0, self._copy)
         return target[0] - dx, target[1] - dy, self._look.height

@@ -61,13 +61,12 @@ def build(env: Arm) -> ArmTask:
     """Put together what the loop needs to know of an arm and what is beside it."""
     client = env._client
     arm, reaches = env._groups[0], isinstance(env, Reacher)
-    fingertip = env._links["fingertip"]
-    spots = [env._links.get(name, fingertip) for name in ("fingertip", "object", "target")]
+    fingertip = env._parts["fingertip"]
+    spots = [env._parts.get(name, fingertip) for name in ("fingertip", "object", "target")]
     bodies = list(dict.fromkeys([*(group.body for group in env._groups), *(b for b, _ in spots)]))
     joints = [(group.body, joint) for group in env._groups for joint in group.joints]
     infos = [pybullet.getJointInfo(body, joint, client) for body, joint in joints]
-    limits = [limit for group in env._groups for limit in group.limits]
-    lowest, extent = np.array(limits).T.copy()
+    lowest, extent = np.array(env._limits).T.copy()
     count = len(joints)
     motors = [infos[motor][4] for motor in range(env.motors)]
     turns, rates, shares = np.zeros((3, count))
@@ -83,7 +82,7 @@ def build(env: Arm) -> ArmTask:
         extent=extent,
         place_owners=np.array([bodies.index(body) for body, _ in spots], np.int64),
         places=np.array([link for _, link in spots], np.int64),
-        stuck=np.array(manipulation.STUCK[: count + 1]),
+        stuck=np.array(manipulation.LIMIT_COSTS[: count + 1]),
         gap=np.zeros(0 if reaches else len(env._gap)) if isinstance(env, Handler) else np.zeros(0),
         fused=(dot_is_fused(2), dot_is_fused(3), dot_is_fused(7)),
         now=np.zeros(4),
@@ -206,7 +205,7 @@ def _throw(task: ArmTask, action: Array32) -> tuple[float, float]:
     effort = np.float32(0.0)
     for motor in range(action.size):
         effort += action[motor] * action[motor]
-    return math.sqrt(dot(gap, gap, task.fused[0])), float(np.float32(0.002) * -effort)
+    return math.sqrt(dot(gap, gap, task.fused[0])), float(np.float32(0.002) * effort)
 
 
 @step_of(ArmTask)
@@ -218,5 +217,5 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     reward = _handle(task, action, obs)
     if task.throws:
         distance, effort = _throw(task, action)
-        reward = reward - distance + effort
+        reward = reward - distance - effort
     return reward, False, True
