@@ -160,8 +160,10 @@ def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
         return LocalPool(spec)
     from ars.workers import RayPool, default_workers
 
-    n_workers = plan.n_workers or default_workers()
-    return RayPool(spec, n_workers, plan.workers.ray_address, display.say)
+    address, n_workers = plan.workers.ray_address, plan.n_workers
+    if n_workers is None and address is None:
+        n_workers = default_workers()
+    return RayPool(spec, n_workers, address, display.say)
 
 
 def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:

@@ -1,0 +1,200 @@
+"""Ray on this machine, or the Ray of a cluster: how it is started, reached, looked at and left."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import queue
+import secrets
+import shutil
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ars.errors import RunError
+from ars.nodes import Node
+from ars.rollout import one_line
+
+CONNECT_SECONDS = 60.0
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_QUIET = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
+}
+_TOOLKIT = ("ars", "envs", "policies")
+_NOT_SHIPPED = ("__pycache__", "*.pyc", ".*", "venv", "runs", "*.egg-info")
+
+
+def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Callable[[], None]:
+    """Start Ray here, or connect to a cluster's `address`; returns what undoes it.
+
+    A cluster's nodes get the toolkit's code, and the module that `env_id` names. Does nothing
+    where this process uses Ray already. Raises: RunError.
+    """
+    with _environment(
+        _QUIET | (_local_environment() if address is None else _cluster_environment())
+    ):
+        import ray
+
+        if ray.is_initialized():
+            return lambda: None
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
+        if address is not None:
+            with _runtime_env(env_id) as runtime_env:
+                # It tries for ever where the token is wrong or nobody answers.
+                _, release = _in_thread(
+                    lambda: ray.init(address, runtime_env=runtime_env, **quiet), CONNECT_SECONDS
+                )
+            session = None
+        else:
+            context, release = _in_thread(
+                lambda: ray.init(
+                    "local",
+                    num_cpus=n_cpus,
+                    object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
+                    include_dashboard=False,
+                    **quiet,
+                ),
+                None,
+            )
+            session = context.address_info["session_dir"]
+
+    def stop() -> None:
+        if ray.is_initialized():
+            ray.shutdown(wait_for_processes=session is not None)  # a cluster goes on
+        release()
+        if session is not None:
+            shutil.rmtree(session, ignore_errors=True)
+
+    return stop
+
+
+def living_nodes() -> list[Node]:
+    """The nodes that Ray believes alive and that have a processor to give; 0.9 ms on two nodes."""
+    import ray
+
+    nodes = [
+        Node(node["NodeID"], node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
+    return [node for node in nodes if node.n_cpus]
+
+
+@contextmanager
+def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
+    """What a cluster's nodes need besides Ray and the dependencies.
+
+    A folder of its own: so nothing else of the current one is sent, nor found by its path. A job
+    submitted with a working directory has brought the code with it.
+    """
+    runtime_env: dict[str, Any] = {"env_vars": dict(_ONE_THREAD)}
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    if (job.get("runtime_env") or {}).get("working_dir"):
+        yield runtime_env
+        return
+    with tempfile.TemporaryDirectory(prefix="ars-") as folder:
+        for name in (*_TOOLKIT, *_user_modules(env_id)):
+            _copy_module(name, Path(folder))
+        yield {**runtime_env, "working_dir": folder}
+
+
+def _user_modules(env_id: str) -> list[str]:
+    """The module of `module:Id-v0`, unless it is installed like any dependency."""
+    name = env_id.rpartition(":")[0].partition(".")[0]
+    if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
+        return []
+    installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
+    path = _module_path(name)
+    return [name] if path is not None and not installed & set(path.parents) else []
+
+
+def _module_path(name: str) -> Path | None:
+    """The file or folder of a top-level module; None if it is neither."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+
+
+def _copy_module(name: str, folder: Path) -> None:
+    path = _module_path(name)
+    assert path is not None
+    if path.is_dir():
+        shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
+    else:
+        shutil.copy(path, folder)
+
+
+def _in_thread(start: Callable[[], Any], seconds: float | None) -> tuple[Any, Callable[[], None]]:
+    """What `start` returns in a thread of its own, and what lets that thread end.
+
+    In the main thread Ray would take over SIGTERM, and exit on it with half of itself started.
+    The thread lives on: the system ends the processes it started when it ends.
+    Raises: RunError where `start` fails or does not return in time.
+    """
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    released = threading.Event()
+
+    def run() -> None:
+        try:
+            outcome.put(start())
+        except BaseException as error:
+            outcome.put(error)
+        released.wait()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise RunError("Ray does not answer, or refuses this machine's token") from None
+    if isinstance(result, BaseException):
+        released.set()
+        raise RunError(f"Ray does not start: {one_line(result)}") from None
+    return result, released.set
+
+
+@functools.cache
+def _token() -> str:
+    # One for the life of the process: Ray keeps the first that it reads.
+    return secrets.token_hex(32)
+
+
+def _local_environment() -> dict[str, str]:
+    """What Ray's processes inherit. The driver's own environment is as before afterwards."""
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": _token(),
+        # On Linux too, this binds every port to the loopback interface alone.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        **_ONE_THREAD,
+        # Workers import whatever this process can, the module of the user's own world included.
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+    }
+
+
+def _cluster_environment() -> dict[str, str]:
+    """For the connection alone: what is ours goes before what a submitted job brings."""
+    return {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
