@@ -46,6 +46,7 @@ class _Worker:
     node: str | None = None
     pid: int = 0
     ready: bool = False
+    fresh: bool = True  # nothing has come back from it yet
     avoided: frozenset[str] = frozenset()  # nodes on which it was not to be placed
     tries: int = 0  # to start it
     hangs: int = 0  # since it last answered
@@ -209,7 +210,7 @@ class RayPool:
             nodes = ",".join(sorted(worker.avoided))
             placement["label_selector"] = {"ray.io/node-id": f"!in({nodes})"}
         worker.actor = self._actor_class.options(**placement).remote()
-        worker.node, worker.pid, worker.ready = None, 0, False
+        worker.node, worker.pid, worker.ready, worker.fresh = None, 0, False, True
         self._ask(worker, worker.actor.hello.remote(), self._said_hello)
 
     def _ask(
@@ -294,6 +295,7 @@ class RayPool:
         self, call: _Call, answer: tuple[float, Sequence[Episode | RolloutError]]
     ) -> None:
         seconds, results = answer
+        call.worker.fresh = False
         n_steps = sum(result.length for result in results if isinstance(result, Episode))
         self._deadlines.learn(seconds, len(results), n_steps)
         self._file(call, results)
@@ -365,7 +367,9 @@ class RayPool:
         if call.batch is None:
             return self._deadlines.hung_start()
         tries = max(call.worker.hangs, self._tickets.hangs(call.batch))
-        return self._deadlines.hung(len(call.batch.tasks), tries)
+        seconds = self._deadlines.hung(len(call.batch.tasks), tries)
+        # The first rollout in a process may still compile or load something.
+        return seconds + self._deadlines.hung_start() if call.worker.fresh else seconds
 
     def _run_elsewhere(self, call: _Call, idle: list[_Worker]) -> None:
         """Start a second copy of a call; the first answer to each of its rollouts counts."""
