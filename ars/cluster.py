@@ -9,10 +9,12 @@ import os
 import queue
 import secrets
 import shutil
+import socket
 import sys
 import sysconfig
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,37 +25,60 @@ from ars.nodes import Node
 from ars.rollout import one_line
 
 CONNECT_SECONDS = 60.0
+VIEW_SECONDS = 1.0  # between two looks at the nodes
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
+# For the connection alone: what is ours goes before what a submitted job brings.
+_CLUSTER_ENVIRONMENT = {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
 _TOOLKIT = ("ars", "envs", "policies")
 _NOT_SHIPPED = ("__pycache__", "*.pyc", ".*", "venv", "runs", "*.egg-info")
 
 
-def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Callable[[], None]:
-    """Start Ray here, or connect to a cluster's `address`; returns what undoes it.
+class Session:
+    """Ray in this process; nothing to stop or to check where the process used it already."""
+
+    def __init__(
+        self, stop: Callable[[], None] = lambda: None, raylet_socket: str | None = None
+    ) -> None:
+        self.stop = stop
+        self._raylet_socket = raylet_socket
+
+    def check(self) -> None:
+        """Raises: RunError if this machine's Ray is gone.
+
+        Ray would end the process, without a word, as soon as it writes to the object store.
+        """
+        if self._raylet_socket is None:
+            return
+        with socket.socket(socket.AF_UNIX) as probe:  # 20 us
+            try:
+                probe.connect(self._raylet_socket)
+            except OSError:
+                raise RunError("Ray's process on this machine (raylet) has died") from None
+
+
+def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Session:
+    """Start Ray here, or connect to a cluster's `address`.
 
     A cluster's nodes get the toolkit's code, and the module that `env_id` names. Does nothing
     where this process uses Ray already. Raises: RunError.
     """
-    with _environment(
-        _QUIET | (_local_environment() if address is None else _cluster_environment())
-    ):
+    with _environment(_QUIET | (_local_environment() if address is None else _CLUSTER_ENVIRONMENT)):
         import ray
 
         if ray.is_initialized():
-            return lambda: None
+            return Session()
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
         if address is not None:
             with _runtime_env(env_id) as runtime_env:
                 # It tries for ever where the token is wrong or nobody answers.
-                _, release = _in_thread(
+                context, release = _in_thread(
                     lambda: ray.init(address, runtime_env=runtime_env, **quiet), CONNECT_SECONDS
                 )
-            session = None
         else:
             context, release = _in_thread(
                 lambda: ray.init(
@@ -65,16 +90,45 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Call
                 ),
                 None,
             )
-            session = context.address_info["session_dir"]
 
     def stop() -> None:
+        local = address is None  # a cluster goes on
         if ray.is_initialized():
-            ray.shutdown(wait_for_processes=session is not None)  # a cluster goes on
+            ray.shutdown(wait_for_processes=local)
         release()
-        if session is not None:
-            shutil.rmtree(session, ignore_errors=True)
+        if local:
+            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)
 
-    return stop
+    return Session(stop, context.address_info["raylet_socket_name"])
+
+
+class NodeView:
+    """The living nodes, asked for by a thread: Ray blocks for a minute while its head is silent."""
+
+    def __init__(self) -> None:
+        self.nodes = living_nodes()
+        self._seen = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._stop.wait(VIEW_SECONDS):
+            try:
+                self.nodes = living_nodes()
+            except Exception:
+                continue  # whatever it is, the view grows old
+            self._seen = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the head last answered."""
+        return time.monotonic() - self._seen
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+        self._thread.join(timeout=VIEW_SECONDS)
 
 
 def living_nodes() -> list[Node]:
@@ -182,11 +236,6 @@ def _local_environment() -> dict[str, str]:
         # Workers import whatever this process can, the module of the user's own world included.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
-
-
-def _cluster_environment() -> dict[str, str]:
-    """For the connection alone: what is ours goes before what a submitted job brings."""
-    return {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Nodes:
 
     def __init__(self) -> None:
         self._alive: dict[str, Node] = {}
+        self._known: set[str] = set()
         self._refused: dict[str, str] = {}
         self._doubted: dict[str, float] = {}  # until when
         self._heard: dict[str, float] = {}
@@ -33,6 +34,7 @@ class Nodes:
     def update(self, alive: Iterable[Node], now: float) -> None:
         """Take in a view of the cluster."""
         self._alive = {node.id: node for node in alive}
+        self._known |= self._alive.keys()
         self._doubted = {
             node: until
             for node, until in self._doubted.items()
@@ -53,13 +55,13 @@ class Nodes:
         """Never use a node; `reason` says why."""
         self._refused[node] = reason
 
-    def alive(self, node: str) -> bool:
-        """Whether a node was there at the last look."""
-        return node in self._alive
+    def gone(self, node: str) -> bool:
+        """Whether a node has left; one that came since the last look has not."""
+        return node in self._known and node not in self._alive
 
     def name(self, node: str) -> str:
         """The address of a node, for a message."""
-        return self._alive[node].address if node in self._alive else f"({node[:8]}, gone)"
+        return self._alive[node].address if node in self._alive else node[:8]
 
     def avoided(self, n_workers: int) -> frozenset[str]:
         """The nodes on which none of `n_workers` is to be started."""

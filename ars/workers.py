@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ars.actor import Actor, Hello
-from ars.cluster import living_nodes, start_ray
+from ars.cluster import NodeView, start_ray
 from ars.deadlines import Deadlines, Watch
 from ars.errors import RunError
 from ars.nodes import Nodes
@@ -28,6 +28,7 @@ CALL_SECONDS = 0.04
 # A second call waits at a worker only where calls are short: elsewhere it would make a tail.
 SHORT_CALL_SECONDS = 2 * CALL_SECONDS
 TEND_SECONDS = 1.0  # between two looks at the nodes and at the deadlines
+HEAD_SECONDS = 30.0  # without a word from it; after 60 s Ray would end this process
 START_TRIES = 3  # of one worker in a row
 PAUSE_SECONDS = 30.0  # then, while others run
 START_SECONDS = 60.0  # without a single worker
@@ -86,7 +87,7 @@ class RayPool:
         address: str | None = None,
         on_event: Callable[[str], None] | None = None,
     ) -> None:
-        self._stop_ray = start_ray(n_workers or default_workers(), address, spec.env_id)
+        self._session = start_ray(n_workers or default_workers(), address, spec.env_id)
         import ray
 
         self._ray = ray
@@ -101,6 +102,7 @@ class RayPool:
         self._tickets = Tickets(spec)
         self._deadlines = Deadlines(spec.rollout_length)
         self._nodes = Nodes()
+        self._view = NodeView()
         self._workers: list[_Worker] = []
         self._last_index = -1
         self._calls: dict[Any, _Call] = {}
@@ -115,6 +117,7 @@ class RayPool:
         """See Pool."""
         began = time.process_time()
         self._watch.look()
+        self._session.check()
         ticket = self._tickets.add(self._ray.put(snapshot), tasks)
         self._dispatch()
         self.cpu_seconds += time.process_time() - began
@@ -136,9 +139,10 @@ class RayPool:
         """End the workers, and Ray with them if the pool started it; safe to call twice."""
         workers, self._workers = self._workers, []
         self._calls.clear()
+        self._view.close()
         for worker in workers:
             self._kill(worker)
-        self._stop_ray()
+        self._session.stop()
 
     # One turn of the loop: take in an answer, look after nodes and deadlines, hand out tasks.
 
@@ -148,6 +152,7 @@ class RayPool:
             self._next_tending = self._watch.now + TEND_SECONDS
             while self._take_in(0.0):  # whoever has answered is not late
                 pass
+            self._session.check()
             self._look_at_nodes()
             self._fit()
             self._dispatch()
@@ -228,14 +233,11 @@ class RayPool:
         worker = call.worker
         worker.pid, worker.node = hello.pid, hello.node
         self._last_sign = self._watch.now
-        if not self._nodes.alive(hello.node):
-            self._look_at_nodes()  # it came since the last look
         address = self._nodes.name(hello.node)
         if reason := mismatch(machine(), hello.machine):
             self._nodes.refuse(hello.node, reason)
             self._say_once(f"node {address} is not used: {reason}")
-            if refusal := self._nodes.refusal():
-                raise RunError(f"no node can be used: {refusal}")
+            self._check_for_refusal()
             self._kill(worker)
             self._start(worker)
             return
@@ -383,11 +385,11 @@ class RayPool:
     # Nodes that come and go
 
     def _look_at_nodes(self) -> None:
+        if self._view.age > HEAD_SECONDS:
+            raise RunError(f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s")
         before = len(self._nodes), self._nodes.n_cpus()
-        try:
-            self._nodes.update(living_nodes(), self._watch.now)
-        except self._ray.exceptions.RayError:
-            return  # the head is busy or gone; what was known remains
+        self._nodes.update(self._view.nodes, self._watch.now)
+        self._check_for_refusal()
         after = len(self._nodes), self._nodes.n_cpus()
         if before != after and before != (0, 0):
             self._on_event(
@@ -403,7 +405,7 @@ class RayPool:
         """Bring the workers to what the nodes allow."""
         avoided = self._nodes.avoided(self._n_wanted())
         for worker in self._workers:
-            if worker.node is not None and not self._nodes.alive(worker.node):
+            if worker.node is not None and self._nodes.gone(worker.node):
                 self._replace(worker, "left with its node")
             elif worker.node is None and worker.avoided != avoided:
                 self._take_back(worker)
@@ -421,6 +423,10 @@ class RayPool:
             self._last_index += 1
             self._workers.append(_Worker(self._last_index))
             self._start(self._workers[-1])
+
+    def _check_for_refusal(self) -> None:
+        if refusal := self._nodes.refusal():
+            raise RunError(f"no node can be used: {refusal}")
 
     def _check_for_signs(self) -> None:
         """Raises: RunError where there has been no worker for too long."""

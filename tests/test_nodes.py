@@ -18,9 +18,10 @@ def test_processors_are_those_of_the_living() -> None:
     assert (len(nodes), nodes.n_cpus()) == (2, 6)
     nodes.update([B], 1.0)
     assert (len(nodes), nodes.n_cpus()) == (1, 2)
-    assert nodes.alive(B.id) and not nodes.alive(A.id)
+    assert nodes.gone(A.id) and not nodes.gone(B.id)
+    assert not nodes.gone("c" * 8)  # it may have come since
     assert nodes.name(B.id) == "10.0.0.2"
-    assert nodes.name(A.id) == "(aaaaaaaa, gone)"
+    assert nodes.name(A.id) == "aaaaaaaa"
 
 
 def test_a_refused_node_is_avoided_and_not_counted() -> None:

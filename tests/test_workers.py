@@ -73,9 +73,9 @@ def run(pool: RayPool, tasks: Sequence[Task]) -> list[Any]:
 @pytest.fixture(scope="module", autouse=True)
 def ray_session() -> Iterator[None]:
     """One Ray for all pools here: each start of Ray costs seconds."""
-    stop = workers.start_ray(5)
+    session = workers.start_ray(5)
     yield
-    stop()
+    session.stop()
 
 
 @pytest.fixture
