@@ -38,6 +38,13 @@ _TOOLKIT = ("ars", "envs", "policies")
 _NOT_SHIPPED = ("__pycache__", "*.pyc", ".*", "venv", "runs", "*.egg-info")
 
 
+def default_workers() -> int:
+    """The CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Session:
     """Ray in this process; nothing to stop or to check where the process used it already."""
 

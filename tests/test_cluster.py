@@ -17,7 +17,7 @@ import pytest
 from processes import alive, wait_until
 from test_workers import EVALUATION, TRAINING, expected, make_snapshot, make_spec, plain, run
 
-from ars import cluster, deadlines, workers
+from ars import cluster, crew, deadlines
 from ars.errors import RunError
 from ars.workers import RayPool
 
@@ -119,7 +119,7 @@ def test_workers_follow_the_nodes_and_nothing_shows_in_the_episodes(
     raylets: Raylets, make_pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    monkeypatch.setattr(workers, "NODE_SECONDS", 5.0)
+    monkeypatch.setattr(crew, "NODE_SECONDS", 5.0)
     first = raylets.add(2)
     pool = make_pool(SLOW, None, events)
     run_until(pool, lambda: len(pool.pids()) == 2)

@@ -17,7 +17,7 @@ import pytest
 from processes import alive, session_processes, wait_until
 
 import envs
-from ars import deadlines, tickets, workers
+from ars import cluster, crew, deadlines, tickets
 from ars.errors import RunError
 from ars.noise import Stream
 from ars.rollout import (
@@ -73,7 +73,7 @@ def run(pool: RayPool, tasks: Sequence[Task]) -> list[Any]:
 @pytest.fixture(scope="module", autouse=True)
 def ray_session() -> Iterator[None]:
     """One Ray for all pools here: each start of Ray costs seconds."""
-    session = workers.start_ray(5)
+    session = cluster.start_ray(5)
     yield
     session.stop()
 
@@ -274,7 +274,7 @@ def test_no_free_processor_is_an_error_and_not_a_wait(
     occupant = make_pool(make_spec(), 5)
     while len(occupant.pids()) < 5:
         run(occupant, TRAINING[:5])
-    monkeypatch.setattr(workers, "START_SECONDS", 1.0)
+    monkeypatch.setattr(crew, "START_SECONDS", 1.0)
     pool = make_pool(make_spec(), 1)
     with pytest.raises(RunError, match="no worker started within 1 s"):
         run(pool, TRAINING)
