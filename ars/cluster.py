@@ -32,8 +32,6 @@ _QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
-# For the connection alone: what is ours goes before what a submitted job brings.
-_CLUSTER_ENVIRONMENT = {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
 _TOOLKIT = ("ars", "envs", "policies")
 _NOT_SHIPPED = ("__pycache__", "*.pyc", ".*", "venv", "runs", "*.egg-info")
 
@@ -74,17 +72,21 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
     A cluster's nodes get the toolkit's code, and the module that `env_id` names. Does nothing
     where this process uses Ray already. Raises: RunError.
     """
-    with _environment(_QUIET | (_local_environment() if address is None else _CLUSTER_ENVIRONMENT)):
+    with _environment(
+        _QUIET | (_local_environment() if address is None else _cluster_environment())
+    ):
         import ray
 
         if ray.is_initialized():
             return Session()
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
         if address is not None:
-            with _runtime_env(env_id) as runtime_env:
+            with _runtime_env(env_id) as runtime_env, _stderr_closed():
                 # It tries for ever where the token is wrong or nobody answers.
                 context, release = _in_thread(
-                    lambda: ray.init(address, runtime_env=runtime_env, **quiet), CONNECT_SECONDS
+                    lambda: ray.init(address, runtime_env=runtime_env, **quiet),
+                    CONNECT_SECONDS,
+                    f"--ray-address {address}: cannot connect, perhaps for lack of its token",
                 )
         else:
             context, release = _in_thread(
@@ -197,7 +199,9 @@ def _copy_module(name: str, folder: Path) -> None:
         shutil.copy(path, folder)
 
 
-def _in_thread(start: Callable[[], Any], seconds: float | None) -> tuple[Any, Callable[[], None]]:
+def _in_thread(
+    start: Callable[[], Any], seconds: float | None, trouble: str = "Ray does not start"
+) -> tuple[Any, Callable[[], None]]:
     """What `start` returns in a thread of its own, and what lets that thread end.
 
     In the main thread Ray would take over SIGTERM, and exit on it with half of itself started.
@@ -218,10 +222,10 @@ def _in_thread(start: Callable[[], Any], seconds: float | None) -> tuple[Any, Ca
     try:
         result = outcome.get(timeout=seconds)
     except queue.Empty:
-        raise RunError("Ray does not answer, or refuses this machine's token") from None
+        raise RunError(f"{trouble}: no answer") from None
     if isinstance(result, BaseException):
         released.set()
-        raise RunError(f"Ray does not start: {one_line(result)}") from None
+        raise RunError(f"{trouble}: {one_line(result)}") from None
     return result, released.set
 
 
@@ -243,6 +247,30 @@ def _local_environment() -> dict[str, str]:
         # Workers import whatever this process can, the module of the user's own world included.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
+
+
+def _cluster_environment() -> dict[str, str]:
+    """For the connection alone; the cluster's processes have their own."""
+    # What is ours goes before what a submitted job brings.
+    values = {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
+    # Ray itself shows a token that is there at the address "auto" only.
+    token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if token or (Path.home() / ".ray" / "auth_token").exists():
+        values["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
+    return values
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Ray's C++ part tells of a wrong token or address in many lines, whatever its log level."""
+    with open(os.devnull, "w") as nowhere:
+        before = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 @contextmanager
