@@ -71,12 +71,6 @@ class Raylets:
         self.nodes.remove(node)
         self._cluster.remove_node(node, allow_graceful=False)
 
-    def reset(self, n_cpus: int) -> None:
-        """One node."""
-        for node in list(self.nodes):
-            self.remove(node)
-        self.add(n_cpus)
-
     def close(self) -> None:
         self._cluster.shutdown()
 
