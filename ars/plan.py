@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import platform
@@ -16,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import envs
-from ars import __version__
 from ars.algorithms import ALGORITHMS
 from ars.errors import UsageError
 from ars.options import build, flag_name, near, option
 from ars.runs import CONFIG, read_json
 from ars.trainer import STOPS, RunConfig
+from ars.versions import cpu, libc, versions
 from policies import FileError
 from policies.io import write_json
 
@@ -32,7 +31,11 @@ DEFAULT_TIMESTEPS = 1_000_000
 class WorkerConfig:
     """Where rollouts run; never changes a result."""
 
-    n_workers: str = option("auto", "worker processes; auto: all cores, 0: this process, no Ray")
+    n_workers: str = option(
+        "auto",
+        "worker processes; auto: all cores, or all of the cluster's as nodes come and go; "
+        "0: this process, no Ray",
+    )
     ray_address: str | None = option(None, "address of a Ray cluster (auto: the one around)")
 
 
@@ -101,8 +104,8 @@ class Plan:
             "versions": versions(),
             "platform": {
                 "system": platform.platform(),
-                "cpu": _cpu(),
-                "libc": " ".join(platform.libc_ver()),
+                "cpu": cpu(),
+                "libc": libc(),
             },
         }
         write_json(folder / CONFIG, data)
@@ -246,24 +249,3 @@ def command_line() -> str:
     program = Path(sys.argv[0])
     name = f"python -m ars.{program.stem}" if program.parent.name == "ars" else program.name
     return shlex.join([*name.split(), *sys.argv[1:]])
-
-
-def versions() -> dict[str, str]:
-    """Versions that results may depend on."""
-    found = {"ars": __version__, "python": platform.python_version()}
-    for name in ("numpy", "gymnasium", "pybullet", "mujoco", "ray", "torch"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _cpu() -> str:
-    """The processor's name: bits are promised within one kind of processor only."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

@@ -158,10 +158,9 @@ def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
         from ars.rollout import LocalPool
 
         return LocalPool(spec)
-    from ars.workers import RayPool, default_workers
+    from ars.workers import RayPool
 
-    n_workers = plan.n_workers or default_workers()
-    return RayPool(spec, n_workers, plan.workers.ray_address, display.say)
+    return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.say)
 
 
 def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:

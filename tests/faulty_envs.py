@@ -49,6 +49,28 @@ class Kills(Raises):
             os._exit(1)
 
 
+class Hangs(Raises):
+    """Never comes back instead, and keeps its processor busy."""
+
+    def step(self, action: Any) -> Any:
+        try:
+            return super().step(action)
+        except ValueError:
+            while True:
+                pass
+
+
+class Straggles(Raises):
+    """Takes a minute instead."""
+
+    def step(self, action: Any) -> Any:
+        try:
+            return super().step(action)
+        except ValueError:
+            time.sleep(60)
+            return super().step(action)
+
+
 class Slow(CartPoleEnv):
     """Sleeps a little at every step."""
 
@@ -57,5 +79,5 @@ class Slow(CartPoleEnv):
         return super().step(action)
 
 
-for _class in (BrokenConstructor, Raises, Kills, Slow):
+for _class in (BrokenConstructor, Raises, Kills, Hangs, Straggles, Slow):
     gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)

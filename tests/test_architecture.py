@@ -20,8 +20,14 @@ LAYERS = {
     "ars.stats": 0,
     "ars.noise": 0,
     "ars.options": 1,
+    "ars.versions": 1,
     "ars.rollout": 1,
+    "ars.deadlines": 1,
+    "ars.nodes": 1,
+    "ars.actor": 2,
+    "ars.cluster": 2,
     "ars.tickets": 2,
+    "ars.crew": 2,
     "ars.workers": 2,
     "ars.algorithms.base": 3,
     "ars.algorithms.presets": 3,
@@ -29,6 +35,9 @@ LAYERS = {
     "ars.algorithms": 5,
     "ars.trainer": 6,
 }
+
+# What only the pool, `ars.workers`, imports.
+RAY_USERS = {"ars.crew", "ars.cluster", "ars.actor"}
 
 
 def name_of(path: Path) -> str:
@@ -57,7 +66,7 @@ def test_there_is_something_to_check() -> None:
     assert {"ars.trainer", "ars.workers", "envs.bullet.base", "policies.io"} <= set(
         map(name_of, MODULES)
     )
-    assert "ray" in packages(ROOT / "ars" / "workers.py")
+    assert "ray" in packages(ROOT / "ars" / "cluster.py")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -69,12 +78,18 @@ def test_packages_import_downwards_only(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_ray_torch_and_pybullet_have_their_places(path: Path) -> None:
     name = name_of(path)
-    if name != "ars.workers":
+    if name not in RAY_USERS:
         assert "ray" not in packages(path)
     if name != "policies.networks":
         assert "torch" not in packages(path)
     if not name.startswith("envs.bullet"):
         assert "pybullet" not in packages(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_pool_knows_how_ray_is_used(path: Path) -> None:
+    if name_of(path) not in RAY_USERS | {"ars.workers"}:
+        assert not imports(path) & RAY_USERS
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

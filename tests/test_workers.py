@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from processes import session_processes
+from processes import alive, session_processes, wait_until
 
 import envs
-from ars import tickets, workers
+from ars import cluster, crew, deadlines, tickets
 from ars.errors import RunError
 from ars.noise import Stream
 from ars.rollout import (
@@ -73,9 +73,9 @@ def run(pool: RayPool, tasks: Sequence[Task]) -> list[Any]:
 @pytest.fixture(scope="module", autouse=True)
 def ray_session() -> Iterator[None]:
     """One Ray for all pools here: each start of Ray costs seconds."""
-    stop = workers.start_ray(5)
+    session = cluster.start_ray(5)
     yield
-    stop()
+    session.stop()
 
 
 @pytest.fixture
@@ -174,6 +174,80 @@ def test_a_rollout_that_fails_once_is_run_again(
     assert len(events) == 1
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines that a test can wait for."""
+    monkeypatch.setattr(deadlines, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr(deadlines, "HUNG_SECONDS", 2.0)
+    monkeypatch.setattr(deadlines, "HUNG_START_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_stopped_worker_is_replaced(make_pool: Any, n_workers: int) -> None:
+    events: list[str] = []
+    pool = make_pool(make_spec("faulty_envs:Slow-v0"), n_workers, on_event=events.append)
+    while len(pool.pids()) < n_workers:
+        run(pool, TRAINING[:n_workers])
+    stopped = pool.pids()[0]
+    os.kill(stopped, signal.SIGSTOP)
+    assert run(pool, TRAINING) == expected(make_spec(), TRAINING)
+    while stopped in pool.pids():  # the others may have done it all by then
+        run(pool, TRAINING)
+    assert any(f"(pid {stopped}) did not answer for" in event for event in events)
+    assert wait_until(lambda: not alive(stopped))
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_rollout_that_hangs_once_is_run_again(make_pool: Any, tmp_path: Path) -> None:
+    seed = task_seed(make_spec(), TRAINING[7])
+    faulty = make_spec("faulty_envs:Hangs-v0", seed=seed, flag=str(tmp_path / "flag"))
+    assert run(make_pool(faulty, 1), TRAINING) == expected(make_spec(), TRAINING)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_rollout_that_always_hangs_is_named(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "HUNG_TRIES", 2)
+    seed = task_seed(make_spec(), TRAINING[7])
+    pool = make_pool(make_spec("faulty_envs:Hangs-v0", seed=seed), 1)
+    run(pool, EVALUATION)
+    with pytest.raises(RolloutError, match=r"direction 3, sign -: no answer in \d+ s, 2 times"):
+        run(pool, TRAINING)
+
+
+def test_a_straggler_gets_a_second_copy_elsewhere(
+    make_pool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "LATE_SECONDS", 0.5)
+    seed = task_seed(make_spec(), TRAINING[7])
+    faulty = make_spec("faulty_envs:Straggles-v0", seed=seed, flag=str(tmp_path / "flag"))
+    events: list[str] = []
+    pool = make_pool(faulty, 2, on_event=events.append)
+    while len(pool.pids()) < 2:
+        run(pool, EVALUATION)
+    want = expected(make_spec(), TRAINING)
+    before, began = pool.n_answered, time.monotonic()
+    assert run(pool, TRAINING) == want
+    assert run(pool, TRAINING) == want  # the late worker still holds its first copy
+    assert time.monotonic() - began < 30
+    assert len(events) == 1
+    assert events[0].endswith("is late; its rollouts also run elsewhere")
+    assert pool.n_answered - before == 2 * len(TRAINING)  # what the straggler holds, its copy did
+
+
+def test_an_ordinary_tail_is_not_run_twice(make_pool: Any) -> None:
+    events: list[str] = []
+    pool = make_pool(make_spec("faulty_envs:Slow-v0"), 2, on_event=events.append)
+    run(pool, TRAINING)
+    before = pool.n_answered
+    for n_tasks in (1, 3, 5, len(TRAINING)):
+        run(pool, TRAINING[:n_tasks])
+    assert pool.n_answered - before == 1 + 3 + 5 + len(TRAINING)
+    assert events == []
+
+
 def test_a_rollout_that_always_raises_is_named(make_pool: Any) -> None:
     seed = task_seed(make_spec(), TRAINING[7])
     pool = make_pool(make_spec("faulty_envs:Raises-v0", seed=seed), 2)
@@ -200,7 +274,7 @@ def test_no_free_processor_is_an_error_and_not_a_wait(
     occupant = make_pool(make_spec(), 5)
     while len(occupant.pids()) < 5:
         run(occupant, TRAINING[:5])
-    monkeypatch.setattr(workers, "START_SECONDS", 1.0)
+    monkeypatch.setattr(crew, "START_SECONDS", 1.0)
     pool = make_pool(make_spec(), 1)
     with pytest.raises(RunError, match="no worker started within 1 s"):
         run(pool, TRAINING)

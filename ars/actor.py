@@ -1,0 +1,64 @@
+"""What runs in a worker process.
+
+The module itself needs the standard library and Ray only, so that a node which lacks a package or
+has another version of it can still say what it has.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ars.versions import Machine, machine
+
+if TYPE_CHECKING:
+    from ars.rollout import Episode, RolloutError, RolloutSpec, Snapshot, Task
+
+
+class Hello(NamedTuple):
+    """Who a worker is."""
+
+    pid: int
+    node: str
+    machine: Machine
+
+
+class Actor:
+    """Says hello, is built, then runs tasks.
+
+    Failures are answers: Ray's own tracebacks stay out of it.
+    """
+
+    def hello(self) -> Hello:
+        """Where this process is and what it runs on."""
+        import ray
+
+        return Hello(os.getpid(), ray.get_runtime_context().get_node_id(), machine())
+
+    def build(self, spec: RolloutSpec) -> str | None:
+        """Make the environment and the policy; returns what was raised, on one line."""
+        from ars.rollout import Rollouts, one_line
+
+        try:
+            self._rollouts = Rollouts(spec)
+        except Exception as error:
+            return one_line(error)
+        return None
+
+    def run(
+        self, snapshot: Snapshot, tasks: Sequence[Task]
+    ) -> tuple[float, list[Episode | RolloutError]]:
+        """Seconds taken, and an episode or an error for each task."""
+        began = time.perf_counter()
+        results = [self._run_one(snapshot, task) for task in tasks]
+        return time.perf_counter() - began, results
+
+    def _run_one(self, snapshot: Snapshot, task: Task) -> Episode | RolloutError:
+        from ars.rollout import RolloutError, one_line
+
+        try:
+            return self._rollouts.run(snapshot, [task])[0]
+        except RolloutError as error:
+            return RolloutError(one_line(error))  # without its cause, which may not pickle

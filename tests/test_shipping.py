@@ -1,0 +1,73 @@
+"""What is sent to a cluster's nodes: the toolkit and the user's own module, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ars import cluster
+
+
+def shipped(env_id: str) -> dict[str, Path]:
+    """Names of files, by their paths in the folder that is sent; it is gone afterwards."""
+    with cluster._runtime_env(env_id) as runtime_env:
+        folder = Path(runtime_env["working_dir"])
+        found = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
+    assert not folder.exists()
+    return found
+
+
+def test_the_toolkit_is_sent_without_what_python_left_in_it() -> None:
+    found = shipped("HalfCheetah")
+    assert {"ars/crew.py", "envs/bullet/loop.py", "policies/base.py"} <= found.keys()
+    assert {name.split("/")[0] for name in found} == {"ars", "envs", "policies"}
+    assert not any("__pycache__" in name or name.endswith(".pyc") for name in found)
+
+
+def test_a_module_of_the_user_is_sent_along() -> None:
+    assert "faulty_envs.py" in shipped("faulty_envs:Slow-v0")
+
+
+def test_a_package_of_the_user_is_sent_whole_but_for_history_environments_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "own_package_to_ship"
+    for name in ("__init__.py", "worlds/track.py", "data/hills.txt", ".git/HEAD", "venv/x.py",
+                 ".venv/x.py", "runs/a/config.json", "__pycache__/x.pyc"):  # fmt: skip
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = shipped("own_package_to_ship.worlds:Id-v0")
+    assert {name for name, path in found.items() if name.startswith("own")} == {
+        f"own_package_to_ship{name}"
+        for name in ("", "/__init__.py", "/worlds", "/worlds/track.py", "/data", "/data/hills.txt")
+    }
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "gymnasium:CartPole-v1", "envs:x", "json:x"])
+def test_what_is_installed_is_not_sent(env_id: str) -> None:
+    assert cluster._user_modules(env_id) == []
+
+
+def test_a_submitted_job_has_brought_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"runtime_env": {"working_dir": "gcs://code.zip"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+    with cluster._runtime_env("faulty_envs:Slow-v0") as runtime_env:
+        assert runtime_env.keys() == {"env_vars"}
+        assert runtime_env["env_vars"]["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_dead_raylet_is_noticed_before_ray_ends_the_process(tmp_path: Path) -> None:
+    import socket
+
+    from ars.errors import RunError
+
+    with socket.socket(socket.AF_UNIX) as raylet:
+        raylet.bind(str(tmp_path / "raylet"))
+        raylet.listen()
+        session = cluster.Session(raylet_socket=str(tmp_path / "raylet"))
+        session.check()
+    with pytest.raises(RunError, match="raylet"):
+        session.check()
