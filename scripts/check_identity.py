@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from references import PORTED, make_forget, make_reference
+from references import PORTED, Reference
 
 import envs
 from ars.rollout import Episode, compiled_rollout, rollout
@@ -76,7 +76,7 @@ def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]
     if notice is not None:
         sys.exit(f"error: {notice}")
     with quiet():
-        reference = make_reference(robot)
+        reference = Reference(env.unwrapped)
     ours, theirs, steps, early = Witness(env), Witness(reference), 0, 0
     limit = env.spec.max_episode_steps if env.spec and env.spec.max_episode_steps else 1000
     other = unlike = 0
@@ -86,7 +86,6 @@ def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]
         if policy not in trained:
             signs = np.random.default_rng(seed).standard_normal(policy.weights.size)
             policy.weights = policy.weights * signs
-        make_forget(reference, env.unwrapped)
         found = []
         for how, subject in ((rollout, ours), (rollout, theirs), (compiled_rollout, runner)):
             if subject is not None:

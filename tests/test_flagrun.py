@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from references import make_forget, make_reference
+from references import Reference
 
 import envs
 from envs.bullet.client import pybullet
@@ -89,18 +89,17 @@ def test_every_bit_of_the_reference_with_a_helping_hand(
     name: str, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = make(name)
-    reference = make_reference(name)
+    reference = Reference(ours)
     seen = watch(ours, monkeypatch)
     harder = isinstance(ours, HumanoidFlagrunHarder)
     for seed in range(6):
-        make_forget(reference, ours)
         want, got = reference.reset(seed=seed)[0], ours.reset(seed=seed)[0]
         assert got.tobytes() == want.tobytes()
         for t, action in enumerate(actions(seed, 460)):
             where = hand(ours, t, fall_at=280)
             if where is not None:
                 stand_up(ours._client, ours._body, where)
-                stand_up(reference._p._client, reference.robot.objects[0], where)
+                stand_up(reference.client, reference.env.robot.objects[0], where)
             want, got = reference.step(action), ours.step(action)
             assert got[0].tobytes() == want[0].tobytes(), f"seed {seed}, step {t}"
             assert (type(got[1]), *got[1:3]) == (float, *want[1:3]), f"seed {seed}, step {t}"
