@@ -109,7 +109,8 @@ def test_every_bit_of_the_reference(name: str, make: Callable[..., Any]) -> None
     for seed in range(20):
         act = ACTORS[seed % 4](ours.action_space.shape[0], np.random.default_rng(seed))
         dtype = np.float64 if seed % 5 == 4 else np.float32
-        steps = longest if seed == 3 else min(longest, 250)
+        # Whole episodes are long for runners, and slow for arms.
+        steps = longest if seed == 3 else min(longest, 250) if seed < 4 else longest // 4
         ended += compare(ours, reference, act, seed, steps, dtype)
     reference.close()
     assert (ended == 0) == (name in NEVER_END), "the actors are too tame, or the robot is"
@@ -139,7 +140,7 @@ def test_the_reference_as_it_is_agrees_where_no_past_shows(
     reference.step(np.zeros(7, np.float32))  # at least Thrower's parts settle in a step
     for seed in range(4):
         act = random_actor(7, np.random.default_rng(seed))
-        compare(ours, reference, act, seed, 100, np.float32)
+        compare(ours, reference, act, seed, 25, np.float32)
     reference.close()
 
 
