@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import envs
 from ars.rollout import compiled_rollout, rollout
+from ars.runs import SHIPPED
 from envs.bullet.client import pybullet, quiet
 from envs.bullet.fast import FastRunner
 from policies import Policy, RunningMeanStd, make_policy, read_policy
@@ -66,7 +67,7 @@ class Started:
 
 def choose_policy(robot: str, env: Any, files: list[Path]) -> Policy:
     """Return the first file's policy that is for this robot, or one of small random weights."""
-    for file in map(read_policy, files):
+    for file in map(read_policy, [*files, *SHIPPED.glob("*.safetensors")]):
         if file.env_id == robot:
             return file.policy
     policy = make_policy("linear", env.observation_space, env.action_space)
