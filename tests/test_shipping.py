@@ -21,7 +21,7 @@ def shipped(env_id: str) -> dict[str, Path]:
 
 def test_the_toolkit_is_sent_without_what_python_left_in_it() -> None:
     found = shipped("HalfCheetah")
-    assert {"ars/crew.py", "envs/bullet/loop.py", "policies/base.py"} <= found.keys()
+    assert {"ars/crew.py", "envs/bullet/native/loop.py", "policies/base.py"} <= found.keys()
     assert {name.split("/")[0] for name in found} == {"ars", "envs", "policies"}
     assert not any("__pycache__" in name or name.endswith(".pyc") for name in found)
 
