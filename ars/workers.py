@@ -45,7 +45,7 @@ class RayPool:
         on_event: Callable[[str], None] | None = None,
     ) -> None:
         self._tickets = Tickets(spec)
-        self._deadlines = Deadlines(spec.rollout_length)
+        self._deadlines = Deadlines(max(spec.rollout_length, spec.eval_length or 0))
         say = on_event or (lambda message: None)
         put_back = self._tickets.put_back
         self._crew = Crew(spec, n_workers, address, self._deadlines, put_back, say)

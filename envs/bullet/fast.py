@@ -121,6 +121,8 @@ class FastRunner:
         self.env = env
         self._robot: Any = robot
         self._longest = (env.spec and env.spec.max_episode_steps) or 0
+        if self._longest < 1:
+            raise ValueError(f"{env} does not say how long its episodes are")
         self._family = _family(robot)
         self._task = self._family.build(robot)
         self._check()
@@ -152,6 +154,8 @@ class FastRunner:
                 f"this robot has {obs.size} and {joints}"
             )
         mean, m2 = statistics or (np.zeros(0), np.zeros(0))
+        if not mean.shape == m2.shape == (obs.shape if statistics else (0,)):
+            raise ValueError(f"statistics of {mean.shape} and {m2.shape} numbers of {obs.shape}")
         memory = Memory(obs, np.zeros(joints, np.float32), mean, m2)
         clip = math.inf if reward_clip is None else float(reward_clip)
         rules = Rules(min(max_steps, self._longest), float(shift), clip)

@@ -17,7 +17,8 @@ that everybody sees first here is like the others. For n joints and f feet:
         alive       +1 (Humanoid +2) while the robot is up, -1 once it is down
         progress    metres that the mean of all parts came nearer to the target, per time step of
                     0.0165 s: the speed in m/s
-        electricity -2 mean|action * joint velocity| - 0.1 mean(action^2); Humanoid 4.25 times that
+        electricity -0.2 mean|action * joint velocity| - 0.1 mean(action^2), velocities in rad/s;
+                    Humanoid 4.25 times that
         limits      -0.1 for each joint within 0.5% of its range from a limit
     termination     when the robot is down (HalfCheetah never is) or the observation is not a number
 

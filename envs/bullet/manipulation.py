@@ -218,6 +218,7 @@ class Reacher(Arm):
 class Handler(Arm):
     """An arm of seven joints, an object and a target."""
 
+    metadata: dict[str, Any] = {**BulletEnv.metadata, "render_fps": 100}  # noqa: RUF012
     motors = 7
     time_step = 0.01
     substeps = 5

@@ -13,12 +13,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def sources() -> str:
-    """Return a digest of this package's files.
+    """Return a digest of all that the compiled code is made from, its constants included.
 
     Numba keeps what it compiled until the file with the outermost function changes. That function
     closes over this digest, which Numba takes into account, so no change in any file is missed.
     """
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    files = sorted(Path(__file__).parent.parent.rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -29,13 +29,13 @@ def compiled(function: Function) -> Function:
     do: Bullet does not promise that two simulations may run at once in a process.
     """
     try:
-        fast: Function = numba.njit(cache=True)(function)
+        fast: Function = numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError:  # Numba finds no folder to write to
-        fast = numba.njit(function)
+        fast = numba.njit(error_model="numpy")(function)
     return fast
 
 
 def part(function: Function) -> Function:
     """Compile `function` into whatever calls it."""
-    fast: Function = numba.njit(function)
+    fast: Function = numba.njit(error_model="numpy")(function)
     return fast
