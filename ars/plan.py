@@ -167,8 +167,8 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
             word = "ENV" if name == "env_id" else flag_name(name)
             raise UsageError(
                 f"{word} {_shown(value)}: the run was started with {_shown(fixed[name])}; on "
-                "resume only stopping, saving and worker flags, --eval-freq and --eval-episodes may "
-                "change"
+                "resume only stopping, saving and worker flags, --eval-freq and --eval-episodes "
+                "may change"
             )
     if "env_kwargs" in given and _env_kwargs(given["env_kwargs"]) != stored_kwargs:
         raise UsageError(f"--env-kwargs: the run was started with {json.dumps(stored_kwargs)}")

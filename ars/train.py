@@ -36,8 +36,8 @@ def make_parser() -> Parser:
         metavar="ENV",
         nargs="?",
         default=hidden,
-        help="a robot (HalfCheetah, Hopper, Walker2D, Ant, Humanoid), a registered Gymnasium id "
-        "(CartPole-v1) or module:Id-v0",
+        help="a robot (HalfCheetah, Ant, Reacher ...: python -m ars names all), a registered "
+        "Gymnasium id (CartPole-v1) or module:Id-v0",
     )
     main = parser.add_argument_group("run")
     main.add_argument("--algo", choices=ALGORITHMS, default=hidden, help="algorithm (default: ars)")
