@@ -11,7 +11,8 @@ unless `--eval-episodes` asks for one beside every iteration. Printed for each n
 efficiency   ideal time of an iteration over its real time, from log row to log row. Ideal is the
              least that any schedule needs: the sleeps shared out evenly, no less than the longest
              one, nor than the whole waves (640 rollouts on 64 workers: 10) of the shortest ones
-driver CPU   of the pool for a rollout, Ray's threads in it included
+driver busy  CPU seconds of the driver's process a second, Ray's threads in it included
+CPU ms       of those, what the pool takes for a rollout
 snapshot     pickled bytes of weights and normaliser: once an iteration to each node
 task, answer pickled bytes for a rollout; sent, received: the bytes of the driver's TCP connections
              for a rollout, all that Ray adds included (by `ss`; 0 where that is missing)
@@ -32,8 +33,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,28 +89,36 @@ gymnasium.register("Sleep-v0", Sleep)
 
 @dataclass(frozen=True)
 class Mark:
-    """The state of things at the end of an iteration."""
+    """How far things were at the end of an iteration."""
 
     seconds: float
-    cpu_seconds: float
+    pool_seconds: float
+    process_seconds: float
     n_answered: int
-    n_sent: int
-    n_received: int
 
 
 class Marks:
-    """A display that notes when iterations end, and shows nothing but events."""
+    """A display that notes the ends of the first and last iteration, and shows only events."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_iterations: int) -> None:
+        self._n_iterations = n_iterations
         self.pool: RayPool | None = None
-        self.marks: list[Mark] = []
+        self.first = self.last = Mark(0.0, 0.0, 0.0, 0)
+        self.bytes_before = self.bytes_after = (0, 0)
 
     def progress(self, row: dict[str, Any]) -> None:
-        """Note the end of an iteration."""
+        """Note the end of an iteration; bytes are counted while the clock does not run."""
+        if row["iteration"] == 1:
+            self.bytes_before = tcp_bytes()
+            self.first = self._mark()
+        elif row["iteration"] == self._n_iterations:
+            self.last = self._mark()
+            self.bytes_after = tcp_bytes()
+
+    def _mark(self) -> Mark:
         assert self.pool is not None
-        now = time.perf_counter()
-        cpu, answered = self.pool.cpu_seconds, self.pool.n_answered
-        self.marks.append(Mark(now, cpu, answered, *tcp_bytes(os.getpid())))
+        now, process = time.perf_counter(), time.process_time()
+        return Mark(now, self.pool.cpu_seconds, process, self.pool.n_answered)
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Nothing to note."""
@@ -119,17 +128,17 @@ class Marks:
         print(message, flush=True)
 
 
-def tcp_bytes(pid: int) -> tuple[int, int]:
-    """Bytes sent and received so far by the open TCP connections of a process."""
+def tcp_bytes() -> tuple[int, int]:
+    """Bytes sent and received so far by this process's open TCP connections."""
     if shutil.which("ss") is None:
         return 0, 0
     done = subprocess.run(["ss", "-tinpHO"], capture_output=True, text=True, check=True)
-    lines = [line for line in done.stdout.splitlines() if f"pid={pid}," in line]
-    counts = [sum(map(int, re.findall(rf"\b{name}:(\d+)", "\n".join(lines)))) for name in COUNTERS]
-    return counts[0], counts[1]
+    ours = [line for line in done.stdout.splitlines() if f"pid={os.getpid()}," in line]
 
+    def total(name: str) -> int:
+        return sum(int(n) for line in ours for n in re.findall(rf"\b{name}:(\d+)", line))
 
-COUNTERS = ("bytes_sent", "bytes_received")
+    return total("bytes_sent"), total("bytes_received")
 
 
 def ideal_seconds(sleeps: Sequence[float], n_workers: int) -> float:
@@ -137,20 +146,6 @@ def ideal_seconds(sleeps: Sequence[float], n_workers: int) -> float:
     # Some worker plays at least a whole number of waves, at best with the shortest sleeps.
     waves = math.ceil(len(sleeps) / n_workers)
     return max(sum(sleeps) / n_workers, max(sleeps), sum(sorted(sleeps)[:waves]))
-
-
-@contextmanager
-def patient_ray() -> Iterator[None]:
-    """Many workers that start on few cores need longer than Ray grants them."""
-    name = "RAY_worker_register_timeout_seconds"
-    before = os.environ.get(name)
-    os.environ[name] = "1200"
-    try:
-        yield
-    finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
 
 
 def wait_for_workers(pool: RayPool, algorithm: ARS, n_workers: int) -> None:
@@ -172,22 +167,20 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     from ars.trainer import RunConfig, Trainer
     from ars.workers import RayPool
 
-    marks, interrupts = Marks(), Interrupts()
+    n_iterations = arguments.iterations + 1
+    marks, interrupts = Marks(n_iterations), Interrupts()
     env_kwargs = {"seconds": arguments.seconds, "spread": arguments.spread}
     task = Task(ENV_ID, OBSERVATION, ACTION, env_kwargs, say=marks.say)
     algorithm = ARS(ARSConfig(n_directions=arguments.directions, rollout_length=1), task)
-    n_iterations = arguments.iterations + 1
     evaluating = arguments.eval_episodes > 0
     config = RunConfig(
         n_iterations=n_iterations,
         eval_freq=1 if evaluating else n_iterations,
         eval_episodes=arguments.eval_episodes or 1,
-        save_freq=1,
     )
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        patient_ray(),
         interrupts.handled(),
         closing(RayPool(algorithm.rollout_spec, n_workers, on_event=marks.say)) as pool,
     ):
@@ -196,7 +189,7 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
         started = time.perf_counter() - began
         trainer = Trainer(algorithm, pool, interrupts, Path(folder), config, marks, {}, {})
         trainer.run()
-    first, last = marks.marks[0], marks.marks[-1]
+    first, last = marks.first, marks.last
     n_answered = last.n_answered - first.n_answered
     seconds = last.seconds - first.seconds
     ideal = ideal_training(algorithm.rollout_spec, arguments, n_workers)
@@ -207,10 +200,11 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
         "ideal s": ideal / arguments.iterations,
         "efficiency": ideal / seconds,
         "directions/s": arguments.directions * arguments.iterations / seconds,
-        "driver CPU ms": 1e3 * (last.cpu_seconds - first.cpu_seconds) / n_answered,
+        "driver busy": (last.process_seconds - first.process_seconds) / seconds,
+        "CPU ms": 1e3 * (last.pool_seconds - first.pool_seconds) / n_answered,
         **pickled_bytes(algorithm),
-        "sent": (last.n_sent - first.n_sent) / n_answered,
-        "received": (last.n_received - first.n_received) / n_answered,
+        "sent": (marks.bytes_after[0] - marks.bytes_before[0]) / n_answered,
+        "received": (marks.bytes_after[1] - marks.bytes_before[1]) / n_answered,
     }
 
 
