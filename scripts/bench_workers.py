@@ -1,0 +1,163 @@
+"""What the pool costs: two workers through Ray, beside two bare processes that only play.
+
+    python scripts/bench_workers.py [--robot HalfCheetah] [--workers 2] [--directions 32]
+        [--rounds 5]
+
+Both play the same rollouts of the shipped policy (from zero where none is shipped) and must give
+the same returns. A bare process is a `LocalPool` of its own with its share of the tasks; the time
+of the bare ones is the mean over them, as if none ever waited for the other, which no pool can
+beat. Ours is from `submit` to the end of `collect`: sending, waiting and the tail included. They
+take turns; Ray runs in its own turn only, and its start and a first batch are off the clock. Prints
+steps a second, medians over the rounds, and the ratio bare time / our time round by round.
+Figures want an idle machine with as many cores as workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+if TYPE_CHECKING:
+    from ars.algorithms.ars import ARS
+    from ars.rollout import RolloutSpec, Snapshot, Task
+
+# Seconds, each rollout's return, and steps in all.
+Outcome = tuple[float, list[float], int]
+
+
+def make_algorithm(robot: str, directions: int) -> ARS:
+    """ARS as `ars.train` would run it, from the shipped policy where there is one."""
+    from ars.algorithms.ars import ARS, ARSConfig
+    from ars.algorithms.base import Task
+    from ars.errors import UsageError
+    from ars.probe import probe
+    from ars.runs import find_policy
+
+    found = probe(robot, {})
+    task = Task(robot, found.observation_space, found.action_space)
+    algorithm = ARS(ARSConfig(variant="v2", n_directions=directions), task)
+    try:
+        algorithm.start_from(find_policy(robot).file.policy)
+    except UsageError as error:
+        print(f"from zero: {error}", flush=True)
+    return algorithm
+
+
+def make_tasks(number: int, directions: int) -> list[Task]:
+    """Both signs of a round's directions."""
+    from ars.noise import Stream
+    from ars.rollout import Task
+
+    return [
+        Task(Stream.TRAINING, number, index, sign)
+        for index in range(directions)
+        for sign in (1, -1)
+    ]
+
+
+def play_bare(pipe: Connection, spec: RolloutSpec) -> None:
+    """A bare process: play what comes, until nothing more does."""
+    from ars.rollout import LocalPool
+
+    with closing(LocalPool(spec)) as pool:
+        while (order := pipe.recv()) is not None:
+            snapshot, tasks = order
+            began = time.perf_counter()
+            episodes = pool.collect(pool.submit(snapshot, tasks))
+            seconds = time.perf_counter() - began
+            returns = [episode.total_reward for episode in episodes]
+            pipe.send((seconds, returns, sum(episode.length for episode in episodes)))
+
+
+class Bare:
+    """Processes side by side, without Ray."""
+
+    def __init__(self, spec: RolloutSpec, n_processes: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipes: list[Connection] = []
+        for _ in range(n_processes):
+            ours, theirs = context.Pipe()
+            context.Process(target=play_bare, args=(theirs, spec), daemon=True).start()
+            self._pipes.append(ours)
+
+    def play(self, snapshot: Snapshot, tasks: Sequence[Task]) -> Outcome:
+        """Every n-th task each; the seconds are the mean over the processes."""
+        n = len(self._pipes)
+        for number, pipe in enumerate(self._pipes):
+            pipe.send((snapshot, tasks[number::n]))
+        outcomes: list[Outcome] = [pipe.recv() for pipe in self._pipes]
+        returns = [0.0] * len(tasks)
+        for number, outcome in enumerate(outcomes):
+            returns[number::n] = outcome[1]
+        seconds = statistics.mean(outcome[0] for outcome in outcomes)
+        return seconds, returns, sum(outcome[2] for outcome in outcomes)
+
+    def close(self) -> None:
+        """Let the processes end."""
+        for pipe in self._pipes:
+            pipe.send(None)
+
+
+def play_pool(
+    spec: RolloutSpec, n_workers: int, snapshot: Snapshot, warm: Sequence[Task], tasks: list[Task]
+) -> Outcome:
+    """Our turn: a fresh Ray, a first batch until all workers are there, and then the clock."""
+    from ars.workers import RayPool
+
+    with closing(RayPool(spec, n_workers)) as pool:
+        while len(pool.pids()) < n_workers:
+            pool.collect(pool.submit(snapshot, warm[:1]))
+        pool.collect(pool.submit(snapshot, warm))
+        began = time.perf_counter()
+        episodes = pool.collect(pool.submit(snapshot, tasks))
+        seconds = time.perf_counter() - began
+    returns = [episode.total_reward for episode in episodes]
+    return seconds, returns, sum(episode.length for episode in episodes)
+
+
+def main() -> None:
+    """Print each round and the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--robot", default="HalfCheetah")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--directions", type=int, default=32, help="of a round, two rollouts each")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    algorithm = make_algorithm(arguments.robot, arguments.directions)
+    spec, snapshot = algorithm.rollout_spec, algorithm.snapshot()
+    warm = make_tasks(0, 2 * arguments.workers)
+    speeds: list[tuple[float, float]] = []
+    with closing(Bare(spec, arguments.workers)) as bare:
+        bare.play(snapshot, warm)
+        for number in range(1, arguments.rounds + 1):
+            tasks = make_tasks(number, arguments.directions)
+            theirs = bare.play(snapshot, tasks)
+            ours = play_pool(spec, arguments.workers, snapshot, warm, tasks)
+            if ours[1:] != theirs[1:]:
+                sys.exit("error: the pool's returns differ from those of the bare processes")
+            speeds.append((ours[2] / ours[0], theirs[2] / theirs[0]))
+            print(f"round {number}: {report(*speeds[-1])}", flush=True)
+    mine, bare_speed = (statistics.median(column) for column in zip(*speeds, strict=True))
+    ratio = statistics.median(a / b for a, b in speeds)
+    print(f"median: pool {mine:,.0f}, bare {bare_speed:,.0f} steps/s, ratio {ratio:.3f}")
+
+
+def report(ours: float, theirs: float) -> str:
+    """Return a round's figures."""
+    return f"pool {ours:,.0f}, bare {theirs:,.0f} steps/s, ratio {ours / theirs:.3f}"
+
+
+if __name__ == "__main__":
+    main()
