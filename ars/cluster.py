@@ -9,6 +9,7 @@ import os
 import queue
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import sysconfig
@@ -99,6 +100,7 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
                 ),
                 None,
             )
+    _take_back_sigterm()
 
     def stop() -> None:
         local = address is None  # a cluster goes on
@@ -227,6 +229,13 @@ def _in_thread(
         released.set()
         raise RunError(f"{trouble}: {one_line(result)}") from None
     return result, released.set
+
+
+def _take_back_sigterm() -> None:
+    """Ray's C++ part has put a handler before Python's, which writes a stack trace to stderr."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 @functools.cache

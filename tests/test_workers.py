@@ -323,6 +323,7 @@ signal.signal(signal.SIGTERM, handler)
 if __name__ == "__main__":
     pool = RayPool(make_spec("own_world:Own-v0"), 2)
     assert signal.getsignal(signal.SIGTERM) is handler
+    os.kill(os.getpid(), signal.SIGTERM)  # without a word from Ray
     pool.collect(pool.submit(make_snapshot(), TRAINING))
     os.kill(pool.pids()[0], signal.SIGKILL)
     # As a terminal does it: to the whole process group.
