@@ -145,7 +145,7 @@ def killed_inside_a_save(lab: Lab) -> str:
     from ars import checkpoint
     from policies import read_policy
 
-    length = ["--n-iterations", "3", "--save-freq", "1"]
+    length = ["--n-iterations", "2", "--save-freq", "1"]
     reference = undisturbed(lab.place, "Hopper", *length)
     moment = 0
     while True:
