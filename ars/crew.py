@@ -203,7 +203,7 @@ class Crew:
             if worker.ready:
                 self.replace(worker, "died")
             else:
-                self._cannot_start(worker, str(error).strip().splitlines()[-1].strip())
+                self._cannot_start(worker, meaning(error, self._session.shows_token))
             return
         worker.calls.remove(call)
         if worker.calls:
@@ -339,3 +339,14 @@ class Crew:
                 else "no node is left in the Ray cluster"
             )
             raise RunError(f"no worker started within {self._patience:.0f} s: {why}")
+
+
+def meaning(error: Exception, shows_token: bool) -> str:
+    """Why Ray gave a start up: its last words, unless more can be said."""
+    words = str(error).strip().splitlines()[-1].strip()
+    if shows_token and "never ran" in words:
+        return (
+            "this process has a token and the cluster perhaps no authentication; if so, set "
+            f"RAY_AUTH_MODE=disabled ({words})"
+        )
+    return words

@@ -162,9 +162,7 @@ def test_a_constructor_that_raises_ends_the_run_with_its_own_error(
 
 
 @pytest.mark.parametrize("name", ["Raises", "Kills", "KillsAtTheEnd"])
-def test_a_rollout_that_fails_once_is_run_again(
-    make_pool: Any, tmp_path: Path, name: str
-) -> None:
+def test_a_rollout_that_fails_once_is_run_again(make_pool: Any, tmp_path: Path, name: str) -> None:
     env_id = f"faulty_envs:{name}-v0"
     spec = make_spec(env_id)
     seed = task_seed(spec, TRAINING[7])
