@@ -12,60 +12,50 @@ if a row fails. Needs pytest: pip install -e ".[test]"
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from fault_runs import CannotBeCaused, Fails, in_fork
+from faults.runs import CannotBeCaused, Fails, Lab, in_fork
 
 # The row, the fault, and the module and function that causes it.
 ROWS = {
-    "1": ("worker dies mid-rollout", "fault_workers:one_dies"),
-    "2": ("worker dies after computing, before answering", "fault_workers:dies_before_answering"),
-    "3": ("all workers die at once", "fault_workers:all_die"),
-    "4": ("worker cannot start", "fault_workers:cannot_start"),
-    "5": ("node removed", "fault_nodes:node_removed"),
-    "6": ("raylet killed", "fault_nodes:raylet_killed"),
-    "7": ("node frozen, later thawed", "fault_nodes:node_frozen"),
-    "7b": ("network partition between two hosts, later healed", "fault_nodes:partition"),
-    "8": ("node joins mid-run", "fault_nodes:node_joins"),
-    "9": ("no node left", "fault_nodes:no_node_left"),
-    "10": ("straggler", "fault_workers:straggler"),
-    "11": ("hung worker: busy, stopped", "fault_workers:hung"),
-    "12": ("environment raises once", "fault_workers:raises_once"),
-    "13": ("environment always raises on one rollout", "fault_workers:raises_always"),
-    "14": ("NaN or inf reward or observation", "fault_workers:not_finite"),
-    "15": ("wrong shape, type or step tuple", "fault_workers:wrong_kind"),
-    "16": ("constant, 1e200 or 1e8 +- 1 observations", "fault_workers:extreme_observations"),
-    "17": ("equal or tied returns", "fault_workers:ties"),
-    "18": ("1, 2, 5, 16 workers, any arrival order", "fault_workers:any_number"),
-    "19": ("driver killed at random moments, then --resume", "fault_files:killed"),
-    "20": ("killed inside a save", "fault_files:killed_inside_a_save"),
-    "21": ("disk full", "fault_files:disk_full"),
-    "22": ("truncated or bit-flipped checkpoint or policy", "fault_files:damaged"),
-    "23": ("hostile file", "fault_files:hostile"),
-    "24": ("checkpoint of another environment, policy or version", "fault_files:of_another"),
-    "25": ("two runs in one folder", "fault_files:two_runs"),
-    "26": ("Ctrl-C once, twice; SIGTERM", "fault_workers:signals"),
-    "27": ("small object store, many iterations", "fault_nodes:small_store"),
-    "28": ("other versions on a node", "fault_nodes:other_versions"),
-    "29": ("exposure: ports, a client without the token", "fault_ports:exposure"),
-    "30": ("bad flags", "fault_files:bad_flags"),
+    "1": ("worker dies mid-rollout", "faults.workers:one_dies"),
+    "2": ("worker dies after computing, before answering", "faults.workers:dies_before_answering"),
+    "3": ("all workers die at once", "faults.workers:all_die"),
+    "4": ("worker cannot start", "faults.workers:cannot_start"),
+    "5": ("node removed", "faults.nodes:node_removed"),
+    "6": ("raylet killed", "faults.nodes:raylet_killed"),
+    "7": ("node frozen, later thawed", "faults.nodes:node_frozen"),
+    "7b": ("network partition between two hosts, later healed", "faults.nodes:partition"),
+    "8": ("node joins mid-run", "faults.nodes:node_joins"),
+    "9": ("no node left", "faults.nodes:no_node_left"),
+    "10": ("straggler", "faults.workers:straggler"),
+    "11": ("hung worker: busy, stopped", "faults.workers:hung"),
+    "12": ("environment raises once", "faults.workers:raises_once"),
+    "13": ("environment always raises on one rollout", "faults.workers:raises_always"),
+    "14": ("NaN or inf reward or observation", "faults.workers:not_finite"),
+    "15": ("wrong shape, type or step tuple", "faults.workers:wrong_kind"),
+    "16": ("constant, 1e200 or 1e8 +- 1 observations", "faults.workers:extreme_observations"),
+    "17": ("equal or tied returns", "faults.workers:ties"),
+    "18": ("1, 2, 5, 16 workers, any arrival order", "faults.workers:any_number"),
+    "19": ("driver killed at random moments, then --resume", "faults.files:killed"),
+    "20": ("killed inside a save", "faults.files:killed_inside_a_save"),
+    "21": ("disk full", "faults.files:disk_full"),
+    "22": ("truncated or bit-flipped checkpoint or policy", "faults.files:damaged"),
+    "23": ("hostile file", "faults.files:hostile"),
+    "24": ("checkpoint of another environment, policy or version", "faults.files:of_another"),
+    "25": ("two runs in one folder", "faults.files:two_runs"),
+    "26": ("Ctrl-C once, twice; SIGTERM", "faults.workers:signals"),
+    "27": ("small object store, many iterations", "faults.nodes:small_store"),
+    "28": ("other versions on a node", "faults.nodes:other_versions"),
+    "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
+    "30": ("bad flags", "faults.files:bad_flags"),
 }  # fmt: skip
-
-
-class Lab(NamedTuple):
-    """Where a row may write, and how much it is to do."""
-
-    place: Path
-    kills: int
-    iterations: int
 
 
 def outcome(row: str, lab: Lab) -> str:
@@ -86,12 +76,12 @@ def outcome(row: str, lab: Lab) -> str:
     return f"holds ({remark})" if remark else "holds"
 
 
-def in_process_of_its_own(row: str, kills: int, iterations: int) -> str:
+def in_process_of_its_own(row: str, lab: Lab) -> str:
     """The same in a fork: Ray, and whatever else a row has changed, goes with it."""
     with tempfile.TemporaryDirectory(prefix="ars-faults-") as place:
 
         def cause() -> None:
-            print(" ".join(outcome(row, Lab(Path(place), kills, iterations)).split()))
+            print(" ".join(outcome(row, lab._replace(place=Path(place))).split()))
 
         status, out, err = in_fork(cause)
     last = out.strip().rpartition("\n")[2]
@@ -109,12 +99,18 @@ def main() -> int:
         "--iterations", type=int, default=1000, help="of row 27; 10,000 take ten times as long"
     )
     arguments = parser.parse_args()
+    # A row cleans up behind itself, also where a shell's & would have Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     failed = 0
-    for row in arguments.rows:
-        began = time.monotonic()
-        found = in_process_of_its_own(row, arguments.kills, arguments.iterations)
-        failed += found.startswith("fails")
-        print(f"{row:>3}  {ROWS[row][0]:54}{time.monotonic() - began:6.1f} s  {found}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="ars-faults-") as references:
+        lab = Lab(Path(), Path(references), arguments.kills, arguments.iterations)
+        for row in arguments.rows:
+            began = time.monotonic()
+            found = in_process_of_its_own(row, lab)
+            failed += found.startswith("fails")
+            seconds = time.monotonic() - began
+            print(f"{row:>3}  {ROWS[row][0]:54}{seconds:6.1f} s  {found}", flush=True)
     print(f"{len(arguments.rows)} rows, {failed} fail")
     return int(failed > 0)
 

@@ -9,18 +9,21 @@ import pickle
 import random
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fault_runs import (
+from faults.runs import (
+    LENGTH,
     SLOW,
     CannotBeCaused,
     Fails,
+    Lab,
     Run,
     copy,
     forked,
@@ -34,54 +37,50 @@ from fault_runs import (
     words,
 )
 
-if TYPE_CHECKING:
-    from fault_matrix import Lab
-
 FEW = ["--n-iterations", "5"]
 N_DISTRIBUTED = 3  # of the kills, at runs with two workers: each start of Ray takes seconds
 FLIPS = 300  # of bits in each file
 
 
-def _next(folder: Path, *more: str, workers: int = 0) -> list[str]:
+def _next(env: str, folder: Path, *more: str, workers: int = 0) -> list[str]:
     """The command a user would give: to go on, or to begin where nothing had begun."""
     if (folder / "config.json").exists():
         return going_on(folder, workers=workers)
-    return words("Hopper", folder, *more, workers=workers)
+    return words(env, folder, *more, workers=workers)
 
 
 def killed(lab: Lab) -> str:
     """Runs are killed and resumed, killed and resumed, until they are whole; then the next."""
     length = ["--n-iterations", "60"]
     began = time.monotonic()
-    reference = undisturbed(lab.place, "Hopper", *length)
+    reference = undisturbed(lab, "Hopper", *length)
     whole = time.monotonic() - began
     moments = random.Random(time.time_ns())
-    n_kills = n_runs = 0
-    n_forked = max(0, lab.kills - N_DISTRIBUTED)
-    while n_kills < n_forked:
-        folder = lab.place / f"run{n_runs}"
-        while (
-            status := forked(_next(folder, *length), seconds=moments.uniform(0, whole))[0]
-        ) == -9:
-            n_kills += 1
-            if n_kills == n_forked:
-                status, _, err = forked(_next(folder, *length))
-                require(status == 0, err)
-                break
-        require(status == 0, f"exit status {status}")
-        identical(folder, reference)
+    n_left, n_runs = lab.kills - N_DISTRIBUTED, 0
+    while n_left > 0:
         n_runs += 1
+        folder, status = lab.place / f"run{n_runs}", -signal.SIGKILL
+        while status == -signal.SIGKILL:
+            seconds = moments.uniform(0, whole) if n_left > 0 else None
+            status, _, err = forked(_next("Hopper", folder, *length), seconds=seconds)
+            n_left -= status == -signal.SIGKILL
+        require(status == 0, f"exit status {status}: {err}")
+        identical(folder, reference)
+    _killed_with_workers(lab, moments)
+    return f"{max(lab.kills, N_DISTRIBUTED)} kills, {n_runs + 1} runs"
+
+
+def _killed_with_workers(lab: Lab, moments: random.Random) -> None:
     folder = lab.place / "distributed"
-    for _ in range(min(N_DISTRIBUTED, lab.kills)):
-        with Run(folder, _next(folder, *length, workers=2)) as run:
+    for _ in range(N_DISTRIBUTED):
+        with Run(folder, _next(SLOW, folder, *LENGTH, workers=2)) as run:
             run.wait_for(run.workers, "a worker")
-            time.sleep(moments.uniform(0, 3))
+            time.sleep(moments.uniform(0, 2))
             run.process.kill()
-            run.end(-9)  # nothing is left either
-    status, _, err = forked(_next(folder, *length))
+            run.end(-signal.SIGKILL)  # and no process is left of it
+    status, _, err = forked(_next(SLOW, folder, *LENGTH))
     require(status == 0, err)
-    identical(folder, reference)
-    return f"{n_kills + N_DISTRIBUTED} kills, {n_runs + 1} runs"
+    identical(folder, undisturbed(lab, SLOW, *LENGTH))
 
 
 class DiesAt:
@@ -146,7 +145,7 @@ def killed_inside_a_save(lab: Lab) -> str:
     from policies import read_policy
 
     length = ["--n-iterations", "2", "--save-freq", "1"]
-    reference = undisturbed(lab.place, "Hopper", *length)
+    reference = undisturbed(lab, "Hopper", *length)
     moment = 0
     while True:
         moment += 1
@@ -155,12 +154,11 @@ def killed_inside_a_save(lab: Lab) -> str:
         if status == 0:
             break
         require(status == 99, f"moment {moment}: {err}")
-        had = checkpoint.exists(folder)
-        if had:
+        if checkpoint.exists(folder):
             checkpoint.load(folder)
         for path in folder.glob("*policy.safetensors"):
             read_policy(path)
-        status, _, err = forked(_next(folder, *length))
+        status, _, err = forked(_next("Hopper", folder, *length))
         require(status == 0, f"moment {moment}: {err}")
         identical(folder, reference)
         shutil.rmtree(folder)
@@ -170,7 +168,8 @@ def killed_inside_a_save(lab: Lab) -> str:
 
 def disk_full(lab: Lab) -> None:
     """A file system of 1 MB fills up; then it is given more room."""
-    length = ["--n-iterations", "4000", "--save-freq", "100"]
+    length = ["--n-iterations", "2500", "--save-freq", "100", "--rollout-length", "5"]
+    length += ["--eval-freq", "500"]
     disk = lab.place / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
@@ -185,7 +184,7 @@ def disk_full(lab: Lab) -> None:
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         status, _, err = forked(going_on(folder))
         require(status == 0, err)
-        identical(folder, undisturbed(lab.place, "Hopper", *length))
+        identical(folder, undisturbed(lab, "Hopper", *length))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -221,7 +220,7 @@ def _refused(path: Path, read: Callable[[Path], object], what: str) -> None:
 
 def damaged(lab: Lab) -> str:
     """Cut at many places, a bit turned at many others; then through the commands."""
-    folder = undisturbed(lab.place, "Hopper", *FEW)
+    folder = copy(undisturbed(lab, "Hopper", *FEW), lab.place / "run")
     places = random.Random(time.time_ns())
     n_damages = 0
     for path, read in _readers(folder).items():
@@ -233,7 +232,7 @@ def damaged(lab: Lab) -> str:
         path.write_bytes(whole)
         read(path)
     for name in ("checkpoint/state.safetensors", "config.json", "progress.csv"):
-        run = copy(folder, "damaged")
+        run = copy(folder, lab.place / "damaged")
         path = run / name
         path.write_bytes(path.read_bytes()[:-40])
         status, _, err = forked(going_on(run, "--n-iterations", "7"))
@@ -266,7 +265,8 @@ class _Pickled:
 
 def hostile(lab: Lab) -> str:
     """What would run code, fill the memory or write elsewhere if it were believed."""
-    folder = undisturbed(lab.place, "Hopper", *FEW)
+    folder = copy(undisturbed(lab, "Hopper", *FEW), lab.place / "run")
+    whole = copy(folder, lab.place / "whole")
     canary = lab.place / "canary"
     files = _hostile_files(canary)
 
@@ -277,12 +277,12 @@ def hostile(lab: Lab) -> str:
                 path.write_bytes(data)
                 _refused(path, read, what)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used
-        require(grown < 64 << 10, f"{grown} KB of memory for files of a few")
+        require(grown < 32 << 10, f"{grown} KB of memory for files of a few")
 
     status, _, err = in_fork(read_all)
     require(status == 0, err.strip().rpartition("\n")[2])
     for what, data in files.items():
-        run = copy(folder, "hostile")
+        run = copy(whole, lab.place / "hostile")
         (run / "checkpoint" / "state.safetensors").write_bytes(data)
         status, _, err = forked(going_on(run, "--n-iterations", "7"))
         require(status == 1, f"{what}: exit status {status}")
@@ -297,7 +297,7 @@ def _hostile_files(canary: Path) -> dict[str, bytes]:
 
     bomb, objects = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("weights.npy", bytes(256 << 20))
+        archive.writestr("weights.npy", bytes(64 << 20))
     np.savez(objects, weights=np.array([_Pickled(canary)], object))
     names = {f"../{canary.name}": np.zeros(3), str(canary): np.zeros(3)}
 
@@ -326,8 +326,9 @@ def of_another(lab: Lab) -> None:
     from policies import io as policy_io
     from policies import read_policy
 
-    folder = undisturbed(lab.place, "Hopper", *FEW)
+    folder = undisturbed(lab, "Hopper", *FEW)
     arrays, document = checkpoint.load(folder)
+    other, state = lab.place / "run", Path(checkpoint.FOLDER) / checkpoint.CURRENT
 
     def resumed(run: Path, *named: str) -> None:
         status, _, err = forked(going_on(run, "--n-iterations", "7"))
@@ -335,43 +336,26 @@ def of_another(lab: Lab) -> None:
         is_clean(err, *named)
 
     for name, value in {"env_id": "Ant", "policy": "mlp", "seed": 3, "algo": "x"}.items():
-        run = copy(folder, "other")
+        run = copy(folder, other)
         edited = {**document, "run": {**document["run"], name: value}}
-        path = run / checkpoint.FOLDER / checkpoint.CURRENT
-        policy_io.write_arrays(path, "checkpoint", arrays, edited)
+        policy_io.write_arrays(run / state, "checkpoint", arrays, edited)
         resumed(run, "checkpoint", name, str(value))
-    for name, value in {"env_id": "Ant", "seed": 3, "preset": 3, "algo": "x"}.items():
-        run = copy(folder, "other")
+    for name, value in {"env_id": "Ant", "seed": 3, "algo": "x"}.items():
+        run = copy(folder, other)
         path = run / "config.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
         resumed(run, name, str(value))
+    policy = read_policy(folder / "policy.safetensors")
+    run = copy(folder, other)
     version, policy_io.FORMAT_VERSION = policy_io.FORMAT_VERSION, 99
-    try:
-        run = copy(folder, "other")
-        policy_io.write_arrays(
-            run / checkpoint.FOLDER / checkpoint.CURRENT, "checkpoint", arrays, document
-        )
-        policy_io.save_policy(
-            run / "policy.safetensors", read_policy_of(version, folder / "policy.safetensors")
-        )
-    finally:
-        policy_io.FORMAT_VERSION = version
+    policy_io.write_arrays(run / state, "checkpoint", arrays, document)
+    policy_io.save_policy(run / "policy.safetensors", policy)
+    policy_io.FORMAT_VERSION = version
     resumed(run, "state.safetensors", "version 99")
     _refused(run / "policy.safetensors", read_policy, "version 99")
-    run = copy(folder, "other")
-    shutil.copy(run / "policy.safetensors", run / checkpoint.FOLDER / checkpoint.CURRENT)
+    run = copy(folder, other)
+    shutil.copy(run / "policy.safetensors", run / state)
     resumed(run, "not a checkpoint file")
-
-
-def read_policy_of(version: int, path: Path) -> Any:
-    """A policy file of some format version."""
-    from policies import io as policy_io
-
-    current, policy_io.FORMAT_VERSION = policy_io.FORMAT_VERSION, version
-    try:
-        return policy_io.read_policy(path)
-    finally:
-        policy_io.FORMAT_VERSION = current
 
 
 # Arguments
@@ -379,13 +363,12 @@ def read_policy_of(version: int, path: Path) -> Any:
 
 def two_runs(lab: Lab) -> None:
     """A new run, and one that goes on, while the first is at work; it does not notice."""
-    length = ["--n-iterations", "25", "--rollout-length", "100"]
-    reference = undisturbed(lab.place, SLOW, *length)
+    reference = undisturbed(lab, SLOW, *LENGTH)
     folder = lab.place / "run"
-    with Run(folder, words(SLOW, folder, *length)) as run:
+    with Run(folder, words(SLOW, folder, *LENGTH)) as run:
         run.wait_for_rows(1)
         second: list[tuple[Sequence[str], int, str]] = [
-            (words(SLOW, folder, *length), 2, "holds a run already"),
+            (words(SLOW, folder, *LENGTH), 2, "holds a run already"),
             (going_on(folder), 1, "another process is training in this folder"),
         ]
         for command, status, named in second:

@@ -11,12 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fault_runs import (
+from faults.runs import (
+    LENGTH,
     SLOW,
     CannotBeCaused,
+    Lab,
     Run,
+    all_ready,
     children,
     identical,
     passes,
@@ -26,26 +29,20 @@ from fault_runs import (
     words,
 )
 
-if TYPE_CHECKING:
-    from fault_matrix import Lab
-
-LENGTH = ["--n-iterations", "25", "--rollout-length", "100"]
-
 
 def _on(address: str) -> list[str]:
     return [*LENGTH, "--ray-address", address]
 
 
-def _disturbed(
-    lab: Lab, disturb: Callable[[Any, Run], None], n_nodes: int = 2, n_workers: str = "auto"
-) -> Run:
+def _disturbed(lab: Lab, disturb: Callable[[Any, Run], None], n_nodes: int = 2) -> Run:
     """A run on nodes with a processor each, disturbed after some iterations, is as it should be."""
-    reference = undisturbed(lab.place, SLOW, *LENGTH)
+    reference = undisturbed(lab, SLOW, *LENGTH)
     folder = lab.place / "run"
     with raylets() as cluster:
         for _ in range(n_nodes):
             cluster.add(1)
-        with Run(folder, words(SLOW, folder, *_on(cluster.address), workers=n_workers)) as run:
+        command = words(SLOW, folder, *_on(cluster.address), workers="auto")
+        with Run(folder, command, all_ready(n_nodes)) as run:
             run.wait_for_rows(4)
             disturb(cluster, run)
             run.end()
@@ -55,8 +52,12 @@ def _disturbed(
 
 def node_removed(lab: Lab) -> None:
     """One of two, without grace."""
-    run = _disturbed(lab, lambda cluster, run: cluster.remove(cluster.nodes[-1]))
-    require("died; replaced" in run.out or "left with its node" in run.out, "nothing was lost")
+    _noticed(_disturbed(lab, lambda cluster, run: cluster.remove(cluster.nodes[-1])))
+
+
+def _noticed(run: Run) -> None:
+    events = ("died; replaced", "left with its node", "is late; ", "did not answer for")
+    require(any(event in run.out for event in events), f"nothing was lost or late: {run.out}")
 
 
 def _raylet(node: Any) -> int:
@@ -69,12 +70,11 @@ def raylet_killed(lab: Lab) -> None:
     def kill(cluster: Any, run: Run) -> None:
         os.kill(_raylet(cluster.nodes[-1]), signal.SIGKILL)
 
-    run = _disturbed(lab, kill)
-    require("died; replaced" in run.out or "left with its node" in run.out, "nothing was lost")
+    _noticed(_disturbed(lab, kill))
 
 
 def node_frozen(lab: Lab) -> None:
-    """SIGSTOP of a raylet and its worker; SIGCONT after three seconds, amid the run."""
+    """SIGSTOP of a raylet and its worker; SIGCONT after some iterations without them."""
 
     def freeze(cluster: Any, run: Run) -> None:
         raylet = _raylet(cluster.nodes[-1])
@@ -82,16 +82,13 @@ def node_frozen(lab: Lab) -> None:
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         try:
-            before = run.rows()
-            time.sleep(3)
-            require(run.rows() > before, "the run stood still beside the frozen node")
+            run.wait_for_rows(run.rows() + 3)
         finally:
             for pid in frozen:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    run = _disturbed(lab, freeze)
-    require("is late; its rollouts also run elsewhere" in run.out, "nothing was late")
+    _noticed(_disturbed(lab, freeze))
 
 
 def node_joins(lab: Lab) -> None:
@@ -132,7 +129,7 @@ def small_store(lab: Lab) -> str:
     length = ["--n-iterations", str(lab.iterations), "--rollout-length", "5"]
     rare = ["--n-directions", "1", "--eval-freq", "500", "--save-freq", "1000"]
     more = [*sizes, *length, *rare]
-    reference, folder = undisturbed(lab.place, env, *more), lab.place / "run"
+    reference, folder = undisturbed(lab, env, *more), lab.place / "run"
     with raylets() as cluster:
         cluster.add(1)
         address = ["--ray-address", cluster.address]
@@ -163,14 +160,16 @@ def other_versions(lab: Lab) -> str:
 # Two hosts: network namespaces with an address each, and a cable between them.
 
 HEAD, NODE = "10.213.7.1", "10.213.7.2"
-PARTED_SECONDS = 6.0
 
 
 def partition(lab: Lab) -> str:
     """The cable is cut amid the run, and mended."""
-    reference, folder = undisturbed(lab.place, SLOW, *LENGTH), lab.place / "run"
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with _hosts() as (head, node), _environment(token):
+    from ars import cluster
+
+    reference, folder = undisturbed(lab, SLOW, *LENGTH), lab.place / "run"
+    values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    values |= {"PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}
+    with _hosts() as (head, node), cluster._environment(values):
         start = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus", "1", "--block"]
         start += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
         first = ["--head", "--node-ip-address", HEAD, "--port", "6379"]
@@ -180,23 +179,24 @@ def partition(lab: Lab) -> str:
             _host(node, [*start, *second], lab.place / "node"),
         ):
             command = words(SLOW, folder, *_on(f"{HEAD}:6379"), workers=2)
-            with Run(folder, command, prefix=_inside(head, lab.place / "head")) as run:
-                run.wait_for(lambda: f" at {NODE}" in run.out or run.rows() >= 4, "iteration 4")
+            with Run(folder, command, all_ready(2), _inside(head, lab.place / "head")) as run:
+                run.wait_for_rows(4)
                 _ip("-n", node, "link", "set", "ars1", "down")
-                before = run.rows()
-                time.sleep(PARTED_SECONDS)
-                require(run.rows() > before, "the run stood still on the head's side")
+                began = time.monotonic()
+                run.wait_for_rows(run.rows() + 3)
+                parted = time.monotonic() - began
                 _ip("-n", node, "link", "set", "ars1", "up")
                 run.end()
     identical(folder, reference)
-    require(NODE in run.out or "is late" in run.out, "the partition was not noticed")
-    return f"parted for {PARTED_SECONDS:.0f} s"
+    _noticed(run)
+    return f"parted for {parted:.0f} s"
 
 
-def _ip(*words: str) -> None:
+def _ip(*words: str) -> str:
     done = subprocess.run(["ip", *words], capture_output=True, text=True)
     if done.returncode:
         raise CannotBeCaused(f"ip {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @contextlib.contextmanager
@@ -217,9 +217,14 @@ def _hosts() -> Iterator[tuple[str, str]]:
             _ip("-n", name, "address", "add", f"{address}/24", "dev", f"ars{number}")
             for device in ("lo", f"ars{number}"):
                 _ip("-n", name, "link", "set", device, "up")
+            # Ray takes for its own address the one that this would be reached from.
+            _ip("-n", name, "route", "add", "default", "dev", f"ars{number}")
         yield names
     finally:
         for name in made:
+            for pid in _ip("netns", "pids", name).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             _ip("netns", "delete", name)
 
 
@@ -233,7 +238,8 @@ def _inside(name: str, folder: Path) -> list[str]:
 @contextlib.contextmanager
 def _host(name: str, command: list[str], folder: Path) -> Iterator[None]:
     """Ray on a host, until the end of the block."""
-    with (folder.with_suffix(".log")).open("w") as log:
+    text = folder.with_suffix(".log")
+    with text.open("w") as log:
         process = subprocess.Popen(
             [*_inside(name, folder), *command],
             cwd="/",
@@ -241,10 +247,9 @@ def _host(name: str, command: list[str], folder: Path) -> Iterator[None]:
             stderr=log,
             start_new_session=True,
         )
-    from processes import session_processes, wait_until
+    from processes import wait_until
 
     try:
-        text = folder.with_suffix(".log")
         if not wait_until(lambda: "Ray runtime started" in text.read_text(), 60):
             raise CannotBeCaused(f"Ray does not start on a host of its own: {text.read_text()}")
         yield
@@ -252,15 +257,5 @@ def _host(name: str, command: list[str], folder: Path) -> Iterator[None]:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        for pid in session_processes(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        process.kill()
         process.wait()
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    from ars.cluster import _environment as changed
-
-    with changed(values):
-        yield

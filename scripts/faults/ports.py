@@ -8,12 +8,9 @@ import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from fault_runs import SLOW, Run, require, words
-
-if TYPE_CHECKING:
-    from fault_matrix import Lab
+from faults.runs import SLOW, Lab, Run, require, words
 
 LISTENING = "0A"  # in /proc/net/tcp
 # A question that each of Ray's servers answers to whoever may ask: the head, a node, a worker ...

@@ -7,6 +7,8 @@ is the same command in a fork of this process, without the seconds that starting
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import importlib
 import os
 import shutil
@@ -17,17 +19,27 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 for folder in (ROOT / "tests", ROOT):
     sys.path.insert(0, str(folder))
 
 # Untrained Hoppers and CartPoles fall within some 20 steps: milliseconds an iteration.
 SMALL = ["--n-directions", "3", "--eval-freq", "2", "--eval-episodes", "2", "--save-freq", "3"]
 SLOW = "faulty_envs:Slow-v0"
+LENGTH = ["--n-iterations", "40", "--rollout-length", "100"]  # of a slow run, to be disturbed
 LEFT_SECONDS = 10.0  # after which no process of a run may be alive
 NOT_GIVEN_UP = 240.0  # seconds: a run that takes longer hangs
+
+
+class Lab(NamedTuple):
+    """Where a row may write, what rows share, and how much a row is to do."""
+
+    place: Path
+    references: Path
+    kills: int
+    iterations: int
 
 
 class Fails(Exception):
@@ -174,12 +186,27 @@ def going_on(folder: Path, *more: str, workers: int | str = 0) -> list[str]:
     return ["--resume", str(folder), "--n-workers", str(workers), *more]
 
 
-def undisturbed(place: Path, env: str, *more: str) -> Path:
-    """The folder of the same run in one process, whole."""
-    folder = place / "undisturbed"
-    status, _, err = forked(words(env, folder, *more))
-    require(status == 0, f"the undisturbed run failed: {err}")
+def undisturbed(lab: Lab, env: str, *more: str) -> Path:
+    """The folder of the same run in one process, whole; not to be written to."""
+    folder = lab.references / hashlib.sha256(repr((env, more)).encode()).hexdigest()[:16]
+    if not (folder / "result.json").exists():
+        status, _, err = forked(words(env, folder, *more))
+        require(status == 0, f"the undisturbed run failed: {err}")
     return folder
+
+
+def all_ready(n_workers: int) -> str:
+    """A patch: the run begins with its workers, rather than with the first of them."""
+    return f"""
+from ars.workers import RayPool
+submit = RayPool.submit
+def patient(pool, *given):
+    while len(pool.pids()) < {n_workers}:
+        pool._pump()
+    RayPool.submit = submit
+    return submit(pool, *given)
+RayPool.submit = patient
+"""
 
 
 # Forks
@@ -213,10 +240,15 @@ def in_fork(
         pid = os.fork()
         if pid == 0:
             _child(action, before, (out.fileno(), err.fileno()))
-        if seconds is not None:
-            time.sleep(seconds)
-            os.kill(pid, signal.SIGKILL)  # a zombie, if it has ended by then
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        try:
+            if seconds is not None:
+                time.sleep(seconds)
+                os.kill(pid, signal.SIGKILL)  # a zombie, if it has ended by then
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except KeyboardInterrupt:
+            os.kill(pid, signal.SIGINT)
+            os.waitpid(pid, 0)
+            raise
         texts = []
         for file in (out, err):
             file.seek(0)
@@ -229,6 +261,7 @@ def _child(action: Callable[[], None], before: Callable[[], None], files: tuple[
 
     status = 1
     try:
+        os.setpgid(0, 0)  # a terminal's Ctrl-C comes by way of the parent, once
         for number, file in enumerate(files, start=1):
             os.dup2(file, number)
         before()
@@ -244,6 +277,7 @@ def _child(action: Callable[[], None], before: Callable[[], None], files: tuple[
         os._exit(status)
 
 
+@functools.cache
 def _load() -> None:
     """What a run imports and compiles, so that its forks need not."""
     import envs
@@ -299,9 +333,8 @@ def passes(*tests: str) -> str:
     return f"pytest: {last.strip('= ')}"
 
 
-def copy(folder: Path, name: str) -> Path:
-    """A run folder once more, beside itself."""
-    other = folder.with_name(name)
+def copy(folder: Path, other: Path) -> Path:
+    """A run folder once more, in the place of another."""
     shutil.rmtree(other, ignore_errors=True)
     shutil.copytree(folder, other)
     return other
