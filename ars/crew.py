@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -227,7 +228,9 @@ class Crew:
 
     def _kill(self, worker: Worker) -> None:
         if self._ray.is_initialized():
-            self._ray.kill(worker.actor)  # a dead or never placed one is fine too
+            # A dead or never placed one is fine too; one whose creation Ray gave up is an error.
+            with suppress(self._ray.exceptions.RaySystemError):
+                self._ray.kill(worker.actor)
 
     # Starting a worker: it says hello, is found fit or not, and is built.
 

@@ -28,7 +28,7 @@ for folder in (ROOT / "tests", ROOT):
 # Untrained Hoppers and CartPoles fall within some 20 steps: milliseconds an iteration.
 SMALL = ["--n-directions", "3", "--eval-freq", "2", "--eval-episodes", "2", "--save-freq", "3"]
 SLOW = "faulty_envs:Slow-v0"
-LENGTH = ["--n-iterations", "40", "--rollout-length", "100"]  # of a slow run, to be disturbed
+LENGTH = ["--n-iterations", "40", "--rollout-length", "50"]  # of a slow run, to be disturbed
 LEFT_SECONDS = 10.0  # after which no process of a run may be alive
 NOT_GIVEN_UP = 240.0  # seconds: a run that takes longer hangs
 
