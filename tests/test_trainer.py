@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ import envs
 from ars import checkpoint
 from ars.errors import RunError
 from ars.rollout import Episode, LocalPool, Snapshot, Task
+from ars.runs import lock
 from ars.workers import RayPool
 
 # Untrained Hoppers fall within some 20 steps: real physics, milliseconds an iteration.
@@ -391,6 +393,21 @@ def test_two_runs_cannot_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     process.communicate()
     assert stopped.value.code == 1
     assert "another process is training in this folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_being_let_go_is_waited_for(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    def hold() -> None:
+        with lock(tmp_path):
+            held.set()
+            time.sleep(0.2)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    with lock(tmp_path):
+        holder.join()
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_previous_one_named(
