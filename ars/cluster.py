@@ -9,6 +9,7 @@ import os
 import queue
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import sysconfig
@@ -44,12 +45,18 @@ def default_workers() -> int:
 
 
 class Session:
-    """Ray in this process; nothing to stop or to check where the process used it already."""
+    """Ray in this process; nothing to stop or to check where the process used it already.
+
+    `shows_token`: this process and a cluster's are to show each other a token.
+    """
 
     def __init__(
-        self, stop: Callable[[], None] = lambda: None, raylet_socket: str | None = None
+        self,
+        stop: Callable[[], None] = lambda: None,
+        raylet_socket: str | None = None,
+        shows_token: bool = False,
     ) -> None:
-        self.stop = stop
+        self.stop, self.shows_token = stop, shows_token
         self._raylet_socket = raylet_socket
 
     def check(self) -> None:
@@ -80,6 +87,7 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
         if ray.is_initialized():
             return Session()
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
+        shows_token = address is not None and os.environ.get("RAY_AUTH_MODE") == "token"
         if address is not None:
             with _runtime_env(env_id) as runtime_env, _stderr_closed():
                 # It tries for ever where the token is wrong or nobody answers.
@@ -99,6 +107,7 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
                 ),
                 None,
             )
+    _take_back_sigterm()
 
     def stop() -> None:
         local = address is None  # a cluster goes on
@@ -108,7 +117,7 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
         if local:
             shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)
 
-    return Session(stop, context.address_info["raylet_socket_name"])
+    return Session(stop, context.address_info["raylet_socket_name"], shows_token)
 
 
 class NodeView:
@@ -227,6 +236,13 @@ def _in_thread(
         released.set()
         raise RunError(f"{trouble}: {one_line(result)}") from None
     return result, released.set
+
+
+def _take_back_sigterm() -> None:
+    """Ray's C++ part has put a handler before Python's, which writes a stack trace to stderr."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -203,7 +204,7 @@ class Crew:
             if worker.ready:
                 self.replace(worker, "died")
             else:
-                self._cannot_start(worker, str(error).strip().splitlines()[-1].strip())
+                self._cannot_start(worker, meaning(error, self._session.shows_token))
             return
         worker.calls.remove(call)
         if worker.calls:
@@ -227,7 +228,9 @@ class Crew:
 
     def _kill(self, worker: Worker) -> None:
         if self._ray.is_initialized():
-            self._ray.kill(worker.actor)  # a dead or never placed one is fine too
+            # A dead or never placed one is fine too; one whose creation Ray gave up is an error.
+            with suppress(self._ray.exceptions.RaySystemError):
+                self._ray.kill(worker.actor)
 
     # Starting a worker: it says hello, is found fit or not, and is built.
 
@@ -339,3 +342,14 @@ class Crew:
                 else "no node is left in the Ray cluster"
             )
             raise RunError(f"no worker started within {self._patience:.0f} s: {why}")
+
+
+def meaning(error: Exception, shows_token: bool) -> str:
+    """Why Ray gave a start up: its last words, unless more can be said."""
+    words = str(error).strip().splitlines()[-1].strip()
+    if shows_token and "never ran" in words:
+        return (
+            "this process has a token and the cluster perhaps no authentication; if so, set "
+            f"RAY_AUTH_MODE=disabled ({words})"
+        )
+    return words

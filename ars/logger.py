@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,8 @@ TAGS = {
     "time_seconds": "time/time_elapsed",
     "timesteps": "time/total_timesteps",
 }
+FLUSH_SECONDS = 10.0  # between two looks that TensorBoard can take
+_numbers = itertools.count()  # of event files of this process
 EVALUATION_TAGS = {"return_mean": "eval/mean_reward", "length_mean": "eval/mean_ep_length"}
 
 
@@ -68,16 +72,20 @@ class TensorBoard:
     """Event files for TensorBoard, by timesteps; a resume hides those from `purge_step` on."""
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
-        # TensorBoard's own writer: torch's and tensorboardX's would both load torch.
+        # Other writers load torch, or write in a thread that prints a traceback on a full disk.
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event, self._summary = Event, Summary
-        self._writer = EventFileWriter(str(folder))
+        place = f"{socket.gethostname()}.{os.getpid()}.{next(_numbers):03d}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{place}"
+        self._writer = RecordWriter((folder / name).open("wb"))
+        self._flush_at = 0.0
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         if purge_step is not None:
             start = SessionLog(status=SessionLog.START)
-            self._writer.add_event(Event(step=purge_step, wall_time=time.time(), session_log=start))
+            self._write(Event(step=purge_step, wall_time=time.time(), session_log=start))
 
     def progress(self, row: Mapping[str, Any]) -> None:
         """A row of progress.csv."""
@@ -92,14 +100,15 @@ class TensorBoard:
             self._summary.Value(tag=tags.get(name, f"{group}/{name}"), simple_value=value)
             for name, value in row.items()
         ]
-        self._writer.add_event(
-            self._event(
-                step=row["timesteps"],
-                wall_time=time.time(),
-                summary=self._summary(value=values),
-            )
-        )
+        summary = self._summary(value=values)
+        self._write(self._event(step=row["timesteps"], wall_time=time.time(), summary=summary))
+
+    def _write(self, event: Any) -> None:
+        self._writer.write(event.SerializeToString())
+        if time.monotonic() >= self._flush_at:
+            self._writer.flush()
+            self._flush_at = time.monotonic() + FLUSH_SECONDS
 
     def close(self) -> None:
-        """Write out what is buffered."""
+        """Write out what is buffered; safe to call twice."""
         self._writer.close()

@@ -157,6 +157,8 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
         free = {**data["run"], **data["workers"]}
         stored_kwargs = data["env_kwargs"]
         commands = [*data["commands"], command_line()]
+        if data["algo"] not in ALGORITHMS:
+            raise TypeError(f"algo is {data['algo']!r}")
         algorithm = ALGORITHMS[data["algo"]]
         if not isinstance(stored_kwargs, dict):
             raise TypeError("env_kwargs is no object")

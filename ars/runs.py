@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ EVALUATIONS = "evaluations.csv"
 RESULT = "result.json"
 LATEST_POLICY = "policy.safetensors"
 BEST_POLICY = "best_policy.safetensors"
+LOCK_SECONDS = 2.0
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -123,13 +125,24 @@ def lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{folder}: another process is training in this folder") from None
+        # A run that was killed lets go a moment later where it was just starting a process.
+        if not _taken(handle, LOCK_SECONDS):
+            raise RunError(f"{folder}: another process is training in this folder")
         yield
     finally:
         os.close(handle)
+
+
+def _taken(handle: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
 
 
 def read_json(path: Path) -> dict[str, Any]:

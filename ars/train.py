@@ -143,7 +143,11 @@ def _run(
                 plan.budget_seconds,
                 resume=going_on,
             )
-            return trainer.run()
+            try:
+                return trainer.run()
+            except RunError as error:
+                hint = f"; to go on: {again}" if checkpoint.exists(folder) else ""
+                raise RunError(f"{error}{hint}") from error
     except KeyboardInterrupt:
         if checkpoint.exists(folder):
             raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -108,6 +109,7 @@ class Trainer:
         self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
         self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
         self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
+        self._logs = (self.progress_log, self.evaluation_log, self.tensorboard)
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -116,8 +118,10 @@ class Trainer:
         RolloutError and OSError, the last whole iteration saved where the disk allows it.
         """
         try:
-            reason = self._loop()
-            return self._finish(reason)
+            result = self._finish(self._loop())
+            for log in self._logs:
+                log.close()
+            return result
         except OSError as error:
             if isinstance(error, BrokenPipeError):  # of stdout: nobody reads it any more
                 self._save_if_possible()
@@ -128,8 +132,9 @@ class Trainer:
             self._save_if_possible()
             raise
         finally:
-            for log in (self.progress_log, self.evaluation_log, self.tensorboard):
-                log.close()
+            for log in self._logs:
+                with suppress(OSError):  # of a full disk, told already
+                    log.close()
 
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:

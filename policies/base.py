@@ -245,8 +245,11 @@ class Policy(ABC):
             start += layer.size
 
     def flatten(self, obs: Any) -> Array:
-        """An observation as float64 [obs_dim]. Raises: ValueError where its size is another."""
-        x = np.asarray(obs, dtype=np.float64).ravel()
+        """An observation as float64 [obs_dim]. Raises: ValueError where it is not one of these."""
+        try:
+            x = np.asarray(obs, dtype=np.float64).ravel()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"observation is not made of numbers: {error}") from None
         if x.size != self.spec.observation.size:
             raise ValueError(
                 f"observation of shape {np.shape(obs)}; the policy takes "

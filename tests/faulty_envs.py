@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.envs.classic_control import CartPoleEnv
 
 
@@ -79,5 +81,55 @@ class Slow(CartPoleEnv):
         return super().step(action)
 
 
-for _class in (BrokenConstructor, Raises, Kills, Hangs, Straggles, Slow):
+class KillsAtTheEnd(Raises):
+    """Takes its process along with the last step: all is computed, nothing answered."""
+
+    def step(self, action: Any) -> Any:
+        result = super(Raises, self).step(action)
+        if self._armed and result[2] and not Path(self._flag).exists():
+            Path(self._flag).touch()
+            os._exit(1)
+        return result
+
+
+class Corrupts(Raises):
+    """Says something wrong instead: `what` is reward, observation, shape, type or tuple."""
+
+    def __init__(self, what: str, seed: int = -1, value: str = "nan") -> None:
+        super().__init__(seed)
+        self._what, self._value = what, float(value)
+
+    def step(self, action: Any) -> Any:
+        obs, reward, *rest = super(Raises, self).step(action)
+        if not self._armed:
+            return obs, reward, *rest
+        if self._what == "tuple":
+            return obs, reward
+        wrong = {
+            "observation": np.full(4, self._value, np.float32),
+            "shape": obs[:3],
+            "type": np.array(["left"] * 4),
+        }
+        return wrong.get(self._what, obs), self._value if self._what == "reward" else reward, *rest
+
+
+class Dawdles(CartPoleEnv):
+    """Sleeps now and then, for how long nobody knows: answers come in any order."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        time.sleep(random.SystemRandom().uniform(0.0, 0.05))
+        return super().reset(seed=seed, options=options)
+
+
+for _class in (
+    BrokenConstructor,
+    Raises,
+    Kills,
+    KillsAtTheEnd,
+    Hangs,
+    Straggles,
+    Slow,
+    Dawdles,
+    Corrupts,
+):
     gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ars import cluster
+from ars import cluster, crew
 
 
 def shipped(env_id: str) -> dict[str, Path]:
@@ -57,6 +57,12 @@ def test_a_submitted_job_has_brought_its_code(monkeypatch: pytest.MonkeyPatch) -
     with cluster._runtime_env("faulty_envs:Slow-v0") as runtime_env:
         assert runtime_env.keys() == {"env_vars"}
         assert runtime_env["env_vars"]["OMP_NUM_THREADS"] == "1"
+
+
+def test_a_token_that_the_cluster_does_not_ask_for_is_named() -> None:
+    error = RuntimeError("The actor died.\n\tclass_name: Actor\nThe actor never ran - cancelled.\n")
+    assert crew.meaning(error, shows_token=False) == "The actor never ran - cancelled."
+    assert "set RAY_AUTH_MODE=disabled (The actor never ran" in crew.meaning(error, True)
 
 
 def test_a_dead_raylet_is_noticed_before_ray_ends_the_process(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ import ars.evaluate
 import ars.train
 import envs
 from ars import checkpoint
+from ars.errors import RunError
 from ars.rollout import Episode, LocalPool, Snapshot, Task
+from ars.runs import lock
 from ars.workers import RayPool
 
 # Untrained Hoppers fall within some 20 steps: real physics, milliseconds an iteration.
@@ -193,6 +196,69 @@ def test_an_interrupt_at_any_wait_saves_and_resumes_exactly(
     assert outcome(resume(folder)) == undisturbed
 
 
+def test_a_run_that_loses_its_workers_is_saved_and_says_how_to_go_on(
+    tmp_path: Path,
+    undisturbed: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class LostPool(LocalPool):
+        waits = 0
+
+        def collect(self, ticket: int) -> list[Episode]:
+            type(self).waits += 1
+            if self.waits == 5:
+                raise RunError("the head is gone")
+            return super().collect(ticket)
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr("ars.rollout.LocalPool", LostPool)
+        with pytest.raises(SystemExit) as stopped:
+            train(folder, "--n-iterations", "10")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == (
+        f"error: the head is gone; to go on: python -m ars.train --resume {folder}\n"
+    )
+    assert outcome(resume(folder)) == undisturbed
+
+
+FULL_DISK = """
+import resource, sys
+from ars.train import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # of a file
+main(sys.argv[1:])
+"""
+
+
+def test_a_run_that_cannot_write_ends_in_one_line_and_goes_on_exactly(tmp_path: Path) -> None:
+    folder, length = tmp_path / "run", ["--n-iterations", "100"]
+    command = ["Hopper", "--run-dir", str(folder), "--n-workers", "0", *SMALL, *length]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *command], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {folder}: cannot be written: File too large; to go on: "
+        f"python -m ars.train --resume {folder}\n"
+    )
+    assert 3 < len(without_times(folder / "progress.csv")) < 100
+    assert outcome(resume(folder)) == outcome(train(tmp_path / "whole", *length))
+
+
+def test_tensorboard_reads_what_was_logged(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = train(tmp_path / "run", "--n-iterations", "3")
+    resume(folder, "--n-iterations", "5")
+    found = EventAccumulator(str(folder)).Reload()
+    rows = without_times(folder / "progress.csv")[1:]
+    returns = found.Scalars("rollout/ep_rew_mean")
+    assert [event.step for event in returns] == [int(row[1]) for row in rows]
+    assert found.Scalars("time/iterations")[-1].value == 5.0
+    assert "eval/mean_reward" in found.Tags()["scalars"]
+
+
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "ars.train", "Hopper", "--run-dir", str(folder), *SMALL]
     return subprocess.Popen(
@@ -327,6 +393,21 @@ def test_two_runs_cannot_share_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     process.communicate()
     assert stopped.value.code == 1
     assert "another process is training in this folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_being_let_go_is_waited_for(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    def hold() -> None:
+        with lock(tmp_path):
+            held.set()
+            time.sleep(0.2)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    with lock(tmp_path):
+        holder.join()
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_previous_one_named(

@@ -161,10 +161,9 @@ def test_a_constructor_that_raises_ends_the_run_with_its_own_error(
     assert "\n" not in str(info.value)
 
 
-@pytest.mark.parametrize("env_id", ["faulty_envs:Raises-v0", "faulty_envs:Kills-v0"])
-def test_a_rollout_that_fails_once_is_run_again(
-    make_pool: Any, tmp_path: Path, env_id: str
-) -> None:
+@pytest.mark.parametrize("name", ["Raises", "Kills", "KillsAtTheEnd"])
+def test_a_rollout_that_fails_once_is_run_again(make_pool: Any, tmp_path: Path, name: str) -> None:
+    env_id = f"faulty_envs:{name}-v0"
     spec = make_spec(env_id)
     seed = task_seed(spec, TRAINING[7])
     faulty = make_spec(env_id, seed=seed, flag=str(tmp_path / "flag"))
@@ -322,6 +321,7 @@ signal.signal(signal.SIGTERM, handler)
 if __name__ == "__main__":
     pool = RayPool(make_spec("own_world:Own-v0"), 2)
     assert signal.getsignal(signal.SIGTERM) is handler
+    os.kill(os.getpid(), signal.SIGTERM)  # without a word from Ray
     pool.collect(pool.submit(make_snapshot(), TRAINING))
     os.kill(pool.pids()[0], signal.SIGKILL)
     # As a terminal does it: to the whole process group.

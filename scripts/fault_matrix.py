@@ -1,0 +1,119 @@
+"""Whether training survives every fault it promises to: each is caused, and what is left looked at.
+
+    python scripts/fault_matrix.py [--rows 1 5 22] [--kills 100] [--iterations 1000]
+
+IDENT: policies, best policies and logs (but their times) are byte for byte those of the same
+command undisturbed in one process. CLEAN: a non-zero exit, one line that names the cause, a whole
+checkpoint, no process alive after 10 s. Prints a line for each row: what was caused, whether all
+that must be true is, or why it cannot be caused here, and the seconds it took. The exit status is 1
+if a row fails. Needs pytest: pip install -e ".[test]"
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from faults.runs import CannotBeCaused, Fails, Lab, in_fork
+
+# The row, the fault, and the module and function that causes it.
+ROWS = {
+    "1": ("worker dies mid-rollout", "faults.workers:one_dies"),
+    "2": ("worker dies after computing, before answering", "faults.workers:dies_before_answering"),
+    "3": ("all workers die at once", "faults.workers:all_die"),
+    "4": ("worker cannot start", "faults.workers:cannot_start"),
+    "5": ("node removed", "faults.nodes:node_removed"),
+    "6": ("raylet killed", "faults.nodes:raylet_killed"),
+    "7": ("node frozen, later thawed", "faults.nodes:node_frozen"),
+    "7b": ("network partition between two hosts, later healed", "faults.nodes:partition"),
+    "8": ("node joins mid-run", "faults.nodes:node_joins"),
+    "9": ("no node left", "faults.nodes:no_node_left"),
+    "10": ("straggler", "faults.workers:straggler"),
+    "11": ("hung worker: busy, stopped", "faults.workers:hung"),
+    "12": ("environment raises once", "faults.workers:raises_once"),
+    "13": ("environment always raises on one rollout", "faults.workers:raises_always"),
+    "14": ("NaN or inf reward or observation", "faults.workers:not_finite"),
+    "15": ("wrong shape, type or step tuple", "faults.workers:wrong_kind"),
+    "16": ("constant, 1e200 or 1e8 +- 1 observations", "faults.workers:extreme_observations"),
+    "17": ("equal or tied returns", "faults.workers:ties"),
+    "18": ("1, 2, 5, 16 workers, any arrival order", "faults.workers:any_number"),
+    "19": ("driver killed at random moments, then --resume", "faults.files:killed"),
+    "20": ("killed inside a save", "faults.files:killed_inside_a_save"),
+    "21": ("disk full", "faults.files:disk_full"),
+    "22": ("truncated or bit-flipped checkpoint or policy", "faults.files:damaged"),
+    "23": ("hostile file", "faults.files:hostile"),
+    "24": ("checkpoint of another environment, policy or version", "faults.files:of_another"),
+    "25": ("two runs in one folder", "faults.files:two_runs"),
+    "26": ("Ctrl-C once, twice; SIGTERM", "faults.workers:signals"),
+    "27": ("small object store, many iterations", "faults.nodes:small_store"),
+    "28": ("other versions on a node", "faults.nodes:other_versions"),
+    "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
+    "30": ("bad flags", "faults.files:bad_flags"),
+}  # fmt: skip
+
+
+def outcome(row: str, lab: Lab) -> str:
+    """Cause a fault in this process; in words how it went."""
+    import importlib
+
+    module, _, name = ROWS[row][1].partition(":")
+    cause: Callable[[Lab], str | None] = getattr(importlib.import_module(module), name)
+    try:
+        remark = cause(lab)
+    except CannotBeCaused as reason:
+        return f"cannot be caused here: {reason}"
+    except Fails as failure:
+        return f"fails: {failure}"
+    except Exception as error:
+        traceback.print_exc()
+        return f"fails: {type(error).__name__}: {error}"
+    return f"holds ({remark})" if remark else "holds"
+
+
+def in_process_of_its_own(row: str, lab: Lab) -> str:
+    """The same in a fork: Ray, and whatever else a row has changed, goes with it."""
+    with tempfile.TemporaryDirectory(prefix="ars-faults-") as place:
+
+        def cause() -> None:
+            print(" ".join(outcome(row, lab._replace(place=Path(place))).split()))
+
+        status, out, err = in_fork(cause)
+    last = out.strip().rpartition("\n")[2]
+    if status or last.startswith("fails"):
+        print(err, file=sys.stderr, end="")
+    return f"fails: exit status {status}" if status else last
+
+
+def main() -> int:
+    """Print the table; 1 where a row fails."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    parser.add_argument("--kills", type=int, default=100, help="moments in row 19")
+    parser.add_argument(
+        "--iterations", type=int, default=1000, help="of row 27; 10,000 take ten times as long"
+    )
+    arguments = parser.parse_args()
+    # A row cleans up behind itself, also where a shell's & would have Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="ars-faults-") as references:
+        lab = Lab(Path(), Path(references), arguments.kills, arguments.iterations)
+        for row in arguments.rows:
+            began = time.monotonic()
+            found = in_process_of_its_own(row, lab)
+            failed += found.startswith("fails")
+            seconds = time.monotonic() - began
+            print(f"{row:>3}  {ROWS[row][0]:54}{seconds:6.1f} s  {found}", flush=True)
+    print(f"{len(arguments.rows)} rows, {failed} fail")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

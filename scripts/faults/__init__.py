@@ -1,0 +1,1 @@
+"""The rows of the fault matrix; see scripts/fault_matrix.py."""

@@ -1,0 +1,340 @@
+"""What the rows of the fault matrix share: training runs to be disturbed, and what must be true.
+
+A `Run` is the real command in a session of its own, so that whatever it leaves is found. `forked`
+is the same command in a fork of this process, without the seconds that starting Python takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+for folder in (ROOT / "tests", ROOT):
+    sys.path.insert(0, str(folder))
+
+# Untrained Hoppers and CartPoles fall within some 20 steps: milliseconds an iteration.
+SMALL = ["--n-directions", "3", "--eval-freq", "2", "--eval-episodes", "2", "--save-freq", "3"]
+SLOW = "faulty_envs:Slow-v0"
+LENGTH = ["--n-iterations", "40", "--rollout-length", "50"]  # of a slow run, to be disturbed
+LEFT_SECONDS = 10.0  # after which no process of a run may be alive
+NOT_GIVEN_UP = 240.0  # seconds: a run that takes longer hangs
+
+
+class Lab(NamedTuple):
+    """Where a row may write, what rows share, and how much a row is to do."""
+
+    place: Path
+    references: Path
+    kills: int
+    iterations: int
+
+
+class Fails(Exception):
+    """Something is not as it must be."""
+
+
+class CannotBeCaused(Exception):
+    """This machine does not allow the fault; says why."""
+
+
+def require(true: object, otherwise: str) -> None:
+    """Raises: Fails."""
+    if not true:
+        raise Fails(otherwise)
+
+
+class Run:
+    """`python -m ars.train` with some words; `patch` is Python that runs before it.
+
+    `prefix` goes before the command, such as `ip netns exec NAME`.
+    """
+
+    def __init__(
+        self, folder: Path, words: Sequence[str], patch: str = "", prefix: Sequence[str] = ()
+    ) -> None:
+        self.folder = folder
+        self._texts = [folder.with_name(f"{folder.name}.{time.time_ns()}.{n}") for n in "12"]
+        code = f"{patch}\nfrom ars.train import main\nmain()"
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        with self._texts[0].open("w") as out, self._texts[1].open("w") as err:
+            self.process = subprocess.Popen(
+                [*prefix, sys.executable, "-c", code, *words],
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+                # A shell that started this in the background would have it ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in self.left():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def out(self) -> str:
+        """Stdout so far."""
+        return self._texts[0].read_text()
+
+    @property
+    def err(self) -> str:
+        """Stderr so far."""
+        return self._texts[1].read_text()
+
+    def left(self) -> list[int]:
+        """The living processes of the run's session."""
+        from processes import session_processes
+
+        return session_processes(self.process.pid)
+
+    def workers(self) -> list[int]:
+        """The worker processes."""
+        found = []
+        for pid in self.left():
+            with contextlib.suppress(OSError):
+                if b"ray::Actor" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
+    def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+        """Wait until something is so while the run goes on. Raises: Fails."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            ended = self.process.poll() is not None
+            require(not ended, f"the run ended before {what}: {self.out[-300:]}{self.err[-300:]}")
+            require(time.monotonic() < deadline, f"no sign of this in {seconds:.0f} s: {what}")
+            time.sleep(0.01)
+
+    def wait_for_rows(self, rows: int) -> None:
+        """Wait until as many iterations are logged."""
+        self.wait_for(lambda: self.rows() >= rows, f"iteration {rows}")
+
+    def rows(self) -> int:
+        """Iterations logged so far."""
+        path = self.folder / "progress.csv"
+        return path.read_text().count("\n") - 1 if path.exists() else 0
+
+    def end(self, status: int = 0, seconds: float = NOT_GIVEN_UP) -> Run:
+        """Wait for the end, which must have a status and leave no process. Raises: Fails."""
+        from processes import wait_until
+
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Fails(f"the run did not end within {seconds:.0f} s") from None
+        found = self.process.returncode
+        require(found == status, f"exit status {found} instead of {status}: {self.err[-300:]}")
+        require(
+            wait_until(lambda: not self.left(), LEFT_SECONDS),
+            f"processes {self.left()} are alive {LEFT_SECONDS:.0f} s after the end",
+        )
+        return self
+
+    def end_clean(self, *words: str, status: int = 1, seconds: float = NOT_GIVEN_UP) -> Run:
+        """Wait for an end in one line with all `words`, and a whole checkpoint if there is any."""
+        from ars import checkpoint
+
+        self.end(status, seconds)
+        is_clean(self.err, *words)
+        if checkpoint.exists(self.folder):
+            checkpoint.load(self.folder)
+        return self
+
+
+def is_clean(err: str, *words: str) -> None:
+    """Whether stderr is one line with all `words`. Raises: Fails."""
+    require(err.count("\n") == 1, f"stderr is not one line: {err[-300:]}")
+    for word in words:
+        require(word in err, f"not named: {word!r}, in: {err.strip()}")
+
+
+def identical(folder: Path, reference: Path) -> None:
+    """Policies, logs but their times, and the final evaluation. Raises: Fails."""
+    from test_trainer import outcome
+
+    found, wanted = outcome(folder), outcome(reference)
+    differ = [name for name in wanted if found[name] != wanted[name]]
+    require(not differ, f"other bytes than the undisturbed run: {', '.join(differ)}")
+
+
+def words(env: str, folder: Path, *more: str, workers: int | str = 0) -> list[str]:
+    """The command line of a small run."""
+    return [env, "--run-dir", str(folder), "--n-workers", str(workers), *SMALL, *more]
+
+
+def going_on(folder: Path, *more: str, workers: int | str = 0) -> list[str]:
+    """The command line that resumes one."""
+    return ["--resume", str(folder), "--n-workers", str(workers), *more]
+
+
+def undisturbed(lab: Lab, env: str, *more: str) -> Path:
+    """The folder of the same run in one process, whole; not to be written to."""
+    folder = lab.references / hashlib.sha256(repr((env, more)).encode()).hexdigest()[:16]
+    if not (folder / "result.json").exists():
+        status, _, err = forked(words(env, folder, *more))
+        require(status == 0, f"the undisturbed run failed: {err}")
+    return folder
+
+
+def all_ready(n_workers: int) -> str:
+    """A patch: the run begins with its workers, rather than with the first of them."""
+    return f"""
+from ars.workers import RayPool
+submit = RayPool.submit
+def patient(pool, *given):
+    while len(pool.pids()) < {n_workers}:
+        pool._pump()
+    RayPool.submit = submit
+    return submit(pool, *given)
+RayPool.submit = patient
+"""
+
+
+# Forks
+
+
+def forked(
+    command: Sequence[str], before: Callable[[], None] = lambda: None, seconds: float | None = None
+) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of `python -m ars.train` with some words.
+
+    `before` is called in the child first; after `seconds` it is killed, status -9.
+    """
+
+    def train() -> None:
+        from ars.train import main
+
+        main(command)
+
+    return in_fork(train, before, seconds)
+
+
+def in_fork(
+    action: Callable[[], None],
+    before: Callable[[], None] = lambda: None,
+    seconds: float | None = None,
+) -> tuple[int, str, str]:
+    """The same of any function."""
+    _load()
+    sys.stdout.flush()
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        pid = os.fork()
+        if pid == 0:
+            _child(action, before, (out.fileno(), err.fileno()))
+        try:
+            if seconds is not None:
+                time.sleep(seconds)
+                os.kill(pid, signal.SIGKILL)  # a zombie, if it has ended by then
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except KeyboardInterrupt:
+            os.kill(pid, signal.SIGINT)
+            os.waitpid(pid, 0)
+            raise
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read())
+    return status, texts[0], texts[1]
+
+
+def _child(action: Callable[[], None], before: Callable[[], None], files: tuple[int, int]) -> None:
+    import traceback
+
+    status = 1
+    try:
+        os.setpgid(0, 0)  # a terminal's Ctrl-C comes by way of the parent, once
+        for number, file in enumerate(files, start=1):
+            os.dup2(file, number)
+        before()
+        action()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+@functools.cache
+def _load() -> None:
+    """What a run imports and compiles, so that its forks need not."""
+    import envs
+
+    for name in ("display", "plan", "probe", "trainer"):
+        importlib.import_module(f"ars.{name}")
+    with contextlib.closing(envs.make("Hopper")) as env:
+        envs.accelerate(env)
+
+
+# Clusters
+
+
+@contextlib.contextmanager
+def raylets() -> Iterator[Any]:
+    """A Ray cluster on this machine; the commands run inside find its token."""
+    from test_cluster import Raylets
+
+    from ars import cluster
+
+    values = cluster._QUIET | cluster._local_environment() | {"PYTHONPATH": ""}
+    with cluster._environment(values):
+        found = Raylets()
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+def children(pid: int) -> list[int]:
+    """The living children of a process."""
+    from test_cluster import parent
+
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if parent(int(path.name)) == pid:
+                found.append(int(path.name))
+    return found
+
+
+def passes(*tests: str) -> str:
+    """Run tests of the suite that cause the fault themselves. Raises: Fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *tests],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    last = done.stdout.strip().rpartition("\n")[2]
+    require(done.returncode == 0, f"pytest {' '.join(tests)}: {last}")
+    return f"pytest: {last.strip('= ')}"
+
+
+def copy(folder: Path, other: Path) -> Path:
+    """A run folder once more, in the place of another."""
+    shutil.rmtree(other, ignore_errors=True)
+    shutil.copytree(folder, other)
+    return other

@@ -1,0 +1,249 @@
+"""Rows of the fault matrix about workers and what they run, on this machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from faults.runs import (
+    SLOW,
+    Lab,
+    Run,
+    all_ready,
+    forked,
+    going_on,
+    identical,
+    passes,
+    require,
+    undisturbed,
+    words,
+)
+
+LONG = ["--n-iterations", "12", "--rollout-length", "100"]
+SHORT = ["--n-iterations", "5", "--rollout-length", "100"]
+# Deadlines that one can wait for.
+HASTY = (
+    "from ars import deadlines as d; d.LATE_SECONDS, d.HUNG_SECONDS, d.HUNG_START_SECONDS = 1, 3, 3"
+)
+
+
+def one_dies(lab: Lab) -> str:
+    """kill -9 of one of two."""
+    return _killed(lab, 1)
+
+
+def all_die(lab: Lab) -> str:
+    """kill -9 of both."""
+    return _killed(lab, 2)
+
+
+def _killed(lab: Lab, n_killed: int) -> str:
+    reference = undisturbed(lab, SLOW, *LONG)
+    command = words(SLOW, lab.place / "run", *LONG, workers=2)
+    with Run(lab.place / "run", command, all_ready(2)) as run:
+        run.wait_for_rows(3)
+        time.sleep(0.1)  # in the middle of a call
+        for pid in run.workers()[:n_killed]:
+            os.kill(pid, signal.SIGKILL)
+        run.end()
+    lost = [line for line in run.out.splitlines() if "died; replaced" in line]
+    require(len(lost) == n_killed, f"{len(lost)} workers were replaced: {lost}")
+    again = sum(int(line.split("replaced, ")[1].split()[0]) for line in lost)
+    require(again <= 4 * n_killed, f"{again} rollouts ran again")  # of six an iteration
+    identical(run.folder, reference)
+    return f"{again} rollouts again"
+
+
+def _seed() -> int:
+    """The reset seed of the rollout (iteration 1, direction 2, sign -) of a run with seed 0."""
+    from ars.noise import Stream, reset_seed
+
+    return reset_seed(0, Stream.TRAINING, 1, 2, 1)
+
+
+def _once(lab: Lab, name: str, event: str, workers: int = 2, patch: str = "") -> None:
+    """One rollout goes wrong the first time: the run says so and is as if it had not."""
+    flag = lab.place / f"{name}.flag"
+    kwargs = ["--env-kwargs", f"seed={_seed()}", f"flag={flag}"]
+    place = lab.place / name
+    place.mkdir()
+    flag.touch()  # it has gone wrong already
+    reference = undisturbed(lab, f"faulty_envs:{name}-v0", *kwargs, *SHORT)
+    flag.unlink()
+    command = words(f"faulty_envs:{name}-v0", place / "run", *kwargs, *SHORT, workers=workers)
+    with Run(place / "run", command, patch) as run:
+        run.end()
+    require(flag.exists(), "the rollout did not go wrong")
+    require(event in run.out, f"not told: {event!r}, in: {run.out}")
+    identical(run.folder, reference)
+
+
+def dies_before_answering(lab: Lab) -> None:
+    """The process ends in the last step of a rollout."""
+    _once(lab, "KillsAtTheEnd", "died; replaced")
+
+
+def straggler(lab: Lab) -> None:
+    """One step of a rollout sleeps for a minute."""
+    began = time.monotonic()
+    _once(lab, "Straggles", "is late; its rollouts also run elsewhere")
+    require(time.monotonic() - began < 60, "the straggler was waited for")
+
+
+def hung(lab: Lab) -> None:
+    """A worker alone is busy for ever; another is stopped."""
+    _once(lab, "Hangs", "did not answer for", workers=1, patch=HASTY)
+    reference = undisturbed(lab, SLOW, *LONG)
+    command = words(SLOW, lab.place / "run", *LONG, workers=1)
+    with Run(lab.place / "run", command, HASTY) as run:
+        run.wait_for_rows(3)
+        (stopped,) = run.workers()
+        os.kill(stopped, signal.SIGSTOP)
+        run.end()
+    require(f"(pid {stopped}) did not answer for" in run.out, "not told")
+    identical(run.folder, reference)
+
+
+def raises_once(lab: Lab) -> None:
+    """In the first attempt at one rollout."""
+    _once(lab, "Raises", "failed (faulty_envs:Raises-v0, iteration 1, direction 2, sign -")
+
+
+def raises_always(lab: Lab) -> None:
+    """And the command that is printed meets it again."""
+    folder = lab.place / "run"
+    kwargs = ["--env-kwargs", f"seed={_seed()}"]
+    named = "iteration 1, direction 2, sign -: ValueError: the pole snapped"
+    with Run(folder, words("faulty_envs:Raises-v0", folder, *kwargs, *SHORT, workers=2)) as run:
+        run.end_clean(named, "to play it again: ")
+    again = shlex.split(run.err.partition("to play it again: ")[2])
+    status, _, err = forked(again[3:])
+    require(status == 1 and named in err, f"{shlex.join(again)} does not fail: {err}")
+
+
+def cannot_start(lab: Lab) -> None:
+    """The environment can be made by the driver, then no more; a run that goes on from a file."""
+    flag = lab.place / "flag"
+    env, kwargs = "faulty_envs:BrokenConstructor-v0", ["--env-kwargs", f"flag={flag}"]
+    reference = undisturbed(lab, env, *kwargs, *SHORT)
+    folder = lab.place / "run"
+    forked(words(env, folder, *kwargs, *SHORT, "--n-iterations", "3"))
+    before = _checkpoint(folder)
+    with Run(folder, going_on(folder, "--n-iterations", "5", workers=2)) as run:
+        run.wait_for(lambda: "run folder" in run.out, "the driver's own environment")
+        flag.touch()
+        run.end_clean("a worker cannot start: OSError: no such robot")
+    require(_checkpoint(folder) == before, "the checkpoint is another")
+    flag.unlink()
+    forked(going_on(folder, "--n-iterations", "5"))
+    identical(folder, reference)
+
+
+def _checkpoint(folder: Path) -> dict[str, object]:
+    """What the checkpoint says, but for the time it took."""
+    from ars import checkpoint
+
+    arrays, document = checkpoint.load(folder)
+    numbers = {name: array.tobytes() for name, array in arrays.items()}
+    return {**numbers, **document, "seconds": 0}
+
+
+def _corrupted(lab: Lab, what: str, value: str = "nan", *more: str, workers: int = 2) -> Run:
+    folder = lab.place / f"{what}-{value}-{len(more)}-{workers}"
+    kwargs = ["--env-kwargs", f"what={what}", f"value={value}", f"seed={_seed()}"]
+    command = words("faulty_envs:Corrupts-v0", folder, *kwargs, *SHORT, *more, workers=workers)
+    return Run(folder, command)
+
+
+def not_finite(lab: Lab) -> None:
+    """Each of four kinds stops the run; or the direction is left out, as in one process."""
+    where = "iteration 1, direction 2, sign -: "
+    for what, value, named in (
+        ("reward", "nan", "reward 0 is nan"),
+        ("reward", "inf", "reward 0 is inf"),
+        ("observation", "nan", "observation 1 is not finite"),
+        ("observation", "-inf", "observation 1 is not finite"),
+    ):
+        with _corrupted(lab, what, value, workers=2 if value == "nan" else 0) as run:
+            run.end_clean(where + named, "to play it again: ")
+    exclude = ["--on-nonfinite", "exclude", "--variant", "v2"]
+    found = []
+    for workers in (0, 2):
+        with _corrupted(lab, "observation", "nan", *exclude, workers=workers) as run:
+            found.append(run.end())
+        require("direction 2" in run.out, f"the exclusion is not told: {run.out}")
+    identical(found[1].folder, found[0].folder)
+    from policies import read_policy
+
+    # Reading refuses what is not finite.
+    normalizer = read_policy(found[0].folder / "policy.safetensors").policy.normalizer
+    require(normalizer is not None, "there is no normaliser")
+
+
+def wrong_kind(lab: Lab) -> None:
+    """Shape, type and step tuple."""
+    for what, named in (
+        ("shape", "observation of shape (3,); the policy takes (4,)"),
+        ("type", "observation is not made of numbers"),
+        ("tuple", "env.step returned something else than (observation, number, bool, bool, dict)"),
+    ):
+        with _corrupted(lab, what, workers=2 if what == "type" else 0) as run:
+            run.end_clean("iteration 1, direction 2, sign -: ", named)
+
+
+def extreme_observations(lab: Lab) -> str:
+    """A high-precision oracle."""
+    return passes("tests/test_normalizer.py")
+
+
+def ties(lab: Lab) -> str:
+    """Stub environments."""
+    ask = "tests/test_ars.py::test_"
+    return passes(
+        f"{ask}ties_keep_exactly_n_top_by_index", f"{ask}equal_returns_make_no_step_and_say_so"
+    )
+
+
+def any_number(lab: Lab) -> None:
+    """Every rollout begins after a random wait."""
+    env = "faulty_envs:Dawdles-v0"
+    reference = undisturbed(lab, env, *SHORT, "--n-directions", "12")
+    for workers in (1, 2, 5, 16):
+        folder = lab.place / str(workers)
+        command = words(env, folder, *SHORT, "--n-directions", "12", workers=workers)
+        with Run(folder, command, all_ready(workers)) as run:
+            run.end()
+        identical(folder, reference)
+
+
+def signals(lab: Lab) -> None:
+    """As a terminal sends them, to the whole group; SIGTERM to the driver alone."""
+
+    def to_group(run: Run) -> None:
+        os.killpg(run.process.pid, signal.SIGINT)
+
+    def to_driver(run: Run) -> None:
+        run.process.send_signal(signal.SIGTERM)
+
+    def twice(run: Run) -> None:
+        to_group(run)
+        time.sleep(0.3)
+        to_group(run)
+
+    from ars import checkpoint
+
+    reference = undisturbed(lab, SLOW, *LONG)
+    send: Callable[[Run], None]
+    for send in (to_group, twice, to_driver):
+        folder = lab.place / send.__name__
+        with Run(folder, words(SLOW, folder, *LONG, workers=2), all_ready(2)) as run:
+            run.wait_for_rows(4)
+            send(run)
+            run.end_clean("interrupted and saved; to go on: ", "--resume", status=130, seconds=30)
+        require(checkpoint.exists(folder), "no checkpoint")
+        forked(going_on(folder))
+        identical(folder, reference)
