@@ -184,7 +184,7 @@ def _hush_mujoco() -> None:
 def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | None]:
     """Return what plays whole episodes of `env` in compiled code, if anything does.
 
-    The episodes are the same bit for bit. The first time on a machine this compiles for about 5
+    The episodes are the same bit for bit. The first time on a machine this compiles for some
     seconds. Where it fails for an environment that has such code, the second value says why.
     """
     robot = env.unwrapped

@@ -64,7 +64,7 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     | {
         "variant": "v2",
         # A short rollout tells as much of a gait as a long one: standing is learnt after 0.1
-        # million steps instead of 0.4, and most seeds go on to run.
+        # million steps instead of 0.4, which leaves more of them to learn to run.
         "rollout_length": 300,
         "eval_length": 1000,
         "eval_freq": 5,

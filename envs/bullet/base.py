@@ -116,6 +116,17 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         """
         raise NotImplementedError
 
+    def _advance(self, action: NDArray[Any]) -> None:
+        """Let the world go on for a time step; `action` has the right shape."""
+        pybullet.setJointMotorControlArray(
+            self._body,
+            self._motors,
+            pybullet.TORQUE_CONTROL,
+            forces=self._torques(action),
+            physicsClientId=self._client,
+        )
+        pybullet.stepSimulation(self._client)
+
     def _observe(self) -> Observation:
         """Read the simulation; leaves what the reward needs in attributes."""
         raise NotImplementedError
@@ -161,14 +172,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         action = np.asarray(action)
         if action.shape != self._action_shape:
             check_action(action, self._action_shape)
-        pybullet.setJointMotorControlArray(
-            self._body,
-            self._motors,
-            pybullet.TORQUE_CONTROL,
-            forces=self._torques(action),
-            physicsClientId=self._client,
-        )
-        pybullet.stepSimulation(self._client)
+        self._advance(action)
         obs = self._observe()
         reward, terminated = self._judge(obs, action)
         if self.render_mode == "human":
@@ -228,18 +232,23 @@ def load_robot(model: str, client: int, *, floor: bool = True) -> tuple[int, ...
 
     `floor=False` leaves out a plane that the model may have, at which EGL ends the process.
     """
-    path = Path(model_path("mjcf", model))
+    path = model_path("mjcf", model)
+    if floor:
+        return _load_mjcf(path, client)
+    text = re.sub(r"<geom [^>]*type=\"plane\"[^>]*/>", "", Path(path).read_text())
     with tempfile.TemporaryDirectory() as folder:
-        if not floor:
-            text = re.sub(r"<geom [^>]*type=\"plane\"[^>]*/>", "", path.read_text())
-            path = Path(folder, model)
-            path.write_text(text)
-        bodies: tuple[int, ...] = pybullet.loadMJCF(
-            str(path),
-            flags=pybullet.URDF_USE_SELF_COLLISION
-            | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
-            physicsClientId=client,
-        )
+        without = Path(folder, model)
+        without.write_text(text)
+        return _load_mjcf(str(without), client)
+
+
+def _load_mjcf(path: str, client: int) -> tuple[int, ...]:
+    bodies: tuple[int, ...] = pybullet.loadMJCF(
+        path,
+        flags=pybullet.URDF_USE_SELF_COLLISION
+        | pybullet.URDF_USE_SELF_COLLISION_EXCLUDE_ALL_PARENTS,
+        physicsClientId=client,
+    )
     return bodies
 
 

@@ -212,29 +212,19 @@ class Minitaur(BulletEnv):
         angles = [state[0] * turn for state, turn in zip(states, _TURNS, strict=True)]
         return np.array([*angles, *self._rates, *self._believed, *self._attitude], np.float32)
 
-    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Move the feet towards `action` [8] for 0.01 s; float32 actions are taken in float32.
-
-        Raises:
-            gymnasium.error.Error: before the first reset or after close.
-            ValueError: wrong shape, or a component that is not finite.
-        """
-        if not self._ready:
-            self._refuse("step()")
-        action = np.asarray(action)
-        check_action(action, (8,))
+    def _advance(self, action: NDArray[Any]) -> None:
+        check_action(action, self._action_shape)
         goals = _motor_angles(action)
         for _ in range(_REPEATS):
             self._drive(goals)
-        obs = self._observe()
+
+    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         before, self._x = self._x, self._position[0]
         # BLAS, as in the example: see `locomotion.Runner`.
         energy = abs(float(np.dot(self._believed, self._rates))) * self.time_step
         reward = (self._x - before) - _ENERGY * energy
         upright = pybullet.getMatrixFromQuaternion(self._attitude)[8]
-        if self.render_mode == "human":
-            self._show()
-        return obs, reward, upright < _LEAN or self._position[2] < _LOW, False, {}
+        return reward, upright < _LEAN or self._position[2] < _LOW
 
     def _focus(self) -> Point:
         (x, y, z), _ = pybullet.getBasePositionAndOrientation(self._body, self._client)

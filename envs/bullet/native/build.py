@@ -25,8 +25,9 @@ def sources() -> str:
 def compiled(function: Function) -> Function:
     """Compile `function` when first called, unless an earlier process left it on the disk.
 
-    That takes 5 s of CPU time, or 0.2 s from the disk. It keeps the GIL, as PyBullet's own calls
-    do: Bullet does not promise that two simulations may run at once in a process.
+    That takes 5 to 15 s of CPU time, by the kind of robot, or 0.2 s from the disk. It keeps the
+    GIL, as PyBullet's own calls do: Bullet does not promise that two simulations may run at once
+    in a process.
     """
     try:
         fast: Function = numba.njit(cache=True, error_model="numpy")(function)
