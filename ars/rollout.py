@@ -152,7 +152,7 @@ def compiled_rollout(
     spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
     assert isinstance(action, BoxSpec)
     brain = runner.brain(
-        policy.weights,
+        policy.network_weights,
         spec.layer_sizes,
         bias=spec.bias,
         activation=spec.activation,
