@@ -128,7 +128,7 @@ class Policy(ABC):
         y = self._outputs(x)
         if isinstance(self.spec.action, DiscreteSpec):
             return int(y.argmax()) + self.spec.action.start
-        return self._box_action(y)
+        return self.box_actions(y)
 
     def sample(self, obs: Any, rng: np.random.Generator) -> Any:
         """An action drawn from the policy's distribution; see `act`."""
@@ -145,17 +145,20 @@ class Policy(ABC):
         if isinstance(spec.action, DiscreteSpec):
             return int(sample_categorical(y[None], rng)[0]) + spec.action.start
         log_std = self._weights[spec.n_network_weights :]
-        return self._box_action(sample_gaussian(y[None], log_std, rng)[0])
+        return self.box_actions(sample_gaussian(y[None], log_std, rng)[0])
 
     def _outputs(self, x: Array) -> Array:
         return self.forward(x if self.normalizer is None else self.normalizer(x))
 
-    def _box_action(self, y: Array) -> NDArray[Any]:
-        """Outputs cast to the space's dtype and clipped to its bounds, in its shape."""
+    def box_actions(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Outputs [..., n_out] of a policy over a Box as actions [..., *shape].
+
+        Cast to the space's dtype and clipped to its bounds; see `act`.
+        """
         action: NDArray[Any] = y.astype(self._dtype) if self._cast_first else y
         if self._low is not None and self._high is not None:
             action = np.minimum(np.maximum(action, self._low), self._high)
-        shape = self.spec.action.shape  # type: ignore[union-attr]  # a Box
+        shape = (*y.shape[:-1], *self.spec.action.shape)  # type: ignore[union-attr]  # a Box
         return action.astype(self._dtype, copy=False).reshape(shape)
 
 

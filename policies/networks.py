@@ -151,6 +151,8 @@ class ActorCritic(nn.Module):
     `log_std`: the logarithms of a gaussian policy's deviations, [n_out], else None.
     """
 
+    log_std: nn.Parameter | None
+
     def __init__(self, spec: PolicySpec, log_std: float = 0.0) -> None:
         super().__init__()
         self.spec = spec
