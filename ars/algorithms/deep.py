@@ -124,8 +124,7 @@ class DeepAlgorithm(Algorithm):
 
         from policies.parameters import FlatParameters
 
-        self.network = network.to(self.device)
-        self.parameters = FlatParameters(self.network)
+        self.parameters = FlatParameters(network.to(self.device))
         kind = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[optimizer]
         details = {"fused": True} if optimizer == "adam" else {"alpha": 0.99}
         self.optimizer: torch.optim.Optimizer = kind(
