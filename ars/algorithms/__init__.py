@@ -4,5 +4,9 @@ from __future__ import annotations
 
 from ars.algorithms.ars import ARS
 from ars.algorithms.base import Algorithm
+from ars.algorithms.ppo import PPO
 
-ALGORITHMS: dict[str, type[Algorithm]] = {"ars": ARS}
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    "ars": ARS,
+    "ppo": PPO,
+}

@@ -92,3 +92,20 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "n_iterations": 1000,
     },
 }
+
+PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {
+        # Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml.
+        "n_envs": 8,
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 20,
+        "gae_lambda": 0.8,
+        "gamma": 0.98,
+        "learning_rate": 0.001,
+        "learning_rate_schedule": "linear",
+        "clip_range_schedule": "linear",
+        "total_timesteps": 100_000,
+        "eval_freq": 20,
+    },
+}

@@ -1,0 +1,205 @@
+"""What the algorithms share that learn from their current policy's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.algorithms.base import Arrays, Task, checked
+from ars.algorithms.deep import DeepAlgorithm, DeepConfig
+from ars.errors import UsageError
+from ars.options import option
+from ars.stats import mean
+from policies import DiscreteSpec, RunningMeanStd
+from policies.distributions import (
+    categorical_entropy,
+    categorical_log_prob,
+    gaussian_entropy,
+    gaussian_log_prob,
+    sample_categorical,
+    sample_gaussian,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+REWARD_CLIP = 10.0  # of normalised rewards, as in OpenAI's baselines (VecNormalize)
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class OnPolicyConfig(DeepConfig):
+    """Settings of every algorithm that learns from its current policy's own steps."""
+
+    entropy_coef: float = option(0.0, "weight of the entropy bonus", at_least=0)
+    log_std_init: float = option(0.0, "first logarithm of the deviation of Box actions")
+    normalize_observations: bool = option(
+        False, "observations of mean 0 and deviation 1, within +-10 (vectors)"
+    )
+    normalize_rewards: bool = option(
+        False, "rewards by the deviation of discounted returns, within +-10"
+    )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of n_envs environments side by side: arrays [n_steps, n_envs, ...].
+
+    `inputs`: observations as the network takes them; `actions`: as drawn, int64 from 0 or float32
+    [.., n_out]; `outputs`: what they were drawn from; `values`, `next_values`: of the observation
+    acted on and of the one it truly led to (an ended episode's last one); `rewards`: to learn from;
+    `terminated`: reached a terminal state; `ended`: terminated or truncated.
+    """
+
+    inputs: NDArray[Any]
+    actions: NDArray[Any]
+    outputs: Floats
+    values: Floats
+    next_values: Floats
+    rewards: Floats
+    terminated: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
+
+
+class OnPolicyAlgorithm(DeepAlgorithm):
+    """An actor-critic network, and `_play` to run it in the environments."""
+
+    def __init__(self, config: Any, task: Task) -> None:
+        super().__init__(config, task, distribution=True)
+        from policies.faces import ActorCriticFace
+        from policies.initial import initialize_actor_critic
+        from policies.networks import ActorCritic
+
+        spec = self.policy.spec
+        self.discrete = isinstance(spec.action, DiscreteSpec)
+        self.network = ActorCritic(spec, config.log_std_init)
+        initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
+        self._learn_with(self.network)
+        self.face = ActorCriticFace(self.network, self.device)
+        if config.normalize_observations:
+            if spec.conv_layers:
+                raise UsageError("--normalize-observations: has no meaning for images")
+            self.statistics = RunningMeanStd.zeros(spec.observation.size)
+        self._discounted = np.zeros(config.n_envs)
+        self._reward_statistics = RunningMeanStd.zeros(1)
+
+    # Distributions of actions
+
+    def _draw(self, outputs: Floats) -> NDArray[Any]:
+        """Actions drawn from outputs [n, n_out]: int64 [n], or float32 [n, n_out]."""
+        if self.network.log_std is None:
+            return sample_categorical(outputs, self.rng)
+        return sample_gaussian(outputs, self.network.log_std.detach().cpu().numpy(), self.rng)
+
+    def _log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:
+        """Log-probabilities of actions: [batch]."""
+        if self.network.log_std is None:
+            return categorical_log_prob(outputs, actions)
+        return gaussian_log_prob(outputs, self.network.log_std, actions)
+
+    def _entropy(self, outputs: Tensor) -> Tensor:
+        """Mean entropy: []."""
+        if self.network.log_std is None:
+            return categorical_entropy(outputs).mean()
+        return gaussian_entropy(self.network.log_std)
+
+    # Experience
+
+    def _play(self, n_steps: int) -> Steps:
+        """Run the policy for `n_steps` steps in every environment, and count them.
+
+        Observations are normalised by the statistics of before, and counted into them after.
+        """
+        environments, n = self.environments, self.config.n_envs
+        n_out = self.policy.spec.action.size
+        inputs, raw, actions = [], [], []
+        outputs = np.empty((n_steps, n, n_out), np.float32)
+        values = np.empty((n_steps, n), np.float32)
+        next_values = np.zeros((n_steps, n), np.float32)
+        rewards = np.empty((n_steps, n))
+        terminated, ended = np.zeros((2, n_steps, n), np.bool_)
+        for t in range(n_steps):
+            x = self._inputs(environments.obs)
+            inputs.append(x)
+            raw.append(environments.obs)
+            outputs[t], values[t] = self.face(x)
+            actions.append(self._draw(outputs[t]))
+            step = environments.step(self._env_actions(actions[t]))
+            rewards[t], terminated[t] = step.rewards, step.terminated
+            np.logical_or(step.terminated, step.truncated, out=ended[t])
+            # A time limit is not an end: what would have followed is worth its value.
+            if step.truncated.any():
+                cut = np.flatnonzero(step.truncated)
+                next_values[t, cut] = self.face.values(self._inputs(step.final_obs[cut]))
+        last = self.face.values(self._inputs(environments.obs))
+        following = np.concatenate([values[1:], last[None]])
+        np.copyto(next_values, following, where=~ended)
+        self.timesteps += n_steps * n
+        if self.statistics is not None:
+            seen = np.array(raw, np.float64).reshape(n_steps * n, -1)
+            self.statistics.merge(RunningMeanStd.of(seen))
+        if self.config.normalize_rewards:
+            rewards = self._normalized_rewards(rewards, ended)
+        return Steps(
+            np.array(inputs),
+            np.array(actions),
+            outputs,
+            values,
+            next_values,
+            rewards.astype(np.float32),
+            terminated,
+            ended,
+        )
+
+    def _normalized_rewards(
+        self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Rewards [n_steps, n] by the deviation of all discounted returns so far.
+
+        The returns are those that OpenAI's baselines take: R = gamma R + r, forwards in time.
+        Engstrom et al. (2020, arXiv 2005.12729, section 3, item 2) found how much it matters.
+        """
+        returns = np.empty_like(rewards)
+        for t, row in enumerate(rewards):
+            self._discounted = self.config.gamma * self._discounted + row
+            returns[t] = self._discounted
+            self._discounted[ended[t]] = 0.0
+        statistics = self._reward_statistics
+        statistics.merge(RunningMeanStd.of(returns.reshape(-1, 1)))
+        deviation = np.sqrt(statistics.m2[0] / statistics.count + 1e-8)
+        scaled: NDArray[np.float64] = np.clip(rewards / deviation, -REWARD_CLIP, REWARD_CLIP)
+        return scaled
+
+    # Checkpoints
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Algorithm."""
+        arrays, values = super().state()
+        if self.config.normalize_rewards:
+            arrays["rewards.discounted"] = self._discounted
+            arrays["rewards.mean"] = self._reward_statistics.mean
+            arrays["rewards.m2"] = self._reward_statistics.m2
+            values["rewards"] = self._reward_statistics.count
+        return arrays, values
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        super().restore(arrays, values)
+        if self.config.normalize_rewards:
+            self._discounted = checked(arrays["rewards.discounted"], self._discounted.shape).copy()
+            self._reward_statistics = RunningMeanStd(
+                checked(arrays["rewards.mean"], (1,)).copy(),
+                checked(arrays["rewards.m2"], (1,)).copy(),
+                int(values["rewards"]),
+            )
+
+
+def averages(figures: list[dict[str, Tensor]]) -> dict[str, float]:
+    """The mean of each figure of an iteration's updates."""
+    names = figures[0] if figures else {}
+    return {name: mean([float(one[name]) for one in figures]) for name in names}
