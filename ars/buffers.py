@@ -29,7 +29,7 @@ Envs = NDArray[np.bool_] | slice
 class Batch(NamedTuple):
     """Transitions drawn, B of them; the buffer's own arrays, which the next draw overwrites.
 
-    `obs`, `next_obs`: [B, *shape], float32 or uint8; `actions`: int64 [B]; `returns`: float32 [B];
+    `obs`, `next_obs`: [B, *shape], float32 or bytes; `actions`: int64 [B]; `returns`: float32 [B];
     `discounts`: float32 [B], what multiplies the value of `next_obs`; `weights`: float32 [B],
     importance weights; `indices`: [B], to name the transitions by.
     """
@@ -116,22 +116,23 @@ class Vectors:
 
 
 class Frames:
-    """Stacked uint8 images [n_stacked, height, width] (or [n_stacked * c, ...]), a frame once.
+    """Stacked images [n_stacked, height, width] (or [n_stacked * c, ...]) of bytes, a frame once.
 
     A frame's number counts all frames ever seen; it lies at that number modulo the room there is.
     There is room for a sixteenth more frames than transitions, for those that begin an episode.
     Where episodes are so short that this is too little, the oldest transitions are lost earlier.
     """
 
-    dtype: np.dtype[Any] = np.dtype(np.uint8)
-
-    def __init__(self, n_rows: int, n_envs: int, shape: tuple[int, ...], n_stacked: int) -> None:
+    def __init__(
+        self, n_rows: int, n_envs: int, shape: tuple[int, ...], dtype: Any, n_stacked: int
+    ) -> None:
         if not shape or shape[0] % n_stacked:
             raise ValueError(f"images of shape {shape} are no stack of {n_stacked}")
         # The last term is what the newest row may need, however short the episodes are.
         n_frames = n_rows * n_envs * 17 // 16 + (n_stacked + 1) ** 2 * n_envs
         self._frame_shape = (shape[0] // n_stacked, *shape[1:])
-        self._frames = np.zeros((n_frames, *self._frame_shape), np.uint8)
+        self.dtype = np.dtype(dtype)
+        self._frames = np.zeros((n_frames, *self._frame_shape), self.dtype)
         self._n_stacked, self._seen = n_stacked, 0
         # The numbers of the frames in each row's two stacks, oldest first.
         self._stacks = np.zeros((n_rows, n_envs, 2, n_stacked), np.int64)
@@ -207,8 +208,8 @@ class ReplayBuffer:
     """The latest transitions of several environments, drawn uniformly (Lin, 1992).
 
     `capacity`: transitions of all environments together, rounded down to whole rows; `shape`: of
-    an observation; `n_stacked`: how many images of an observation are frames of consecutive
-    steps, or None for observations that are vectors of numbers.
+    an observation. Observations of a `dtype` of one byte are kept as frames, of which each holds
+    `n_stacked`, those of consecutive steps; others as float32.
     """
 
     def __init__(
@@ -217,7 +218,8 @@ class ReplayBuffer:
         n_envs: int,
         shape: tuple[int, ...],
         *,
-        n_stacked: int | None = None,
+        dtype: Any = np.float32,
+        n_stacked: int = 1,
         n_step: int = 1,
         gamma: float = 0.99,
     ) -> None:
@@ -227,10 +229,10 @@ class ReplayBuffer:
         self.n_envs, self.n_step, self._powers = n_envs, n_step, gamma ** np.arange(n_step + 1)
         self._shape = shape
         self._store: Store
-        if n_stacked is None:
+        if np.dtype(dtype).itemsize > 1:
             self._store = Vectors(self._rows, n_envs, shape)
         else:
-            self._store = Frames(self._rows, n_envs, shape, n_stacked)
+            self._store = Frames(self._rows, n_envs, shape, dtype, n_stacked)
         self._actions = np.zeros((self._rows, n_envs), np.int64)
         self._returns = np.zeros((self._rows, n_envs), np.float32)
         self._discounts = np.zeros((self._rows, n_envs), np.float32)
@@ -434,11 +436,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         shape: tuple[int, ...],
         *,
         alpha: float,
-        n_stacked: int | None = None,
+        dtype: Any = np.float32,
+        n_stacked: int = 1,
         n_step: int = 1,
         gamma: float = 0.99,
     ) -> None:
-        super().__init__(capacity, n_envs, shape, n_stacked=n_stacked, n_step=n_step, gamma=gamma)
+        super().__init__(
+            capacity, n_envs, shape, dtype=dtype, n_stacked=n_stacked, n_step=n_step, gamma=gamma
+        )
         self.alpha, self._largest = alpha, 1.0
         self._tree = SumTree(self.capacity)
         self._columns = np.arange(n_envs)

@@ -31,7 +31,9 @@ class Step(NamedTuple):
 
     `obs`: [n, *shape], to act on next, of the next episode where one ended; `rewards`: float64 [n];
     `terminated`, `truncated`: bool [n], never both; `final_obs`: [n, *shape], what each action led
-    to, the episode's last observation where it ended (`obs` itself where none did).
+    to, the episode's last observation where it ended (`obs` itself where none did); `cut`: bool
+    [n], where the environment says that returns may end although the episode goes on (a life lost,
+    `info["cut"]`, see `envs.pixels`), None where nowhere.
     """
 
     obs: NDArray[Any]
@@ -39,6 +41,7 @@ class Step(NamedTuple):
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     final_obs: NDArray[Any]
+    cut: NDArray[np.bool_] | None = None
 
 
 class Finished(NamedTuple):
@@ -95,19 +98,22 @@ class Group:
     def step(self, actions: NDArray[Any]) -> Step:
         """One step each; an ended episode's environment is reset."""
         observations, rewards, terminated, truncated = [], [], [], []
-        finals: dict[int, Any] = {}
+        ended: list[int] = []
+        cut: list[int] = []
         at = 0
         try:
             for at, action in enumerate(_each(actions)):
-                obs, reward, ends, cut, _ = self._envs[at].step(action)
+                obs, reward, ends, stops, info = self._envs[at].step(action)
                 length = self._lengths[at] = self._lengths[at] + 1
-                cut = not ends and (cut or length >= self._limit)
-                if ends or cut:
-                    finals[at] = obs
+                stops = not ends and (stops or length >= self._limit)
+                if ends or stops:
+                    ended.append(at)
+                if info.get("cut"):
+                    cut.append(at)
                 observations.append(obs)
                 rewards.append(reward)
                 terminated.append(ends)
-                truncated.append(cut)
+                truncated.append(stops)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         final_obs = np.array(observations, self.observation_space.dtype)
@@ -119,9 +125,11 @@ class Group:
             final_obs,
         )
         self._check(step)
-        if finals:
+        if cut:
+            step = step._replace(cut=np.isin(np.arange(len(self._envs)), cut))
+        if ended:
             step = step._replace(obs=final_obs.copy())
-            for at in finals:
+            for at in ended:
                 self._episodes[at] += 1
                 step.obs[at] = self._reset(at)
         return step
@@ -386,7 +394,11 @@ def _here(*args: Any) -> _Here:
 
 
 def _joined(steps: Sequence[Step]) -> Step:
-    columns = [np.concatenate(column) for column in zip(*steps, strict=True)]
+    columns = [np.concatenate(column) for column in zip(*(s[:5] for s in steps), strict=True)]
     obs, rewards, terminated, truncated, final_obs = columns
     ended = any(step.obs is not step.final_obs for step in steps)
-    return Step(obs, rewards, terminated, truncated, final_obs if ended else obs)
+    cut = None
+    if any(step.cut is not None for step in steps):
+        nowhere = [np.zeros(len(step.rewards), np.bool_) for step in steps]
+        cut = np.concatenate([nowhere[i] if s.cut is None else s.cut for i, s in enumerate(steps)])
+    return Step(obs, rewards, terminated, truncated, final_obs if ended else obs, cut)

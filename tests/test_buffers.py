@@ -129,7 +129,7 @@ def test_nothing_can_be_drawn_from_nothing() -> None:
     with pytest.raises(ValueError, match="room for 3 transitions of 4 environments"):
         ReplayBuffer(3, 4, (1,))
     with pytest.raises(ValueError, match="no stack of 3"):
-        ReplayBuffer(8, 1, (4, 2, 2), n_stacked=3)
+        ReplayBuffer(8, 1, (4, 2, 2), dtype=np.uint8, n_stacked=3)
 
 
 # Images
@@ -172,7 +172,7 @@ def test_stacks_are_rebuilt_as_they_were_seen(n_step: int, terminates: bool) -> 
     """Against a plain list of whole stacks, through several times the buffer's capacity."""
     lengths = [5, 1, 2, 7, 3, 1, 1, 9, 4] * 4
     games = [Game(lengths, 3, 0), Game(lengths[3:], 3, 128)]
-    buffer = ReplayBuffer(24, 2, (3, 2, 3), n_stacked=3, n_step=n_step, gamma=GAMMA)
+    buffer = ReplayBuffer(24, 2, (3, 2, 3), dtype=np.uint8, n_stacked=3, n_step=n_step, gamma=GAMMA)
     whole = ReplayBuffer(24, 2, (18,), n_step=n_step, gamma=GAMMA)
     for count in range(60):
         obs, next_obs, ended = (np.array(x) for x in zip(*(g.step() for g in games), strict=True))
@@ -196,14 +196,14 @@ def test_stacks_are_rebuilt_as_they_were_seen(n_step: int, terminates: bool) -> 
 
 
 def test_a_frame_is_kept_once() -> None:
-    stacked = ReplayBuffer(1000, 1, (4, 84, 84), n_stacked=4)
+    stacked = ReplayBuffer(1000, 1, (4, 84, 84), dtype=np.uint8, n_stacked=4)
     assert stacked.nbytes < 1.15 * 1000 * 84 * 84
-    apart = ReplayBuffer(1000, 1, (4, 84, 84), n_stacked=1)
+    apart = ReplayBuffer(1000, 1, (4, 84, 84), dtype=np.uint8, n_stacked=1)
     assert apart.nbytes > 4 * 1000 * 84 * 84
 
 
 def test_short_episodes_use_up_frames_and_the_oldest_leave_earlier() -> None:
-    buffer = ReplayBuffer(64, 1, (2, 2, 3), n_stacked=2)
+    buffer = ReplayBuffer(64, 1, (2, 2, 3), dtype=np.uint8, n_stacked=2)
     game = Game([1] * 200, 2, 0)  # two frames for each transition
     for _ in range(100):
         obs, next_obs, _ = game.step()
@@ -218,7 +218,7 @@ def test_short_episodes_use_up_frames_and_the_oldest_leave_earlier() -> None:
 
 
 def test_first_stacks_of_different_frames_are_kept_as_they_are() -> None:
-    buffer = ReplayBuffer(4, 1, (2, 2, 3), n_stacked=2)
+    buffer = ReplayBuffer(4, 1, (2, 2, 3), dtype=np.uint8, n_stacked=2)
     obs = np.stack([picture(0), picture(7)])[None]
     next_obs = np.stack([picture(7), picture(8)])[None]
     no = np.array([False])
@@ -302,8 +302,10 @@ def test_a_restored_buffer_goes_on_as_the_one_that_was_stored(kind: str) -> None
         if kind == "vectors":
             return ReplayBuffer(16, 2, (3, 2, 3), n_step=3)
         if kind == "images":
-            return ReplayBuffer(16, 2, (3, 2, 3), n_step=3, n_stacked=3)
-        return PrioritizedReplayBuffer(16, 2, (3, 2, 3), alpha=0.6, n_step=3, n_stacked=3)
+            return ReplayBuffer(16, 2, (3, 2, 3), n_step=3, dtype=np.uint8, n_stacked=3)
+        return PrioritizedReplayBuffer(
+            16, 2, (3, 2, 3), alpha=0.6, n_step=3, dtype=np.uint8, n_stacked=3
+        )
 
     def play(buffer: ReplayBuffer, steps: int) -> None:
         for count in range(steps):
@@ -351,4 +353,4 @@ def test_a_state_of_another_buffer_is_refused() -> None:
     with pytest.raises(ValueError, match="array of shape"):
         ReplayBuffer(8, 1, (3,)).restore(arrays, values)
     with pytest.raises(KeyError):
-        ReplayBuffer(8, 1, (2, 2, 2), n_stacked=2).restore(arrays, values)
+        ReplayBuffer(8, 1, (2, 2, 2), dtype=np.uint8, n_stacked=2).restore(arrays, values)
