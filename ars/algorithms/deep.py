@@ -101,6 +101,7 @@ class DeepAlgorithm(Algorithm):
         self.device = _device(task.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(task.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
+        self._normalizer: Normalizer | None = None  # of the iteration in progress
         self._recent: deque[Finished] = deque(maxlen=WINDOW)
         self._said: set[str] = set()
         self.environments = Environments(
