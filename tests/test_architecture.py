@@ -32,6 +32,7 @@ LAYERS = {
     "ars.returns": 2,
     "ars.losses": 2,
     "ars.optimizers": 2,
+    "ars.groups": 2,
     "ars.vector": 2,
     "ars.algorithms.base": 3,
     "ars.algorithms.presets": 3,
