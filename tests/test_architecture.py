@@ -31,13 +31,16 @@ LAYERS = {
     "ars.workers": 2,
     "ars.returns": 2,
     "ars.losses": 2,
+    "ars.trajectories": 2,
     "ars.vector": 2,
     "ars.algorithms.base": 3,
     "ars.algorithms.presets": 3,
     "ars.algorithms.deep": 3,
     "ars.algorithms.on_policy": 3,
+    "ars.algorithms.actor_critic": 4,
     "ars.algorithms.ars": 4,
     "ars.algorithms.ppo": 4,
+    "ars.algorithms.reinforce": 4,
     "ars.algorithms": 5,
     "ars.trainer": 6,
 }
@@ -47,9 +50,11 @@ RAY_USERS = {"ars.crew", "ars.cluster", "ars.actor"}
 
 # What learns by gradients, or acts on images; importing a command loads none of it.
 TORCH_USERS = {
+    "ars.algorithms.actor_critic",
     "ars.algorithms.deep",
     "ars.algorithms.on_policy",
     "ars.algorithms.ppo",
+    "ars.algorithms.reinforce",
     "ars.losses",
     "policies.cnn",
     "policies.distributions",
