@@ -61,7 +61,8 @@ class Group:
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
         made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
-        self.observation_space, self.action_space = made[0].observation_space, made[0].action_space
+        space = made[0].observation_space
+        self._shape, self._dtype = space.shape or (), space.dtype
         self._envs, limit = _bare(made)
         self._limit = min(rollout_length, limit or rollout_length)
         self._episodes = [0] * len(made)
@@ -94,34 +95,24 @@ class Group:
 
     def step(self, actions: NDArray[Any]) -> Step:
         """One step each; an ended episode's environment is reset."""
-        observations, rewards, terminated, truncated = [], [], [], []
-        finals: dict[int, Any] = {}
-        at = 0
+        n = len(self._envs)
+        final_obs, rewards = np.empty((n, *self._shape), self._dtype), np.empty(n)
+        terminated, truncated = np.zeros((2, n), np.bool_)
+        ended, at = [], 0
         try:
             for at, action in enumerate(_each(actions)):
-                obs, reward, ends, cut, _ = self._envs[at].step(action)
+                final_obs[at], rewards[at], ends, cut, _ = self._envs[at].step(action)
                 length = self._lengths[at] = self._lengths[at] + 1
-                cut = not ends and (cut or length >= self._limit)
-                if ends or cut:
-                    finals[at] = obs
-                observations.append(obs)
-                rewards.append(reward)
-                terminated.append(ends)
-                truncated.append(cut)
+                if ends or cut or length >= self._limit:
+                    ended.append(at)
+                    (terminated if ends else truncated)[at] = True
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
-        final_obs = np.array(observations, self.observation_space.dtype)
-        step = Step(
-            final_obs,
-            np.array(rewards, np.float64),
-            np.array(terminated, np.bool_),
-            np.array(truncated, np.bool_),
-            final_obs,
-        )
+        step = Step(final_obs, rewards, terminated, truncated, final_obs)
         self._check(step)
-        if finals:
+        if ended:
             step = step._replace(obs=final_obs.copy())
-            for at in finals:
+            for at in ended:
                 self._episodes[at] += 1
                 step.obs[at] = self._reset(at)
         return step

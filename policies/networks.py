@@ -133,7 +133,7 @@ class Dueling(nn.Module):
         self.spec = spec
         width = spec.layer_sizes[-2]
         self.trunk = make_trunk(spec)
-        self.advantage = nn.Linear(width, spec.action.size)
+        self.advantage = nn.Linear(width, spec.action.size, bias=spec.bias)
         self.value = nn.Linear(width, 1)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
@@ -160,7 +160,7 @@ class ActorCritic(nn.Module):
         width = spec.layer_sizes[-2]
         self.shared = bool(spec.conv_layers)
         self.trunk = make_trunk(spec)
-        self.actor = nn.Linear(width, spec.action.size)
+        self.actor = nn.Linear(width, spec.action.size, bias=spec.bias)
         gaussian = spec.distribution == "gaussian"
         self.log_std = nn.Parameter(torch.full((spec.action.size,), log_std)) if gaussian else None
         self.critic_trunk = self.trunk if self.shared else make_trunk(spec)

@@ -20,7 +20,6 @@ The factor gamma^t of a step in its episode is left out, as it usually is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -134,8 +133,7 @@ class ActorCritic(OnPolicyAlgorithm):
         rate, figures = self._set_learning_rate(), []
         for _ in range(self.config.iteration_steps // self.config.stretch):
             figures += [self._update(steps) for steps in self._stretches()]
-        means = averages(figures) if figures else dict.fromkeys(FIGURES, math.nan)
-        return {**means, "learning_rate": rate}
+        return {**averages(FIGURES, figures), "learning_rate": rate}
 
     def _stretches(self) -> Iterator[Steps]:
         """What is played next: some steps, or the episodes that ended with one."""
@@ -146,8 +144,8 @@ class ActorCritic(OnPolicyAlgorithm):
         while self._trajectories.finished:
             yield self._steps_of(self._trajectories.finished.pop(0))
 
-    def _update(self, steps: Steps) -> dict[str, Tensor]:
-        """One step of both along the gradient of a stretch; returns the row's figures."""
+    def _update(self, steps: Steps) -> tuple[Tensor, ...]:
+        """One step of both along the gradient of a stretch; returns FIGURES."""
         import torch
 
         from ars.losses import policy_gradient_loss, squared_loss
@@ -183,8 +181,7 @@ class ActorCritic(OnPolicyAlgorithm):
         loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
         # 4. The step.
         norm = self._descend(loss)
-        figures = (policy_loss.detach(), value_loss.detach(), entropy.detach(), norm)
-        return dict(zip(FIGURES, figures, strict=True))
+        return policy_loss.detach(), value_loss.detach(), entropy.detach(), norm
 
     def _steps_of(self, episode: Trajectory) -> Steps:
         """An episode as the steps of one environment, valued as the critic does now."""

@@ -37,6 +37,8 @@ from policies import (
 if TYPE_CHECKING:
     import torch
 
+    from ars.optimizers import Optimizer
+
 SCHEDULES = ("constant", "linear")
 INITIAL = ("orthogonal", "xavier", "he", "uniform")
 WINDOW = 100  # episodes behind the figures of a row
@@ -120,16 +122,12 @@ class DeepAlgorithm(Algorithm):
         self, network: torch.nn.Module, optimizer: str = "adam", eps: float = 1e-5
     ) -> None:
         """Lay the network out as one vector, on the device, with an optimiser over it."""
-        import torch
-
+        from ars.optimizers import Adam, RMSprop
         from policies.parameters import FlatParameters
 
         self.parameters = FlatParameters(network.to(self.device))
-        kind = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[optimizer]
-        details = {"fused": True} if optimizer == "adam" else {"alpha": 0.99}
-        self.optimizer: torch.optim.Optimizer = kind(
-            [self.parameters.data], lr=self.config.learning_rate, eps=eps, **details
-        )
+        kind = {"adam": Adam, "rmsprop": RMSprop}[optimizer]
+        self.optimizer: Optimizer = kind(self.parameters, self.config.learning_rate, eps)
 
     def _descend(self, loss: torch.Tensor) -> torch.Tensor:
         """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
@@ -166,7 +164,7 @@ class DeepAlgorithm(Algorithm):
     def _set_learning_rate(self) -> float:
         """Give the optimiser the scheduled learning rate; returns it."""
         rate = self._scheduled("learning_rate")
-        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.learning_rate = rate
         return rate
 
     def _say_once(self, event: str) -> None:
@@ -274,15 +272,17 @@ class DeepAlgorithm(Algorithm):
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """See Algorithm."""
         arrays: Arrays = {"parameters": self.parameters.numpy()}
-        for name, value in self._optimizer_state().items():
-            arrays[f"optimizer.{name}"] = value.detach().cpu().numpy().copy()
+        moments, optimizer_steps = self.optimizer.state()
+        arrays |= {f"optimizer.{name}": moment for name, moment in moments.items()}
         if self.iteration > 0:
             places = self.environments.state().items()
             arrays |= {f"environments.{name}": array for name, array in places}
         arrays["recent.returns"] = np.array([e.total_reward for e in self._recent], np.float64)
         arrays["recent.lengths"] = np.array([e.length for e in self._recent], np.int64)
-        values = {name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")}
-        values["rng"] = self.rng.bit_generator.state
+        values: dict[str, Any] = {
+            name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")
+        }
+        values |= {"rng": self.rng.bit_generator.state, "optimizer_steps": optimizer_steps}
         if self.statistics is not None:
             arrays |= {"statistics.mean": self.statistics.mean, "statistics.m2": self.statistics.m2}
             values["observations"] = self.statistics.count
@@ -292,7 +292,7 @@ class DeepAlgorithm(Algorithm):
         """See Algorithm."""
         parameters = self.parameters.numpy()
         self.parameters.load(checked(arrays["parameters"], parameters.shape, parameters.dtype))
-        self._restore_optimizer(under("optimizer", arrays))
+        self.optimizer.restore(under("optimizer", arrays), int(values["optimizer_steps"]))
         self.rng.bit_generator.state = values["rng"]
         for name in ("iteration", "timesteps", "episodes"):
             setattr(self, name, int(values[name]))
@@ -308,20 +308,6 @@ class DeepAlgorithm(Algorithm):
             )
         if self.iteration > 0:
             self.environments.restore(under("environments", arrays))
-
-    def _optimizer_state(self) -> dict[str, torch.Tensor]:
-        """The optimiser's tensors by name; none before its first step."""
-        return dict(self.optimizer.state[self.parameters.data])
-
-    def _restore_optimizer(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        import torch
-
-        state = self.optimizer.state[self.parameters.data]
-        for name, array in arrays.items():
-            # Adam's count of steps is a scalar, the rest has an entry for each parameter.
-            if array.shape not in ((), self.parameters.data.shape):
-                raise ValueError(f"optimizer.{name} of shape {array.shape}")
-            state[name] = torch.from_numpy(array.copy()).to(self.device)
 
     def close(self) -> None:
         """See Algorithm."""

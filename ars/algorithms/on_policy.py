@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -239,7 +239,10 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             )
 
 
-def averages(figures: list[dict[str, Tensor]]) -> dict[str, float]:
-    """The mean of each figure of an iteration's updates."""
-    names = figures[0] if figures else {}
-    return {name: mean([float(one[name]) for one in figures]) for name in names}
+def averages(names: Sequence[str], figures: Sequence[Sequence[Tensor]]) -> dict[str, float]:
+    """The mean of each named figure over an iteration's updates; NaN where there was none."""
+    columns = zip(*figures, strict=True) if figures else [()] * len(names)
+    return {
+        name: mean([value.item() for value in column])
+        for name, column in zip(names, columns, strict=True)
+    }
