@@ -31,6 +31,7 @@ LAYERS = {
     "ars.workers": 2,
     "ars.returns": 2,
     "ars.losses": 2,
+    "ars.trajectories": 2,
     "ars.optimizers": 2,
     "ars.groups": 2,
     "ars.vector": 2,
@@ -38,8 +39,10 @@ LAYERS = {
     "ars.algorithms.presets": 3,
     "ars.algorithms.deep": 3,
     "ars.algorithms.on_policy": 3,
+    "ars.algorithms.actor_critic": 4,
     "ars.algorithms.ars": 4,
     "ars.algorithms.ppo": 4,
+    "ars.algorithms.reinforce": 4,
     "ars.algorithms": 5,
     "ars.trainer": 6,
 }
@@ -49,9 +52,11 @@ RAY_USERS = {"ars.crew", "ars.cluster", "ars.actor"}
 
 # What learns by gradients, or acts on images; importing a command loads none of it.
 TORCH_USERS = {
+    "ars.algorithms.actor_critic",
     "ars.algorithms.deep",
     "ars.algorithms.on_policy",
     "ars.algorithms.ppo",
+    "ars.algorithms.reinforce",
     "ars.losses",
     "ars.optimizers",
     "policies.cnn",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from ars.algorithms.actor_critic import A2C, ActorCritic
 from ars.algorithms.ars import ARS
 from ars.algorithms.base import Algorithm
 from ars.algorithms.ppo import PPO
+from ars.algorithms.reinforce import REINFORCE
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "ars": ARS,
     "ppo": PPO,
+    "a2c": A2C,
+    "actor-critic": ActorCritic,
+    "reinforce": REINFORCE,
 }

@@ -134,6 +134,10 @@ class DeepAlgorithm(Algorithm):
         """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
         self.parameters.grad.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
+        return self._step()
+
+    def _step(self) -> torch.Tensor:
+        """One step of the optimiser down the gradient that is there; returns its norm before."""
         norm = self.parameters.clip_grad(self.config.max_grad_norm or None)
         self.optimizer.step()
         return norm
@@ -289,7 +293,7 @@ class DeepAlgorithm(Algorithm):
         """See Algorithm."""
         parameters = self.parameters.numpy()
         self.parameters.load(checked(arrays["parameters"], parameters.shape, parameters.dtype))
-        self.optimizer.restore(_under("optimizer", arrays), int(values["optimizer_steps"]))
+        self.optimizer.restore(under("optimizer", arrays), int(values["optimizer_steps"]))
         self.rng.bit_generator.state = values["rng"]
         for name in ("iteration", "timesteps", "episodes"):
             setattr(self, name, int(values[name]))
@@ -304,14 +308,14 @@ class DeepAlgorithm(Algorithm):
                 int(values["observations"]),
             )
         if self.iteration > 0:
-            self.environments.restore(_under("environments", arrays))
+            self.environments.restore(under("environments", arrays))
 
     def close(self) -> None:
         """See Algorithm."""
         self.environments.close()
 
 
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The arrays named `prefix.NAME`, by NAME."""
     start = f"{prefix}."
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
