@@ -128,7 +128,7 @@ class Group:
 
 def _each(actions: NDArray[Any]) -> Any:
     """Python integers for Discrete actions, rows for Boxes."""
-    return actions.tolist() if actions.ndim == 1 else actions
+    return actions.tolist() if actions.ndim == 1 and actions.dtype.kind == "i" else actions
 
 
 def _bare(

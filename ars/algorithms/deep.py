@@ -346,7 +346,7 @@ def _device(name: str, images: bool) -> torch.device:
     try:
         device = resolve_device("cpu" if name == "auto" and not images else name)
     except ValueError as error:
-        raise UsageError(f"--device {name}: {error}") from None
+        raise UsageError(f"--{error}") from None
     if not images:
         torch.set_num_threads(1)
     return device
