@@ -62,7 +62,8 @@ class ActorCriticFace:
     """Outputs and values of an ActorCritic for acting: NumPy in, NumPy out.
 
     `__call__`: observations [batch, *shape] (float32 vectors or uint8 images) -> (float32
-    [batch, n_out], float32 [batch]); `values`: the second alone.
+    [batch, n_out], float32 [batch], or [batch, n_values] where the critic gives several);
+    `outputs`, `values`: one of the two alone, at less cost where `apart`.
     """
 
     def __init__(self, network: ActorCritic, device: torch.device) -> None:
@@ -73,19 +74,26 @@ class ActorCriticFace:
                 NumpyFace(network.trunk, network.actor),
                 NumpyFace(network.critic_trunk, network.critic),
             )
+        self.apart = self._numpy is not None
 
     def __call__(self, obs: NDArray[Any]) -> tuple[Floats, Floats]:
         """See the class."""
         if self._numpy is not None:
-            actor, critic = self._numpy
-            return actor(obs), critic(obs)[:, 0]
+            return self.outputs(obs), self.values(obs)
         with torch.inference_mode():
             outputs, values = self._network(torch.from_numpy(obs).to(self._device))
             return outputs.cpu().numpy(), values.cpu().numpy()
 
+    def outputs(self, obs: NDArray[Any]) -> Floats:
+        """See the class."""
+        return self(obs)[0] if self._numpy is None else self._numpy[0](obs)
+
     def values(self, obs: NDArray[Any]) -> Floats:
         """See the class."""
-        return self._numpy[1](obs)[:, 0] if self._numpy is not None else self(obs)[1]
+        if self._numpy is None:
+            return self(obs)[1]
+        values = self._numpy[1](obs)
+        return values[:, 0] if values.shape[1] == 1 else values
 
 
 class NetworkFace:

@@ -133,7 +133,7 @@ class Dueling(nn.Module):
         self.spec = spec
         width = spec.layer_sizes[-2]
         self.trunk = make_trunk(spec)
-        self.advantage = nn.Linear(width, spec.action.size)
+        self.advantage = nn.Linear(width, spec.action.size, bias=spec.bias)
         self.value = nn.Linear(width, 1)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
@@ -145,32 +145,33 @@ class Dueling(nn.Module):
 
 
 class ActorCritic(nn.Module):
-    """A policy and a state value: `(outputs [batch, n_out], values [batch])`.
+    """A policy and a critic: `(outputs [batch, n_out], values [batch])`.
 
     Two networks of the same hidden layers over vectors; over images one trunk with two heads.
-    `log_std`: the logarithms of a gaussian policy's deviations, [n_out], else None.
+    `n_values`: 1 for the value of the state; more for so many values, [batch, n_values], such as
+    every action's. `log_std`: the logarithms of a gaussian policy's deviations, [n_out], else None.
     """
 
     log_std: nn.Parameter | None
 
-    def __init__(self, spec: PolicySpec, log_std: float = 0.0) -> None:
+    def __init__(self, spec: PolicySpec, log_std: float = 0.0, n_values: int = 1) -> None:
         super().__init__()
         self.spec = spec
         width = spec.layer_sizes[-2]
         self.shared = bool(spec.conv_layers)
         self.trunk = make_trunk(spec)
-        self.actor = nn.Linear(width, spec.action.size)
+        self.actor = nn.Linear(width, spec.action.size, bias=spec.bias)
         gaussian = spec.distribution == "gaussian"
         self.log_std = nn.Parameter(torch.full((spec.action.size,), log_std)) if gaussian else None
         self.critic_trunk = self.trunk if self.shared else make_trunk(spec)
-        self.critic = nn.Linear(width, 1)
+        self.critic = nn.Linear(width, n_values)
 
     def forward(self, obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
         features = self.trunk(obs)
         outputs: torch.Tensor = self.actor(features)
         values: torch.Tensor = self.critic(features if self.shared else self.critic_trunk(obs))
-        return outputs, values.squeeze(1)
+        return outputs, values.squeeze(1)  # which leaves several values as they are
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True

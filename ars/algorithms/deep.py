@@ -37,6 +37,8 @@ from policies import (
 if TYPE_CHECKING:
     import torch
 
+    from ars.optimizers import Optimizer
+
 SCHEDULES = ("constant", "linear")
 INITIAL = ("orthogonal", "xavier", "he", "uniform")
 WINDOW = 100  # episodes behind the figures of a row
@@ -109,6 +111,7 @@ class DeepAlgorithm(Algorithm):
         self.device = _device(task.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(task.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
+        self._normalizer: Normalizer | None = None  # of the iteration in progress
         self._recent: deque[Finished] = deque(maxlen=WINDOW)
         self._said: set[str] = set()
         self.environments = Environments(
@@ -130,25 +133,21 @@ class DeepAlgorithm(Algorithm):
         self, network: torch.nn.Module, optimizer: str = "adam", eps: float = 1e-5
     ) -> None:
         """Lay the network out as one vector, on the device, with an optimiser over it."""
-        import torch
-
+        from ars.optimizers import Adam, RMSprop
         from policies.parameters import FlatParameters
 
         self.parameters = FlatParameters(network.to(self.device))
-        kind = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}[optimizer]
-        details = {"fused": True} if optimizer == "adam" else {"alpha": 0.99}
-        self.optimizer: torch.optim.Optimizer = kind(
-            [self.parameters.data], lr=self.config.learning_rate, eps=eps, **details
-        )
+        kind = {"adam": Adam, "rmsprop": RMSprop}[optimizer]
+        self.optimizer: Optimizer = kind(self.parameters, self.config.learning_rate, eps)
 
     def _descend(self, loss: torch.Tensor) -> torch.Tensor:
         """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
         self.parameters.grad.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
-        return self._take_step()
+        return self._step()
 
-    def _take_step(self) -> torch.Tensor:
-        """One step of the optimiser along the gradient; returns its norm before clipping."""
+    def _step(self) -> torch.Tensor:
+        """One step of the optimiser down the gradient that is there; returns its norm before."""
         norm = self.parameters.clip_grad(self.config.max_grad_norm or None)
         self.optimizer.step()
         return norm
@@ -176,7 +175,7 @@ class DeepAlgorithm(Algorithm):
     def _set_learning_rate(self) -> float:
         """Give the optimiser the scheduled learning rate; returns it."""
         rate = self._scheduled("learning_rate")
-        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.learning_rate = rate
         return rate
 
     def _say_once(self, event: str) -> None:
@@ -284,15 +283,17 @@ class DeepAlgorithm(Algorithm):
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """See Algorithm."""
         arrays: Arrays = {"parameters": self.parameters.numpy()}
-        for name, value in self._optimizer_state().items():
-            arrays[f"optimizer.{name}"] = value.detach().cpu().numpy().copy()
+        moments, optimizer_steps = self.optimizer.state()
+        arrays |= {f"optimizer.{name}": moment for name, moment in moments.items()}
         if self.iteration > 0:
             places = self.environments.state().items()
             arrays |= {f"environments.{name}": array for name, array in places}
         arrays["recent.returns"] = np.array([e.total_reward for e in self._recent], np.float64)
         arrays["recent.lengths"] = np.array([e.length for e in self._recent], np.int64)
-        values = {name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")}
-        values["rng"] = self.rng.bit_generator.state
+        values: dict[str, Any] = {
+            name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")
+        }
+        values |= {"rng": self.rng.bit_generator.state, "optimizer_steps": optimizer_steps}
         if self.statistics is not None:
             arrays |= {"statistics.mean": self.statistics.mean, "statistics.m2": self.statistics.m2}
             values["observations"] = self.statistics.count
@@ -302,7 +303,7 @@ class DeepAlgorithm(Algorithm):
         """See Algorithm."""
         parameters = self.parameters.numpy()
         self.parameters.load(checked(arrays["parameters"], parameters.shape, parameters.dtype))
-        self._restore_optimizer(under("optimizer", arrays))
+        self.optimizer.restore(under("optimizer", arrays), int(values["optimizer_steps"]))
         self.rng.bit_generator.state = values["rng"]
         for name in ("iteration", "timesteps", "episodes"):
             setattr(self, name, int(values[name]))
@@ -318,20 +319,6 @@ class DeepAlgorithm(Algorithm):
             )
         if self.iteration > 0:
             self.environments.restore(under("environments", arrays))
-
-    def _optimizer_state(self) -> dict[str, torch.Tensor]:
-        """The optimiser's tensors by name; none before its first step."""
-        return dict(self.optimizer.state[self.parameters.data])
-
-    def _restore_optimizer(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        import torch
-
-        state = self.optimizer.state[self.parameters.data]
-        for name, array in arrays.items():
-            # Adam's count of steps is a scalar, the rest has an entry for each parameter.
-            if array.shape not in ((), self.parameters.data.shape):
-                raise ValueError(f"optimizer.{name} of shape {array.shape}")
-            state[name] = torch.from_numpy(array.copy()).to(self.device)
 
     def close(self) -> None:
         """See Algorithm."""
@@ -379,7 +366,7 @@ def _device(name: str, images: bool) -> torch.device:
     try:
         device = resolve_device("cpu" if name == "auto" and not images else name)
     except ValueError as error:
-        raise UsageError(f"--device {name}: {error}") from None
+        raise UsageError(f"--{error}") from None
     if not images:
         torch.set_num_threads(1)
     return device

@@ -291,7 +291,7 @@ class DQN(DeepAlgorithm):
         gradient = torch.zeros_like(values).scatter_(1, batch.actions, slopes.unsqueeze(1))
         # 3. From there that by the weights, and a step.
         self.passes.backward(gradient)
-        norm = self._take_step()
+        norm = self._step()
         self._learned.append((q.squeeze(1), targets, norm))
         return targets - q.squeeze(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from ars.algorithms.deep import DeepAlgorithm, DeepConfig
 from ars.errors import UsageError
 from ars.options import option
 from ars.stats import mean
+from ars.trajectories import Trajectories
+from ars.vector import Step
 from policies import DiscreteSpec, RunningMeanStd
 from policies.distributions import (
     categorical_entropy,
@@ -36,6 +38,7 @@ Floats = NDArray[np.float32]
 class OnPolicyConfig(DeepConfig):
     """Settings of every algorithm that learns from its current policy's own steps."""
 
+    optimizer: str = option("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
     entropy_coef: float = option(0.0, "weight of the entropy bonus", at_least=0)
     log_std_init: float = option(0.0, "first logarithm of the deviation of Box actions")
     normalize_observations: bool = option(
@@ -69,7 +72,8 @@ class Steps:
 class OnPolicyAlgorithm(DeepAlgorithm):
     """An actor-critic network, and `_play` to run it in the environments."""
 
-    def __init__(self, config: Any, task: Task) -> None:
+    def __init__(self, config: Any, task: Task, action_values: bool = False) -> None:
+        """`action_values`: the critic gives every action's value instead of the state's."""
         super().__init__(config, task, distribution=True)
         from policies.faces import ActorCriticFace
         from policies.initial import initialize_actor_critic
@@ -77,9 +81,10 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
         spec = self.policy.spec
         self.discrete = isinstance(spec.action, DiscreteSpec)
-        self.network = ActorCritic(spec, config.log_std_init)
+        n_values = spec.action.size if action_values else 1
+        self.network = ActorCritic(spec, config.log_std_init, n_values)
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
-        self._learn_with(self.network)
+        self._learn_with(self.network, config.optimizer)
         self.face = ActorCriticFace(self.network, self.device)
         if config.normalize_observations:
             if spec.conv_layers:
@@ -110,6 +115,18 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
     # Experience
 
+    def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
+        """The policy's outputs [n, n_out] and the values of states [n]."""
+        return self.face(inputs)
+
+    def _values(self, inputs: NDArray[Any]) -> Floats:
+        """The values of states alone: [n]."""
+        return self.face.values(inputs)
+
+    def _rewards(self, step: Step) -> NDArray[np.float64]:
+        """The rewards of a step to learn from: [n]."""
+        return step.rewards
+
     def _play(self, n_steps: int) -> Steps:
         """Run the policy for `n_steps` steps in every environment, and count them.
 
@@ -119,27 +136,32 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         n_out = self.policy.spec.action.size
         inputs, raw, actions = [], [], []
         outputs = np.empty((n_steps, n, n_out), np.float32)
-        values = np.empty((n_steps, n), np.float32)
-        next_values = np.zeros((n_steps, n), np.float32)
+        values = np.empty((n_steps + 1, n), np.float32)
+        cut_values = np.zeros((n_steps, n), np.float32)
         rewards = np.empty((n_steps, n))
         terminated, ended = np.zeros((2, n_steps, n), np.bool_)
         for t in range(n_steps):
             x = self._inputs(environments.obs)
             inputs.append(x)
             raw.append(environments.obs)
-            outputs[t], values[t] = self.face(x)
+            if self.face.apart:
+                outputs[t] = self.face.outputs(x)
+            else:
+                outputs[t], values[t] = self._estimate(x)
             actions.append(self._draw(outputs[t]))
             step = environments.step(self._env_actions(actions[t]))
-            rewards[t], terminated[t] = step.rewards, step.terminated
+            rewards[t], terminated[t] = self._rewards(step), step.terminated
             np.logical_or(step.terminated, step.truncated, out=ended[t])
             # A time limit is not an end: what would have followed is worth its value.
             if step.truncated.any():
                 cut = np.flatnonzero(step.truncated)
-                next_values[t, cut] = self.face.values(self._inputs(step.final_obs[cut]))
-        last = self.face.values(self._inputs(environments.obs))
-        following = np.concatenate([values[1:], last[None]])
-        np.copyto(next_values, following, where=~ended)
+                cut_values[t, cut] = self._values(self._inputs(step.final_obs[cut]))
         self.timesteps += n_steps * n
+        last = self._inputs(environments.obs)
+        if self.face.apart:  # then all at once is faster than step by step
+            values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
+        else:
+            values[n_steps] = self._values(last)
         if self.statistics is not None:
             seen = np.array(raw, np.float64).reshape(n_steps * n, -1)
             self.statistics.merge(RunningMeanStd.of(seen))
@@ -149,12 +171,30 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             np.array(inputs),
             np.array(actions),
             outputs,
-            values,
-            next_values,
+            values[:-1],
+            np.where(ended, cut_values, values[1:]),
             rewards.astype(np.float32),
             terminated,
             ended,
         )
+
+    def _play_into(self, trajectories: Trajectories) -> None:
+        """Run the policy for one step in every environment, and count it, as `_play` does."""
+        obs = self.environments.obs
+        x = self._inputs(obs)
+        actions = self._draw(self.face.outputs(x))
+        step = self.environments.step(self._env_actions(actions))
+        ended, rewards = step.terminated | step.truncated, self._rewards(step)
+        self.timesteps += len(obs)
+        if self.statistics is not None:
+            self.statistics.merge(RunningMeanStd.of(obs.reshape(len(obs), -1).astype(np.float64)))
+        if self.config.normalize_rewards:
+            rewards = self._normalized_rewards(rewards[None], ended[None])[0]
+        trajectories.add(x, actions, rewards)
+        if ended.any():
+            final = self._inputs(step.final_obs)
+            for at in np.flatnonzero(ended).tolist():
+                trajectories.end(at, final[at], bool(step.terminated[at]))
 
     def _normalized_rewards(
         self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]
@@ -199,7 +239,10 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             )
 
 
-def averages(figures: list[dict[str, Tensor]]) -> dict[str, float]:
-    """The mean of each figure of an iteration's updates."""
-    names = figures[0] if figures else {}
-    return {name: mean([float(one[name]) for one in figures]) for name in names}
+def averages(names: Sequence[str], figures: Sequence[Sequence[Tensor]]) -> dict[str, float]:
+    """The mean of each named figure over an iteration's updates; NaN where there was none."""
+    columns = zip(*figures, strict=True) if figures else [()] * len(names)
+    return {
+        name: mean([value.item() for value in column])
+        for name, column in zip(names, columns, strict=True)
+    }

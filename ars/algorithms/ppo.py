@@ -26,6 +26,8 @@ from ars.returns import gae
 if TYPE_CHECKING:
     from torch import Tensor
 
+FIGURES = ("policy_loss", "value_loss", "entropy", "approximate_kl")
+
 
 @dataclass(frozen=True)
 class PPOConfig(OnPolicyConfig):
@@ -121,6 +123,9 @@ class PPO(OnPolicyAlgorithm):
         import torch
 
         n, size = len(batch.obs), self.config.batch_size
+        if size >= n:
+            yield batch
+            return
         order = torch.from_numpy(self.rng.permutation(n)).to(self.device)
         shuffled = [part[order] for part in batch]
         for start in range(0, n, size):
@@ -132,31 +137,33 @@ class PPO(OnPolicyAlgorithm):
         config, figures = self.config, []
         for _ in range(config.n_epochs):
             for part in self._minibatches(batch):
-                loss, log_probs, figure = self._loss(part, clip)
+                outputs, values = self.network(part.obs)
+                log_probs = self._log_probs(outputs, part.actions)
                 kl = approximate_kl(log_probs.detach(), part.old_log_probs)
-                figures.append({**figure, "approximate_kl": kl})
+                policy_loss = self._policy_loss(log_probs, part, clip)
+                value_loss = self._value_loss(values, part)
+                entropy = self._entropy(outputs if config.entropy_coef else outputs.detach())
+                figures.append([x.detach() for x in (policy_loss, value_loss, entropy, kl)])
                 if config.target_kl is not None and float(kl) > 1.5 * config.target_kl:
-                    return averages(figures)
-                self._descend(loss)
-        return averages(figures)
+                    return averages(FIGURES, figures)
+                # Equation 9, turned downhill.
+                self._descend(
+                    policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+                )
+        return averages(FIGURES, figures)
 
-    def _loss(self, part: Batch, clip: float) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Equation 9, turned downhill; also the log-probabilities, and what it is made of."""
-        from ars.losses import clipped_surrogate_loss, clipped_value_loss, squared_loss
+    def _policy_loss(self, log_probs: Tensor, part: Batch, clip: float) -> Tensor:
+        from ars.losses import clipped_surrogate_loss
 
-        config, advantages = self.config, part.advantages
-        if config.normalize_advantages and len(advantages) > 1:
+        advantages = part.advantages
+        if self.config.normalize_advantages and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        outputs, values = self.network(part.obs)
-        log_probs = self._log_probs(outputs, part.actions)
-        policy_loss = clipped_surrogate_loss(log_probs, part.old_log_probs, advantages, clip)
-        if config.value_clip is None:
-            value_loss = squared_loss(values, part.targets)
-        else:
-            value_loss = clipped_value_loss(
-                values, part.old_values, part.targets, config.value_clip
-            )
-        entropy = self._entropy(outputs)
-        loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
-        figure = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
-        return loss, log_probs, {name: value.detach() for name, value in figure.items()}
+        return clipped_surrogate_loss(log_probs, part.old_log_probs, advantages, clip)
+
+    def _value_loss(self, values: Tensor, part: Batch) -> Tensor:
+        from ars.losses import clipped_value_loss, squared_loss
+
+        bound = self.config.value_clip
+        if bound is None:
+            return squared_loss(values, part.targets)
+        return clipped_value_loss(values, part.old_values, part.targets, bound)

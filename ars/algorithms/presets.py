@@ -129,3 +129,14 @@ DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 1,
     },
 }
+
+A2C_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # Raffin's RL Baselines3 Zoo, hyperparams/a2c.yml.
+    "CartPole-v1": {"total_timesteps": 200_000, "eval_freq": 5},
+}
+
+ACTOR_CRITIC_PRESETS: Mapping[str, Mapping[str, Any]] = {}
+
+REINFORCE_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {"total_timesteps": 200_000},
+}
