@@ -147,10 +147,14 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
     planned = given.get("total_timesteps", values.get("total_timesteps", DEFAULT_TIMESTEPS))
     chosen = {name: value for name, value in given.items() if name != "env_kwargs"}
     values = {"horizon": planned, **_overridden(values, chosen)}
-    preset_kwargs: Any = values.get("env_kwargs", {})
+    env_kwargs = _given_kwargs(given)
+    of_preset: Any = values.get("env_kwargs", {})
+    # A preset's options belong to its own view of a game.
+    if env_kwargs.get("pixels", of_preset.get("pixels")) == of_preset.get("pixels"):
+        env_kwargs = {**of_preset, **env_kwargs}
     plan = Plan(
         env_id,
-        {**preset_kwargs, **_given_kwargs(given)},
+        env_kwargs,
         algo,
         preset,
         given.get("init_from"),

@@ -39,7 +39,8 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
     larger of the last two frames', since some games draw objects in every other frame only; an
     episode begins with 1 to `noop_max` frames in which nothing is done.
 
-    `fire`: press FIRE as an episode begins and after a lost life, where a game waits for it.
+    `fire`: press FIRE as an episode begins and after a lost life, in games that have it: some wait
+    for it, and who has not learned that waits for ever.
     """
 
     made_with: ClassVar[Mapping[str, Any]] = {"frameskip": 1, "obs_type": "grayscale"}
@@ -63,12 +64,11 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
         ):
             if not isinstance(value, int) or value < least:
                 raise WrongOptions(f"{name}={value!r}: must be a whole number of at least {least}")
-        meanings = _meanings(env)
-        if fire and "FIRE" not in meanings:
-            raise WrongOptions(f"fire=true: this game's actions are {', '.join(meanings)}")
+        game: Any = env.unwrapped
+        meanings = game.get_action_meanings()
         self.stack_size = n_frames
         self._frame_skip, self._noop_max = frame_skip, noop_max
-        self._fire = meanings.index("FIRE") if fire else None
+        self._fire = meanings.index("FIRE") if fire and "FIRE" in meanings else None
         self.observation_space = gymnasium.spaces.Box(0, 255, (n_frames, size, size), np.uint8)
         self.metadata = {**env.metadata, "render_fps": FRAMES_PER_SECOND / frame_skip}
         self._stack = np.zeros((n_frames, size, size), np.uint8)
@@ -208,11 +208,6 @@ class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 VIEWS: dict[str, type[Atari | PongDifference]] = {"atari": Atari, "pong": PongDifference}
-
-
-def _meanings(env: gymnasium.Env[Any, Any]) -> list[str]:
-    game: Any = env.unwrapped
-    return list(game.get_action_meanings())
 
 
 def make(

@@ -20,6 +20,7 @@ from ars.algorithms.dqn import DQN, DQNConfig, Transitions
 from ars.buffers import ReplayBuffer
 from ars.losses import td_gradient, td_loss
 from ars.options import build
+from ars.plan import new_plan
 from ars.rollout import LocalPool, rollout
 from policies import load_policy, make_policy
 from policies.backprop import Autograd, ByHand, make_passes
@@ -108,7 +109,7 @@ def test_values_are_those_of_the_end_that_an_episode_had() -> None:
     assert worth.max(1) == pytest.approx([1.75, 1.5, 1.0], abs=0.1)
     # Truncated after one step: the value of what follows is bootstrapped, and is never an end's.
     goes_on = make("small_worlds:Corridor-v0", rollout_length=1, **settings)
-    goes_on.target = lambda obs: torch.where(obs == 1.0, 2.0, 100.0).expand(-1, 2)  # type: ignore[assignment]
+    goes_on.target.forward = lambda obs: torch.where(obs == 1.0, 2.0, 100.0).expand(-1, 2)  # type: ignore[method-assign]
     learn(goes_on, 40)
     worth = goes_on.face(np.zeros((1, 1), np.float32))
     assert worth[0] == pytest.approx([2.0, 2.0], abs=0.1)
@@ -133,8 +134,8 @@ def transitions(n: int, returns: list[float], discounts: list[float]) -> Transit
 )
 def test_targets(double: bool, expected: list[float]) -> None:
     dqn = make("CartPole-v1", double=double)
-    dqn.target = lambda obs: tensor([[5.0, 4.0], [6.0, 7.0], [8.0, 9.0]])  # type: ignore[assignment]
-    dqn.network = lambda obs: tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 4.0]])  # type: ignore[assignment]
+    dqn.target.forward = lambda obs: tensor([[5.0, 4.0], [6.0, 7.0], [8.0, 9.0]])  # type: ignore[method-assign]
+    dqn.network.forward = lambda obs: tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 4.0]])  # type: ignore[method-assign]
     targets = dqn._targets(transitions(3, [1.0, 2.0, 3.0], [0.5, 0.25, 0.0]))
     assert targets.tolist() == expected
     dqn.close()
@@ -219,7 +220,7 @@ def test_actions_are_random_as_often_as_epsilon_says(epsilon: float, share: floa
         buffer_size=2000,
         learning_starts=2000,
     )
-    dqn.face = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))  # type: ignore[assignment]
+    dqn.face = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))  # type: ignore[method-assign]
     learn(dqn, 1)
     actions = dqn.buffer.sample(np.random.default_rng(0), 4000).actions
     assert (actions == 0).mean() == pytest.approx(share, abs=0.04 if share else 0)
@@ -384,6 +385,16 @@ def test_a_run_that_starts_from_a_policy_has_its_values_as_targets(tmp_path: Pat
     assert (dqn._target_parameters.numpy() == dqn.parameters.numpy()).all()
     assert (dqn.snapshot().weights == load_policy(folder / "policy.safetensors").weights).all()
     dqn.close()
+
+
+def test_presets_know_how_a_game_is_seen() -> None:
+    seen = {"pixels": "atari", "fire": True}
+    given = {"algo": "dqn"}
+    assert new_plan("ALE/Pong-v5", given).env_kwargs == seen
+    assert new_plan("ALE/Freeway-v5", given).env_kwargs == {}
+    plan = new_plan("ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": ["fire=false"]})
+    assert plan.env_kwargs == {**seen, "fire": False}
+    assert new_plan("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
 
 
 # Wrong words

@@ -120,6 +120,8 @@ class Transitions(NamedTuple):
 
     def split(self, size: int) -> list[Transitions]:
         """Minibatches of `size` transitions."""
+        if len(self.returns) == size:
+            return [self]
         import torch
 
         columns = (torch.split(tensor, size) for tensor in self)
@@ -146,13 +148,14 @@ class DQN(DeepAlgorithm):
         from policies.parameters import FlatParameters
 
         kind = Dueling if config.dueling else Network
-        self.network, self.target = kind(self.policy.spec), kind(self.policy.spec)
-        initialize(self.network, config.initialization, self.initial_weights_rng())
-        self._learn_with(self.network, config.optimizer)
-        self._target_parameters = FlatParameters(self.target.to(self.device))
+        network, target = kind(self.policy.spec), kind(self.policy.spec)
+        initialize(network, config.initialization, self.initial_weights_rng())
+        self._learn_with(network, config.optimizer)
+        self._target_parameters = FlatParameters(target.to(self.device))
         self._renew_target(1.0)
-        self.passes = make_passes(self.network, self.parameters, self.device)
-        self.face = NetworkFace(self.network, self.device)
+        self.network = make_passes(network, self.parameters, self.device)
+        self.target = make_passes(target, self._target_parameters, self.device)
+        self.face = NetworkFace(network, self.device)
         self.buffer = self._make_buffer()
         self._saves_buffer = self._is_buffer_saved()
         self._huber_delta = 1.0 if config.loss == "huber" else None
@@ -284,8 +287,8 @@ class DQN(DeepAlgorithm):
         from ars.losses import td_targets
 
         with torch.no_grad():
-            next_q = self.target(batch.next_obs)
-            next_online_q = self.network(batch.next_obs) if self.config.double else None
+            next_q = self.target.forward(batch.next_obs)
+            next_online_q = self.network.forward(batch.next_obs) if self.config.double else None
             return td_targets(batch.returns, batch.discounts, next_q, next_online_q)
 
     def _update(self, batch: Transitions, targets: Tensor) -> Tensor:
@@ -296,13 +299,13 @@ class DQN(DeepAlgorithm):
 
         weights = batch.weights if self.config.prioritized else None
         # 1. What the network thinks of the actions taken.
-        values = self.passes.forward(batch.obs)
+        values = self.network.forward(batch.obs)
         q = values.gather(1, batch.actions)
         # 2. The gradient of the loss by these, 0 by the values of all other actions.
         slopes = td_gradient(q.squeeze(1), targets, weights, self._huber_delta)
         gradient = torch.zeros_like(values).scatter_(1, batch.actions, slopes.unsqueeze(1))
         # 3. From there that by the weights, and a step.
-        self.passes.backward(gradient)
+        self.network.backward(gradient)
         norm = self._step()
         self._learned.append((q.squeeze(1), targets, norm))
         return targets - q.squeeze(1)
