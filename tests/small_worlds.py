@@ -88,7 +88,24 @@ class Images(Identity):
         return image
 
 
+class LunarLanderStandIn(gymnasium.Env[np.ndarray, int]):
+    """Stays at (3, 4), at 1 a step, for 10 steps."""
+
+    observation_space = gymnasium.spaces.Box(-9, 9, (3,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.array([3, 4, 0], np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self._step += 1
+        return np.array([3, 4, 0], np.float32), 1.0, self._step >= 10, False, {}
+
+
 gymnasium.register("Identity-v0", Identity)
+gymnasium.register("LunarLanderStandIn-v0", LunarLanderStandIn)
 gymnasium.register("IdentityBox-v0", IdentityBox)
 gymnasium.register("Corridor-v0", Corridor)
 gymnasium.register("ShortCorridor-v0", Corridor, max_episode_steps=5)
