@@ -110,7 +110,7 @@ def test_a_gradient_in_parts_is_the_gradient(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_update_waits_for_its_episodes_however_long_iterations_are() -> None:
     """Of two environments, with episodes of 20 steps and iterations of 7."""
-    reinforce = identity(n_envs=2, iteration_steps=7, n_episodes=4)
+    reinforce = identity(n_envs=2, n_steps=7, n_episodes=4)
     before = reinforce.parameters.numpy()
     rows = learn(reinforce, 5)  # 35 steps of each
     np.testing.assert_array_equal(reinforce.parameters.numpy(), before)
@@ -138,7 +138,7 @@ def make_again(reinforce: Any) -> Any:
 def test_the_obvious_is_learnt(
     env_id: str, env_kwargs: dict[str, Any], settings: dict[str, Any]
 ) -> None:
-    given = {"gamma": 0.0, "iteration_steps": 400, "learning_rate": 0.01, **settings}
+    given = {"gamma": 0.0, "n_steps": 400, "learning_rate": 0.01, **settings}
     reinforce = make(REINFORCE, env_id, env_kwargs, **given)
     before = mean_return(reinforce)
     learn(reinforce, 10)
