@@ -36,8 +36,8 @@ class WorkerConfig:
 
     n_workers: str = option(
         "auto",
-        "worker processes; auto: all cores, or all of the cluster's as nodes come and go, and for "
-        "algorithms that use them for evaluations only as 0; 0: this process, no Ray",
+        "worker processes; 0: this process, no Ray; auto: all cores, or all of the cluster's as "
+        "nodes come and go, but 0 for algorithms that would only evaluate in them",
     )
     ray_address: str | None = option(None, "address of a Ray cluster (auto: the one around)")
     env_processes: int = option(

@@ -220,7 +220,8 @@ def _explain(spec: EnvSpec, error: Exception) -> str:
     missing = getattr(error, "name", None)
     if origin.startswith("gymnasium.envs."):
         extra = origin.split(".")[2].split(":")[0].replace("_", "-")
-        ours = " (from a checkout: pip install -e '.[mujoco]')" if extra == "mujoco" else ""
+        known = extra in ("box2d", "mujoco")
+        ours = f" (from a checkout: pip install -e '.[{extra}]')" if known else ""
         return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
     if missing == "pybullet":
         return "needs PyBullet: pip install pybullet (wheels exist up to CPython 3.11)"

@@ -33,6 +33,7 @@ LAYERS = {
     "ars.losses": 2,
     "ars.trajectories": 2,
     "ars.optimizers": 2,
+    "ars.groups": 2,
     "ars.vector": 2,
     "ars.algorithms.base": 3,
     "ars.algorithms.presets": 3,

@@ -101,6 +101,7 @@ class DeepAlgorithm(Algorithm):
         self.device = _device(task.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(task.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
+        self._normalizer: Normalizer | None = None  # of the iteration in progress
         self._recent: deque[Finished] = deque(maxlen=WINDOW)
         self._said: set[str] = set()
         self.environments = Environments(
@@ -345,7 +346,7 @@ def _device(name: str, images: bool) -> torch.device:
     try:
         device = resolve_device("cpu" if name == "auto" and not images else name)
     except ValueError as error:
-        raise UsageError(f"--device {name}: {error}") from None
+        raise UsageError(f"--{error}") from None
     if not images:
         torch.set_num_threads(1)
     return device
