@@ -225,7 +225,9 @@ class DeepAlgorithm(Algorithm):
         if self.iteration == 0:
             self.environments.reset()
         self._normalizer = self._frozen()
-        figures = self._iterate()
+        # A network that diverges in the middle of an iteration is told of below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            figures = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise RunError(
                 f"iteration {self.iteration + 1}: the network's weights are no longer finite; a "
