@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _STATUSES = (
     ("ars.errors", "UsageError", 2),
     ("envs", "UnknownEnvironment", 2),
+    ("envs", "WrongOptions", 2),
     ("policies", "UnsupportedSpace", 2),
     ("ars.errors", "RunError", 1),
     ("gymnasium.error", "Error", 1),

@@ -24,7 +24,9 @@ class Step(NamedTuple):
 
     `obs`: [n, *shape], to act on next, of the next episode where one ended; `rewards`: float64 [n];
     `terminated`, `truncated`: bool [n], never both; `final_obs`: [n, *shape], what each action led
-    to, the episode's last observation where it ended (`obs` itself where none did).
+    to, the episode's last observation where it ended (`obs` itself where none did); `cut`: bool
+    [n], where the environment says that returns may end although the episode goes on (a life lost,
+    `info["cut"]`, see `envs.pixels`), None where nowhere.
     """
 
     obs: NDArray[Any]
@@ -32,6 +34,7 @@ class Step(NamedTuple):
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     final_obs: NDArray[Any]
+    cut: NDArray[np.bool_] | None = None
 
 
 class Group:
@@ -84,18 +87,24 @@ class Group:
         n = len(self._envs)
         final_obs, rewards = np.empty((n, *self._shape), self._dtype), np.empty(n)
         terminated, truncated = np.zeros((2, n), np.bool_)
-        ended, at = [], 0
+        ended: list[int] = []
+        cut: list[int] = []
+        at = 0
         try:
             for at, action in enumerate(_each(actions)):
-                final_obs[at], rewards[at], ends, cut, _ = self._envs[at].step(action)
+                final_obs[at], rewards[at], ends, stops, info = self._envs[at].step(action)
                 length = self._lengths[at] = self._lengths[at] + 1
-                if ends or cut or length >= self._limit:
+                if ends or stops or length >= self._limit:
                     ended.append(at)
                     (terminated if ends else truncated)[at] = True
+                if info.get("cut"):
+                    cut.append(at)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         step = Step(final_obs, rewards, terminated, truncated, final_obs)
         self._check(step)
+        if cut:
+            step = step._replace(cut=np.isin(np.arange(n), cut))
         if ended:
             step = step._replace(obs=final_obs.copy())
             for at in ended:

@@ -108,3 +108,18 @@ def td_loss(
     else:
         losses = huber_loss(q, targets, reduction="none", delta=huber_delta)
     return (losses if weights is None else weights * losses).mean()
+
+
+def td_gradient(
+    q: Tensor, targets: Tensor, weights: Tensor | None = None, huber_delta: float | None = 1.0
+) -> Tensor:
+    """The gradient of `td_loss` by q: w (q - target) / batch, the error within +-`huber_delta`.
+
+    Mnih et al. (2015), Methods: "clip the error term from the update to be between -1 and 1".
+    """
+    slopes = q - targets
+    if huber_delta is not None:
+        slopes.clamp_(-huber_delta, huber_delta)
+    if weights is not None:
+        slopes *= weights
+    return slopes.div_(len(q))

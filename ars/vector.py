@@ -156,7 +156,11 @@ class Environments:
 
 
 def _joined(steps: Sequence[Step]) -> Step:
-    columns = [np.concatenate(column) for column in zip(*steps, strict=True)]
+    columns = [np.concatenate(column) for column in zip(*(s[:5] for s in steps), strict=True)]
     obs, rewards, terminated, truncated, final_obs = columns
     ended = any(step.obs is not step.final_obs for step in steps)
-    return Step(obs, rewards, terminated, truncated, final_obs if ended else obs)
+    cut = None
+    if any(step.cut is not None for step in steps):
+        nowhere = [np.zeros(len(step.rewards), np.bool_) for step in steps]
+        cut = np.concatenate([nowhere[i] if s.cut is None else s.cut for i, s in enumerate(steps)])
+    return Step(obs, rewards, terminated, truncated, final_obs if ended else obs, cut)

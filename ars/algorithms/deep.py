@@ -61,6 +61,11 @@ class DeepConfig:
     hidden_sizes: tuple[int, ...] = option(
         (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1
     )
+    conv_layers: tuple[int, ...] = option(
+        (),
+        "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
+        at_least=1,
+    )
     activation: str | None = option(
         None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
     )
@@ -83,6 +88,11 @@ class DeepConfig:
     def __post_init__(self) -> None:
         if self.gamma > 1:
             raise UsageError(f"--gamma {self.gamma}: must be at most 1")
+        if len(self.conv_layers) % 3:
+            raise UsageError(
+                f"--conv-layers {' '.join(map(str, self.conv_layers))}: must be three numbers a "
+                "layer, its filters, kernel and stride"
+            )
 
 
 class DeepAlgorithm(Algorithm):
@@ -134,9 +144,9 @@ class DeepAlgorithm(Algorithm):
         """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
         self.parameters.grad.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
-        return self._step()
+        return self._take_step()
 
-    def _step(self) -> torch.Tensor:
+    def _take_step(self) -> torch.Tensor:
         """One step of the optimiser down the gradient that is there; returns its norm before."""
         norm = self.parameters.clip_grad(self.config.max_grad_norm or None)
         self.optimizer.step()
@@ -329,6 +339,16 @@ def _make_policy(config: DeepConfig, task: Task, distribution: bool) -> Policy:
     if kind == "auto":
         kind = "cnn" if is_image(observation) else "mlp"
     options: dict[str, Any] = {} if kind == "cnn" else {"hidden_sizes": (64, 64)}
+    if config.conv_layers:
+        numbers = iter(config.conv_layers)
+        options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
+        if kind != "cnn":
+            raise UsageError(
+                f"--conv-layers: are for images, and {task.env_id} gives observations of shape "
+                f"{task.observation_space.shape} and type {task.observation_space.dtype}"
+                if config.policy == "auto"
+                else f"--conv-layers: has no meaning beside --policy {kind}"
+            )
     if config.hidden_sizes:
         options["hidden_sizes"] = config.hidden_sizes
     if config.activation is not None:

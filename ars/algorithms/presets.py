@@ -120,3 +120,23 @@ ACTOR_CRITIC_PRESETS: Mapping[str, Mapping[str, Any]] = {}
 REINFORCE_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {"total_timesteps": 200_000},
 }
+
+DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {
+        # Raffin's RL Baselines3 Zoo, hyperparams/dqn.yml.
+        "learning_rate": 0.0023,
+        "batch_size": 64,
+        "buffer_size": 100_000,
+        "learning_starts": 1000,
+        "gamma": 0.99,
+        "target_update": 10,
+        "train_freq": 256,
+        "gradient_steps": 128,
+        "exploration_steps": 8000,
+        "epsilon_end": 0.04,
+        "hidden_sizes": (256, 256),
+        "double": False,
+        "total_timesteps": 50_000,
+        "eval_freq": 1,
+    },
+}

@@ -102,7 +102,7 @@ class REINFORCE(OnPolicyAlgorithm):
             (share * loss).backward()  # type: ignore[no-untyped-call]
             for name, value in found.items():
                 figures[name] += share * float(value.detach())
-        return {**figures, "gradient_norm": float(self._step())}
+        return {**figures, "gradient_norm": float(self._take_step())}
 
     def _loss(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
         """What the loss is made of, of steps: inputs, actions, weights, returns."""
