@@ -93,9 +93,9 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment.
 PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
-        # Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml.
         "n_envs": 8,
         "n_steps": 32,
         "batch_size": 256,
@@ -106,7 +106,32 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "learning_rate_schedule": "linear",
         "clip_range_schedule": "linear",
         "total_timesteps": 100_000,
-        "eval_freq": 20,
+        "eval_freq": 40,
+        "eval_episodes": 20,
+    },
+    "Acrobot-v1": {
+        "n_envs": 16,
+        "n_steps": 256,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gae_lambda": 0.94,
+        "normalize_observations": True,
+        "normalize_rewards": True,
+        "total_timesteps": 500_000,
+        "eval_freq": 10,
+        "eval_episodes": 50,  # their returns differ by more than two policies' means do
+    },
+    "LunarLander-v3": {
+        "n_envs": 16,
+        "n_steps": 1024,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gae_lambda": 0.98,
+        "gamma": 0.999,
+        "entropy_coef": 0.01,
+        "total_timesteps": 1_000_000,
+        "eval_freq": 4,
+        "eval_episodes": 20,
     },
 }
 
