@@ -188,7 +188,8 @@ def _run(
             raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
         raise
     except RolloutError as error:
-        raise RunError(f"{error}; to play it again: {again} --n-workers 0") from error
+        where = " --n-workers 0" if algorithm.trains_in_pool else ""
+        raise RunError(f"{error}; to play it again: {again}{where}") from error
 
 
 def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
