@@ -127,6 +127,8 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
     # n_top belongs to n_directions: a preset's does not bind another number or variant.
     if {"n_directions", "variant"} & given.keys():
         values.pop("n_top", None)
+    if "rollout_length" in given:  # likewise
+        values.pop("eval_length", None)
     values = _overridden(values, given)
     plan = Plan(
         env_id,

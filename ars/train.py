@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ars.algorithms import ALGORITHMS
 from ars.command import reporting
 from ars.errors import RunError
-from ars.options import Parser, add_flags
+from ars.options import Parser, add_flags, counted
 from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan
 from ars.trainer import RunConfig
 
@@ -174,9 +174,11 @@ def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:
     run = shlex.quote(str(folder))
     print(
         f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
-        f"{final['episodes']} new episodes (best policy, iteration {final['iteration']:,})\n"
-        f"{result['stopped']}: {result['timesteps']:,} timesteps, {result['iterations']:,} "
-        f"iterations in {duration(seconds)} ({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
+        f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
+        f"{final['iteration']:,})\n"
+        f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
+        f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
+        f"({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
         f"  see it run    python -m ars.render {run}\n"
         f"  evaluate it   python -m ars.evaluate {run}"
     )
