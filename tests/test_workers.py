@@ -337,29 +337,74 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
-def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
-    (tmp_path / "driver.py").write_text(SCRIPT)
-    (tmp_path / "own_world.py").write_text(
-        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
-    )
+def start(code: str, folder: Path) -> subprocess.Popen[str]:
+    """A driver, in a session of its own; its module can be imported, and whatever is beside it."""
+    (folder / "driver.py").write_text(code)
     here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parent)])
-    with subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "driver"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    ) as driver:
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "own_world.py").write_text(
+        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
+    )
+    with start(SCRIPT, tmp_path) as driver:
         assert driver.stdout
         assert driver.stdout.readline() == "closed\n"
-        deadline = time.monotonic() + 10
-        while len(session_processes(driver.pid)) > 1 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert session_processes(driver.pid) == [driver.pid]
+        assert wait_until(lambda: session_processes(driver.pid) == [driver.pid])
         assert driver.communicate("")[0] == ""
     assert driver.returncode == 0
+
+
+BUSY = """
+from ars.errors import RunError
+from ars.workers import RayPool
+from test_workers import TRAINING, make_snapshot, make_spec
+
+pool = RayPool(make_spec("faulty_envs:Slow-v0"), 2)
+while len(pool.pids()) < 2:
+    pool.collect(pool.submit(make_snapshot(), TRAINING[:2]))
+print(*pool.pids(), flush=True)
+try:
+    pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
+except RunError as error:
+    print(error)
+pool.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_a_killed_driver_leaves_no_process_not_even_a_stopped_one(tmp_path: Path) -> None:
+    with start(BUSY, tmp_path) as driver:
+        assert driver.stdout
+        stopped, _ = map(int, driver.stdout.readline().split())
+        os.kill(stopped, signal.SIGSTOP)
+        driver.kill()
+        assert wait_until(lambda: not session_processes(driver.pid))
+        assert not alive(stopped)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_the_death_of_rays_head_is_told_and_leaves_no_process(tmp_path: Path) -> None:
+    with start(BUSY, tmp_path) as driver:
+        assert driver.stdout
+        driver.stdout.readline()
+        (head,) = (
+            pid
+            for pid in session_processes(driver.pid)
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"gcs_server")
+        )
+        os.kill(head, signal.SIGKILL)
+        told = "Ray's process on this machine (gcs_server) has died\n"
+        assert driver.communicate(timeout=60)[0] == told
+        assert wait_until(lambda: not session_processes(driver.pid))
