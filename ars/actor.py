@@ -25,6 +25,13 @@ class Hello(NamedTuple):
     machine: Machine
 
 
+class Built(NamedTuple):
+    """How a worker's start ended: what was raised, on one line; what makes it slow."""
+
+    error: str | None = None
+    notice: str | None = None
+
+
 class Actor:
     """Says hello, is built, then runs tasks.
 
@@ -37,15 +44,15 @@ class Actor:
 
         return Hello(os.getpid(), ray.get_runtime_context().get_node_id(), machine())
 
-    def build(self, spec: RolloutSpec) -> str | None:
-        """Make the environment and the policy; returns what was raised, on one line."""
+    def build(self, spec: RolloutSpec) -> Built:
+        """Make the environment and the policy."""
         from ars.rollout import Rollouts, one_line
 
         try:
             self._rollouts = Rollouts(spec)
         except Exception as error:
-            return one_line(error)
-        return None
+            return Built(error=one_line(error))
+        return Built(notice=self._rollouts.notice)
 
     def run(
         self, snapshot: Snapshot, tasks: Sequence[Task]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ars.actor import Actor, Hello
+from ars.actor import Actor, Built, Hello
 from ars.cluster import NodeView, default_workers, start_ray
 from ars.deadlines import Deadlines, Watch
 from ars.errors import RunError
@@ -168,10 +168,10 @@ class Crew:
         )
         return f"worker {worker.index} (pid {worker.pid or 'unknown'}{where})"
 
-    def say_once(self, message: str) -> None:
-        """Tell the user, unless that has been told."""
-        if message not in self._said:
-            self._said.add(message)
+    def say_once(self, message: str, matter: str | None = None) -> None:
+        """Tell the user, unless that, or something else of the same matter, has been told."""
+        if (matter or message) not in self._said:
+            self._said.add(matter or message)
             self.say(message)
 
     def close(self) -> None:
@@ -259,13 +259,16 @@ class Crew:
             self.say_once(f"warning: another kind of machine may round differently: {difference}")
         self._ask(worker, worker.actor.build.remote(self._spec), self._built)
 
-    def _built(self, call: Call, error: str | None) -> None:
-        if error is not None:
-            self._cannot_start(call.worker, error)
+    def _built(self, call: Call, built: Built) -> None:
+        worker = call.worker
+        if built.error is not None:
+            self._cannot_start(worker, built.error)
             return
+        if built.notice is not None:
+            self.say_once(f"warning: {self.name(worker)}: {built.notice}", built.notice)
         self._last_sign = self.now
         self._deadlines.learn_start(self.now - call.since)
-        call.worker.ready, call.worker.tries = True, 0
+        worker.ready, worker.tries = True, 0
 
     def _cannot_start(self, worker: Worker, reason: str) -> None:
         """Try again, but not for ever: the others may do without it, or all fail in this way."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from ars import cluster, crew
+from ars.errors import RunError
 
 
 def shipped(env_id: str) -> dict[str, Path]:
@@ -65,15 +67,16 @@ def test_a_token_that_the_cluster_does_not_ask_for_is_named() -> None:
     assert "set RAY_AUTH_MODE=disabled (The actor never ran" in crew.meaning(error, True)
 
 
-def test_a_dead_raylet_is_noticed_before_ray_ends_the_process(tmp_path: Path) -> None:
-    import socket
-
-    from ars.errors import RunError
-
-    with socket.socket(socket.AF_UNIX) as raylet:
-        raylet.bind(str(tmp_path / "raylet"))
-        raylet.listen()
-        session = cluster.Session(raylet_socket=str(tmp_path / "raylet"))
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
+def test_a_dead_process_of_ray_is_noticed_before_ray_ends_this_one(
+    family: socket.AddressFamily, tmp_path: Path
+) -> None:
+    with socket.socket(family) as listener:
+        local = family == socket.AF_UNIX
+        listener.bind(str(tmp_path / "raylet") if local else ("127.0.0.1", 0))
+        listener.listen()
+        name = listener.getsockname()
+        session = cluster.Session(processes={"raylet": name if local else f"{name[0]}:{name[1]}"})
         session.check()
-    with pytest.raises(RunError, match="raylet"):
+    with pytest.raises(RunError, match=r"\(raylet\) has died"):
         session.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -277,6 +278,23 @@ def test_no_free_processor_is_an_error_and_not_a_wait(
     pool = make_pool(make_spec(), 1)
     with pytest.raises(RunError, match="no worker started within 1 s"):
         run(pool, TRAINING)
+
+
+def test_a_worker_that_cannot_compile_its_loop_is_told_once(make_pool: Any) -> None:
+    env = envs.make("Hopper")
+    policy = make_policy("linear", env.observation_space, env.action_space).spec
+    env.close()
+    spec = RolloutSpec("faulty_envs:HopperWithoutNumba-v0", policy, delta_std=0.1)
+    snapshot, tasks = Snapshot(np.zeros(policy.n_weights)), TRAINING[:6]
+    events: list[str] = []
+    pool = make_pool(spec, 2, on_event=events.append)
+    while len(pool.pids()) < 2:
+        episodes = pool.collect(pool.submit(snapshot, tasks))
+    local = LocalPool(dataclasses.replace(spec, env_id="Hopper"))
+    assert plain(episodes) == plain(local.collect(local.submit(snapshot, tasks)))
+    assert len(events) == 1
+    assert events[0].startswith("warning: worker ")
+    assert "): Hopper runs at half its speed, with the same results: " in events[0]
 
 
 def test_workers_load_no_torch_and_run_one_thread_each(make_pool: Any) -> None:
