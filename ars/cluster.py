@@ -36,7 +36,8 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
 _TOOLKIT = ("ars", "envs", "policies")
-_NOT_SHIPPED = ("__pycache__", "*.pyc", ".*", "venv", "runs", "*.egg-info")
+# What Numba has compiled here is sent: nodes with the same kind of processor need not do it again.
+_NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
 
 
 def default_workers() -> int:
@@ -308,8 +309,12 @@ def _local_environment() -> dict[str, str]:
 
 def _cluster_environment() -> dict[str, str]:
     """For the connection alone; the cluster's processes have their own."""
-    # What is ours goes before what a submitted job brings.
-    values = {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
+    values = {
+        # What is ours goes before what a submitted job brings.
+        "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
+        # Or Ray leaves out __pycache__, where Numba's files are.
+        "RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES": "",
+    }
     # Ray itself shows a token that is there at the address "auto" only.
     token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
     if token or (Path.home() / ".ray" / "auth_token").exists():
