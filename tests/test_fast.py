@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-import runpy
 import subprocess
 import sys
 import threading
@@ -350,13 +350,15 @@ def test_the_loop_is_compiled_once_and_for_all() -> None:
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", [b"", b"\0" * 5000])
 def test_a_damaged_file_of_compiled_code_is_made_anew(
-    tmp_path: Path, suffix: str, damage: bytes
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: bytes
 ) -> None:
-    path = tmp_path / "own.py"
-    path.write_text("def twice(x):\n    return 2 * x\n")
+    (tmp_path / "own_loop.py").write_text("def twice(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_loop", raising=False)
+    twice = importlib.import_module("own_loop").twice
 
     def cache_hits() -> int:
-        fast = compiled(runpy.run_path(str(path))["twice"])
+        fast = compiled(twice)
         assert fast(21) == 42
         return sum(fast.stats.cache_hits.values())
 
