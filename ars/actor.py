@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ars.rollout import Episode, RolloutError, RolloutSpec, Snapshot, Task
 
 
+SNAPSHOTS_KEPT = 2  # by a worker: a training's and, beside it, an evaluation's
+
+
 class Hello(NamedTuple):
     """Who a worker is."""
 
@@ -38,6 +41,9 @@ class Actor:
     Failures are answers: Ray's own tracebacks stay out of it.
     """
 
+    def __init__(self) -> None:
+        self._snapshots: dict[int, Snapshot] = {}
+
     def hello(self) -> Hello:
         """Where this process is and what it runs on."""
         import ray
@@ -55,11 +61,18 @@ class Actor:
         return Built(notice=self._rollouts.notice)
 
     def run(
-        self, snapshot: Snapshot, tasks: Sequence[Task]
+        self, ticket: int, snapshot: Snapshot | None, tasks: Sequence[Task]
     ) -> tuple[float, list[Episode | RolloutError]]:
-        """Seconds taken, and an episode or an error for each task."""
+        """Seconds taken, and an episode or an error for each task.
+
+        `snapshot`: that of the ticket, unless it is one of the last `SNAPSHOTS_KEPT` to be given.
+        """
+        if snapshot is not None:
+            self._snapshots[ticket] = snapshot
+            if len(self._snapshots) > SNAPSHOTS_KEPT:
+                del self._snapshots[next(iter(self._snapshots))]
         began = time.perf_counter()
-        results = [self._run_one(snapshot, task) for task in tasks]
+        results = [self._run_one(self._snapshots[ticket], task) for task in tasks]
         return time.perf_counter() - began, results
 
     def _run_one(self, snapshot: Snapshot, task: Task) -> Episode | RolloutError:
