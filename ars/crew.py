@@ -5,6 +5,7 @@ What a worker was given when it was lost goes back to the pool, which knows the 
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ars.actor import SNAPSHOTS_KEPT, Actor, Built, Hello
+from ars.actor import SNAPSHOTS_KEPT, Actor, Answer, Built, Hello, Order
 from ars.cluster import NodeView, default_workers, start_ray
 from ars.deadlines import Deadlines, Watch
 from ars.errors import RunError
@@ -92,9 +93,13 @@ class Crew:
         self._deadlines, self._put_back, self.say = deadlines, put_back, say
         # The nodes of a cluster are filled evenly.
         strategy = "SPREAD" if address else "DEFAULT"
-        self._placement: dict[str, Any] = {"num_cpus": 1, "scheduling_strategy": strategy}
-        # Or each call would be reported to the head: a fifth of what it costs all of Ray together.
-        self._actor_class = ray.remote(enable_task_events=False)(Actor)
+        self._options: dict[str, Any] = {
+            "num_cpus": 1,
+            "scheduling_strategy": strategy,
+            # Or each call would be told to the head: a fifth of what it costs all of Ray.
+            "enable_task_events": False,
+        }
+        self._actor_class = ray.remote(Actor)
         self._patience = START_SECONDS if address is None else NODE_SECONDS
         self.workers: list[Worker] = []
         self._last_index = -1
@@ -118,12 +123,13 @@ class Crew:
         return self._ray.put(value)
 
     def run(self, worker: Worker, batch: Batch, settle: Settle) -> None:
-        """Have a worker run a batch; `settle` gets its answer, see Actor.run."""
+        """Have a worker run a batch; `settle` gets an `Answer`."""
         # Given once: for each call that has it Ray asks the raylet, twice the work of one without.
         snapshot = None if batch.ticket in worker.has else batch.snapshot
         if snapshot is not None:
             worker.has.append(batch.ticket)
-        ref = worker.actor.run.remote(batch.ticket, snapshot, batch.tasks)
+        order = pickle.dumps(Order(batch.ticket, batch.tasks))
+        ref = worker.actor.run.remote(order, snapshot)
         self._ask(worker, ref, settle, batch)
 
     def take_in(self, seconds: float) -> bool:
@@ -201,12 +207,15 @@ class Crew:
         worker = call.worker
         try:
             answer = self._ray.get(call.ref)
+            if call.batch is not None:
+                answer = pickle.loads(answer)
         except self._ray.exceptions.RayTaskError as error:  # an answer that does not pickle, say
             if call.batch is None:
                 self._cannot_start(worker, one_line(error.cause))
                 return
             names = [describe(self._spec, task) for task in call.batch.tasks]
-            answer = 0.0, [RolloutError(f"{name}: {one_line(error.cause)}") for name in names]
+            why = one_line(error.cause)
+            answer = Answer(0.0, [RolloutError(f"{name}: {why}") for name in names])
         except self._ray.exceptions.RayError as error:
             if worker.ready:
                 self.replace(worker, "died")
@@ -244,11 +253,11 @@ class Crew:
     def _start(self, worker: Worker) -> None:
         """A fresh process in a place that has none."""
         worker.avoided = self._nodes.avoided(self._n_wanted())
-        placement = dict(self._placement)
+        options = dict(self._options)
         if worker.avoided:
             nodes = ",".join(sorted(worker.avoided))
-            placement["label_selector"] = {"ray.io/node-id": f"!in({nodes})"}
-        worker.actor = self._actor_class.options(**placement).remote()
+            options["label_selector"] = {"ray.io/node-id": f"!in({nodes})"}
+        worker.actor = self._actor_class.options(**options).remote()
         worker.node, worker.pid, worker.ready, worker.fresh = None, 0, False, True
         worker.has.clear()
         self._ask(worker, worker.actor.hello.remote(), self._said_hello)
