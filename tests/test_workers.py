@@ -18,7 +18,7 @@ import pytest
 from processes import alive, session_processes, wait_until
 
 import envs
-from ars import cluster, crew, deadlines, tickets
+from ars import cluster, crew, deadlines, tickets, workers
 from ars.errors import RunError
 from ars.noise import Stream
 from ars.rollout import (
@@ -246,6 +246,38 @@ def test_an_ordinary_tail_is_not_run_twice(make_pool: Any) -> None:
         run(pool, TRAINING[:n_tasks])
     assert pool.n_answered - before == 1 + 3 + 5 + len(TRAINING)
     assert events == []
+
+
+def test_second_calls_wait_at_workers_only_while_many_rollouts_do(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CALL_SECONDS", 0.0)  # one rollout to a call
+    monkeypatch.setattr(workers, "SHORT_CALL_SECONDS", 0.0)
+    pool = make_pool(make_spec("faulty_envs:Slow-v0"), 2)
+    while len(pool.pids()) < 2:
+        run(pool, TRAINING[:2])
+    waiting: list[int] = []
+    hand_out = pool._crew.run
+
+    def watched(worker: Any, batch: Any, settle: Any) -> None:
+        if worker.calls:
+            waiting.append(pool._tickets.n_waiting() + len(batch.tasks))
+        hand_out(worker, batch, settle)
+
+    monkeypatch.setattr(pool._crew, "run", watched)
+    assert run(pool, TRAINING) == expected(make_spec(), TRAINING)
+    assert waiting and min(waiting) >= workers.WAITING_PER_WORKER * 2
+
+
+def test_snapshots_of_many_tickets_are_not_confused(make_pool: Any) -> None:
+    spec = make_spec()
+    pool, local = make_pool(spec, 1), LocalPool(spec)
+    snapshots = [Snapshot(np.full(8, 0.1 * n)) for n in range(5)]
+    for tasks in (TRAINING[:4], EVALUATION[:3]):
+        tickets_ = [pool.submit(snapshot, tasks) for snapshot in snapshots]
+        for ticket, snapshot in reversed(list(zip(tickets_, snapshots, strict=True))):
+            want = local.collect(local.submit(snapshot, tasks))
+            assert plain(pool.collect(ticket)) == plain(want)
 
 
 def test_a_rollout_that_always_raises_is_named(make_pool: Any) -> None:
