@@ -122,7 +122,7 @@ def _start_local(n_cpus: int) -> Session:
                 ),
                 None,
             )
-        except BaseException:
+        except RunError:
             sweep()
             raise
     _take_back_sigterm()
