@@ -35,6 +35,7 @@ _QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _TOOLKIT = ("ars", "envs", "policies")
 # What Numba has compiled here is sent: nodes with the same kind of processor need not do it again.
 _NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
@@ -100,9 +101,6 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
         if ray.is_initialized():
             return Session()
         return _start_local(n_cpus) if address is None else _join(address, env_id)
-
-
-_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 
 
 def _start_local(n_cpus: int) -> Session:
