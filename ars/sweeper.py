@@ -43,8 +43,8 @@ def start(mark: str) -> Callable[[], None]:
     return sweep
 
 
-def main() -> None:
-    """Wait, then sweep."""
+def wait_and_sweep() -> None:
+    """What the program does."""
     _wait(int(sys.argv[2]))
     _signal_until_none(0, GRACE_SECONDS)
     _signal_until_none(signal.SIGKILL, KILL_SECONDS)
@@ -92,4 +92,4 @@ def _signal(number: int) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    wait_and_sweep()
