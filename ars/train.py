@@ -161,7 +161,7 @@ def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
     if plan.n_workers == 0:
         from ars.rollout import LocalPool
 
-        return LocalPool(spec)
+        return LocalPool(spec, display.say)
     from ars.workers import RayPool
 
     return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.say)
