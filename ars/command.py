@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _STATUSES = (
     ("ars.errors", "UsageError", 2),
     ("envs", "UnknownEnvironment", 2),
+    ("envs", "WrongOptions", 2),
     ("policies", "UnsupportedSpace", 2),
     ("ars.errors", "RunError", 1),
     ("gymnasium.error", "Error", 1),
@@ -85,10 +86,13 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None
 
 
 @contextmanager
-def acting(found: Found, seed: int | None, **env_kwargs: Any) -> Iterator[Rollouts]:
+def acting(
+    found: Found, seed: int | None, *, stochastic: bool = False, **env_kwargs: Any
+) -> Iterator[Rollouts]:
     """The policy of `found` in its environment, as training's final evaluation has it.
 
-    `seed`: the training run's if None; `env_kwargs` are added to the stored ones.
+    `seed`: the training run's if None; `stochastic`: actions are drawn from the policy's
+    distribution; `env_kwargs` are added to the stored ones.
     Raises: RunError where the environment cannot be made or has other spaces than the policy.
     """
     import gymnasium
@@ -104,6 +108,7 @@ def acting(found: Found, seed: int | None, **env_kwargs: Any) -> Iterator[Rollou
         env_kwargs={**file.env_kwargs, **env_kwargs},
         seed=_stored(file.training, "seed", 0, 0) if seed is None else seed,
         rollout_length=_stored(file.training, length, 1, _LONGEST_EPISODE),
+        stochastic=stochastic,
     )
     try:
         rollouts = Rollouts(spec)

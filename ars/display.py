@@ -25,6 +25,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def _returns(mean: float, highest: float) -> str:
+    return "no episode yet" if math.isnan(mean) else f"{mean:,.1f} (max {highest:,.1f})"
+
+
 class Progress:
     """The numbers both displays show, kept up to date by rows of the logs."""
 
@@ -74,7 +78,7 @@ class Progress:
             ("iteration", f"{row['iteration']:,}"),
             ("timesteps", f"{row['timesteps']:,}"),
             ("steps/s", f"{self._speed:,.0f}"),
-            ("return", f"{row['return_mean']:,.1f} (max {row['return_max']:,.1f})"),
+            ("return", _returns(row["return_mean"], row["return_max"])),
         ]
         if self.last_evaluation is not None and self.best is not None:
             mean, iteration = self.last_evaluation

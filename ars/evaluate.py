@@ -1,6 +1,6 @@
 """`python -m ars.evaluate RUN`: how good a policy is, over many episodes.
 
-The policy acts deterministically with frozen statistics, and rewards are the environment's own,
+The policy takes its best actions with frozen statistics, and rewards are the environment's own,
 without the training shift. Episodes start from the seeds of training's final evaluation, so the
 first of them repeat that evaluation exactly.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ars.command import acting, progress, reporting
-from ars.errors import RunError
+from ars.errors import RunError, UsageError
 from ars.options import Parser, add_flags, build, counted, option
 
 if TYPE_CHECKING:
@@ -26,23 +26,36 @@ class EvaluateConfig:
 
     episodes: int = option(100, "episodes to run", at_least=1)
     seed: int | None = option(None, "seed of the episodes, else the training run's", at_least=0)
+    stochastic: bool = option(False, "draw actions from the policy's distribution")
 
 
-def evaluate(found: Found, episodes: int, seed: int | None = None) -> dict[str, Any]:
+def evaluate(
+    found: Found, episodes: int, seed: int | None = None, stochastic: bool = False
+) -> dict[str, Any]:
     """Run episodes and return what they gave, ready for JSON.
 
     `return_std` is the population deviation of the episodes' returns (divided by n), as
-    Stable-Baselines3's `evaluate_policy` reports it; `seed` is the training run's if None.
-    Raises: RunError or RolloutError where an episode fails or is not finite.
+    Stable-Baselines3's `evaluate_policy` reports it; `seed` is the training run's if None;
+    `stochastic` draws actions from the policy's distribution.
+    Raises: UsageError where it has none; RunError or RolloutError where an episode fails or is
+    not finite.
     """
     from ars.noise import Stream
     from ars.rollout import Snapshot, Task, describe
     from ars.stats import deviation, mean
 
     policy = found.file.policy
+    if stochastic and policy.spec.distribution == "none":
+        raise UsageError(
+            f"--stochastic: {found.path} has no distribution of actions; it was trained by "
+            f"{found.file.training.get('algo', 'ars')}, which always takes the best"
+        )
     snapshot = Snapshot(policy.weights, policy.normalizer)
     returns, lengths = [], []
-    with acting(found, seed) as rollouts, progress("evaluating", episodes) as count:
+    with (
+        acting(found, seed, stochastic=stochastic) as rollouts,
+        progress("evaluating", episodes) as count,
+    ):
         for index in range(episodes):
             task = Task(Stream.FINAL_EVALUATION, 0, index)
             [episode] = rollouts.run(snapshot, [task])
@@ -57,6 +70,7 @@ def evaluate(found: Found, episodes: int, seed: int | None = None) -> dict[str, 
         "policy": str(found.path),
         "iteration": found.file.training.get("iteration"),
         "seed": seed,
+        "stochastic": stochastic,
         "episodes": episodes,
         "return_mean": mean(returns),
         "return_std": deviation(returns),
@@ -108,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = find_policy(args.run, args.latest)
     if not args.json:
         print(found.description)
-    result = evaluate(found, config.episodes, config.seed)
+    result = evaluate(found, config.episodes, config.seed, config.stochastic)
     print(json.dumps(result) if args.json else report(result))
 
 

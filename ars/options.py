@@ -57,6 +57,11 @@ def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
         parser.add_argument(flag_name(field.name), **details)
 
 
+def flag_names(config: type[Any]) -> list[str]:
+    """The flags that `add_flags` adds, without those that turn a setting off."""
+    return [flag_name(field.name) for field in dataclasses.fields(config)]
+
+
 def _plain_type(hint: Any) -> Any:
     """The type behind `T | None`."""
     if isinstance(hint, types.UnionType):
@@ -139,10 +144,14 @@ def counted(number: int, noun: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors, underscores accepted in flags, and near misses suggested."""
+    """argparse with one-line errors, underscores accepted in flags, and near misses suggested.
 
-    def __init__(self, **details: Any) -> None:
+    `elsewhere`: flags that are not taken here, and where they are.
+    """
+
+    def __init__(self, elsewhere: Mapping[str, str] | None = None, **details: Any) -> None:
         super().__init__(allow_abbrev=False, **details)
+        self._elsewhere = elsewhere or {}
         # argparse's own pattern takes -1 for a value, but -1e9 and -inf for flags.
         self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)")
 
@@ -155,8 +164,11 @@ class Parser(argparse.ArgumentParser):
         words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
         result, unknown = super().parse_known_args(words, namespace)
         if unknown:
+            name = unknown[0].split("=")[0]
+            if name in self._elsewhere:
+                self.error(f"{name}: {self._elsewhere[name]}")
             flags = [flag for action in self._actions for flag in action.option_strings]
-            hint = near(unknown[0].split("=")[0], flags) or f"; see {self.prog} --help"
+            hint = near(name, [*flags, *self._elsewhere]) or f"; see {self.prog} --help"
             self.error(f"unknown argument {unknown[0]}{hint}")
         return result, unknown
 

@@ -29,14 +29,27 @@ DEFAULT_TIMESTEPS = 1_000_000
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Where rollouts run; never changes a result."""
+    """Where rollouts run and networks learn; may change on resume.
+
+    Only the device can change a result, in the last bits.
+    """
 
     n_workers: str = option(
         "auto",
-        "worker processes; auto: all cores, or all of the cluster's as nodes come and go; "
-        "0: this process, no Ray",
+        "worker processes; 0: this process, no Ray; auto: all cores, or all of the cluster's as "
+        "nodes come and go, but 0 for algorithms that would only evaluate in them",
     )
     ray_address: str | None = option(None, "address of a Ray cluster (auto: the one around)")
+    env_processes: int = option(
+        0,
+        "processes that share an algorithm's --n-envs, for heavy environments; 0: this process",
+        at_least=0,
+    )
+    device: str = option(
+        "auto",
+        "where networks learn; auto: a GPU for images where there is one, else the CPU",
+        choices=("auto", "cpu", "cuda"),
+    )
 
 
 @dataclass(frozen=True)
@@ -84,9 +97,12 @@ class Plan:
 
     @property
     def n_workers(self) -> int | None:
-        """The number of workers; None for auto."""
+        """The number of workers; None for all there are."""
         text = self.workers.n_workers
-        return None if text == "auto" else int(text)
+        if text != "auto":
+            return int(text)
+        on_request = not ALGORITHMS[self.algo].trains_in_pool
+        return 0 if on_request and self.workers.ray_address is None else None
 
     def write(self, folder: Path) -> None:
         """Write config.json: the settings, and what they were run with."""
@@ -129,7 +145,9 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
         values.pop("n_top", None)
     if "rollout_length" in given:  # likewise
         values.pop("eval_length", None)
-    values = _overridden(values, given)
+    # A schedule runs over the timesteps planned now, whatever a resumed run goes on to.
+    planned = given.get("total_timesteps", values.get("total_timesteps", DEFAULT_TIMESTEPS))
+    values = {"horizon": planned, **_overridden(values, given)}
     plan = Plan(
         env_id,
         _env_kwargs(given.get("env_kwargs", [])),
@@ -171,8 +189,8 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
             word = "ENV" if name == "env_id" else flag_name(name)
             raise UsageError(
                 f"{word} {_shown(value)}: the run was started with {_shown(fixed[name])}; on "
-                "resume only stopping, saving and worker flags, --eval-freq and --eval-episodes "
-                "may change"
+                "resume only stopping, saving, worker and device flags, --eval-freq and "
+                "--eval-episodes may change"
             )
     if "env_kwargs" in given and _env_kwargs(given["env_kwargs"]) != stored_kwargs:
         raise UsageError(f"--env-kwargs: the run was started with {json.dumps(stored_kwargs)}")
@@ -195,6 +213,15 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
     return _checked(plan)
 
 
+def stored_algorithm(folder: Path) -> str:
+    """The algorithm of a run folder; that of a run without --algo where it cannot be told."""
+    try:
+        algo = read_json(folder / CONFIG).get("algo")
+    except FileError:  # told when the plan is made
+        return "ars"
+    return algo if algo in ALGORITHMS else "ars"
+
+
 def _overridden(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` over `values`; any stop given replaces every stop that was there."""
     if any(name in given for name in STOPS):
@@ -210,6 +237,18 @@ def _checked(plan: Plan) -> Plan:
         raise UsageError("--n-workers 0: runs in this process, so --ray-address has no meaning")
     if plan.run.time_budget is not None:
         parse_duration(plan.run.time_budget)
+    if ALGORITHMS[plan.algo].trains_in_pool:
+        if plan.workers.device == "cuda":
+            raise UsageError(f"--device cuda: {plan.algo} learns without torch, on the CPU alone")
+        if plan.workers.env_processes:
+            raise UsageError(
+                f"--env-processes {plan.workers.env_processes}: {plan.algo} plays its episodes in "
+                "--n-workers"
+            )
+    elif plan.task.on_nonfinite == "exclude":
+        raise UsageError(
+            f"--on-nonfinite exclude: {plan.algo} cannot leave a step out; only stop has a meaning"
+        )
     return plan
 
 

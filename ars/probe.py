@@ -28,12 +28,12 @@ class Probe:
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     """Construct the environment once, read its spaces and play one short episode twice.
 
-    Raises: UnsupportedSpace; UsageError where it does not take `env_kwargs`; RunError where it
-    cannot be made or fails at once.
+    Raises: UnsupportedSpace; envs.WrongOptions; UsageError where it does not take `env_kwargs`;
+    RunError where it cannot be made or fails at once.
     """
     try:
         env = envs.make(env_id, **env_kwargs)
-    except (envs.UnknownEnvironment, gymnasium.error.Error):
+    except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
     except Exception as error:
         if isinstance(error, TypeError) and env_kwargs:

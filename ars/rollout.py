@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs
-from ars.noise import Stream, direction, reset_seed
+from ars.noise import Stream, direction, generator, reset_seed
 from policies import BoxSpec, Normalizer, Policy, PolicySpec, RunningMeanStd, build
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class RolloutSpec:
     statistics: bool = False
     eval_length: int | None = None  # most steps in an evaluation; None: rollout_length
     compiled: bool = True  # play with compiled code where there is some; the results are the same
+    stochastic: bool = False  # draw actions from the policy's distribution instead of its best
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,12 @@ def rollout(
     shift: float = 0.0,
     reward_clip: float | None = None,
     statistics: RunningMeanStd | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Episode:
     """One episode of at most `max_steps` steps from `env.reset(seed=seed)`.
 
-    `statistics`, if given, takes in every observation acted on and is returned in the episode.
+    `statistics`, if given, takes in every observation acted on and is returned in the episode;
+    `rng`, if given, draws every action from the policy's distribution.
     Raises: RolloutError where the environment breaks Gymnasium's interface.
     """
     total = score = 0.0
@@ -110,7 +113,8 @@ def rollout(
             return Episode(total, score, step, fault=f"observation {step} is not finite")
         if statistics is not None:
             statistics.update(x)
-        result = env.step(policy.act_flat(x))
+        action = policy.act_flat(x) if rng is None else policy.sample_flat(x, rng)
+        result = env.step(action)
         try:
             obs, reward, terminated, truncated, _ = result
             reward = float(reward)
@@ -152,7 +156,7 @@ def compiled_rollout(
     spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
     assert isinstance(action, BoxSpec)
     brain = runner.brain(
-        policy.weights,
+        policy.network_weights,
         spec.layer_sizes,
         bias=spec.bias,
         activation=spec.activation,
@@ -186,7 +190,7 @@ class Rollouts:
         self.env = envs.make(spec.env_id, **spec.env_kwargs)
         self._runner: FastRunner | None = None
         self.notice: str | None = None
-        if spec.compiled and isinstance(spec.policy.action, BoxSpec):
+        if spec.compiled and not spec.stochastic and isinstance(spec.policy.action, BoxSpec):
             self._runner, self.notice = envs.accelerate(self.env)
 
     def run(self, snapshot: Snapshot, tasks: Sequence[Task]) -> list[Episode]:
@@ -214,7 +218,10 @@ class Rollouts:
                 if runner is not None and runner.env is self.env:
                     play = functools.partial(compiled_rollout, runner)
                 else:
-                    play = functools.partial(rollout, self.env)
+                    draws = generator(spec.seed, Stream.ACTIONS, task.stream, task.index)
+                    play = functools.partial(
+                        rollout, self.env, rng=draws if spec.stochastic else None
+                    )
                 return play(
                     policy,
                     task_seed(spec, task),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ars.algorithms import ALGORITHMS
 from ars.command import reporting
 from ars.errors import RunError
-from ars.options import Parser, add_flags, counted
-from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan
+from ars.options import Parser, add_flags, counted, flag_names
+from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan, stored_algorithm
 from ars.trainer import RunConfig
 
 if TYPE_CHECKING:
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
     from ars.trainer import Display
 
 
-def make_parser() -> Parser:
-    """The command's flags, most of them from the config dataclasses."""
+def make_parser(algo: str = "ars") -> Parser:
+    """The command's flags, most of them from the config dataclasses, with those of one algorithm.
+
+    Flags of the same name may mean different things, or have other defaults, in two algorithms.
+    """
+    ours = ALGORITHMS[algo].Config
     parser = Parser(
+        elsewhere=_flags_of_others(algo),
         prog="python -m ars.train",
         description="Train a policy. Example: python -m ars.train HalfCheetah",
         epilog="Values shown as defaults are those without a preset; a preset of the "
-        "environment's name is used by itself, and any flag overrides it.",
+        "environment's name is used by itself, and any flag overrides it. For the settings of "
+        f"another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
     )
     hidden = argparse.SUPPRESS
     parser.add_argument(
@@ -53,15 +60,41 @@ def make_parser() -> Parser:
     for config in (TaskConfig, WorkerConfig):
         add_flags(main, config)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
-    for name, algorithm in ALGORITHMS.items():
-        add_flags(parser.add_argument_group(f"algorithm {name}"), algorithm.Config)
+    about = " ".join(str(ours.__doc__).split())
+    add_flags(parser.add_argument_group(f"algorithm {algo}", about), ours)
     return parser
+
+
+def _flags_of_others(algo: str) -> dict[str, str]:
+    """Flags that only other algorithms have, each with a line that says so."""
+    ours = flag_names(ALGORITHMS[algo].Config)
+    owners: dict[str, list[str]] = {}
+    for name, algorithm in ALGORITHMS.items():
+        for flag in flag_names(algorithm.Config):
+            if flag not in ours:
+                owners.setdefault(flag, []).append(name)
+    return {
+        flag: f"a setting of --algo {', '.join(names)}; this run's algorithm is {algo}"
+        for flag, names in owners.items()
+    }
+
+
+def _chosen_algorithm(argv: Sequence[str]) -> str:
+    """The algorithm whose flags a command line may hold: --algo's, or a resumed run's."""
+    first = Parser(add_help=False)
+    first.add_argument("--algo")
+    first.add_argument("--resume")
+    chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
+    if chosen.algo is None and chosen.resume is not None:
+        return stored_algorithm(Path(chosen.resume))
+    return chosen.algo if chosen.algo in ALGORITHMS else "ars"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; exits with 0, 1, 2 or 130 as the design says."""
-    parser = make_parser()
-    given = vars(parser.parse_args(argv))
+    words = sys.argv[1:] if argv is None else argv
+    parser = make_parser(_chosen_algorithm(words))
+    given = vars(parser.parse_args(words))
     with reporting():
         if "resume" in given:
             plan = resumed_plan(Path(given.pop("resume")), given)
@@ -95,20 +128,22 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
             plan.task.seed,
             plan.task.on_nonfinite,
             display.say,
+            plan.workers.device,
+            plan.workers.env_processes,
         )
-        algorithm = ALGORITHMS[plan.algo](plan.config, task)
-        if initial is not None:
-            algorithm.start_from(initial)
-        for warning in found.warnings:
-            display.say(f"warning: {warning}")
-        folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
-        with lock(folder):
-            try:
-                plan.write(folder)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
-            display.say(f"run folder {folder}")
-            result = _run(plan, algorithm, folder, display, going_on)
+        with closing(ALGORITHMS[plan.algo](plan.config, task)) as algorithm:
+            if initial is not None:
+                algorithm.start_from(initial)
+            for warning in found.warnings:
+                display.say(f"warning: {warning}")
+            folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
+            with lock(folder):
+                try:
+                    plan.write(folder)
+                except OSError as error:
+                    raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
+                display.say(f"run folder {folder}")
+                result = _run(plan, algorithm, folder, display, going_on)
     _summarize(folder, plan.env_id, result)
     return result
 

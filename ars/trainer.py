@@ -95,6 +95,7 @@ class Trainer:
         resume: bool = False,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
+        self.interrupts = interrupts
         self.pool: Pool = InterruptiblePool(pool, interrupts)
         self.display, self.identity, self.training = display, identity, training
         self.budget_seconds = budget_seconds
@@ -140,6 +141,8 @@ class Trainer:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
             self._collect_evaluation()
         while (reason := self._stop_reason()) is None:
+            with self.interrupts.allowed():  # an algorithm that uses no pool comes by here only
+                pass
             self._begin_evaluation()
             before, steps = time.monotonic(), self.algorithm.timesteps
             row = self.algorithm.iterate(self.pool)

@@ -3,6 +3,7 @@
     env = envs.make("HalfCheetah")              ours, see `envs.table()`
     env = envs.make("CartPole-v1")              any registered Gymnasium id
     env = envs.make("some_module:Id-v0")        an id that `some_module` registers when imported
+    env = envs.make("ALE/Pong-v5", pixels="atari")    an Atari game, see `envs.pixels`
 
 Ours are registered with Gymnasium as well, under ids such as `bullet/HalfCheetah-v0`. Importing
 this package loads no simulator; PyBullet is imported when the first robot is made.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import importlib.util
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,10 +22,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from envs.pixels import WrongOptions
+from envs.pixels import make as view
+
 if TYPE_CHECKING:
     from envs.bullet.fast import FastRunner
 
-__all__ = ["Row", "UnknownEnvironment", "accelerate", "make", "names", "resolve", "table"]
+__all__ = [
+    "Row",
+    "UnknownEnvironment",
+    "WrongOptions",
+    "accelerate",
+    "make",
+    "names",
+    "resolve",
+    "table",
+]
 
 
 class UnknownEnvironment(ValueError):
@@ -83,6 +97,9 @@ _TABLE = {
         "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
     ),
     "Minitaur": _World("envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0),
+    "Squash": _World(
+        "envs.squash:Squash", "a ball and a paddle, seen as pixels", 9.0, namespace="pixels"
+    ),
 }
 
 
@@ -138,20 +155,32 @@ def resolve(env_id: str) -> str:
             raise UnknownEnvironment(
                 f"environment {env_id!r}: module {module!r} does not import ({_line(error)})"
             ) from error
-    if registered in gymnasium.registry:
+    if registered in gymnasium.registry or _is_atari(registered):
         return env_id
     raise UnknownEnvironment(f"unknown environment {env_id!r}; {_suggest(registered)}")
 
 
-def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+def _is_atari(registered: str) -> bool:
+    """Whether it is an Atari game; ale-py registers them when it is imported (0.1 s)."""
+    with contextlib.suppress(ImportError):
+        import ale_py
+
+        # Otherwise the emulator greets the user on stderr.
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    return registered in gymnasium.registry
+
+
+def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     """Make an environment, limited to its usual number of steps and otherwise unwrapped.
 
     Args:
         env_id: as for `resolve`.
+        pixels: how an Atari game is seen, "atari" or "pong", see `envs.pixels`.
         **kwargs: for `gymnasium.make` and the environment, such as `render_mode`.
 
     Raises:
         UnknownEnvironment: there is no such environment or module.
+        WrongOptions: `pixels`, or what is chosen with it, does not suit the environment.
         gymnasium.error.DependencyNotInstalled: it needs a package that is not there; the message,
             one line, says how to install it.
     """
@@ -161,6 +190,8 @@ def make(env_id: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
         _hush_mujoco()
     try:
+        if pixels is not None:
+            return view(spec, canonical, pixels, kwargs)
         return gymnasium.make(canonical, **kwargs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         reason = _explain(spec, error)
@@ -207,6 +238,9 @@ def _line(error: BaseException) -> str:
 
 
 def _suggest(env_id: str) -> str:
+    atari = env_id.startswith("ALE/") or "NoFrameskip" in env_id
+    if atari and importlib.util.find_spec("ale_py") is None:
+        return "Atari games need ale-py: pip install ale-py (from a checkout: -e '.[atari]')"
     known = {name.lower(): name for name in [*gymnasium.registry, *_TABLE]}
     near = difflib.get_close_matches(env_id.lower(), known, n=3, cutoff=0.6)
     if near:
@@ -220,7 +254,8 @@ def _explain(spec: EnvSpec, error: Exception) -> str:
     missing = getattr(error, "name", None)
     if origin.startswith("gymnasium.envs."):
         extra = origin.split(".")[2].split(":")[0].replace("_", "-")
-        ours = " (from a checkout: pip install -e '.[mujoco]')" if extra == "mujoco" else ""
+        known = extra in ("box2d", "mujoco")
+        ours = f" (from a checkout: pip install -e '.[{extra}]')" if known else ""
         return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
     if missing == "pybullet":
         return "needs PyBullet: pip install pybullet (wheels exist up to CPython 3.11)"

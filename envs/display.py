@@ -1,10 +1,14 @@
-"""Whether a window can open here."""
+"""Whether a window can open here, and a plain one for pictures."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
 
 
 def has_display() -> bool:
@@ -27,3 +31,44 @@ def has_display() -> bool:
         except (OSError, OverflowError):
             return False
     return True
+
+
+def require_display() -> None:
+    """Raise a `gymnasium.error.Error` where no window can open."""
+    if not has_display():
+        raise gymnasium.error.Error(
+            "render_mode='human' needs a display and no X server answers; use 'rgb_array'"
+        )
+
+
+class Window:
+    """Shows pictures one after another. Raises: gymnasium.error.Error without a display."""
+
+    def __init__(self, title: str) -> None:
+        require_display()
+        import tkinter
+
+        self._tk = tkinter
+        self._root = tkinter.Tk()
+        self._root.title(title)
+        self._label = tkinter.Label(self._root, borderwidth=0)
+        self._label.pack()
+
+    def show(self, picture: NDArray[np.uint8]) -> None:
+        """Show a picture, uint8 [height, width, 3]. Raises: gymnasium.error.Error once closed."""
+        height, width, _ = picture.shape
+        data = b"P6 %d %d 255 " % (width, height) + picture.tobytes()
+        try:
+            # Tk shows a picture for as long as somebody holds it.
+            self._picture = self._tk.PhotoImage(data=data)
+            self._label.configure(image=self._picture)
+            self._root.update()
+        except self._tk.TclError:
+            raise gymnasium.error.Error("the window was closed") from None
+
+    def close(self) -> None:
+        """Close the window; safe to call twice."""
+        try:
+            self._root.destroy()
+        except self._tk.TclError:
+            return

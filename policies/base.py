@@ -8,167 +8,17 @@ of libm. A compiled loop can therefore repeat every action bit for bit.
 from __future__ import annotations
 
 import itertools
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.distributions import sample_categorical, sample_gaussian
 from policies.normalizer import Normalizer
+from policies.spec import BoxSpec, DiscreteSpec, PolicySpec
 
 Array = NDArray[np.float64]
-
-ACTIVATIONS: dict[str, Callable[[float], float]] = {
-    "tanh": math.tanh,
-    "relu": lambda x: x if x > 0.0 else 0.0,
-    # exp(-x) overflows below -709; the exact limit there is 0.
-    "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)) if x > -700.0 else 0.0,
-}
-
-
-class UnsupportedSpace(ValueError):
-    """A space these policies cannot read or act in; the message is one line."""
-
-
-@dataclass(frozen=True)
-class BoxSpec:
-    """A continuous space: `shape`, NumPy `dtype` name, flat row-major bounds (None = unbounded)."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    low: tuple[float, ...] | None = None
-    high: tuple[float, ...] | None = None
-
-    @property
-    def size(self) -> int:
-        """Number of scalars in one element."""
-        return math.prod(self.shape)
-
-
-@dataclass(frozen=True)
-class DiscreteSpec:
-    """The integers `start`, ..., `start + n - 1`."""
-
-    n: int
-    start: int = 0
-
-    @property
-    def size(self) -> int:
-        """Number of outputs a policy needs: one score for each action."""
-        return self.n
-
-
-class _HasSpaceAttributes(Protocol):
-    """What is read of a Gymnasium space, so that this package needs no Gymnasium."""
-
-    @property
-    def shape(self) -> tuple[int, ...] | None: ...
-
-
-def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
-    """Describe a Gymnasium space (`role`: "observation" or "action", for the message).
-
-    Raises: UnsupportedSpace for anything but Box and, for actions, Discrete.
-    """
-    kind = type(space).__name__
-    values: Any = space
-    if kind == "Box":
-        if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
-            raise UnsupportedSpace(
-                f"{role} space is a Box of shape {values.shape} and type {values.dtype}; only "
-                "Boxes of at least one number are supported"
-            )
-        bounds = {
-            name: tuple(float(x) for x in np.ravel(getattr(values, name)))
-            for name in ("low", "high")
-        }
-        unbounded = not any(map(math.isfinite, bounds["low"] + bounds["high"]))
-        limits = {} if unbounded or role == "observation" else bounds
-        return BoxSpec(tuple(values.shape), np.dtype(values.dtype).name, **limits)
-    if kind == "Discrete" and role == "action":
-        return DiscreteSpec(int(values.n), int(values.start))
-    allowed, wrapper = "Box and Discrete", ""
-    if role == "observation":
-        allowed, wrapper = "Box", " (gymnasium.wrappers.FlattenObservation may do)"
-    raise UnsupportedSpace(
-        f"{role} space is {kind}; only {allowed} {role}s are supported: wrap the environment so "
-        f"that it has one{wrapper}"
-    )
-
-
-@dataclass(frozen=True)
-class PolicySpec:
-    """Everything about a policy but its numbers; stored as JSON in the policy file."""
-
-    kind: str  # a key of policies.POLICIES
-    observation: BoxSpec
-    action: BoxSpec | DiscreteSpec
-    hidden_sizes: tuple[int, ...] = ()
-    activation: str = "tanh"
-    bias: bool = False
-    clip_actions: bool = True
-
-    def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation {self.activation!r} is not one of {sorted(ACTIVATIONS)}")
-        if any(size < 1 for size in self.hidden_sizes):
-            raise ValueError(f"hidden_sizes {self.hidden_sizes} must all be at least 1")
-
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """Units of every layer, input and output included."""
-        return (self.observation.size, *self.hidden_sizes, self.action.size)
-
-    @property
-    def n_weights(self) -> int:
-        """Length of the flat weight vector."""
-        pairs = itertools.pairwise(self.layer_sizes)
-        return sum((n_in + self.bias) * n_out for n_in, n_out in pairs)
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; `from_json` is its inverse."""
-        rule = "argmax" if isinstance(self.action, DiscreteSpec) else "identity"
-        action = {"type": "box" if rule == "identity" else "discrete", **asdict(self.action)}
-        for name in {"low", "high"} & action.keys():  # JSON has no infinity
-            action[name] = action[name] and [x if math.isfinite(x) else None for x in action[name]]
-        return {**asdict(self), "action": action, "deterministic_rule": rule}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> PolicySpec:
-        """Rebuild a spec. Raises: KeyError, TypeError or ValueError where `data` is not one."""
-        fields = dict(data)
-        rule = fields.pop("deterministic_rule")
-        action = dict(fields.pop("action"))
-        kind = action.pop("type")
-        expected = {"box": "identity", "discrete": "argmax"}[kind]
-        if rule != expected:
-            raise ValueError(f"deterministic rule {rule!r} of a {kind} action, not {expected!r}")
-        return PolicySpec(
-            observation=_box_from_json(fields.pop("observation")),
-            action=_box_from_json(action)
-            if kind == "box"
-            else DiscreteSpec(int(action["n"]), int(action["start"])),
-            hidden_sizes=tuple(int(n) for n in fields.pop("hidden_sizes")),
-            **fields,
-        )
-
-
-def _box_from_json(data: dict[str, Any]) -> BoxSpec:
-    shape = tuple(int(n) for n in data["shape"])
-    if np.dtype(data["dtype"]).kind not in "fiub":
-        raise ValueError(f"box of type {data['dtype']}, which holds no numbers")
-    bounds = [
-        data[name] and tuple(unbounded if x is None else float(x) for x in data[name])
-        for name, unbounded in (("low", -math.inf), ("high", math.inf))
-    ]
-    if min(shape, default=1) < 1:
-        raise ValueError(f"box of shape {shape}")
-    if any(bound is not None and len(bound) != math.prod(shape) for bound in bounds):
-        raise ValueError(f"box of shape {shape} with bounds of other lengths")
-    return BoxSpec(shape, data["dtype"], *bounds)
 
 
 class Layer:
@@ -217,8 +67,6 @@ class Policy(ABC):
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
         self.normalizer: Normalizer | None = None
-        sizes = spec.layer_sizes
-        self.layers = [Layer(n_in, n_out, spec.bias) for n_in, n_out in itertools.pairwise(sizes)]
         self._weights = np.zeros(spec.n_weights)
         self._discrete = isinstance(spec.action, DiscreteSpec)
         self._dtype = np.dtype(np.int64 if self._discrete else getattr(spec.action, "dtype", None))
@@ -229,9 +77,16 @@ class Policy(ABC):
     def forward(self, x: Array) -> Array:
         """Outputs for one normalised observation. `x`: float64 [obs_dim] -> float64 [n_out]."""
 
+    @abstractmethod
+    def _load(self, flat: Array) -> None:
+        """Take the network's weights: float64 [n_network_weights]."""
+
     @property
     def weights(self) -> Array:
-        """The flat weights, float64 [n_weights]: row-major weights, then bias, layer by layer."""
+        """The flat weights, float64 [n_weights]: row-major weights, then bias, layer by layer.
+
+        Behind them a gaussian policy's logarithms of its deviations, [n_out].
+        """
         return self._weights.copy()
 
     @weights.setter
@@ -239,10 +94,12 @@ class Policy(ABC):
         if np.shape(flat) != self._weights.shape:
             raise ValueError(f"weights of shape {np.shape(flat)}, not {self._weights.shape}")
         self._weights[:] = flat
-        start = 0
-        for layer in self.layers:
-            layer.load(self._weights[start : start + layer.size])
-            start += layer.size
+        self._load(self.network_weights)
+
+    @property
+    def network_weights(self) -> Array:
+        """The part of `weights` that `forward` uses, float64 [n_network_weights]; a view."""
+        return self._weights[: self.spec.n_network_weights]
 
     def flatten(self, obs: Any) -> Array:
         """An observation as float64 [obs_dim]. Raises: ValueError where it is not one of these."""
@@ -268,15 +125,56 @@ class Policy(ABC):
 
     def act_flat(self, x: Array) -> Any:
         """`act` for an observation that is float64 [obs_dim] already."""
-        if self.normalizer is not None:
-            x = self.normalizer(x)
-        y = self.forward(x)
+        y = self._outputs(x)
         if isinstance(self.spec.action, DiscreteSpec):
             return int(y.argmax()) + self.spec.action.start
+        return self.box_actions(y)
+
+    def sample(self, obs: Any, rng: np.random.Generator) -> Any:
+        """An action drawn from the policy's distribution; see `act`."""
+        return self.sample_flat(self.flatten(obs), rng)
+
+    def sample_flat(self, x: Array, rng: np.random.Generator) -> Any:
+        """`sample` for an observation that is float64 [obs_dim] already.
+
+        Raises: ValueError where the policy has no distribution.
+        """
+        spec, y = self.spec, self._outputs(x)
+        if spec.distribution == "none":
+            raise ValueError("the policy has no distribution to draw actions from")
+        if isinstance(spec.action, DiscreteSpec):
+            return int(sample_categorical(y[None], rng)[0]) + spec.action.start
+        log_std = self._weights[spec.n_network_weights :]
+        return self.box_actions(sample_gaussian(y[None], log_std, rng)[0])
+
+    def _outputs(self, x: Array) -> Array:
+        return self.forward(x if self.normalizer is None else self.normalizer(x))
+
+    def box_actions(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Outputs [..., n_out] of a policy over a Box as actions [..., *shape].
+
+        Cast to the space's dtype and clipped to its bounds; see `act`.
+        """
         action: NDArray[Any] = y.astype(self._dtype) if self._cast_first else y
         if self._low is not None and self._high is not None:
             action = np.minimum(np.maximum(action, self._low), self._high)
-        return action.astype(self._dtype, copy=False).reshape(self.spec.action.shape)
+        shape = (*y.shape[:-1], *self.spec.action.shape)  # type: ignore[union-attr]  # a Box
+        return action.astype(self._dtype, copy=False).reshape(shape)
+
+
+class LayeredPolicy(Policy):
+    """A policy of affine layers in NumPy."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__(spec)
+        sizes = spec.layer_sizes
+        self.layers = [Layer(n_in, n_out, spec.bias) for n_in, n_out in itertools.pairwise(sizes)]
+
+    def _load(self, flat: Array) -> None:
+        start = 0
+        for layer in self.layers:
+            layer.load(flat[start : start + layer.size])
+            start += layer.size
 
 
 def _bounds(spec: PolicySpec, dtype: Any) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:

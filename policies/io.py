@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.base import Policy, PolicySpec
+from policies.base import Policy
 from policies.normalizer import Normalizer, NormalizerRule
+from policies.spec import PolicySpec
 from policies.table import build
 
 FORMAT_VERSION = 1
@@ -131,7 +132,7 @@ def save_policy(path: str | Path, file: PolicyFile) -> None:
         "spec": policy.spec.to_json(),
         "env": {"id": file.env_id, "kwargs": file.env_kwargs},
         "training": file.training,
-        "parameter_order": "row-major weights, then bias, layer by layer",
+        "parameter_order": "row-major weights, then bias, layer by layer; then log deviations",
         "normalizer": None,
     }
     if policy.normalizer is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from policies.base import Array, Policy
+from policies.base import Array, LayeredPolicy
 
 
-class LinearPolicy(Policy):
+class LinearPolicy(LayeredPolicy):
     """`forward(x) = W x (+ b)`, W row-major float64 [n_out, obs_dim]."""
 
     def forward(self, x: Array) -> Array:

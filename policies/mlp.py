@@ -6,10 +6,11 @@ import itertools
 
 import numpy as np
 
-from policies.base import ACTIVATIONS, Array, Policy, PolicySpec
+from policies.base import Array, LayeredPolicy
+from policies.spec import ACTIVATIONS, PolicySpec
 
 
-class MLPPolicy(Policy):
+class MLPPolicy(LayeredPolicy):
     """Affine layers with the spec's activation between them and none after the last."""
 
     def __init__(self, spec: PolicySpec) -> None:
@@ -25,7 +26,7 @@ class MLPPolicy(Policy):
 
 
 def initial_weights(spec: PolicySpec, rng: np.random.Generator) -> Array:
-    """Weights and biases uniform in +-1/sqrt(fan_in), layer by layer: float64 [n_weights].
+    """Weights and biases uniform in +-1/sqrt(fan_in), layer by layer: float64 [n_network_weights].
 
     The initialisation of torch.nn.Linear (LeCun et al., 1998, "Efficient BackProp").
     """

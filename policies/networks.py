@@ -1,15 +1,24 @@
-"""The torch face of the policies: the same parameters, for learning on CPU or GPU."""
+"""The torch face of the policies: the same parameters, for learning on CPU or GPU.
+
+    Network      what a policy computes: convolutions of an image, if any, then affine layers
+    Dueling      state value and advantages, for Q-learning
+    ActorCritic  a policy and a state value
+
+The first `spec.n_weights` parameters of each are the policy's, in the order of its flat vector;
+what only learning needs stands behind them.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from policies.base import Policy, PolicySpec
+from policies.base import Policy
+from policies.parameters import load_flat
+from policies.spec import PolicySpec
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -30,75 +39,146 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-class MLP(nn.Module):
-    """The network of a linear or MLP policy, normaliser included.
+class Pixels(nn.Module):
+    """Bytes of images [batch, *shape] -> float32 [batch, channels, height, width] in 0 to 1."""
 
-    `forward`: raw observations [batch, obs_dim] -> outputs [batch, n_out]. Parameters run in the
-    order of the policy's flat vector: row-major weights, then bias, layer by layer.
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        self._shape, self._channels_last = spec.image_shape, spec.channels_last
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        x = images.movedim(-1, 1) if self._channels_last else images
+        return x.reshape(-1, *self._shape).float() * (1.0 / 255.0)
+
+
+def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Sequential:
+    """All layers of a policy's network but the last: observations -> [batch, layer_sizes[-2]].
+
+    With convolutions this is, for Nature's sizes, the network of Mnih et al. (2015).
+    """
+    activation = ACTIVATIONS[spec.activation]
+    modules: list[nn.Module] = []
+    if spec.conv_layers:
+        modules.append(Pixels(spec))
+        channels = spec.image_shape[0]
+        for filters, kernel, stride in spec.conv_layers:
+            modules += [nn.Conv2d(channels, filters, kernel, stride, dtype=dtype), activation()]
+            channels = filters
+        modules.append(nn.Flatten())
+    for n_in, n_out in itertools.pairwise(spec.layer_sizes[:-1]):
+        modules += [nn.Linear(n_in, n_out, bias=spec.bias, dtype=dtype), activation()]
+    return nn.Sequential(*modules)
+
+
+class Network(nn.Module):
+    """The network of a policy: observations [batch, *shape] -> outputs [batch, n_out].
+
+    Vectors come flat, [batch, obs_dim], images as bytes. Parameters run in the order of the
+    policy's flat vector: row-major weights, then bias, layer by layer. A policy given to `load`
+    brings its normaliser along; without one, observations are taken as they are.
     """
 
-    mean: torch.Tensor
-    std: torch.Tensor
+    mean: torch.Tensor | None
+    std: torch.Tensor | None
 
     def __init__(self, spec: PolicySpec, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.spec = spec
-        layers: list[nn.Module] = []
-        for n_in, n_out in itertools.pairwise(spec.layer_sizes):
-            layers += [
-                nn.Linear(n_in, n_out, bias=spec.bias, dtype=dtype),
-                ACTIVATIONS[spec.activation](),
-            ]
-        self.layers = nn.Sequential(*layers[:-1])
-        size = spec.layer_sizes[0]
-        self.register_buffer("mean", torch.zeros(size, dtype=dtype))
-        self.register_buffer("std", torch.ones(size, dtype=dtype))
+        self.spec, self.dtype = spec, dtype
+        head = nn.Linear(spec.layer_sizes[-2], spec.layer_sizes[-1], bias=spec.bias, dtype=dtype)
+        self.layers = nn.Sequential(*make_trunk(spec, dtype), head)
+        self.register_buffer("mean", None)
+        self.register_buffer("std", None)
         self.clip: float | None = None
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        x = (obs - self.mean) / self.std
-        if self.clip is not None:
-            x = x.clamp(-self.clip, self.clip)
-        y: torch.Tensor = self.layers(x)
+        if self.mean is not None and self.std is not None:
+            obs = (obs - self.mean) / self.std
+            if self.clip is not None:
+                obs = obs.clamp(-self.clip, self.clip)
+        y: torch.Tensor = self.layers(obs)
         return y
 
     def load(self, policy: Policy) -> None:
         """Take a policy's weights and normaliser."""
-        load_flat(self, policy.weights)
+        load_flat(self, policy.network_weights)
         normalizer = policy.normalizer
-        with torch.no_grad():
-            if normalizer is None:
-                self.mean.zero_()
-                self.std.fill_(1.0)
-                self.clip = None
-            else:
-                self.mean.copy_(torch.from_numpy(normalizer.mean))
-                self.std.copy_(torch.from_numpy(normalizer.std))
-                self.clip = normalizer.rule.clip
+        if normalizer is None:
+            self.mean = self.std = self.clip = None
+            return
+        self.mean = torch.from_numpy(normalizer.mean).to(self.dtype)
+        self.std = torch.from_numpy(normalizer.std).to(self.dtype)
+        self.clip = normalizer.rule.clip
 
 
-def make_network(policy: Policy, device: str = "auto", dtype: torch.dtype = torch.float32) -> MLP:
+def make_network(
+    policy: Policy, device: str = "auto", dtype: torch.dtype = torch.float32
+) -> Network:
     """The torch twin of a policy, on a device. Agrees to 1e-12 in float64, 1e-5 in float32."""
-    network = MLP(policy.spec, dtype)
+    network = Network(policy.spec, dtype)
     network.load(policy)
     return network.to(resolve_device(device))
 
 
-def flat(network: nn.Module) -> NDArray[np.float64]:
-    """A network's parameters as one float64 vector."""
-    parts = [parameter.detach().double().cpu().ravel() for parameter in network.parameters()]
-    return np.asarray(torch.cat(parts).numpy())
+class Dueling(nn.Module):
+    """Q(s, a) = V(s) + A(s, a) - mean_b A(s, b) on a shared trunk (Wang et al., 2016, equation 9).
+
+    Observations [batch, *shape] -> [batch, n_actions]. The policy's network is the trunk with the
+    advantages: their best action is that of Q.
+    """
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        self.spec = spec
+        width = spec.layer_sizes[-2]
+        self.trunk = make_trunk(spec)
+        self.advantage = nn.Linear(width, spec.action.size, bias=spec.bias)
+        self.value = nn.Linear(width, 1)
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        features = self.trunk(obs)
+        advantages: torch.Tensor = self.advantage(features)
+        value: torch.Tensor = self.value(features)
+        return value + advantages - advantages.mean(1, keepdim=True)
 
 
-def load_flat(network: nn.Module, weights: NDArray[np.float64]) -> None:
-    """Set a network's parameters from one float64 vector. Raises: ValueError on another size."""
-    parameters = list(network.parameters())
-    sizes = [parameter.numel() for parameter in parameters]
-    if sum(sizes) != weights.size:
-        raise ValueError(f"{weights.size} weights for a network of {sum(sizes)}")
-    with torch.no_grad():
-        for parameter, part in zip(
-            parameters, np.split(weights, np.cumsum(sizes)[:-1]), strict=True
-        ):
-            parameter.copy_(torch.from_numpy(part).view_as(parameter))
+class ActorCritic(nn.Module):
+    """A policy and a critic: `(outputs [batch, n_out], values [batch])`.
+
+    Two networks of the same hidden layers over vectors; over images one trunk with two heads.
+    `n_values`: 1 for the value of the state; more for so many values, [batch, n_values], such as
+    every action's. `log_std`: the logarithms of a gaussian policy's deviations, [n_out], else None.
+    """
+
+    log_std: nn.Parameter | None
+
+    def __init__(self, spec: PolicySpec, log_std: float = 0.0, n_values: int = 1) -> None:
+        super().__init__()
+        self.spec = spec
+        width = spec.layer_sizes[-2]
+        self.shared = bool(spec.conv_layers)
+        self.trunk = make_trunk(spec)
+        self.actor = nn.Linear(width, spec.action.size, bias=spec.bias)
+        gaussian = spec.distribution == "gaussian"
+        self.log_std = nn.Parameter(torch.full((spec.action.size,), log_std)) if gaussian else None
+        self.critic_trunk = self.trunk if self.shared else make_trunk(spec)
+        self.critic = nn.Linear(width, n_values)
+
+    def forward(self, obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See the class."""
+        features = self.trunk(obs)
+        outputs: torch.Tensor = self.actor(features)
+        values: torch.Tensor = self.critic(features if self.shared else self.critic_trunk(obs))
+        return outputs, values.squeeze(1)  # which leaves several values as they are
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """As torch gives them, but `log_std` after the policy's network instead of first."""
+        named = list(super().named_parameters(prefix, recurse, remove_duplicate))
+        ours = [pair for pair in named if pair[1] is self.log_std]
+        rest = [pair for pair in named if pair[1] is not self.log_std]
+        n_policy = len([*self.trunk.parameters(), *self.actor.parameters()])
+        yield from [*rest[:n_policy], *ours, *rest[n_policy:]]

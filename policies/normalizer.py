@@ -73,6 +73,12 @@ class RunningMeanStd:
         """Statistics of no observation at all."""
         return cls(np.zeros(size), np.zeros(size))
 
+    @classmethod
+    def of(cls, vectors: Array) -> RunningMeanStd:
+        """Statistics of vectors at once: float64 [n, obs_dim]."""
+        mean = vectors.mean(axis=0)
+        return cls(mean, np.square(vectors - mean).sum(axis=0), len(vectors))
+
     def update(self, x: Array) -> None:
         """Welford's step for one observation, float64 [obs_dim]."""
         before, after = self._scratch

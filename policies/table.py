@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from policies.base import Policy, PolicySpec
+from policies.base import Policy
+from policies.cnn import CNNPolicy
 from policies.linear import LinearPolicy
 from policies.mlp import MLPPolicy
+from policies.spec import PolicySpec
 
-POLICIES: dict[str, type[Policy]] = {"linear": LinearPolicy, "mlp": MLPPolicy}
+POLICIES: dict[str, type[Policy]] = {
+    "linear": LinearPolicy,
+    "mlp": MLPPolicy,
+    "cnn": CNNPolicy,  # loads torch when one is built
+}
 
 
 def build(spec: PolicySpec) -> Policy:

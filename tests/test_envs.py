@@ -302,10 +302,11 @@ def test_no_window_without_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_window_keeps_real_time_and_changes_no_bit(
     make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from envs.bullet import client, stage
+    from envs import display
+    from envs.bullet import client
 
     # A window that draws nothing stands in for PyBullet's, which needs a display.
-    monkeypatch.setattr(stage, "has_display", lambda: True)
+    monkeypatch.setattr(display, "has_display", lambda: True)
     fake = types.SimpleNamespace(**vars(client.pybullet))
     fake.GUI = fake.DIRECT
     monkeypatch.setattr(client, "pybullet", fake)

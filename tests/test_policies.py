@@ -26,8 +26,9 @@ from policies import (
     read_policy,
     save_policy,
 )
-from policies.base import ACTIVATIONS, Layer
+from policies.base import Layer
 from policies.io import write_arrays
+from policies.spec import ACTIVATIONS
 
 BOX = spaces.Box(-np.inf, np.inf, (5,), np.float32)
 ACTIONS = {
@@ -297,7 +298,8 @@ def test_initial_weights_fill_their_bounds() -> None:
 def test_the_torch_twin_agrees(kind: str, action: str) -> None:
     import torch
 
-    from policies.networks import flat, make_network
+    from policies.networks import make_network
+    from policies.parameters import flat
 
     policy = random_policy(kind, action)
     observations = np.random.default_rng(1).standard_normal((20, 5))

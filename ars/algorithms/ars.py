@@ -31,7 +31,6 @@ from ars.rollout import Task as RolloutTask
 from ars.stats import deviation, mean, norm
 from policies import (
     ACTIVATIONS,
-    POLICIES,
     NormalizerRule,
     Policy,
     RunningMeanStd,
@@ -67,7 +66,7 @@ class ARSConfig:
     action_clip: bool = option(True, "clip actions to the action space's bounds")
     var_floor: float = option(0.0, "smallest variance the normaliser uses", at_least=0)
     ddof: int = option(1, "1 for the sample deviation in the normaliser, 0 for the population's")
-    policy: str = option("linear", "kind of policy", choices=tuple(POLICIES))
+    policy: str = option("linear", "kind of policy", choices=("linear", "mlp"))
     hidden_sizes: tuple[int, ...] = option(
         (), "units of each hidden layer (mlp: 64 64)", at_least=1
     )

@@ -21,7 +21,8 @@ Arrays = dict[str, NDArray[Any]]
 class Task:
     """What is to be learned: the environment and the run's seed.
 
-    `say` shows the user a line; `on_nonfinite` is "stop" or "exclude".
+    `say` shows the user a line; `on_nonfinite` is "stop" or "exclude"; `device` (auto, cpu, cuda)
+    and `env_processes` are for algorithms that learn by gradients and step their own environments.
     """
 
     env_id: str
@@ -31,17 +32,22 @@ class Task:
     seed: int = 0
     on_nonfinite: str = "stop"
     say: Callable[[str], None] = print
+    device: str = "auto"
+    env_processes: int = 0
 
 
 class Algorithm(ABC):
     """Learns one iteration at a time; knows nothing of files, displays or stopping.
 
     `Config`: dataclass of its settings, from which the flags are made. `presets`: settings by
-    name. Construction may raise UsageError or UnsupportedSpace.
+    name. `trains_in_pool`: whether training's rollouts run in the pool, so that workers help;
+    otherwise only evaluations do. Construction may raise UsageError or UnsupportedSpace. Its
+    module must import without torch, which it may load when constructed.
     """
 
     Config: ClassVar[type[Any]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    trains_in_pool: ClassVar[bool] = True
 
     policy: Policy
     iteration: int = 0
@@ -78,6 +84,9 @@ class Algorithm(ABC):
     @abstractmethod
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take back a `state`. Raises: KeyError or ValueError where it is not one."""
+
+    def close(self) -> None:  # noqa: B027  # most have nothing to let go of
+        """Let go of environments and processes of its own; safe to call twice."""
 
 
 def checked(array: NDArray[Any], shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:

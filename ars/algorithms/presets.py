@@ -92,3 +92,76 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "n_iterations": 1000,
     },
 }
+
+# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment.
+PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {
+        "n_envs": 8,
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 20,
+        "gae_lambda": 0.8,
+        "gamma": 0.98,
+        "learning_rate": 0.001,
+        "learning_rate_schedule": "linear",
+        "clip_range_schedule": "linear",
+        "total_timesteps": 100_000,
+        "eval_freq": 40,
+        "eval_episodes": 20,
+    },
+    "Acrobot-v1": {
+        "n_envs": 16,
+        "n_steps": 256,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gae_lambda": 0.94,
+        "normalize_observations": True,
+        "normalize_rewards": True,
+        "total_timesteps": 500_000,
+        "eval_freq": 10,
+        "eval_episodes": 50,  # their returns differ by more than two policies' means do
+    },
+    "LunarLander-v3": {
+        "n_envs": 16,
+        "n_steps": 1024,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gae_lambda": 0.98,
+        "gamma": 0.999,
+        "entropy_coef": 0.01,
+        "total_timesteps": 1_000_000,
+        "eval_freq": 4,
+        "eval_episodes": 20,
+    },
+}
+
+A2C_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    # Raffin's RL Baselines3 Zoo, hyperparams/a2c.yml.
+    "CartPole-v1": {"total_timesteps": 200_000, "eval_freq": 5},
+}
+
+ACTOR_CRITIC_PRESETS: Mapping[str, Mapping[str, Any]] = {}
+
+REINFORCE_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {"total_timesteps": 200_000},
+}
+
+DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {
+        # Raffin's RL Baselines3 Zoo, hyperparams/dqn.yml.
+        "learning_rate": 0.0023,
+        "batch_size": 64,
+        "buffer_size": 100_000,
+        "learning_starts": 1000,
+        "gamma": 0.99,
+        "target_update": 10,
+        "train_freq": 256,
+        "gradient_steps": 128,
+        "exploration_steps": 8000,
+        "epsilon_end": 0.04,
+        "hidden_sizes": (256, 256),
+        "double": False,
+        "total_timesteps": 50_000,
+        "eval_freq": 1,
+    },
+}

@@ -18,12 +18,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.bullet.client import Connection, pybullet, quiet
-from envs.display import has_display
 
 Point = tuple[float, float, float]
 Colour = tuple[float, float, float, float]  # red, green, blue and opacity, 0 to 1
@@ -198,14 +196,6 @@ class Stage:
         look = self._look
         pybullet.resetDebugVisualizerCamera(
             look.distance, yaw, look.pitch, self._mirror(target), self._copy
-        )
-
-
-def require_display() -> None:
-    """Raise a `gymnasium.error.Error` where no window can open."""
-    if not has_display():
-        raise gymnasium.error.Error(
-            "render_mode='human' needs a display and no X server answers; use 'rgb_array'"
         )
 
 

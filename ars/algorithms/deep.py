@@ -1,0 +1,390 @@
+"""What the deep algorithms share: environments, network, optimiser, schedules, checkpoints.
+
+An algorithm is then its paper's steps: a Config, a network, `_iterate`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
+from ars.errors import RunError, UsageError
+from ars.noise import Stream, generator
+from ars.options import option
+from ars.rollout import Pool, RolloutSpec, Snapshot
+from ars.stats import deviation, mean
+from ars.vector import Environments, Finished, Step
+from policies import (
+    ACTIVATIONS,
+    DiscreteSpec,
+    Normalizer,
+    NormalizerRule,
+    Policy,
+    RunningMeanStd,
+    is_image,
+    make_policy,
+    space_spec,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from ars.optimizers import Optimizer
+
+SCHEDULES = ("constant", "linear")
+INITIAL = ("orthogonal", "xavier", "he", "uniform")
+WINDOW = 100  # episodes behind the figures of a row
+# Statistics of observations: normalised ones are bounded, as in OpenAI's baselines (VecNormalize).
+OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
+
+
+@dataclass(frozen=True)
+class DeepConfig:
+    """Settings of every deep algorithm."""
+
+    n_envs: int = option(1, "environments stepped together", at_least=1)
+    rollout_length: int = option(1000, "most steps in an episode", at_least=1)
+    eval_length: int | None = option(
+        None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
+    )
+    policy: str = option(
+        "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", "mlp", "cnn")
+    )
+    hidden_sizes: tuple[int, ...] = option(
+        (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1
+    )
+    conv_layers: tuple[int, ...] = option(
+        (),
+        "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
+        at_least=1,
+    )
+    activation: str | None = option(
+        None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
+    )
+    initialization: str = option("orthogonal", "how weights are drawn", choices=INITIAL)
+    learning_rate: float = option(3e-4, "step size of the optimiser", above=0)
+    learning_rate_schedule: str = option(
+        "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
+    )
+    gamma: float = option(0.99, "discount of a step", at_least=0)
+    max_grad_norm: float | None = option(
+        0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
+    )
+    reward_clip: float | None = option(
+        None, "bound on each step's absolute reward while training", above=0
+    )
+    cut_returns: bool = option(
+        True, "end returns where a life is lost in an Atari game, or a point played in Pong"
+    )
+    horizon: int | None = option(
+        None,
+        "timesteps over which schedules run; kept on resume (default: --total-timesteps at the "
+        "start)",
+        at_least=1,
+    )
+
+    def __post_init__(self) -> None:
+        if self.gamma > 1:
+            raise UsageError(f"--gamma {self.gamma}: must be at most 1")
+        if len(self.conv_layers) % 3:
+            raise UsageError(
+                f"--conv-layers {' '.join(map(str, self.conv_layers))}: must be three numbers a "
+                "layer, its filters, kernel and stride"
+            )
+
+
+class DeepAlgorithm(Algorithm):
+    """Learns by gradients from environments of its own; the pool is for evaluations.
+
+    A subclass's `__init__` makes its network and hands it to `_learn_with`; its `_iterate` learns
+    from a fixed number of steps, keeps `timesteps` and returns what its row holds of its own.
+    `distribution` tells `__init__` whether the policy draws its actions.
+    """
+
+    trains_in_pool: ClassVar[bool] = False
+
+    def __init__(self, config: Any, task: Task, distribution: bool) -> None:
+        self.config, self.task = config, task
+        self.policy = _make_policy(config, task, distribution)
+        self.device = _device(task.device, bool(self.policy.spec.conv_layers))
+        self.rng = generator(task.seed, Stream.ACTIONS)
+        self.statistics: RunningMeanStd | None = None
+        self._normalizer: Normalizer | None = None  # of the iteration in progress
+        self._recent: deque[Finished] = deque(maxlen=WINDOW)
+        self._said: set[str] = set()
+        self.environments = Environments(
+            task.env_id,
+            task.env_kwargs,
+            config.n_envs,
+            task.seed,
+            config.rollout_length,
+            task.env_processes,
+        )
+
+    # Network and optimiser
+
+    def initial_weights_rng(self) -> np.random.Generator:
+        """Draws the first weights."""
+        return generator(self.task.seed, Stream.INITIAL_WEIGHTS)
+
+    def _learn_with(
+        self, network: torch.nn.Module, optimizer: str = "adam", eps: float = 1e-5
+    ) -> None:
+        """Lay the network out as one vector, on the device, with an optimiser over it."""
+        from ars.optimizers import Adam, RMSprop
+        from policies.parameters import FlatParameters
+
+        self.parameters = FlatParameters(network.to(self.device))
+        kind = {"adam": Adam, "rmsprop": RMSprop}[optimizer]
+        self.optimizer: Optimizer = kind(self.parameters, self.config.learning_rate, eps)
+
+    def _descend(self, loss: torch.Tensor) -> torch.Tensor:
+        """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
+        self.parameters.grad.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return self._take_step()
+
+    def _take_step(self) -> torch.Tensor:
+        """One step of the optimiser down the gradient that is there; returns its norm before."""
+        norm = self.parameters.clip_grad(self.config.max_grad_norm or None)
+        self.optimizer.step()
+        return norm
+
+    # Schedules
+
+    @property
+    def remaining(self) -> float:
+        """What is left of the horizon: 1 at the start, 0 at its end and from there on."""
+        horizon = self.config.horizon
+        return 1.0 if horizon is None else max(0.0, 1.0 - self.timesteps / horizon)
+
+    def _scheduled(self, name: str) -> float:
+        """The setting `name` now, by its schedule `name_schedule`."""
+        value: float = getattr(self.config, name)
+        if getattr(self.config, f"{name}_schedule") == "constant":
+            return value
+        if self.remaining == 0.0:
+            self._say_once(
+                f"the schedule of --{name.replace('_', '-')} has come to 0 at its horizon of "
+                f"{self.config.horizon:,} timesteps"
+            )
+        return value * self.remaining
+
+    def _set_learning_rate(self) -> float:
+        """Give the optimiser the scheduled learning rate; returns it."""
+        rate = self._scheduled("learning_rate")
+        self.optimizer.learning_rate = rate
+        return rate
+
+    def _say_once(self, event: str) -> None:
+        if event not in self._said:
+            self._said.add(event)
+            self.task.say(f"iteration {self.iteration + 1}: {event} (said once)")
+
+    # Observations and actions
+
+    def _inputs(self, obs: NDArray[Any]) -> NDArray[Any]:
+        """Observations [n, *shape] as the network takes them.
+
+        Images stay bytes; vectors become float32 [n, obs_dim], normalised by the statistics at
+        the iteration's start where there are some.
+        """
+        if self.policy.spec.conv_layers:
+            return obs
+        x = obs.reshape(len(obs), -1)
+        if self._normalizer is not None:
+            x = self._normalizer(x)
+        return x.astype(np.float32, copy=False)
+
+    def _rewards(self, step: Step) -> NDArray[np.float64]:
+        """The rewards of a step to learn from: [n]."""
+        bound = self.config.reward_clip
+        return step.rewards if bound is None else step.rewards.clip(-bound, bound)
+
+    def _terminated(self, step: Step) -> NDArray[np.bool_]:
+        """Where nothing more is to be expected after a step: [n]."""
+        cut = step.cut if self.config.cut_returns else None
+        return step.terminated if cut is None else step.terminated | (cut & ~step.truncated)
+
+    def _env_actions(self, actions: NDArray[Any]) -> NDArray[Any]:
+        """Actions of the network's kind ([n] from 0, or [n, n_out]) as environments take them."""
+        action = self.policy.spec.action
+        if isinstance(action, DiscreteSpec):
+            return actions + action.start if action.start else actions
+        return self.policy.box_actions(actions)
+
+    # The trainer's side: see Algorithm.
+
+    @property
+    def rollout_spec(self) -> RolloutSpec:
+        """See Algorithm."""
+        return RolloutSpec(
+            self.task.env_id,
+            self.policy.spec,
+            dict(self.task.env_kwargs),
+            self.task.seed,
+            rollout_length=self.config.rollout_length,
+            eval_length=self.config.eval_length,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """See Algorithm."""
+        weights = self.parameters.numpy()[: self.policy.spec.n_weights].astype(np.float64)
+        return Snapshot(weights, self._frozen())
+
+    def _frozen(self) -> Normalizer | None:
+        return None if self.statistics is None else self.statistics.freeze(OBSERVATION_RULE)
+
+    def iterate(self, pool: Pool) -> Row:
+        """Learn from a fixed number of steps of the environments; the pool is not used.
+
+        The row's returns and lengths are those of the last 100 episodes that ended.
+        """
+        if self.iteration == 0:
+            self.environments.reset()
+        self._normalizer = self._frozen()
+        # A network that diverges in the middle of an iteration is told of below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            figures = self._iterate()
+        if not math.isfinite(float(self.parameters.data.detach().sum())):
+            raise RunError(
+                f"iteration {self.iteration + 1}: the network's weights are no longer finite; a "
+                "lower --learning-rate or --max-grad-norm may help"
+            )
+        self.iteration += 1
+        finished = self.environments.finished
+        self.episodes += len(finished)
+        self._recent += finished
+        finished.clear()
+        returns = [episode.total_reward for episode in self._recent]
+        return {
+            "return_mean": mean(returns),
+            "return_std": deviation(returns),
+            "return_min": min(returns, default=math.nan),
+            "return_max": max(returns, default=math.nan),
+            "length_mean": mean([float(episode.length) for episode in self._recent]),
+            **figures,
+        }
+
+    @abstractmethod
+    def _iterate(self) -> Row:
+        """Learn for one iteration; returns the algorithm's own figures, the same every time."""
+
+    def start_from(self, policy: Policy) -> None:
+        """See Algorithm."""
+        given_spec, spec = policy.spec, self.policy.spec
+        for name in ("kind", "conv_layers", "layer_sizes", "activation", "bias"):
+            ours, theirs = getattr(spec, name), getattr(given_spec, name)
+            if ours != theirs:
+                raise UsageError(f"--init-from: its policy has {name} {theirs}, this run's {ours}")
+        given = policy.normalizer
+        if (given is None) != (self.statistics is None):
+            raise UsageError(
+                f"--init-from: its policy acts on {'raw' if given is None else 'normalised'} "
+                f"observations, this run's on {'raw' if self.statistics is None else 'normalised'}"
+            )
+        # A policy that draws no actions lacks the log deviations behind the network's weights.
+        same = given_spec.distribution == spec.distribution
+        self.parameters.load(policy.weights if same else policy.network_weights)
+        if given is not None and given.count > given.rule.ddof:
+            m2 = given.var * (given.count - given.rule.ddof)
+            self.statistics = RunningMeanStd(given.mean.copy(), m2, given.count)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Algorithm."""
+        arrays: Arrays = {"parameters": self.parameters.numpy()}
+        moments, optimizer_steps = self.optimizer.state()
+        arrays |= {f"optimizer.{name}": moment for name, moment in moments.items()}
+        if self.iteration > 0:
+            places = self.environments.state().items()
+            arrays |= {f"environments.{name}": array for name, array in places}
+        arrays["recent.returns"] = np.array([e.total_reward for e in self._recent], np.float64)
+        arrays["recent.lengths"] = np.array([e.length for e in self._recent], np.int64)
+        values: dict[str, Any] = {
+            name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")
+        }
+        values |= {"rng": self.rng.bit_generator.state, "optimizer_steps": optimizer_steps}
+        if self.statistics is not None:
+            arrays |= {"statistics.mean": self.statistics.mean, "statistics.m2": self.statistics.m2}
+            values["observations"] = self.statistics.count
+        return arrays, values
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        parameters = self.parameters.numpy()
+        self.parameters.load(checked(arrays["parameters"], parameters.shape, parameters.dtype))
+        self.optimizer.restore(under("optimizer", arrays), int(values["optimizer_steps"]))
+        self.rng.bit_generator.state = values["rng"]
+        for name in ("iteration", "timesteps", "episodes"):
+            setattr(self, name, int(values[name]))
+        lengths = arrays["recent.lengths"]
+        returns = checked(arrays["recent.returns"], lengths.shape)
+        self._recent.extend(map(Finished, returns.tolist(), lengths.tolist()))
+        if self.statistics is not None:
+            shape = self.statistics.mean.shape
+            self.statistics = RunningMeanStd(
+                checked(arrays["statistics.mean"], shape).copy(),
+                checked(arrays["statistics.m2"], shape).copy(),
+                int(values["observations"]),
+            )
+        if self.iteration > 0:
+            self.environments.restore(under("environments", arrays))
+
+    def close(self) -> None:
+        """See Algorithm."""
+        self.environments.close()
+
+
+def under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The arrays named `prefix.NAME`, by NAME."""
+    start = f"{prefix}."
+    return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
+
+
+def _make_policy(config: DeepConfig, task: Task, distribution: bool) -> Policy:
+    observation = space_spec(task.observation_space, "observation")
+    kind = config.policy
+    if kind == "auto":
+        kind = "cnn" if is_image(observation) else "mlp"
+    options: dict[str, Any] = {} if kind == "cnn" else {"hidden_sizes": (64, 64)}
+    if config.conv_layers:
+        numbers = iter(config.conv_layers)
+        options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
+        if kind != "cnn":
+            raise UsageError(
+                f"--conv-layers: are for images, and {task.env_id} gives observations of shape "
+                f"{task.observation_space.shape} and type {task.observation_space.dtype}"
+                if config.policy == "auto"
+                else f"--conv-layers: has no meaning beside --policy {kind}"
+            )
+    if config.hidden_sizes:
+        options["hidden_sizes"] = config.hidden_sizes
+    if config.activation is not None:
+        options["activation"] = config.activation
+    if distribution:
+        discrete = isinstance(space_spec(task.action_space, "action"), DiscreteSpec)
+        options["distribution"] = "categorical" if discrete else "gaussian"
+    return make_policy(kind, task.observation_space, task.action_space, **options)
+
+
+def _device(name: str, images: bool) -> torch.device:
+    """The device; one thread for small networks, where more only cost, and all for images."""
+    import torch
+
+    from policies.networks import resolve_device
+
+    try:
+        device = resolve_device("cpu" if name == "auto" and not images else name)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
+    if not images:
+        torch.set_num_threads(1)
+    return device

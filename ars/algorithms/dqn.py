@@ -1,0 +1,341 @@
+"""Deep Q-learning (Mnih et al., 2015, "Human-level control", Algorithm 1), and what improved it.
+
+A network Q(s, a) learns the value of every action. It acts epsilon-greedily; what happens goes into
+a replay buffer, from which minibatches are drawn to lower
+
+    E[l(y - Q(s, a))],    y = r + gamma max_b Q'(s', b)
+
+where Q' is a copy of the network that is renewed now and then. On request:
+
+    double       y = r + gamma Q'(s', argmax_b Q(s', b))       van Hasselt et al. (2016)
+    dueling      Q = V + A - mean A                            Wang et al. (2016)
+    prioritized  what surprised is drawn more often            Schaul et al. (2016)
+    return_steps y = r_1 + ... + gamma^n max_b Q'(s_n, b)      Sutton (1988)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import envs
+from ars.algorithms.base import Arrays, Row, Task, checked
+from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
+from ars.algorithms.presets import DQN_PRESETS
+from ars.buffers import Batch, PrioritizedReplayBuffer, ReplayBuffer
+from ars.errors import UsageError
+from ars.options import option
+from envs.pixels import n_stacked
+from policies import DiscreteSpec, Policy, space_spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DQNConfig(DeepConfig):
+    """Settings of DQN. An iteration is n_envs * n_steps environment steps."""
+
+    n_steps: int = option(1000, "steps of each environment in an iteration", at_least=1)
+    activation: str | None = option(
+        "relu", "hidden activation", choices=("tanh", "relu", "sigmoid")
+    )
+    initialization: str = option(
+        "uniform", "how weights are drawn", choices=("orthogonal", "xavier", "he", "uniform")
+    )
+    learning_rate: float = option(5e-4, "step size of the optimiser", above=0)
+    max_grad_norm: float | None = option(
+        10.0, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
+    )
+    optimizer: str = option("adam", "what takes the steps", choices=("adam", "rmsprop"))
+    loss: str = option("huber", "of a temporal-difference error", choices=("huber", "squared"))
+    batch_size: int = option(64, "transitions in a minibatch", at_least=1)
+    buffer_size: int = option(100_000, "transitions remembered", at_least=1)
+    save_buffer: bool = option(
+        False, "save the replay buffer in checkpoints although it holds images"
+    )
+    learning_starts: int = option(1000, "timesteps before learning starts", at_least=0)
+    train_freq: int = option(
+        4, "steps of each environment from one round of learning to the next", at_least=1
+    )
+    gradient_steps: int = option(1, "minibatches in a round of learning", at_least=1)
+    target_update: int = option(
+        1000, "timesteps from one renewal of the target network to the next", at_least=1
+    )
+    target_tau: float = option(1.0, "part of the way it then goes; 1: a copy", above=0)
+    epsilon_start: float = option(1.0, "probability of a random action at the start", at_least=0)
+    epsilon_end: float = option(0.05, "and from --exploration-steps on", at_least=0)
+    exploration_steps: int = option(
+        10_000, "timesteps over which it falls from one to the other", at_least=1
+    )
+    double: bool = option(True, "choose the next action by the network, value it by the target")
+    dueling: bool = option(False, "a state value and advantages instead of values of actions")
+    prioritized: bool = option(False, "draw transitions in proportion to their errors")
+    priority_alpha: float = option(0.6, "exponent of the errors; 0: all alike", at_least=0)
+    priority_beta: float = option(
+        0.4, "first exponent of the weights that make up for it; 1 at the horizon", at_least=0
+    )
+    return_steps: int = option(1, "rewards in a target before a value is used (n)", at_least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("target_tau", "epsilon_start", "epsilon_end", "priority_beta"):
+            if getattr(self, name) > 1:
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} {getattr(self, name)}: must be at most 1")
+        for name, least in (
+            ("batch_size", self.batch_size),
+            ("learning_starts", self.learning_starts),
+            ("return_steps", self.return_steps * self.n_envs),
+        ):
+            if least > self.buffer_size:
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(
+                    f"{flag} {getattr(self, name)}: more than the {self.buffer_size} transitions "
+                    "of --buffer-size"
+                )
+
+
+class Transitions(NamedTuple):
+    """On the device: `obs` and `next_obs` [n, *shape], `actions` [n, 1], all else [n]."""
+
+    obs: Tensor
+    actions: Tensor
+    returns: Tensor
+    discounts: Tensor
+    next_obs: Tensor
+    weights: Tensor
+
+    def split(self, size: int) -> list[Transitions]:
+        """Minibatches of `size` transitions."""
+        import torch
+
+        columns = (torch.split(tensor, size) for tensor in self)
+        return [Transitions(*parts) for parts in zip(*columns, strict=True)]
+
+
+class DQN(DeepAlgorithm):
+    """See the module's text. Acting and learning alternate in `_iterate`; `_update` learns."""
+
+    Config = DQNConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = DQN_PRESETS
+
+    def __init__(self, config: DQNConfig, task: Task) -> None:
+        if not isinstance(space_spec(task.action_space, "action"), DiscreteSpec):
+            raise UsageError(
+                f"--algo dqn: chooses among Discrete actions, and those of {task.env_id} are a Box "
+                f"of shape {task.action_space.shape}; ppo takes both"
+            )
+        super().__init__(config, task, distribution=False)
+        from policies.backprop import make_passes
+        from policies.faces import NetworkFace
+        from policies.initial import initialize
+        from policies.networks import Dueling, Network
+        from policies.parameters import FlatParameters
+
+        kind = Dueling if config.dueling else Network
+        self.network, self.target = kind(self.policy.spec), kind(self.policy.spec)
+        initialize(self.network, config.initialization, self.initial_weights_rng())
+        self._learn_with(self.network, config.optimizer)
+        self._target_parameters = FlatParameters(self.target.to(self.device))
+        self._renew_target(1.0)
+        self.passes = make_passes(self.network, self.parameters, self.device)
+        self.face = NetworkFace(self.network, self.device)
+        self.buffer = self._make_buffer()
+        self._huber_delta = 1.0 if config.loss == "huber" else None
+        self._buffer_since = 0  # the timestep from which on it remembers
+        self._learned: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def _make_buffer(self) -> ReplayBuffer:
+        config, task, observation = self.config, self.task, self.policy.spec.observation
+        details: dict[str, Any] = {
+            "dtype": observation.dtype,
+            "n_step": config.return_steps,
+            "gamma": config.gamma,
+        }
+        self._saves_buffer = np.dtype(observation.dtype).itemsize > 1 or config.save_buffer
+        if self.policy.spec.conv_layers:
+            with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
+                details["n_stacked"] = n_stacked(env)
+        arguments = config.buffer_size, config.n_envs, observation.shape
+        if config.prioritized:
+            details["alpha"] = config.priority_alpha
+            return PrioritizedReplayBuffer(*arguments, **details)
+        return ReplayBuffer(*arguments, **details)
+
+    # Algorithm 1
+
+    @property
+    def epsilon(self) -> float:
+        """The probability of a random action now."""
+        config = self.config
+        done = min(1.0, self.timesteps / config.exploration_steps)
+        return float(config.epsilon_start + done * (config.epsilon_end - config.epsilon_start))
+
+    def _iterate(self) -> Row:
+        config, rate = self.config, self._set_learning_rate()
+        size = config.n_steps, config.n_envs
+        luck = self.rng.random(size, np.float32)
+        random_actions = self.rng.integers(0, self.policy.spec.action.size, size)
+        for step in range(config.n_steps):
+            # 1. Act: with probability epsilon at random, else as the network thinks best.
+            # 2. Remember what happened.
+            self._play(luck[step] < self.epsilon, random_actions[step])
+            # 3. Learn from what is remembered, once there is enough of it.
+            enough = self.timesteps - self._buffer_since >= config.learning_starts
+            if enough and self.timesteps // config.n_envs % config.train_freq == 0:
+                self._learn()
+            # 4. Renew the target network.
+            if self.timesteps % config.target_update < config.n_envs:
+                self._renew_target(config.target_tau)
+        return {**self._averages(), "epsilon": self.epsilon, "learning_rate": rate}
+
+    def _play(self, explores: NDArray[np.bool_], random_actions: NDArray[np.int64]) -> None:
+        """One step of every environment, [n_envs]."""
+        config, obs, actions = self.config, self.environments.obs, random_actions
+        if not explores.all():
+            best = self.face(self._inputs(obs)).argmax(1)
+            actions = np.where(explores, random_actions, best)
+        step = self.environments.step(self._env_actions(actions))
+        self.buffer.add(
+            obs,
+            actions,
+            self._rewards(step),
+            step.terminated,
+            step.truncated,
+            step.final_obs,
+            step.cut if config.cut_returns else None,
+        )
+        self.timesteps += config.n_envs
+
+    def _learn(self) -> None:
+        """A round of learning: `gradient_steps` minibatches."""
+        import torch
+
+        config, buffer = self.config, self.buffer
+        n, size = config.gradient_steps, config.batch_size
+        if isinstance(buffer, PrioritizedReplayBuffer):
+            beta = 1.0 - self.remaining * (1.0 - config.priority_beta)
+            for _ in range(n):
+                drawn = buffer.sample_weighted(self.rng, size, beta)
+                batch = self._transitions(drawn)
+                errors = self._update(batch, self._targets(batch))
+                buffer.update(drawn.indices, errors.cpu().numpy())
+            return
+        # Nothing is added in between, so all can be drawn at once, if they are not images.
+        at_once = 1 if self.policy.spec.conv_layers else n
+        for start in range(0, n, at_once):
+            drawn = buffer.sample(self.rng, min(at_once, n - start) * size)
+            batch = self._transitions(drawn)
+            parts = batch.split(size)
+            # The target network stays as it is for a round; the network does not.
+            targets = (
+                (self._targets(part) for part in parts)
+                if config.double
+                else torch.split(self._targets(batch), size)
+            )
+            for part, y in zip(parts, targets, strict=True):
+                self._update(part, y)
+
+    def _transitions(self, drawn: Batch) -> Transitions:
+        import torch
+
+        arrays = (
+            self._inputs(drawn.obs),
+            drawn.actions[:, None],
+            drawn.returns,
+            drawn.discounts,
+            self._inputs(drawn.next_obs),
+            drawn.weights,
+        )
+        return Transitions(*(torch.from_numpy(array).to(self.device) for array in arrays))
+
+    def _targets(self, batch: Transitions) -> Tensor:
+        """The targets y, [n]."""
+        import torch
+
+        from ars.losses import td_targets
+
+        with torch.no_grad():
+            next_q = self.target(batch.next_obs)
+            next_online_q = self.network(batch.next_obs) if self.config.double else None
+            return td_targets(batch.returns, batch.discounts, next_q, next_online_q)
+
+    def _update(self, batch: Transitions, targets: Tensor) -> Tensor:
+        """One step down E[w l(y - Q(s, a))]; returns the errors y - Q(s, a), [n]."""
+        import torch
+
+        from ars.losses import td_gradient
+
+        weights = batch.weights if self.config.prioritized else None
+        # 1. What the network thinks of the actions taken.
+        values = self.passes.forward(batch.obs)
+        q = values.gather(1, batch.actions)
+        # 2. The gradient of the loss by these, 0 by the values of all other actions.
+        slopes = td_gradient(q.squeeze(1), targets, weights, self._huber_delta)
+        gradient = torch.zeros_like(values).scatter_(1, batch.actions, slopes.unsqueeze(1))
+        # 3. From there that by the weights, and a step.
+        self.passes.backward(gradient)
+        norm = self._take_step()
+        self._learned.append((q.squeeze(1), targets, norm))
+        return targets - q.squeeze(1)
+
+    def _renew_target(self, tau: float) -> None:
+        self._target_parameters.copy_from(self.parameters, tau)
+
+    def _averages(self) -> dict[str, float]:
+        """Means over the iteration's minibatches, NaN where there were none."""
+        import torch
+
+        from ars.losses import td_loss
+
+        updates = len(self._learned)
+        if not updates:
+            return {"loss": math.nan, "q_mean": math.nan, "grad_norm": math.nan, "updates": 0}
+        q, targets, norms = zip(*self._learned, strict=True)
+        self._learned.clear()
+        loss = td_loss(torch.cat(q), torch.cat(targets), huber_delta=self._huber_delta)
+        return {
+            "loss": float(loss),
+            "q_mean": float(torch.cat(q).mean()),
+            "grad_norm": float(torch.stack(norms).mean()),
+            "updates": updates,
+        }
+
+    # The trainer's side: see Algorithm.
+
+    def start_from(self, policy: Policy) -> None:
+        """See Algorithm."""
+        super().start_from(policy)
+        self._renew_target(1.0)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Algorithm."""
+        arrays, values = super().state()
+        arrays["target"] = self._target_parameters.numpy()
+        values["buffer_since"] = self._buffer_since
+        if self._saves_buffer:
+            remembered, values["buffer"] = self.buffer.state()
+            arrays |= {f"buffer.{name}": array for name, array in remembered.items()}
+        return arrays, values
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        super().restore(arrays, values)
+        shape = self._target_parameters.data.shape
+        self._target_parameters.load(checked(arrays["target"], tuple(shape), np.float32))
+        if self._saves_buffer:
+            self.buffer.restore(under("buffer", arrays), values["buffer"])
+            self._buffer_since = int(values["buffer_since"])
+            return
+        self._buffer_since = self.timesteps
+        self.task.say(
+            "the replay buffer was not saved: it refills, and learning goes on after "
+            f"{self.config.learning_starts:,} timesteps"
+        )

@@ -1,0 +1,254 @@
+"""What the algorithms share that learn from their current policy's own steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.algorithms.base import Arrays, Task, checked
+from ars.algorithms.deep import DeepAlgorithm, DeepConfig
+from ars.errors import UsageError
+from ars.options import option
+from ars.stats import mean
+from ars.trajectories import Trajectories
+from policies import DiscreteSpec, RunningMeanStd
+from policies.distributions import (
+    categorical_entropy,
+    categorical_log_prob,
+    gaussian_entropy,
+    gaussian_log_prob,
+    sample_categorical,
+    sample_gaussian,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+REWARD_CLIP = 10.0  # of normalised rewards, as in OpenAI's baselines (VecNormalize)
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class OnPolicyConfig(DeepConfig):
+    """Settings of every algorithm that learns from its current policy's own steps."""
+
+    optimizer: str = option("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
+    entropy_coef: float = option(0.0, "weight of the entropy bonus", at_least=0)
+    log_std_init: float = option(0.0, "first logarithm of the deviation of Box actions")
+    normalize_observations: bool = option(
+        False, "observations of mean 0 and deviation 1, within +-10 (vectors)"
+    )
+    normalize_rewards: bool = option(
+        False, "rewards by the deviation of discounted returns, within +-10"
+    )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of n_envs environments side by side: arrays [n_steps, n_envs, ...].
+
+    `inputs`: observations as the network takes them; `actions`: as drawn, int64 from 0 or float32
+    [.., n_out]; `outputs`: what they were drawn from; `values`, `next_values`: of the observation
+    acted on and of the one it truly led to (an ended episode's last one); `rewards`: to learn from;
+    `terminated`: reached a terminal state; `ended`: terminated or truncated.
+    """
+
+    inputs: NDArray[Any]
+    actions: NDArray[Any]
+    outputs: Floats
+    values: Floats
+    next_values: Floats
+    rewards: Floats
+    terminated: NDArray[np.bool_]
+    ended: NDArray[np.bool_]
+
+
+class OnPolicyAlgorithm(DeepAlgorithm):
+    """An actor-critic network, and `_play` to run it in the environments."""
+
+    def __init__(self, config: Any, task: Task, action_values: bool = False) -> None:
+        """`action_values`: the critic gives every action's value instead of the state's."""
+        super().__init__(config, task, distribution=True)
+        from policies.backprop import make_actor_critic_passes
+        from policies.faces import ActorCriticFace
+        from policies.initial import initialize_actor_critic
+        from policies.networks import ActorCritic
+
+        spec = self.policy.spec
+        self.discrete = isinstance(spec.action, DiscreteSpec)
+        n_values = spec.action.size if action_values else 1
+        self.network = ActorCritic(spec, config.log_std_init, n_values)
+        initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
+        self._learn_with(self.network, config.optimizer)
+        self.face = ActorCriticFace(self.network, self.device)
+        self.passes = make_actor_critic_passes(self.network, self.parameters, self.device)
+        if config.normalize_observations:
+            if spec.conv_layers:
+                raise UsageError("--normalize-observations: has no meaning for images")
+            self.statistics = RunningMeanStd.zeros(spec.observation.size)
+        self._discounted = np.zeros(config.n_envs)
+        self._reward_statistics = RunningMeanStd.zeros(1)
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """One step of the optimiser down a loss of what `passes.forward` gave last.
+
+        Returns the gradient's norm before clipping.
+        """
+        self.passes.backward(loss)
+        return self._take_step()
+
+    # Distributions of actions
+
+    def _draw(self, outputs: Floats) -> NDArray[Any]:
+        """Actions drawn from outputs [n, n_out]: int64 [n], or float32 [n, n_out]."""
+        if self.network.log_std is None:
+            return sample_categorical(outputs, self.rng)
+        return sample_gaussian(outputs, self.network.log_std.detach().cpu().numpy(), self.rng)
+
+    def _log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:
+        """Log-probabilities of actions: [batch]."""
+        if self.network.log_std is None:
+            return categorical_log_prob(outputs, actions)
+        return gaussian_log_prob(outputs, self.network.log_std, actions)
+
+    def _entropy(self, outputs: Tensor) -> Tensor:
+        """Mean entropy: []."""
+        if self.network.log_std is None:
+            return categorical_entropy(outputs).mean()
+        return gaussian_entropy(self.network.log_std)
+
+    # Experience
+
+    def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
+        """The policy's outputs [n, n_out] and the values of states [n]."""
+        return self.face(inputs)
+
+    def _values(self, inputs: NDArray[Any]) -> Floats:
+        """The values of states alone: [n]."""
+        return self.face.values(inputs)
+
+    def _play(self, n_steps: int) -> Steps:
+        """Run the policy for `n_steps` steps in every environment, and count them.
+
+        Observations are normalised by the statistics of before, and counted into them after.
+        """
+        environments, n = self.environments, self.config.n_envs
+        n_out = self.policy.spec.action.size
+        inputs, raw, actions = [], [], []
+        outputs = np.empty((n_steps, n, n_out), np.float32)
+        values = np.empty((n_steps + 1, n), np.float32)
+        cut_values = np.zeros((n_steps, n), np.float32)
+        rewards = np.empty((n_steps, n))
+        terminated, ended = np.zeros((2, n_steps, n), np.bool_)
+        for t in range(n_steps):
+            x = self._inputs(environments.obs)
+            inputs.append(x)
+            raw.append(environments.obs)
+            if self.face.apart:
+                outputs[t] = self.face.outputs(x)
+            else:
+                outputs[t], values[t] = self._estimate(x)
+            actions.append(self._draw(outputs[t]))
+            step = environments.step(self._env_actions(actions[t]))
+            rewards[t], terminated[t] = self._rewards(step), self._terminated(step)
+            np.logical_or(terminated[t], step.truncated, out=ended[t])
+            # A time limit is not an end: what would have followed is worth its value.
+            if step.truncated.any():
+                cut = np.flatnonzero(step.truncated)
+                cut_values[t, cut] = self._values(self._inputs(step.final_obs[cut]))
+        self.timesteps += n_steps * n
+        last = self._inputs(environments.obs)
+        if self.face.apart:  # then all at once is faster than step by step
+            values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
+        else:
+            values[n_steps] = self._values(last)
+        if self.statistics is not None:
+            seen = np.array(raw, np.float64).reshape(n_steps * n, -1)
+            self.statistics.merge(RunningMeanStd.of(seen))
+        if self.config.normalize_rewards:
+            rewards = self._normalized_rewards(rewards, ended)
+        return Steps(
+            np.array(inputs),
+            np.array(actions),
+            outputs,
+            values[:-1],
+            np.where(ended, cut_values, values[1:]),
+            rewards.astype(np.float32),
+            terminated,
+            ended,
+        )
+
+    def _play_into(self, trajectories: Trajectories) -> None:
+        """Run the policy for one step in every environment, and count it, as `_play` does."""
+        obs = self.environments.obs
+        x = self._inputs(obs)
+        actions = self._draw(self.face.outputs(x))
+        step = self.environments.step(self._env_actions(actions))
+        terminated, rewards = self._terminated(step), self._rewards(step)
+        ended = terminated | step.truncated
+        self.timesteps += len(obs)
+        if self.statistics is not None:
+            self.statistics.merge(RunningMeanStd.of(obs.reshape(len(obs), -1).astype(np.float64)))
+        if self.config.normalize_rewards:
+            rewards = self._normalized_rewards(rewards[None], ended[None])[0]
+        trajectories.add(x, actions, rewards)
+        if ended.any():
+            final = self._inputs(step.final_obs)
+            for at in np.flatnonzero(ended).tolist():
+                trajectories.end(at, final[at], bool(terminated[at]))
+
+    def _normalized_rewards(
+        self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Rewards [n_steps, n] by the deviation of all discounted returns so far.
+
+        The returns are those that OpenAI's baselines take: R = gamma R + r, forwards in time.
+        Engstrom et al. (2020, arXiv 2005.12729, section 3, item 2) found how much it matters.
+        """
+        returns = np.empty_like(rewards)
+        for t, row in enumerate(rewards):
+            self._discounted = self.config.gamma * self._discounted + row
+            returns[t] = self._discounted
+            self._discounted[ended[t]] = 0.0
+        statistics = self._reward_statistics
+        statistics.merge(RunningMeanStd.of(returns.reshape(-1, 1)))
+        deviation = np.sqrt(statistics.m2[0] / statistics.count + 1e-8)
+        scaled: NDArray[np.float64] = np.clip(rewards / deviation, -REWARD_CLIP, REWARD_CLIP)
+        return scaled
+
+    # Checkpoints
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Algorithm."""
+        arrays, values = super().state()
+        if self.config.normalize_rewards:
+            arrays["rewards.discounted"] = self._discounted
+            arrays["rewards.mean"] = self._reward_statistics.mean
+            arrays["rewards.m2"] = self._reward_statistics.m2
+            values["rewards"] = self._reward_statistics.count
+        return arrays, values
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        super().restore(arrays, values)
+        if self.config.normalize_rewards:
+            self._discounted = checked(arrays["rewards.discounted"], self._discounted.shape).copy()
+            self._reward_statistics = RunningMeanStd(
+                checked(arrays["rewards.mean"], (1,)).copy(),
+                checked(arrays["rewards.m2"], (1,)).copy(),
+                int(values["rewards"]),
+            )
+
+
+def averages(names: Sequence[str], figures: Sequence[Sequence[Tensor]]) -> dict[str, float]:
+    """The mean of each named figure over an iteration's updates; NaN where there was none."""
+    columns = zip(*figures, strict=True) if figures else [()] * len(names)
+    return {
+        name: mean([value.item() for value in column])
+        for name, column in zip(names, columns, strict=True)
+    }

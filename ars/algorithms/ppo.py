@@ -1,0 +1,169 @@
+"""Proximal Policy Optimization (Schulman et al., 2017, arXiv 1707.06347, Algorithm 1).
+
+Each iteration plays `n_steps` steps in each of `n_envs` environments, estimates every step's
+advantage (GAE, Schulman et al., 2016), and goes over these steps for some epochs of minibatches,
+climbing
+
+    E[min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A)] - c1 E[(V - V_target)^2] + c2 E[H]
+
+with rho the ratio of the new policy's probability of an action to the old one's (equations 7, 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from ars.algorithms.base import Row
+from ars.algorithms.deep import SCHEDULES
+from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
+from ars.algorithms.presets import PPO_PRESETS
+from ars.errors import UsageError
+from ars.options import option
+from ars.returns import gae
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FIGURES = ("policy_loss", "value_loss", "entropy", "approximate_kl")
+
+
+@dataclass(frozen=True)
+class PPOConfig(OnPolicyConfig):
+    """Settings of PPO. An iteration is n_envs * n_steps environment steps."""
+
+    n_envs: int = option(8, "environments stepped together", at_least=1)
+    n_steps: int = option(128, "steps of each environment in an iteration", at_least=1)
+    batch_size: int = option(256, "steps in a minibatch", at_least=2)
+    n_epochs: int = option(10, "times an iteration's steps are gone over", at_least=1)
+    gae_lambda: float = option(0.95, "decay of the advantage estimate's terms", at_least=0)
+    clip_range: float = option(0.2, "how far a ratio counts (epsilon)", above=0)
+    clip_range_schedule: str = option(
+        "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
+    )
+    value_clip: float | None = option(
+        None, "bound on a value's change in an iteration (default: none)", above=0
+    )
+    value_coef: float = option(0.5, "weight of the value's loss (c1)", at_least=0)
+    target_kl: float | None = option(
+        None, "end an iteration's epochs once the policy has moved 1.5 times as far", above=0
+    )
+    normalize_advantages: bool = option(True, "advantages of mean 0 and deviation 1 a minibatch")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gae_lambda > 1:
+            raise UsageError(f"--gae-lambda {self.gae_lambda}: must be at most 1")
+        if self.batch_size > self.n_envs * self.n_steps:
+            raise UsageError(
+                f"--batch-size {self.batch_size}: more than the {self.n_envs * self.n_steps} steps "
+                "of an iteration (--n-envs times --n-steps)"
+            )
+
+
+class Batch(NamedTuple):
+    """Steps in any order: `obs` [n, *shape], `actions` [n] or [n, n_out], the rest [n]."""
+
+    obs: Tensor
+    actions: Tensor
+    old_log_probs: Tensor
+    old_values: Tensor
+    advantages: Tensor
+    targets: Tensor
+
+
+class PPO(OnPolicyAlgorithm):
+    """See the module's text."""
+
+    Config = PPOConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PPO_PRESETS
+
+    def _iterate(self) -> Row:
+        rate, clip = self._set_learning_rate(), self._scheduled("clip_range")
+        # 1. Run the policy for n_steps steps in every environment.
+        steps = self._play(self.config.n_steps)
+        # 2. Estimate the advantages.
+        batch = self._batch(steps)
+        # 3. Optimise the surrogate for n_epochs epochs of minibatches.
+        figures = self._optimize(batch, clip)
+        return {**figures, "learning_rate": rate}
+
+    def _batch(self, steps: Steps) -> Batch:
+        import torch
+
+        config = self.config
+        estimates = gae(
+            steps.rewards,
+            steps.values,
+            steps.next_values,
+            steps.terminated,
+            steps.ended,
+            config.gamma,
+            config.gae_lambda,
+        )
+        # [n_steps, n_envs, ...] -> [n_steps * n_envs, ...]
+        obs, actions, outputs, values, advantages, targets = (
+            torch.from_numpy(array.reshape(-1, *array.shape[2:])).to(self.device)
+            for array in (
+                steps.inputs,
+                steps.actions,
+                steps.outputs,
+                steps.values,
+                estimates,
+                estimates + steps.values,
+            )
+        )
+        with torch.no_grad():
+            old_log_probs = self._log_probs(outputs, actions)
+        return Batch(obs, actions, old_log_probs, values, advantages, targets)
+
+    def _minibatches(self, batch: Batch) -> Iterator[Batch]:
+        """One epoch: all steps in a random order, `batch_size` at a time."""
+        import torch
+
+        n, size = len(batch.obs), self.config.batch_size
+        if size >= n:
+            yield batch
+            return
+        order = torch.from_numpy(self.rng.permutation(n)).to(self.device)
+        shuffled = [part[order] for part in batch]
+        for start in range(0, n, size):
+            yield Batch(*(part[start : start + size] for part in shuffled))
+
+    def _optimize(self, batch: Batch, clip: float) -> dict[str, float]:
+        from ars.losses import approximate_kl
+
+        config, figures = self.config, []
+        for _ in range(config.n_epochs):
+            for part in self._minibatches(batch):
+                outputs, values = self.passes.forward(part.obs)
+                log_probs = self._log_probs(outputs, part.actions)
+                kl = approximate_kl(log_probs.detach(), part.old_log_probs)
+                policy_loss = self._policy_loss(log_probs, part, clip)
+                value_loss = self._value_loss(values, part)
+                entropy = self._entropy(outputs if config.entropy_coef else outputs.detach())
+                figures.append([x.detach() for x in (policy_loss, value_loss, entropy, kl)])
+                if config.target_kl is not None and float(kl) > 1.5 * config.target_kl:
+                    return averages(FIGURES, figures)
+                # Equation 9, turned downhill.
+                self._descend(
+                    policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+                )
+        return averages(FIGURES, figures)
+
+    def _policy_loss(self, log_probs: Tensor, part: Batch, clip: float) -> Tensor:
+        from ars.losses import clipped_surrogate_loss
+
+        advantages = part.advantages
+        if self.config.normalize_advantages and len(advantages) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        return clipped_surrogate_loss(log_probs, part.old_log_probs, advantages, clip)
+
+    def _value_loss(self, values: Tensor, part: Batch) -> Tensor:
+        from ars.losses import clipped_value_loss, squared_loss
+
+        bound = self.config.value_clip
+        if bound is None:
+            return squared_loss(values, part.targets)
+        return clipped_value_loss(values, part.old_values, part.targets, bound)

@@ -1,0 +1,140 @@
+"""REINFORCE: the policy gradient from whole episodes (Williams, 1992, section 5).
+
+Episodes are played to their end; after every `n_episodes` of them the policy makes a step
+
+    theta <- theta + alpha * mean over their steps of (G_t - b(s_t)) grad log pi(a_t|s_t)
+
+with the discounted return G_t from step t on. The baseline b is 0, or with `--baseline` a value
+function learned from the same returns. The weights (G_t - b) are standardised over the update's
+steps. The factor gamma^t of a step in its episode is left out, as it usually is.
+
+Where a time limit cuts an episode short, the baseline's value of its last observation stands for
+the rewards that would have followed; without a baseline they count nothing.
+
+With several environments an episode may have been begun with weights of an update or more ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.algorithms.base import Arrays, Row, Task
+from ars.algorithms.deep import under
+from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig
+from ars.algorithms.presets import REINFORCE_PRESETS
+from ars.options import option
+from ars.returns import discounted_returns
+from ars.stats import mean
+from ars.trajectories import Trajectories, Trajectory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FIGURES = ("policy_loss", "value_loss", "entropy", "gradient_norm")
+CHUNK = 1024  # steps that go through the network at once: activations of images take memory
+
+
+@dataclass(frozen=True)
+class REINFORCEConfig(OnPolicyConfig):
+    """Settings of REINFORCE. An iteration is n_envs * n_steps environment steps.
+
+    Episodes and updates span iterations.
+    """
+
+    n_steps: int = option(1000, "steps of each environment in an iteration", at_least=1)
+    n_episodes: int = option(4, "episodes in an update", at_least=1)
+    standardize: bool = option(True, "weights of mean 0 and deviation 1 in an update")
+    baseline: bool = option(False, "learn a state's value, and subtract it from the returns")
+    value_coef: float = option(0.5, "weight of the baseline's loss", at_least=0)
+    learning_rate: float = option(3e-3, "step size of the optimiser", above=0)
+
+
+class REINFORCE(OnPolicyAlgorithm):
+    """See the module's text. The update is `_update`."""
+
+    Config = REINFORCEConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = REINFORCE_PRESETS
+
+    def __init__(self, config: REINFORCEConfig, task: Task) -> None:
+        super().__init__(config, task)
+        self.config: REINFORCEConfig = config
+        self._trajectories = Trajectories(config.n_envs)
+
+    def _iterate(self) -> Row:
+        rate, figures = self._set_learning_rate(), []
+        episodes, n = self._trajectories.finished, self.config.n_episodes
+        for _ in range(self.config.n_steps):
+            self._play_into(self._trajectories)
+            while len(episodes) >= n:
+                figures.append(self._update(episodes[:n]))
+                del episodes[:n]
+        means = {name: mean([update[name] for update in figures]) for name in FIGURES}
+        return {**means, "learning_rate": rate}
+
+    def _update(self, episodes: Sequence[Trajectory]) -> dict[str, float]:
+        """One step of the policy, and of the baseline, along the gradient of whole episodes."""
+        config = self.config
+        inputs = np.concatenate([episode.inputs for episode in episodes])
+        actions = np.concatenate([episode.actions for episode in episodes])
+        # 1. The return of every step.
+        returns = np.concatenate([self._returns(episode) for episode in episodes])
+        # 2. What it weighs: the return less the baseline, standardised.
+        parts = [slice(start, start + CHUNK) for start in range(0, len(inputs), CHUNK)]
+        weights = returns
+        if config.baseline:
+            weights = returns - np.concatenate([self._values(inputs[part]) for part in parts])
+        if config.standardize:
+            weights = (weights - weights.mean()) / (weights.std() + 1e-8)
+        # 3. The gradient, summed over parts of the steps, and the step.
+        self.parameters.grad.zero_()
+        figures = dict.fromkeys(FIGURES, 0.0)
+        for part in parts:
+            share = len(inputs[part]) / len(inputs)
+            found = self._loss(inputs[part], actions[part], weights[part], returns[part])
+            loss = found["policy_loss"] - config.entropy_coef * found["entropy"]
+            if config.baseline:
+                loss = loss + config.value_coef * found["value_loss"]
+            (share * loss).backward()  # type: ignore[no-untyped-call]
+            for name, value in found.items():
+                figures[name] += share * float(value.detach())
+        return {**figures, "gradient_norm": float(self._take_step())}
+
+    def _loss(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
+        """What the loss is made of, of steps: inputs, actions, weights, returns."""
+        import torch
+
+        from ars.losses import policy_gradient_loss, squared_loss
+
+        tensors = (torch.from_numpy(column).to(self.device) for column in columns)
+        inputs, actions, weights, returns = tensors
+        outputs, values = self.network(inputs)
+        return {
+            "policy_loss": policy_gradient_loss(self._log_probs(outputs, actions), weights),
+            "value_loss": squared_loss(values, returns),
+            "entropy": self._entropy(outputs),
+        }
+
+    def _returns(self, episode: Trajectory) -> Floats:
+        """G_t of every step of an episode: [length]."""
+        rewards = episode.rewards.copy()
+        if self.config.baseline and not episode.terminated:
+            rewards[-1] += self.config.gamma * self._values(episode.final_input[None])[0]
+        within = np.zeros((len(rewards), 1), np.bool_)
+        returns = discounted_returns(rewards[:, None], within, self.config.gamma)
+        return returns[:, 0].astype(np.float32)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See Algorithm."""
+        arrays, values = super().state()
+        kept = self._trajectories.state().items()
+        return arrays | {f"trajectories.{name}": array for name, array in kept}, values
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """See Algorithm."""
+        super().restore(arrays, values)
+        self._trajectories.restore(under("trajectories", arrays))

@@ -1,0 +1,32 @@
+"""A convolutional policy over images of bytes. It acts through torch, unlike those over vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from policies.base import Array, Policy
+from policies.spec import PolicySpec
+
+
+class CNNPolicy(Policy):
+    """The spec's convolutions and affine layers, in float32; bytes are divided by 255."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__(spec)
+        from policies.networks import Network  # torch, for those that need it
+
+        self._network = Network(spec)
+
+    def _load(self, flat: Array) -> None:
+        from policies.parameters import load_flat
+
+        load_flat(self._network, flat)
+
+    def forward(self, x: Array) -> Array:
+        """`x`: float64 [obs_dim] -> float64 [n_out]."""
+        import torch
+
+        image = x.reshape(1, *self.spec.observation.shape).astype(np.uint8)
+        with torch.inference_mode():
+            outputs = self._network(torch.from_numpy(image))
+        return np.asarray(outputs[0].double().numpy())

@@ -1,0 +1,76 @@
+"""A network's parameters as one vector: for the policies' files, and for learning fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+
+class FlatParameters:
+    """All parameters of a network as views of one vector, and their gradients of another.
+
+    `data`: a float32 Parameter [n] for an optimiser; `grad`: its gradient, float32 [n]. So the
+    optimiser's step, clipping, zeroing and a target network's update are a torch call or two
+    instead of one for each layer. Move the network to its device first.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        parameters = list(network.parameters())
+        flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+        self.data = nn.Parameter(flat)
+        self.grad = torch.zeros_like(flat)
+        self.data.grad = self.grad
+        start = 0
+        for parameter in parameters:
+            end = start + parameter.numel()
+            parameter.data = flat[start:end].view_as(parameter)
+            # Backward adds to a gradient that is there, in place.
+            parameter.grad = self.grad[start:end].view_as(parameter)
+            start = end
+
+    def numpy(self) -> NDArray[np.float32]:
+        """A copy of the parameters: float32 [n]."""
+        return self.data.detach().cpu().numpy().copy()
+
+    def load(self, values: NDArray[Any], start: int = 0) -> None:
+        """Set the parameters from `start` on. Raises: ValueError where they do not fit."""
+        end = start + values.size
+        if values.ndim != 1 or end > self.data.numel():
+            raise ValueError(f"{values.size} weights for a network of {self.data.numel() - start}")
+        with torch.no_grad():
+            self.data[start:end].copy_(torch.from_numpy(np.ascontiguousarray(values)))
+
+    def copy_from(self, other: FlatParameters, tau: float = 1.0) -> None:
+        """Move by `tau` towards the other's: 1 copies."""
+        with torch.no_grad():
+            self.data.lerp_(other.data, tau) if tau < 1.0 else self.data.copy_(other.data)
+
+    def clip_grad(self, max_norm: float | None) -> torch.Tensor:
+        """Scale the gradient down to a Euclidean norm of `max_norm`; returns its norm before."""
+        norm: torch.Tensor = torch.linalg.vector_norm(self.grad)
+        if max_norm is not None:
+            self.grad.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0))
+        return norm
+
+
+def flat(network: nn.Module) -> NDArray[np.float64]:
+    """A network's parameters as one float64 vector."""
+    parts = [parameter.detach().double().cpu().ravel() for parameter in network.parameters()]
+    return np.asarray(torch.cat(parts).numpy())
+
+
+def load_flat(network: nn.Module, weights: NDArray[np.float64]) -> None:
+    """Set a network's parameters from one float64 vector. Raises: ValueError on another size."""
+    parameters = list(network.parameters())
+    sizes = [parameter.numel() for parameter in parameters]
+    if sum(sizes) != weights.size:
+        raise ValueError(f"{weights.size} weights for a network of {sum(sizes)}")
+    with torch.no_grad():
+        for parameter, part in zip(
+            parameters, np.split(weights, np.cumsum(sizes)[:-1]), strict=True
+        ):
+            parameter.copy_(torch.from_numpy(part).view_as(parameter))

@@ -1,0 +1,240 @@
+"""What a policy is but for its numbers: the spaces it reads and acts in, its layers, its rule."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+ACTIVATIONS: dict[str, Callable[[float], float]] = {
+    "tanh": math.tanh,
+    "relu": lambda x: x if x > 0.0 else 0.0,
+    # exp(-x) overflows below -709; the exact limit there is 0.
+    "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)) if x > -700.0 else 0.0,
+}
+
+DISTRIBUTIONS = ("none", "categorical", "gaussian")
+
+# Of Mnih et al. (2015), "Human-level control through deep reinforcement learning", Methods.
+NATURE_CONV_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+NATURE_HIDDEN_SIZES = (512,)
+
+
+class UnsupportedSpace(ValueError):
+    """A space these policies cannot read or act in; the message is one line."""
+
+
+@dataclass(frozen=True)
+class BoxSpec:
+    """A continuous space: `shape`, NumPy `dtype` name, flat row-major bounds (None = unbounded)."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of scalars in one element."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class DiscreteSpec:
+    """The integers `start`, ..., `start + n - 1`."""
+
+    n: int
+    start: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of outputs a policy needs: one score for each action."""
+        return self.n
+
+
+class _HasSpaceAttributes(Protocol):
+    """What is read of a Gymnasium space, so that this package needs no Gymnasium."""
+
+    @property
+    def shape(self) -> tuple[int, ...] | None: ...
+
+
+def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
+    """Describe a Gymnasium space (`role`: "observation" or "action", for the message).
+
+    Raises: UnsupportedSpace for anything but Box and, for actions, Discrete.
+    """
+    kind = type(space).__name__
+    values: Any = space
+    if kind == "Box":
+        if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
+            raise UnsupportedSpace(
+                f"{role} space is a Box of shape {values.shape} and type {values.dtype}; only "
+                "Boxes of at least one number are supported"
+            )
+        bounds = {
+            name: tuple(float(x) for x in np.ravel(getattr(values, name)))
+            for name in ("low", "high")
+        }
+        unbounded = not any(map(math.isfinite, bounds["low"] + bounds["high"]))
+        limits = {} if unbounded or role == "observation" else bounds
+        return BoxSpec(tuple(values.shape), np.dtype(values.dtype).name, **limits)
+    if kind == "Discrete" and role == "action":
+        return DiscreteSpec(int(values.n), int(values.start))
+    allowed, wrapper = "Box and Discrete", ""
+    if role == "observation":
+        allowed, wrapper = "Box", " (gymnasium.wrappers.FlattenObservation may do)"
+    raise UnsupportedSpace(
+        f"{role} space is {kind}; only {allowed} {role}s are supported: wrap the environment so "
+        f"that it has one{wrapper}"
+    )
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """Everything about a policy but its numbers; stored as JSON in the policy file."""
+
+    kind: str  # a key of policies.POLICIES
+    observation: BoxSpec
+    action: BoxSpec | DiscreteSpec
+    hidden_sizes: tuple[int, ...] = ()
+    activation: str = "tanh"
+    bias: bool = False
+    clip_actions: bool = True
+    distribution: str = "none"  # of DISTRIBUTIONS: what the outputs are the parameters of
+    conv_layers: tuple[tuple[int, int, int], ...] = ()  # (filters, kernel, stride) of kind "cnn"
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation {self.activation!r} is not one of {sorted(ACTIVATIONS)}")
+        if any(size < 1 for size in self.hidden_sizes):
+            raise ValueError(f"hidden_sizes {self.hidden_sizes} must all be at least 1")
+        fitting = "categorical" if isinstance(self.action, DiscreteSpec) else "gaussian"
+        if self.distribution not in ("none", fitting):
+            raise ValueError(
+                f"distribution {self.distribution!r} is none of these actions': none, {fitting}"
+            )
+        if bool(self.conv_layers) != (self.kind == "cnn"):
+            raise ValueError(f"conv_layers {self.conv_layers} of a {self.kind} policy")
+        if self.conv_layers:
+            self._check_image()
+
+    def _check_image(self) -> None:
+        if not is_image(self.observation):
+            raise UnsupportedSpace(
+                f"observation of shape {self.observation.shape} and type {self.observation.dtype}: "
+                "a cnn policy takes images, uint8 boxes of shape (channels, height, width), "
+                "(height, width, channels) or (height, width)"
+            )
+        if any(min(layer) < 1 for layer in self.conv_layers) or self.layer_sizes[0] < 1:
+            raise UnsupportedSpace(
+                f"conv_layers {self.conv_layers} leave nothing of an image of {self.image_shape}"
+            )
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether an image observation is (height, width, channels)."""
+        shape = self.observation.shape
+        return len(shape) == 3 and shape[2] < shape[0]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """An image observation's (channels, height, width)."""
+        *others, a, b = self.observation.shape
+        if not others:
+            return 1, a, b
+        return (b, others[0], a) if self.channels_last else (others[0], a, b)
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Units of every affine layer, input (of a cnn: what the convolutions give) included."""
+        first = self.observation.size
+        if self.conv_layers:
+            _, height, width = self.image_shape
+            for filters, kernel, stride in self.conv_layers:
+                height, width = (max(0, (n - kernel) // stride + 1) for n in (height, width))
+                first = filters * height * width
+        return (first, *self.hidden_sizes, self.action.size)
+
+    @property
+    def n_network_weights(self) -> int:
+        """Number of weights of the network: convolutions, then affine layers."""
+        channels, total = self.image_shape[0] if self.conv_layers else 0, 0
+        for filters, kernel, _ in self.conv_layers:
+            total += filters * (channels * kernel * kernel + 1)
+            channels = filters
+        pairs = itertools.pairwise(self.layer_sizes)
+        return total + sum((n_in + self.bias) * n_out for n_in, n_out in pairs)
+
+    @property
+    def n_weights(self) -> int:
+        """Length of the flat vector: the network's, then log deviations if gaussian."""
+        log_std = self.action.size if self.distribution == "gaussian" else 0
+        return self.n_network_weights + log_std
+
+    @property
+    def deterministic_rule(self) -> str:
+        """How the outputs become an action when nothing is drawn."""
+        if isinstance(self.action, DiscreteSpec):
+            return "argmax"
+        return "mean" if self.distribution == "gaussian" else "identity"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; `from_json` is its inverse."""
+        rule = self.deterministic_rule
+        action = {"type": "discrete" if rule == "argmax" else "box", **asdict(self.action)}
+        for name in {"low", "high"} & action.keys():  # JSON has no infinity
+            action[name] = action[name] and [x if math.isfinite(x) else None for x in action[name]]
+        return {**asdict(self), "action": action, "deterministic_rule": rule}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> PolicySpec:
+        """Rebuild a spec. Raises: KeyError, TypeError or ValueError where `data` is not one."""
+        fields = dict(data)
+        rule = fields.pop("deterministic_rule")
+        action = dict(fields.pop("action"))
+        kind = action.pop("type")
+        if kind not in ("box", "discrete"):
+            raise ValueError(f"action of type {kind!r}")
+        spec = PolicySpec(
+            observation=_box_from_json(fields.pop("observation")),
+            action=_box_from_json(action)
+            if kind == "box"
+            else DiscreteSpec(int(action["n"]), int(action["start"])),
+            hidden_sizes=tuple(int(n) for n in fields.pop("hidden_sizes")),
+            # Files of before there were distributions and images lack both.
+            conv_layers=tuple(_conv_layer(layer) for layer in fields.pop("conv_layers", ())),
+            **fields,
+        )
+        if rule != spec.deterministic_rule:
+            raise ValueError(f"deterministic rule {rule!r}, not {spec.deterministic_rule!r}")
+        return spec
+
+
+def is_image(space: BoxSpec | DiscreteSpec) -> bool:
+    """Whether a space holds images: bytes in two or three dimensions."""
+    return isinstance(space, BoxSpec) and space.dtype == "uint8" and len(space.shape) in (2, 3)
+
+
+def _conv_layer(data: Any) -> tuple[int, int, int]:
+    filters, kernel, stride = (int(n) for n in data)
+    return filters, kernel, stride
+
+
+def _box_from_json(data: dict[str, Any]) -> BoxSpec:
+    shape = tuple(int(n) for n in data["shape"])
+    if np.dtype(data["dtype"]).kind not in "fiub":
+        raise ValueError(f"box of type {data['dtype']}, which holds no numbers")
+    bounds = [
+        data[name] and tuple(unbounded if x is None else float(x) for x in data[name])
+        for name, unbounded in (("low", -math.inf), ("high", math.inf))
+    ]
+    if min(shape, default=1) < 1:
+        raise ValueError(f"box of shape {shape}")
+    if any(bound is not None and len(bound) != math.prod(shape) for bound in bounds):
+        raise ValueError(f"box of shape {shape} with bounds of other lengths")
+    return BoxSpec(shape, data["dtype"], *bounds)

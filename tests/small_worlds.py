@@ -1,0 +1,113 @@
+"""Tiny environments with known answers; reached as `small_worlds:Id-v0`, from processes too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+
+class Identity(gymnasium.Env[np.ndarray, Any]):
+    """Shows one of three things; naming it gives 1, anything else 0. Ends after `length` steps."""
+
+    observation_space = gymnasium.spaces.Box(0, 1, (3,), np.float32)
+
+    def __init__(self, length: int = 20, start: int = 0) -> None:
+        self.action_space = gymnasium.spaces.Discrete(3, start=start)
+        self._length, self._start = length, start
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return self._show(), {}
+
+    def _show(self) -> np.ndarray:
+        self._shown = int(self.np_random.integers(3))
+        return np.eye(3, dtype=np.float32)[self._shown]
+
+    def step(self, action: Any) -> Any:
+        reward = float(action == self._shown + self._start)
+        self._step += 1
+        return self._show(), reward, self._step >= self._length, False, {}
+
+
+class IdentityBox(Identity):
+    """The same with a number to name it by: -1, 0 or 1, less the squared distance from it."""
+
+    def __init__(self, length: int = 20) -> None:
+        super().__init__(length)
+        self.action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action)
+        missed = float(action[0]) - (self._shown - 1)
+        obs, _, *rest = super().step(0)
+        return obs, 1.0 - missed**2, *rest
+
+
+class Corridor(gymnasium.Env[np.ndarray, int]):
+    """Counts its steps in the observation; each gives 1, and nothing ends it but a time limit."""
+
+    observation_space = gymnasium.spaces.Box(0, np.inf, (1,), np.float64)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, terminal: int = 1_000_000) -> None:
+        self._terminal = terminal
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.zeros(1), {}
+
+    def step(self, action: Any) -> Any:
+        self._step += 1
+        return np.array([float(self._step)]), 1.0, self._step >= self._terminal, False, {}
+
+
+class Restless(Corridor):
+    """Never shows the same again."""
+
+    _count = 0
+
+    def step(self, action: Any) -> Any:
+        Restless._count += 1
+        obs, *rest = super().step(action)
+        return obs + Restless._count / 1000, *rest
+
+
+class Images(Identity):
+    """Identity by pictures: which third of the image is bright."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (2, 36, 36), np.uint8)
+
+    def _show(self) -> np.ndarray:
+        super()._show()
+        image = np.zeros((2, 36, 36), np.uint8)
+        image[:, :, 12 * self._shown : 12 * self._shown + 12] = 255
+        return image
+
+
+class LunarLanderStandIn(gymnasium.Env[np.ndarray, int]):
+    """Stays at (3, 4), at 1 a step, for 10 steps."""
+
+    observation_space = gymnasium.spaces.Box(-9, 9, (3,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.array([3, 4, 0], np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self._step += 1
+        return np.array([3, 4, 0], np.float32), 1.0, self._step >= 10, False, {}
+
+
+gymnasium.register("Identity-v0", Identity)
+gymnasium.register("LunarLanderStandIn-v0", LunarLanderStandIn)
+gymnasium.register("IdentityBox-v0", IdentityBox)
+gymnasium.register("Corridor-v0", Corridor)
+gymnasium.register("ShortCorridor-v0", Corridor, max_episode_steps=5)
+gymnasium.register("Restless-v0", Restless)
+gymnasium.register("Images-v0", Images)
