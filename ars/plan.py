@@ -147,10 +147,12 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
         values.pop("eval_length", None)
     # A schedule runs over the timesteps planned now, whatever a resumed run goes on to.
     planned = given.get("total_timesteps", values.get("total_timesteps", DEFAULT_TIMESTEPS))
-    values = {"horizon": planned, **_overridden(values, given)}
+    chosen = {name: value for name, value in given.items() if name != "env_kwargs"}
+    values = {"horizon": planned, **_overridden(values, chosen)}
+    preset_kwargs: Any = values.get("env_kwargs", {})
     plan = Plan(
         env_id,
-        _env_kwargs(given.get("env_kwargs", [])),
+        {**preset_kwargs, **_given_kwargs(given)},
         algo,
         preset,
         given.get("init_from"),
@@ -192,8 +194,11 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
                 "resume only stopping, saving, worker and device flags, --eval-freq and "
                 "--eval-episodes may change"
             )
-    if "env_kwargs" in given and _env_kwargs(given["env_kwargs"]) != stored_kwargs:
-        raise UsageError(f"--env-kwargs: the run was started with {json.dumps(stored_kwargs)}")
+    for name, value in _given_kwargs(given).items():
+        if name not in stored_kwargs or stored_kwargs[name] != value:
+            raise UsageError(
+                f"{name}={value}: the run was started with --env-kwargs {json.dumps(stored_kwargs)}"
+            )
     if "run_dir" in given:
         raise UsageError(f"--run-dir {given['run_dir']}: has no meaning beside --resume")
     values = _overridden({**fixed, **free}, given)
@@ -259,6 +264,12 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise UsageError(f"--time-budget {text}: must be a time such as 90s, 30m or 8h")
     return seconds
+
+
+def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What --env-kwargs and --pixels say."""
+    pixels = {name: given[name] for name in ("pixels",) if name in given}
+    return {**_env_kwargs(given.get("env_kwargs", [])), **pixels}
 
 
 def _env_kwargs(pairs: list[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ars.errors import RunError
 from ars.options import Parser, add_flags, counted, flag_names
 from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan, stored_algorithm
 from ars.trainer import RunConfig
+from envs.pixels import VIEWS
 
 if TYPE_CHECKING:
     from ars.algorithms.base import Algorithm
@@ -51,6 +52,12 @@ def make_parser(algo: str = "ars") -> Parser:
     main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
     main.add_argument(
         "--env-kwargs", metavar="K=V", nargs="+", default=hidden, help="for the environment"
+    )
+    main.add_argument(
+        "--pixels",
+        choices=VIEWS,
+        default=hidden,
+        help="how an Atari game is seen: atari, 4 grey frames of 84x84; pong, what moved, 80x80",
     )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder of the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="go on with a run folder")

@@ -57,8 +57,8 @@ RAY_USERS = {"ars.crew", "ars.cluster", "ars.actor"}
 TORCH_USERS = {
     "ars.algorithms.actor_critic",
     "ars.algorithms.deep",
-    "ars.algorithms.on_policy",
     "ars.algorithms.dqn",
+    "ars.algorithms.on_policy",
     "ars.algorithms.ppo",
     "ars.algorithms.reinforce",
     "ars.losses",

@@ -26,6 +26,8 @@ every_algorithm = pytest.mark.parametrize("algo", DEEP)
 
 # Where the defaults make an iteration long: settings that make it short, and use what there is.
 SMALL = {
+    "dqn": "--n-steps 64 --buffer-size 300 --learning-starts 50 --batch-size 16 --target-update 50 "
+    "--exploration-steps 300 --double --dueling --prioritized --return-steps 3",
     "ppo": "--n-steps 32 --batch-size 24 --n-epochs 2 --learning-rate-schedule linear "
     "--normalize-observations --normalize-rewards --target-kl 0.05",
     # The rest of an iteration goes on in the next: episodes, or 3 environments' parts of them.

@@ -17,6 +17,7 @@ import pytest
 import ars.train
 import envs
 from ars import evaluate, render
+from ars.vector import Environments
 from envs import display
 from envs.pixels import Shrink, WrongOptions, n_stacked
 from envs.squash import Squash
@@ -219,6 +220,68 @@ def test_options_that_do_not_suit_end_in_one_line(
     assert stopped.value.code == 2
     assert err.startswith("error: ") and err.count("\n") == 1 and words in err
     assert out == "" and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("CartPole-v1 --pixels atari", "pixels=atari: is for Atari games"),
+        ("CartPole-v1 --pixels atari --algo dqn", "pixels=atari: is for Atari games"),
+        ("ALE/Breakout-v5 --pixels pong", "pixels=pong: is for the game ALE/Pong-v5"),
+        ("ALE/Pong-v5 --pixels rgb", "argument --pixels: invalid choice: 'rgb'"),
+        ("CartPole-v1 --algo dqn --conv-layers 16 4 2", "--conv-layers: are for images, and Cart"),
+        ("CartPole-v1 --algo dqn --policy cnn", "a cnn policy takes images"),
+        ("Squash --algo dqn --conv-layers 16 4", "--conv-layers 16 4: must be three numbers a"),
+        ("Squash --algo dqn --conv-layers 16 40 4", "leave nothing of an image of (2, 24, 24)"),
+        ("Squash --algo dqn --policy mlp --conv-layers 16 4 2", "no meaning beside --policy mlp"),
+    ],
+)
+def test_flags_for_images_where_there_are_none(
+    words: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main([*words.split(), "--n-workers", "0"])
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert out == "" and list(tmp_path.iterdir()) == []
+
+
+def test_the_view_is_stored_with_the_run_and_may_not_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    words = f"ALE/Pong-v5 --pixels pong --algo dqn --n-steps 20 --run-dir {folder} --n-iterations 1"
+    short = "--rollout-length 15 --eval-episodes 1 --buffer-size 200 --learning-starts 10"
+    ars.train.main([*words.split(), *short.split(), "--hidden-sizes", "8"])
+    assert json.loads((folder / "config.json").read_text())["env_kwargs"] == {"pixels": "pong"}
+    ars.train.main(["--resume", str(folder), "--pixels", "pong", "--n-iterations", "2"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        ars.train.main(["--resume", str(folder), "--pixels", "atari"])
+    assert 'pixels=atari: the run was started with --env-kwargs {"pixels": "pong"}' in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("n_processes", [0, 2])
+def test_lost_lives_reach_whoever_learns(n_processes: int) -> None:
+    kwargs = {"pixels": "atari", "fire": True, "noop_max": 0, "repeat_action_probability": 0.0}
+    environments = Environments("ALE/Breakout-v5", kwargs, 2, 0, 1000, n_processes)
+    environments.reset()
+    cuts = []
+    for step in range(40):
+        # Who does nothing loses a ball; the other has it later, having moved about.
+        seen = environments.step(np.array([0, 2 + step // 3 % 2]))
+        assert not (seen.terminated | seen.truncated).any()
+        cuts.append([False, False] if seen.cut is None else seen.cut.tolist())
+    environments.close()
+    assert np.sum(cuts, 0).tolist() == [1, 1]
 
 
 def test_without_ale_py_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,6 +148,7 @@ class DQN(DeepAlgorithm):
         self.passes = make_passes(self.network, self.parameters, self.device)
         self.face = NetworkFace(self.network, self.device)
         self.buffer = self._make_buffer()
+        self._saves_buffer = self._is_buffer_saved()
         self._huber_delta = 1.0 if config.loss == "huber" else None
         self._buffer_since = 0  # the timestep from which on it remembers
         self._learned: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -159,7 +160,6 @@ class DQN(DeepAlgorithm):
             "n_step": config.return_steps,
             "gamma": config.gamma,
         }
-        self._saves_buffer = np.dtype(observation.dtype).itemsize > 1 or config.save_buffer
         if self.policy.spec.conv_layers:
             with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
                 details["n_stacked"] = n_stacked(env)
@@ -168,6 +168,18 @@ class DQN(DeepAlgorithm):
             details["alpha"] = config.priority_alpha
             return PrioritizedReplayBuffer(*arguments, **details)
         return ReplayBuffer(*arguments, **details)
+
+    def _is_buffer_saved(self) -> bool:
+        """Always but for images, which are large; the user is told how large."""
+        if np.dtype(self.policy.spec.observation.dtype).itemsize > 1:
+            return True
+        saved, size = self.config.save_buffer, f"up to {self.buffer.nbytes / 1e6:,.1f} MB"
+        self.task.say(
+            f"checkpoints hold the replay buffer, {size}"
+            if saved
+            else f"checkpoints leave the replay buffer out; --save-buffer would add {size}"
+        )
+        return bool(saved)
 
     # Algorithm 1
 
