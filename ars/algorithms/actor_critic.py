@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UPDATES = ("step", "episode", "n-step")
-FIGURES = ("policy_loss", "value_loss", "entropy", "gradient_norm")
+FIGURES = ("policy_loss", "value_loss", "entropy", "grad_norm")
 
 
 @dataclass(frozen=True)

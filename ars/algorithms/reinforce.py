@@ -35,7 +35,7 @@ from ars.trajectories import Trajectories, Trajectory
 if TYPE_CHECKING:
     from torch import Tensor
 
-FIGURES = ("policy_loss", "value_loss", "entropy", "gradient_norm")
+FIGURES = ("policy_loss", "value_loss", "entropy", "grad_norm")
 CHUNK = 1024  # steps that go through the network at once: activations of images take memory
 
 
@@ -102,7 +102,7 @@ class REINFORCE(OnPolicyAlgorithm):
             (share * loss).backward()  # type: ignore[no-untyped-call]
             for name, value in found.items():
                 figures[name] += share * float(value.detach())
-        return {**figures, "gradient_norm": float(self._take_step())}
+        return {**figures, "grad_norm": float(self._take_step())}
 
     def _loss(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
         """What the loss is made of, of steps: inputs, actions, weights, returns."""
