@@ -47,13 +47,16 @@ class IdentityBox(Identity):
 
 
 class Corridor(gymnasium.Env[np.ndarray, int]):
-    """Counts its steps in the observation; each gives 1, and nothing ends it but a time limit."""
+    """Counts its steps in the observation; each gives 1, and nothing ends it but a time limit.
+
+    A life is lost at step `cut`.
+    """
 
     observation_space = gymnasium.spaces.Box(0, np.inf, (1,), np.float64)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, terminal: int = 1_000_000) -> None:
-        self._terminal = terminal
+    def __init__(self, terminal: int = 1_000_000, cut: int = -1) -> None:
+        self._terminal, self._cut = terminal, cut
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
@@ -62,7 +65,8 @@ class Corridor(gymnasium.Env[np.ndarray, int]):
 
     def step(self, action: Any) -> Any:
         self._step += 1
-        return np.array([float(self._step)]), 1.0, self._step >= self._terminal, False, {}
+        over, info = self._step >= self._terminal, {"cut": self._step == self._cut}
+        return np.array([float(self._step)]), 1.0, over, False, info
 
 
 class Restless(Corridor):
