@@ -19,8 +19,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from ars import sweeper
 from ars.errors import RunError
 from ars.nodes import Node
 from ars.rollout import one_line
@@ -33,8 +35,10 @@ _QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
 }
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _TOOLKIT = ("ars", "envs", "policies")
-_NOT_SHIPPED = ("__pycache__", "*.pyc", ".*", "venv", "runs", "*.egg-info")
+# What Numba has compiled here is sent: nodes with the same kind of processor need not do it again.
+_NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
 
 
 def default_workers() -> int:
@@ -47,30 +51,40 @@ def default_workers() -> int:
 class Session:
     """Ray in this process; nothing to stop or to check where the process used it already.
 
-    `shows_token`: this process and a cluster's are to show each other a token.
+    `processes`: Ray's here, by name, and where each listens. `shows_token`: this process and a
+    cluster's are to show each other a token.
     """
 
     def __init__(
         self,
         stop: Callable[[], None] = lambda: None,
-        raylet_socket: str | None = None,
+        processes: Mapping[str, str] = MappingProxyType({}),
         shows_token: bool = False,
     ) -> None:
         self.stop, self.shows_token = stop, shows_token
-        self._raylet_socket = raylet_socket
+        self._processes = processes
 
     def check(self) -> None:
-        """Raises: RunError if this machine's Ray is gone.
+        """Raises: RunError if a part of this machine's Ray is gone.
 
-        Ray would end the process, without a word, as soon as it writes to the object store.
+        Ray would end the process, without a word: if the raylet is, as soon as it writes to the
+        object store, and a minute after the head.
         """
-        if self._raylet_socket is None:
-            return
-        with socket.socket(socket.AF_UNIX) as probe:  # 20 us
-            try:
-                probe.connect(self._raylet_socket)
-            except OSError:
-                raise RunError("Ray's process on this machine (raylet) has died") from None
+        for name, address in self._processes.items():
+            if not _listens(address):
+                raise RunError(f"Ray's process on this machine ({name}) has died")
+
+
+def _listens(address: str) -> bool:
+    """Whether somebody does at `host:port`, or at a socket's path; takes 20 us."""
+    local = address.startswith("/")
+    host, _, port = address.rpartition(":")
+    with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as probe:
+        try:
+            probe.connect(address if local else (host, int(port)))
+        except OSError:
+            return False
+    return True
 
 
 def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Session:
@@ -86,38 +100,62 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
 
         if ray.is_initialized():
             return Session()
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
-        shows_token = address is not None and os.environ.get("RAY_AUTH_MODE") == "token"
-        if address is not None:
-            with _runtime_env(env_id) as runtime_env, _stderr_closed():
-                # It tries for ever where the token is wrong or nobody answers.
-                context, release = _in_thread(
-                    lambda: ray.init(address, runtime_env=runtime_env, **quiet),
-                    CONNECT_SECONDS,
-                    f"--ray-address {address}: cannot connect, perhaps for lack of its token",
-                )
-        else:
+        return _start_local(n_cpus) if address is None else _join(address, env_id)
+
+
+def _start_local(n_cpus: int) -> Session:
+    import ray
+
+    mark = secrets.token_hex(16)
+    sweep = sweeper.start(mark)
+    with _environment({sweeper.VARIABLE: mark}):
+        try:
             context, release = _in_thread(
                 lambda: ray.init(
                     "local",
                     num_cpus=n_cpus,
                     object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
                     include_dashboard=False,
-                    **quiet,
+                    **_SILENT,
                 ),
                 None,
             )
+        except RunError:
+            sweep()
+            raise
     _take_back_sigterm()
+    found = context.address_info
 
     def stop() -> None:
-        local = address is None  # a cluster goes on
         if ray.is_initialized():
-            ray.shutdown(wait_for_processes=local)
+            ray.shutdown(wait_for_processes=True)
         release()
-        if local:
-            shutil.rmtree(context.address_info["session_dir"], ignore_errors=True)
+        sweep()
+        shutil.rmtree(found["session_dir"], ignore_errors=True)
 
-    return Session(stop, context.address_info["raylet_socket_name"], shows_token)
+    processes = {"raylet": found["raylet_socket_name"], "gcs_server": found["gcs_address"]}
+    return Session(stop, processes)
+
+
+def _join(address: str, env_id: str) -> Session:
+    import ray
+
+    with _runtime_env(env_id) as runtime_env, _stderr_closed():
+        # It tries for ever where the token is wrong or nobody answers.
+        context, release = _in_thread(
+            lambda: ray.init(address, runtime_env=runtime_env, **_SILENT),
+            CONNECT_SECONDS,
+            f"--ray-address {address}: cannot connect, perhaps for lack of its token",
+        )
+    _take_back_sigterm()
+
+    def stop() -> None:  # the cluster goes on
+        if ray.is_initialized():
+            ray.shutdown()
+        release()
+
+    shows_token = os.environ.get("RAY_AUTH_MODE") == "token"
+    return Session(stop, {"raylet": context.address_info["raylet_socket_name"]}, shows_token)
 
 
 class NodeView:
@@ -259,6 +297,8 @@ def _local_environment() -> dict[str, str]:
         # On Linux too, this binds every port to the loopback interface alone.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # A process that gives itself a name would overwrite what the sweeper reads.
+        "SPT_NOENV": "1",
         **_ONE_THREAD,
         # Workers import whatever this process can, the module of the user's own world included.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
@@ -267,8 +307,12 @@ def _local_environment() -> dict[str, str]:
 
 def _cluster_environment() -> dict[str, str]:
     """For the connection alone; the cluster's processes have their own."""
-    # What is ours goes before what a submitted job brings.
-    values = {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
+    values = {
+        # What is ours goes before what a submitted job brings.
+        "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
+        # Or Ray leaves out __pycache__, where Numba's files are.
+        "RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES": "",
+    }
     # Ray itself shows a token that is there at the address "auto" only.
     token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
     if token or (Path.home() / ".ray" / "auth_token").exists():

@@ -5,6 +5,7 @@ What a worker was given when it was lost goes back to the pool, which knows the 
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ars.actor import Actor, Hello
+from ars.actor import SNAPSHOTS_KEPT, Actor, Answer, Built, Hello, Order
 from ars.cluster import NodeView, default_workers, start_ray
 from ars.deadlines import Deadlines, Watch
 from ars.errors import RunError
@@ -45,6 +46,8 @@ class Worker:
     tries: int = 0  # to start it
     hangs: int = 0  # since it last answered
     calls: deque[Call] = field(default_factory=deque)  # the oldest, first, is the one that runs
+    # Tickets whose snapshots it has, as soon as it has come to the last of its calls.
+    has: deque[int] = field(default_factory=lambda: deque(maxlen=SNAPSHOTS_KEPT))
 
 
 Settle = Callable[["Call", Any], None]
@@ -90,7 +93,12 @@ class Crew:
         self._deadlines, self._put_back, self.say = deadlines, put_back, say
         # The nodes of a cluster are filled evenly.
         strategy = "SPREAD" if address else "DEFAULT"
-        self._placement: dict[str, Any] = {"num_cpus": 1, "scheduling_strategy": strategy}
+        self._options: dict[str, Any] = {
+            "num_cpus": 1,
+            "scheduling_strategy": strategy,
+            # Or each call would be told to the head: a fifth of what it costs all of Ray.
+            "enable_task_events": False,
+        }
         self._actor_class = ray.remote(Actor)
         self._patience = START_SECONDS if address is None else NODE_SECONDS
         self.workers: list[Worker] = []
@@ -115,8 +123,13 @@ class Crew:
         return self._ray.put(value)
 
     def run(self, worker: Worker, batch: Batch, settle: Settle) -> None:
-        """Have a worker run a batch; `settle` gets its answer, see Actor.run."""
-        ref = worker.actor.run.remote(batch.snapshot, batch.tasks)
+        """Have a worker run a batch; `settle` gets an `Answer`."""
+        # Given once: for each call that has it Ray asks the raylet, twice the work of one without.
+        snapshot = None if batch.ticket in worker.has else batch.snapshot
+        if snapshot is not None:
+            worker.has.append(batch.ticket)
+        order = pickle.dumps(Order(batch.ticket, batch.tasks))
+        ref = worker.actor.run.remote(order, snapshot)
         self._ask(worker, ref, settle, batch)
 
     def take_in(self, seconds: float) -> bool:
@@ -168,10 +181,10 @@ class Crew:
         )
         return f"worker {worker.index} (pid {worker.pid or 'unknown'}{where})"
 
-    def say_once(self, message: str) -> None:
-        """Tell the user, unless that has been told."""
-        if message not in self._said:
-            self._said.add(message)
+    def say_once(self, message: str, matter: str | None = None) -> None:
+        """Tell the user, unless that, or something else of the same matter, has been told."""
+        if (matter or message) not in self._said:
+            self._said.add(matter or message)
             self.say(message)
 
     def close(self) -> None:
@@ -194,12 +207,15 @@ class Crew:
         worker = call.worker
         try:
             answer = self._ray.get(call.ref)
+            if call.batch is not None:
+                answer = pickle.loads(answer)
         except self._ray.exceptions.RayTaskError as error:  # an answer that does not pickle, say
             if call.batch is None:
                 self._cannot_start(worker, one_line(error.cause))
                 return
             names = [describe(self._spec, task) for task in call.batch.tasks]
-            answer = 0.0, [RolloutError(f"{name}: {one_line(error.cause)}") for name in names]
+            why = one_line(error.cause)
+            answer = Answer(0.0, [RolloutError(f"{name}: {why}") for name in names])
         except self._ray.exceptions.RayError as error:
             if worker.ready:
                 self.replace(worker, "died")
@@ -237,12 +253,13 @@ class Crew:
     def _start(self, worker: Worker) -> None:
         """A fresh process in a place that has none."""
         worker.avoided = self._nodes.avoided(self._n_wanted())
-        placement = dict(self._placement)
+        options = dict(self._options)
         if worker.avoided:
             nodes = ",".join(sorted(worker.avoided))
-            placement["label_selector"] = {"ray.io/node-id": f"!in({nodes})"}
-        worker.actor = self._actor_class.options(**placement).remote()
+            options["label_selector"] = {"ray.io/node-id": f"!in({nodes})"}
+        worker.actor = self._actor_class.options(**options).remote()
         worker.node, worker.pid, worker.ready, worker.fresh = None, 0, False, True
+        worker.has.clear()
         self._ask(worker, worker.actor.hello.remote(), self._said_hello)
 
     def _said_hello(self, call: Call, hello: Hello) -> None:
@@ -259,13 +276,16 @@ class Crew:
             self.say_once(f"warning: another kind of machine may round differently: {difference}")
         self._ask(worker, worker.actor.build.remote(self._spec), self._built)
 
-    def _built(self, call: Call, error: str | None) -> None:
-        if error is not None:
-            self._cannot_start(call.worker, error)
+    def _built(self, call: Call, built: Built) -> None:
+        worker = call.worker
+        if built.error is not None:
+            self._cannot_start(worker, built.error)
             return
+        if built.notice is not None:
+            self.say_once(f"warning: {self.name(worker)}: {built.notice}", built.notice)
         self._last_sign = self.now
         self._deadlines.learn_start(self.now - call.since)
-        call.worker.ready, call.worker.tries = True, 0
+        worker.ready, worker.tries = True, 0
 
     def _cannot_start(self, worker: Worker, reason: str) -> None:
         """Try again, but not for ever: the others may do without it, or all fail in this way."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ars.command import acting, progress, reporting
 from ars.errors import RunError, UsageError
-from ars.options import Parser, add_flags, build, option
+from ars.options import Parser, add_flags, build, counted, option
 
 if TYPE_CHECKING:
     from ars.runs import Found
@@ -91,8 +91,7 @@ def report(result: dict[str, Any]) -> str:
         "return_max": "maximum",
         "length_mean": "mean length",
     }
-    plural = "" if result["episodes"] == 1 else "s"
-    lines = [f"{result['env_id']}, {result['episodes']:,} episode{plural}, seed {result['seed']}"]
+    lines = [f"{result['env_id']}, {counted(result['episodes'], 'episode')}, seed {result['seed']}"]
     values = {name: f"{result[name]:,.2f}" for name in labels}
     width = max(map(len, values.values()))
     lines += [f"  {label:<12}  {values[name]:>{width}}" for name, label in labels.items()]

@@ -87,7 +87,9 @@ class Group:
         n = len(self._envs)
         final_obs, rewards = np.empty((n, *self._shape), self._dtype), np.empty(n)
         terminated, truncated = np.zeros((2, n), np.bool_)
-        ended, cut, at = [], list[int](), 0
+        ended: list[int] = []
+        cut: list[int] = []
+        at = 0
         try:
             for at, action in enumerate(_each(actions)):
                 final_obs[at], rewards[at], ends, stops, info = self._envs[at].step(action)

@@ -138,6 +138,11 @@ def near(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(folded[m] for m in matches)}?)" if matches else ""
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 episode`, `2,000 episodes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors, underscores accepted in flags, and near misses suggested.
 

@@ -18,7 +18,7 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, and what to warn of: it does not repeat itself, or runs slowly."""
+    """An environment's spaces, and what to warn of."""
 
     observation_space: Any
     action_space: Any
@@ -42,14 +42,15 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     try:
         repeats = _repeats(env)
         # Where there is a loop to compile, it is compiled here, once for all the workers to come.
-        _, notice = envs.accelerate(env)
+        # Should that fail, whoever plays will say so.
+        envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise
     except Exception as error:
         raise RunError(f"{env_id}: {one_line(error)}") from error
     finally:
         env.close()
-    warnings = [notice] if notice else []
+    warnings: list[str] = []
     if not repeats:
         warnings.append(
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -278,10 +278,17 @@ class Pool(Protocol):
 
 
 class LocalPool:
-    """A Pool in this process: no Ray, no other process, no port."""
+    """A Pool in this process: no Ray, no other process, no port.
 
-    def __init__(self, spec: RolloutSpec) -> None:
+    on_event: is told if the environment plays on its own where compiled code was to be expected.
+    """
+
+    def __init__(
+        self, spec: RolloutSpec, on_event: Callable[[str], None] = lambda message: None
+    ) -> None:
         self._rollouts = Rollouts(spec)
+        if self._rollouts.notice is not None:
+            on_event(f"warning: {self._rollouts.notice}")
         self._pending: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
         self._tickets = 0
 

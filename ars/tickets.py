@@ -61,6 +61,10 @@ class Tickets:
         self._tickets[self._last] = _Ticket(snapshot, list(tasks), deque(range(len(tasks))))
         return self._last
 
+    def n_waiting(self) -> int:
+        """How many rollouts no worker has been given."""
+        return sum(len(t.waiting) for t in self._tickets.values() if t.error is None)
+
     def take(self, n_tasks: int, n_workers: int) -> Batch | None:
         """At most `n_tasks` of those first in the queue; None if nothing waits."""
         waiting = (n for n, t in self._tickets.items() if t.waiting and t.error is None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ars.algorithms import ALGORITHMS
 from ars.command import reporting
 from ars.errors import RunError
-from ars.options import Parser, add_flags, flag_names
+from ars.options import Parser, add_flags, counted, flag_names
 from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan, stored_algorithm
 from ars.trainer import RunConfig
 from envs.pixels import VIEWS
@@ -195,7 +195,8 @@ def _run(
             raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
         raise
     except RolloutError as error:
-        raise RunError(f"{error}; to play it again: {again} --n-workers 0") from error
+        where = " --n-workers 0" if algorithm.trains_in_pool else ""
+        raise RunError(f"{error}; to play it again: {again}{where}") from error
 
 
 def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
@@ -203,7 +204,7 @@ def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
     if plan.n_workers == 0:
         from ars.rollout import LocalPool
 
-        return LocalPool(spec)
+        return LocalPool(spec, display.say)
     from ars.workers import RayPool
 
     return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.say)
@@ -216,9 +217,11 @@ def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:
     run = shlex.quote(str(folder))
     print(
         f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
-        f"{final['episodes']} new episodes (best policy, iteration {final['iteration']:,})\n"
-        f"{result['stopped']}: {result['timesteps']:,} timesteps, {result['iterations']:,} "
-        f"iterations in {duration(seconds)} ({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
+        f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
+        f"{final['iteration']:,})\n"
+        f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
+        f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
+        f"({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
         f"  see it run    python -m ars.render {run}\n"
         f"  evaluate it   python -m ars.evaluate {run}"
     )

@@ -18,7 +18,7 @@ from ars.errors import RunError
 from ars.interrupts import InterruptiblePool, Interrupts
 from ars.logger import CsvLog, TensorBoard
 from ars.noise import Stream
-from ars.options import option
+from ars.options import counted, option
 from ars.rollout import Episode, Pool, RolloutError, Snapshot, Task
 from ars.runs import BEST_POLICY, CONFIG, EVALUATIONS, LATEST_POLICY, PROGRESS, RESULT
 from ars.stats import deviation, mean
@@ -104,6 +104,7 @@ class Trainer:
         self.reached = -1  # the iteration whose evaluation reached the target return
         self._pending: tuple[int, Candidate] | None = None
         self._complete = False  # the loop has ended and its state is saved
+        self._amid = False  # in an iteration that leaves nothing to go on from where it fails
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         offsets = self._restore() if resume else {}
@@ -116,7 +117,8 @@ class Trainer:
         """Train until a stop; returns what result.json holds.
 
         Raises: KeyboardInterrupt after the last whole iteration has been saved; RunError,
-        RolloutError and OSError, the last whole iteration saved where the disk allows it.
+        RolloutError and OSError, the last whole iteration saved where the disk allows it and the
+        algorithm did not fail amid the next one's steps.
         """
         try:
             result = self._finish(self._loop())
@@ -145,7 +147,9 @@ class Trainer:
                 pass
             self._begin_evaluation()
             before, steps = time.monotonic(), self.algorithm.timesteps
+            self._amid = not self.algorithm.trains_in_pool
             row = self.algorithm.iterate(self.pool)
+            self._amid = False
             seconds = time.monotonic() - before
             steps = self.algorithm.timesteps - steps
             self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
@@ -174,9 +178,9 @@ class Trainer:
         if config.target_return is not None and -1 < self.reached < algorithm.iteration:
             return f"target return {config.target_return:,g} reached"
         if config.n_iterations is not None and algorithm.iteration >= config.n_iterations:
-            return f"{config.n_iterations:,} iterations done"
+            return f"{counted(config.n_iterations, 'iteration')} done"
         if config.total_timesteps is not None and algorithm.timesteps >= config.total_timesteps:
-            return f"{config.total_timesteps:,} timesteps done"
+            return f"{counted(config.total_timesteps, 'timestep')} done"
         spent = time.monotonic() - self._started
         if self.budget_seconds is not None and spent >= self.budget_seconds:
             return f"time budget {config.time_budget} used"
@@ -295,7 +299,7 @@ class Trainer:
         checkpoint.save(self.folder, arrays, document)
 
     def _save_if_possible(self) -> None:
-        if self._complete:
+        if self._complete or self._amid:
             return
         try:
             self._save()

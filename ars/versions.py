@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ars import __version__
 
-PACKAGES = ("numpy", "gymnasium", "pybullet", "mujoco", "ray", "torch")
+PACKAGES = ("numpy", "gymnasium", "pybullet", "mujoco", "numba", "ray", "torch")
 # Rollouts run on these; where they differ, bits may.
 DECISIVE = ("python", "ars", "code", "numpy", "gymnasium", "pybullet")
 # Decisive as well, but only for those who use it.
@@ -91,7 +91,14 @@ def _decisive(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def other_kind(here: Machine, there: Machine) -> str | None:
-    """How the processor or C library of `there` differs, both sides named; None if they do not."""
+    """How `there` may round differently, both sides named; None if nothing is known of that.
+
+    By its processor, its C library, or what compiles the robots' loop, which is compared with the
+    plain environment by each worker: so it may differ.
+    """
     pairs = [(there.cpu, here.cpu), (there.libc, here.libc)]
+    numba = [machine.versions.get("numba") for machine in (there, here)]
+    if all(numba):
+        pairs.append((f"numba {numba[0]}", f"numba {numba[1]}"))
     found = [f"{theirs} there, {ours} here" for theirs, ours in pairs if theirs != ours]
     return "; ".join(found) or None

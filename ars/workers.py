@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from ars.actor import Answer
 from ars.crew import Call, Crew, Worker
 from ars.deadlines import Deadlines
 from ars.rollout import Episode, RolloutError, RolloutSpec, Snapshot, Task
@@ -17,8 +18,11 @@ from ars.tickets import Tickets
 
 # A call costs the driver and the worker about 0.8 ms together, so 40 ms of work makes it 2 %.
 CALL_SECONDS = 0.04
-# A second call waits at a worker only where calls are short: elsewhere it would make a tail.
+# A second call waits at a worker, so that none waits for the driver: where calls are short, or as
+# long as so many rollouts wait for each worker. Near the end it would make a tail; so early not
+# even that of a worker which takes so many times as long as the others.
 SHORT_CALL_SECONDS = 2 * CALL_SECONDS
+WAITING_PER_WORKER = 3
 TEND_SECONDS = 1.0  # between two looks at the nodes and at the deadlines
 
 
@@ -90,13 +94,20 @@ class RayPool:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Hand out waiting tasks: a call to each idle worker, then, where short, a second one."""
+        """Hand out waiting tasks: a call to each idle worker, then perhaps a second one."""
+        workers = self._crew.workers
+        for worker in workers:
+            if worker.ready and not worker.calls and not self._hand_out(worker):
+                return
         pace = self._deadlines.pace
-        short = pace is not None and pace < SHORT_CALL_SECONDS
-        for n_calls in range(2 if short and not self._tickets.suspicious() else 1):
-            for worker in self._crew.workers:
-                if worker.ready and len(worker.calls) == n_calls and not self._hand_out(worker):
-                    return
+        if pace is None or self._tickets.suspicious():
+            return
+        enough = 1 if pace < SHORT_CALL_SECONDS else WAITING_PER_WORKER * len(workers)
+        for worker in workers:
+            if self._tickets.n_waiting() < enough:
+                return
+            if worker.ready and len(worker.calls) == 1:
+                self._hand_out(worker)
 
     def _hand_out(self, worker: Worker) -> bool:
         """Give a worker the tasks that wait first; False if there are none."""
@@ -107,7 +118,7 @@ class RayPool:
             self._crew.run(worker, batch, self._answered)
         return batch is not None
 
-    def _answered(self, call: Call, answer: tuple[float, Sequence[Episode | RolloutError]]) -> None:
+    def _answered(self, call: Call, answer: Answer) -> None:
         assert call.batch is not None
         seconds, results = answer
         call.worker.fresh = False

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from policies.networks import Dueling, Network
+from policies.networks import ActorCritic, Dueling, Network
 from policies.parameters import FlatParameters
 
 
@@ -113,3 +113,63 @@ def make_passes(
     if affine and isinstance(network, Network) and device.type == "cpu":
         return ByHand(network.layers)
     return Autograd(network, parameters)
+
+
+class ActorCriticPasses(Protocol):
+    """Forward through an ActorCritic, and backward from any loss of what it gave last."""
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Observations [batch, *shape] -> outputs [batch, n_out], values as ActorCritic's."""
+
+    def backward(self, loss: Tensor) -> None:
+        """Set the gradient of every parameter. `loss`: of outputs, values and `log_std`."""
+
+
+class ActorCriticAutograd:
+    """Passes of any ActorCritic."""
+
+    def __init__(self, network: ActorCritic, parameters: FlatParameters) -> None:
+        self._network, self._parameters = network, parameters
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """See ActorCriticPasses."""
+        outputs, values = self._network(obs)
+        return outputs, values
+
+    def backward(self, loss: Tensor) -> None:
+        """See ActorCriticPasses."""
+        self._parameters.grad.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+class ActorCriticByHand:
+    """Autograd for the loss alone, and then both networks by hand."""
+
+    def __init__(self, network: ActorCritic, parameters: FlatParameters) -> None:
+        self._parameters = parameters
+        self._actor = ByHand(nn.Sequential(*network.trunk, network.actor))
+        self._critic = ByHand(nn.Sequential(*network.critic_trunk, network.critic))
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """See ActorCriticPasses."""
+        self._outputs = self._actor.forward(obs).requires_grad_()
+        self._values = self._critic.forward(obs).squeeze(1).requires_grad_()
+        return self._outputs, self._values
+
+    def backward(self, loss: Tensor) -> None:
+        """See ActorCriticPasses."""
+        self._parameters.grad.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._outputs.grad is not None:
+            self._actor.backward(self._outputs.grad)
+        if (gradient := self._values.grad) is not None:
+            self._critic.backward(gradient.unsqueeze(1) if gradient.dim() == 1 else gradient)
+
+
+def make_actor_critic_passes(
+    network: ActorCritic, parameters: FlatParameters, device: torch.device
+) -> ActorCriticPasses:
+    """The fastest passes of a network whose parameters are flat already."""
+    affine = bool(network.spec.hidden_sizes) and network.spec.bias and not network.shared
+    kind = ActorCriticByHand if affine and device.type == "cpu" else ActorCriticAutograd
+    return kind(network, parameters)

@@ -4,9 +4,10 @@
                                  [--policies runs/HalfCheetah/ars-s0/best_policy.safetensors]
 
 Steps a second of episodes that have been reset: medians over rounds in which the contenders take
-turns at every episode, with one policy: the shipped one, or small random weights, unless a file has
-one for the robot. In CPU time, so that other programs disturb less. The ratios are medians of each
-round's. Apart from these, what a reset costs ours and the reference, in microseconds.
+turns at every episode, with one policy: one given as a file for this robot, or the shipped one, or
+the network of PyBullet's own example for it, or small random weights; the last column says which.
+In CPU time, so that other programs disturb less. The ratios are medians of each round's. Apart from
+these, what a reset costs ours and the reference, in microseconds.
 
     compiled    the compiled loop: policy, observation, reward and statistics
     plain       the same in Python, a step at a time
@@ -19,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib
 import itertools
 import statistics
 import sys
@@ -31,7 +31,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+try:
+    from references import published
+except ImportError as error:
+    sys.exit(f"the reference is missing ({error}): pip install -e '.[test]'")
 
 import envs
 from ars.rollout import compiled_rollout, rollout
@@ -66,14 +72,18 @@ class Started:
         return self._first
 
 
-def choose_policy(robot: str, env: Any, files: list[Path]) -> Policy:
-    """Return the first file's policy that is for this robot, or one of small random weights."""
-    for file in map(read_policy, [*files, *SHIPPED.glob("*.safetensors")]):
-        if file.env_id == robot:
-            return file.policy
+def choose_policy(robot: str, env: Any, files: list[Path]) -> tuple[Policy, str]:
+    """Return what the robots act by, and where it is from."""
+    shipped = [*SHIPPED.glob("*.safetensors")]
+    for origin, paths in (("given", files), ("shipped", shipped)):
+        for file in map(read_policy, paths):
+            if file.env_id == robot:
+                return file.policy, origin
+    if (network := published(robot, env)) is not None:
+        return network, "PyBullet's"
     policy = make_policy("linear", env.observation_space, env.action_space)
     policy.weights = 0.05 * np.random.default_rng(0).standard_normal(policy.weights.size)
-    return policy
+    return policy, "random"
 
 
 def record_torques(env: Any, policy: Policy, seed: int) -> list[list[float]]:
@@ -134,7 +144,7 @@ def compare(robot: str, rounds: int, steps: int, files: list[Path]) -> str:
     with quiet():
         reference = gymnasium.make(f"{robot}BulletEnv-v0", disable_env_checker=True)
         reference.reset(seed=0)  # its first episode is unlike the others
-    policy = choose_policy(robot, ours, files)
+    policy, origin = choose_policy(robot, ours, files)
     torques: dict[int, list[list[float]]] = {}
     for seed in itertools.count():
         torques[seed] = record_torques(env, policy, seed)
@@ -158,24 +168,22 @@ def compare(robot: str, rounds: int, steps: int, files: list[Path]) -> str:
     )
     length = sum(map(len, torques.values())) / len(torques)
     resets = "".join(f"{1e6 * env.seconds / env.count:11.0f}" for env in (mine, other))
-    return f"{robot:24}{rates}{ratios}{length:8.0f} {resets}"
+    return f"{robot:24}{rates}{ratios}{length:8.0f} {resets}  {origin}"
 
 
 def main() -> int:
-    """Print the table; 2 where the reference is missing."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--robots", nargs="+", choices=ROBOTS, default=ROBOTS)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=1000, help="at least, in each round")
     parser.add_argument("--policies", nargs="+", type=Path, default=[], help="policy files")
     arguments = parser.parse_args()
-    try:
-        importlib.import_module("pybullet_envs_gymnasium")
-    except ImportError as error:
-        print(f"the reference is missing ({error}): pip install -e '.[test]'", file=sys.stderr)
-        return 2
     words = ["robot".ljust(24), *(f"{name:>11}" for name in CONTENDERS)]
-    words += [*(f"{a} / {b}".rjust(22) for a, b in RATIOS), "   steps  reset: ours  reference"]
+    words += [
+        *(f"{a} / {b}".rjust(22) for a, b in RATIOS),
+        "   steps  reset: ours  reference  policy",
+    ]
     print("".join(words))
     for robot in arguments.robots:
         found = compare(robot, arguments.rounds, arguments.steps, arguments.policies)

@@ -3,11 +3,12 @@
     python scripts/check_identity.py [--robots HalfCheetah Ant] [--episodes 50]
                                      [--policies runs/Walker2D/ars-s0/best_policy.safetensors]
 
-Each robot plays the episodes of linear policies that are zero, random, saturated, and trained where
-one is shipped or given, to their ends. Compared are every bit of every observation, reward and
-termination between ours and `pybullet_envs_gymnasium`; and of the return, the length and the
-observations' statistics between ours and the compiled loop. Prints a line a robot; the exit status
-is 1 if anything differs. Needs the reference: pip install -e ".[test]"
+Each robot plays, to their ends, the episodes of linear policies that are zero, random and
+saturated, and of trained ones: those shipped or given, and the network of PyBullet's own example
+for it. Compared are every bit of every observation, reward and termination between ours and
+`pybullet_envs_gymnasium`; and of the return, the length and the observations' statistics between
+ours and the compiled loop. Prints a line a robot; the exit status is 1 if anything differs. Needs
+the reference: pip install -e ".[test]"
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from references import PORTED, Reference
+from references import PORTED, Reference, published
 
 import envs
 from ars.rollout import Episode, compiled_rollout, rollout
@@ -77,6 +78,8 @@ def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]
         sys.exit(f"error: {notice}")
     with quiet():
         reference = Reference(env.unwrapped)
+    if (network := published(robot, env)) is not None:
+        trained = [*trained, network]
     ours, theirs, steps, early = Witness(env), Witness(reference), 0, 0
     limit = env.spec.max_episode_steps if env.spec and env.spec.max_episode_steps else 1000
     other = unlike = 0

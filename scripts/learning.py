@@ -1,6 +1,7 @@
 """Train several seeds, evaluate each best policy on 100 new episodes, and show every seed.
 
-    python scripts/learning.py HalfCheetah [--seeds 5] [--jobs 2] [--folder DIR] [-- FLAGS]
+    python scripts/learning.py HalfCheetah [--algo ars] [--seeds 5] [--jobs 2] [--folder DIR]
+                               [-- FLAGS]
 
 FLAGS go to `python -m ars.train`. Each run is one process without Ray, `--jobs` at a time: curves
 do not depend on the number of workers. A run that is finished already is only evaluated. The
@@ -21,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 
-def learn(env: str, seed: int, folder: Path, flags: list[str]) -> dict[str, Any]:
+def learn(env: str, algo: str, seed: int, folder: Path, flags: list[str]) -> dict[str, Any]:
     """Train one seed, or go on with it, and evaluate it; returns `ars.evaluate`'s JSON."""
-    run = folder / f"{env}-s{seed}"
+    run = folder / f"{env.replace('/', '-')}-{algo}-s{seed}"
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     python = [sys.executable, "-m"]
     if not (run / "result.json").exists():
-        words = [env, "--seed", str(seed), "--run-dir", str(run), *flags]
+        words = [env, "--algo", algo, "--seed", str(seed), "--run-dir", str(run), *flags]
         if (run / "config.json").exists():
             words = ["--resume", str(run)]
         command = [*python, "ars.train", "--n-workers", "0", *words]
@@ -43,6 +44,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("env")
+    parser.add_argument("--algo", default="ars")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to this less one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=Path("runs/learning"))
@@ -51,7 +53,8 @@ def main() -> None:
     args, flags = parser.parse_args(words[:end]), words[end + 1 :]
     with ThreadPoolExecutor(args.jobs) as pool:
         jobs = [
-            pool.submit(learn, args.env, seed, args.folder, flags) for seed in range(args.seeds)
+            pool.submit(learn, args.env, args.algo, seed, args.folder, flags)
+            for seed in range(args.seeds)
         ]
         rows = [job.result() for job in jobs]
     print("| seed | steps trained | best after | return, 100 new episodes | deviation |")

@@ -13,6 +13,7 @@ efficiency   ideal time of an iteration over its real time, from log row to log 
              one, nor than the whole waves (640 rollouts on 64 workers: 10) of the shortest ones
 driver busy  CPU seconds of the driver's process a second, Ray's threads in it included
 CPU ms       of those, what the pool takes for a rollout
+worker ms    the same of the workers' processes, their rollouts included
 snapshot     pickled bytes of weights and normaliser: once an iteration to each node
 task, answer pickled bytes for a rollout; sent, received: the bytes of the driver's TCP connections
              for a rollout, all that Ray adds included (by `ss`; 0 where that is missing)
@@ -24,6 +25,7 @@ of them than it can carry are a limit of the simulation. One takes about 100 MB 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import pickle
@@ -34,7 +36,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,7 @@ class Mark:
     seconds: float
     pool_seconds: float
     process_seconds: float
+    worker_seconds: float
     n_answered: int
 
 
@@ -103,7 +105,7 @@ class Marks:
     def __init__(self, n_iterations: int) -> None:
         self._n_iterations = n_iterations
         self.pool: RayPool | None = None
-        self.first = self.last = Mark(0.0, 0.0, 0.0, 0)
+        self.first = self.last = Mark(0.0, 0.0, 0.0, 0.0, 0)
         self.bytes_before = self.bytes_after = (0, 0)
 
     def progress(self, row: dict[str, Any]) -> None:
@@ -117,8 +119,13 @@ class Marks:
 
     def _mark(self) -> Mark:
         assert self.pool is not None
-        now, process = time.perf_counter(), time.process_time()
-        return Mark(now, self.pool.cpu_seconds, process, self.pool.n_answered)
+        return Mark(
+            time.perf_counter(),
+            self.pool.cpu_seconds,
+            time.process_time(),
+            cpu_seconds(self.pool.pids()),
+            self.pool.n_answered,
+        )
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Nothing to note."""
@@ -126,6 +133,16 @@ class Marks:
     def say(self, message: str) -> None:
         """A worker late or lost would spoil the figures: the reader must know."""
         print(message, flush=True)
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """What some processes have taken so far; 0 where there is no /proc."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def tcp_bytes() -> tuple[int, int]:
@@ -182,7 +199,7 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         interrupts.handled(),
-        closing(RayPool(algorithm.rollout_spec, n_workers, on_event=marks.say)) as pool,
+        contextlib.closing(RayPool(algorithm.rollout_spec, n_workers, on_event=marks.say)) as pool,
     ):
         marks.pool = pool
         wait_for_workers(pool, algorithm, n_workers)
@@ -202,6 +219,7 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
         "directions/s": arguments.directions * arguments.iterations / seconds,
         "driver busy": (last.process_seconds - first.process_seconds) / seconds,
         "CPU ms": 1e3 * (last.pool_seconds - first.pool_seconds) / n_answered,
+        "worker ms": 1e3 * (last.worker_seconds - first.worker_seconds) / n_answered,
         **pickled_bytes(algorithm),
         "sent": (marks.bytes_after[0] - marks.bytes_before[0]) / n_answered,
         "received": (marks.bytes_after[1] - marks.bytes_before[1]) / n_answered,

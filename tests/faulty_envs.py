@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,17 @@ class Dawdles(CartPoleEnv):
         return super().reset(seed=seed, options=options)
 
 
+def hopper_without_numba(**kwargs: Any) -> Any:
+    """Hopper in a process that cannot compile its loop."""
+    from envs.bullet.locomotion import Hopper
+
+    sys.modules["numba"] = None  # type: ignore[assignment]
+    return Hopper(**kwargs)
+
+
+gymnasium.register(
+    "HopperWithoutNumba-v0", hopper_without_numba, max_episode_steps=1000, order_enforce=False
+)
 for _class in (
     BrokenConstructor,
     Raises,

@@ -47,13 +47,16 @@ class IdentityBox(Identity):
 
 
 class Corridor(gymnasium.Env[np.ndarray, int]):
-    """Counts its steps in the observation; each gives 1, and nothing ends it but a time limit."""
+    """Counts its steps in the observation; each gives 1, and nothing ends it but a time limit.
+
+    A life is lost at step `cut`.
+    """
 
     observation_space = gymnasium.spaces.Box(0, np.inf, (1,), np.float64)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, terminal: int = 1_000_000) -> None:
-        self._terminal = terminal
+    def __init__(self, terminal: int = 1_000_000, cut: int = -1) -> None:
+        self._terminal, self._cut = terminal, cut
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
@@ -62,7 +65,8 @@ class Corridor(gymnasium.Env[np.ndarray, int]):
 
     def step(self, action: Any) -> Any:
         self._step += 1
-        return np.array([float(self._step)]), 1.0, self._step >= self._terminal, False, {}
+        over, info = self._step >= self._terminal, {"cut": self._step == self._cut}
+        return np.array([float(self._step)]), 1.0, over, False, info
 
 
 class Restless(Corridor):
@@ -88,7 +92,24 @@ class Images(Identity):
         return image
 
 
+class LunarLanderStandIn(gymnasium.Env[np.ndarray, int]):
+    """Stays at (3, 4), at 1 a step, for 10 steps."""
+
+    observation_space = gymnasium.spaces.Box(-9, 9, (3,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.array([3, 4, 0], np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self._step += 1
+        return np.array([3, 4, 0], np.float32), 1.0, self._step >= 10, False, {}
+
+
 gymnasium.register("Identity-v0", Identity)
+gymnasium.register("LunarLanderStandIn-v0", LunarLanderStandIn)
 gymnasium.register("IdentityBox-v0", IdentityBox)
 gymnasium.register("Corridor-v0", Corridor)
 gymnasium.register("ShortCorridor-v0", Corridor, max_episode_steps=5)

@@ -24,6 +24,7 @@ LAYERS = {
     "ars.rollout": 1,
     "ars.deadlines": 1,
     "ars.nodes": 1,
+    "ars.sweeper": 1,
     "ars.actor": 2,
     "ars.cluster": 2,
     "ars.tickets": 2,

@@ -17,6 +17,7 @@ import pytest
 import ars.evaluate
 import ars.train
 from ars.algorithms import ALGORITHMS
+from ars.noise import Stream, reset_seed
 from ars.options import flag_name, flag_names
 from policies import load_policy
 
@@ -29,6 +30,10 @@ SMALL = {
     "--exploration-steps 300 --double --dueling --prioritized --return-steps 3",
     "ppo": "--n-steps 32 --batch-size 24 --n-epochs 2 --learning-rate-schedule linear "
     "--normalize-observations --normalize-rewards --target-kl 0.05",
+    # The rest of an iteration goes on in the next: episodes, or 3 environments' parts of them.
+    "a2c": "--iteration-steps 20 --entropy-coef 0.01 --learning-rate-schedule linear",
+    "actor-critic": "--iteration-steps 20 --update episode --critic q",
+    "reinforce": "--n-steps 25 --n-episodes 3 --baseline --normalize-observations",
 }
 RUN = "--n-envs 3 --eval-freq 2 --eval-episodes 2 --save-freq 3 --hidden-sizes 8"
 
@@ -143,6 +148,23 @@ def test_a_run_may_start_from_a_trained_policy(algo: str, tmp_path: Path) -> Non
     assert start.spec == best.spec
     rows = [without_times(folder / "evaluations.csv") for folder in (first, second)]
     assert rows[1][1][3:] in [row[3:] for row in rows[0][1:]]
+
+
+@every_algorithm
+def test_a_run_whose_environment_failed_goes_on_from_its_checkpoint(
+    algo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flag = tmp_path / "failed"
+    seed = reset_seed(0, Stream.TRAINING, 1, 4)  # fails in its fifth episode, once
+    words = f"--save-freq 1 --n-iterations 10 --env-kwargs seed={seed} flag={flag}"
+    with pytest.raises(SystemExit) as stopped:
+        train(tmp_path / "parts", algo, words, "faulty_envs:Raises-v0")
+    assert stopped.value.code == 1
+    words_said = "training environment 1, episode 4, step 0: ValueError: the pole snapped; to play"
+    assert words_said in capsys.readouterr().err
+    ars.train.main(["--resume", str(tmp_path / "parts")])
+    whole = train(tmp_path / "whole", algo, words, "faulty_envs:Raises-v0")
+    assert outcome(tmp_path / "parts") == outcome(whole)
 
 
 @every_algorithm

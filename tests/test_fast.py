@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -35,6 +36,7 @@ from envs.bullet.fast import FastRunner
 from envs.bullet.flagrun import HumanoidFlagrunHarder
 from envs.bullet.manipulation import Pusher, Reacher
 from envs.bullet.native import runner as native_runner
+from envs.bullet.native.build import compiled
 from envs.bullet.pendulum import Pendulum
 from policies import Normalizer, NormalizerRule, Policy, RunningMeanStd, make_policy
 
@@ -343,3 +345,24 @@ def test_the_loop_is_compiled_once_and_for_all() -> None:
         )
     families = len(fast._FAMILIES)
     assert done.stdout == f"{families} {families}\n"
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [b"", b"\0" * 5000])
+def test_a_damaged_file_of_compiled_code_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: bytes
+) -> None:
+    (tmp_path / "own_loop.py").write_text("def twice(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_loop", raising=False)
+    twice = importlib.import_module("own_loop").twice
+
+    def cache_hits() -> int:
+        fast = compiled(twice)
+        assert fast(21) == 42
+        return sum(fast.stats.cache_hits.values())
+
+    assert (cache_hits(), cache_hits()) == (0, 1)
+    (file,) = (tmp_path / "__pycache__").glob(f"*{suffix}")
+    file.write_bytes(damage)
+    assert (cache_hits(), cache_hits()) == (0, 1)

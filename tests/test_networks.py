@@ -23,6 +23,11 @@ from policies import (
     read_policy,
     save_policy,
 )
+from policies.backprop import (
+    ActorCriticAutograd,
+    ActorCriticByHand,
+    make_actor_critic_passes,
+)
 from policies.faces import ActorCriticFace, NetworkFace
 from policies.initial import initialize, initialize_actor_critic
 from policies.networks import ActorCritic, Dueling, Network
@@ -251,6 +256,29 @@ def test_gradients_gather_in_one_vector() -> None:
     assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
     assert float(parameters.clip_grad(10.0)) == pytest.approx(0.5, rel=1e-4)
     assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mlp-tanh", "mlp-relu", "mlp-sigmoid"])
+@pytest.mark.parametrize("n_values", [1, 3])
+@every_distribution
+def test_gradients_by_hand_are_autograd_s(kind: str, distribution: str, n_values: int) -> None:
+    network = ActorCritic(make(kind, distribution).spec, n_values=n_values)
+    initialize_actor_critic(network, "orthogonal", rng())
+    parameters = FlatParameters(network)
+    x = torch.from_numpy(observations(make(kind)))
+    assert isinstance(make_actor_critic_passes(network, parameters, CPU), ActorCriticByHand)
+    found = []
+    for passes in (ActorCriticByHand, ActorCriticAutograd):
+        for _ in range(2):  # nothing of the first is left in the second
+            through = passes(network, parameters)
+            outputs, values = through.forward(x)
+            loss = outputs.square().sum() + values.sin().sum()
+            if network.log_std is not None:
+                loss = loss + network.log_std.exp().sum()
+            through.backward(loss)
+        found.append(parameters.grad.clone())
+    assert outputs.shape[0] == values.shape[0] == 6
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])

@@ -108,6 +108,17 @@ def test_a_truncated_episode_goes_on_in_its_values() -> None:
     ppo.close()
 
 
+@pytest.mark.parametrize("cut_returns", [True, False])
+def test_returns_may_end_with_a_life(cut_returns: bool) -> None:
+    ppo = make("small_worlds:Corridor-v0", {"cut": 2}, n_envs=1, cut_returns=cut_returns)
+    ppo.environments.reset()
+    steps = ppo._play(4)
+    assert steps.inputs[:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert steps.terminated[:, 0].tolist() == [False, cut_returns, False, False]
+    assert steps.ended.tolist() == steps.terminated.tolist()
+    ppo.close()
+
+
 def test_a_terminal_state_is_worth_nothing() -> None:
     """One step an episode, reward 1: every advantage is 1 - V, whatever the network says."""
     ppo = make("small_worlds:Corridor-v0", {"terminal": 1}, n_steps=4)

@@ -132,3 +132,12 @@ def test_a_rollout_that_never_ends_is_named(waiting: Any) -> None:
         found.put_back(batch, ran=True, hung_seconds=20.0 * 2**tries)
     with pytest.raises(RolloutError, match=r"direction 0, sign \+: no answer in 160 s, 4 times$"):
         found.collect(ticket)
+
+
+def test_what_waits_is_counted_until_it_is_handed_out_and_when_it_comes_back(waiting: Any) -> None:
+    found, _ = waiting
+    assert found.n_waiting() == 4
+    batch = found.take(1, 2)
+    assert found.n_waiting() == 3
+    found.put_back(batch, ran=False)
+    assert found.n_waiting() == 4

@@ -93,6 +93,21 @@ def test_a_terminal_state_at_the_time_limit_is_terminal() -> None:
         assert step.terminated.all() and not step.truncated.any()
 
 
+def test_a_lost_life_is_told_and_the_episode_goes_on() -> None:
+    for n_processes in (0, 2):
+        kwargs = {"cut": 2, "n_processes": n_processes}
+        with environments("small_worlds:Corridor-v0", **kwargs) as several:
+            several.reset()
+            seen = [several.step(actions(t)) for t in range(3)]
+            assert [None if step.cut is None else step.cut.tolist() for step in seen] == [
+                None,
+                [True] * 3,
+                None,
+            ]
+            assert several.obs.tolist() == [[3.0]] * 3
+            assert not several.finished
+
+
 @pytest.mark.parametrize("n_processes", [1, 2])
 def test_processes_change_nothing(n_processes: int) -> None:
     with (
@@ -102,8 +117,9 @@ def test_processes_change_nothing(n_processes: int) -> None:
         assert np.array_equal(here.reset(), there.reset())
         for t in range(60):
             ours, theirs = here.step(actions(t)), there.step(actions(t))
-            for one, other in zip(ours, theirs, strict=True):
+            for one, other in zip(ours[:5], theirs[:5], strict=True):
                 assert np.array_equal(one, other) and one.dtype == other.dtype
+            assert ours.cut is theirs.cut is None
             assert (theirs.obs is theirs.final_obs) == (ours.obs is ours.final_obs)
         assert here.finished == there.finished
         assert len(here.finished) > 3

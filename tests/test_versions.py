@@ -6,7 +6,7 @@ from ars.versions import Machine, machine, mismatch, other_kind
 
 HERE = Machine(
     {"python": "3.11.7", "ars": "0.1.0", "code": "abc", "numpy": "2.4.6", "gymnasium": "1.4.0",
-     "pybullet": "3.2.7", "mujoco": "3.1", "torch": "2.9", "ray": "2.60.0"},
+     "pybullet": "3.2.7", "mujoco": "3.1", "numba": "0.66.0", "torch": "2.9", "ray": "2.60.0"},
     "Some CPU 1",
     "glibc 2.36",
 )  # fmt: skip
@@ -46,3 +46,10 @@ def test_what_a_rollout_does_not_use_may_differ() -> None:
 def test_another_kind_of_processor_is_told_with_both_sides() -> None:
     assert other_kind(HERE, HERE._replace(cpu="CPU 2")) == "CPU 2 there, Some CPU 1 here"
     assert other_kind(HERE, HERE._replace(libc="musl 1.2")) == "musl 1.2 there, glibc 2.36 here"
+
+
+def test_another_compiler_of_the_loop_is_told_and_not_refused() -> None:
+    assert mismatch(HERE, other(numba="0.61.0")) is None
+    assert other_kind(HERE, other(numba="0.61.0")) == "numba 0.61.0 there, numba 0.66.0 here"
+    versions = {name: v for name, v in HERE.versions.items() if name != "numba"}
+    assert other_kind(HERE, HERE._replace(versions=versions)) is None  # it plays without the loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from processes import alive, session_processes, wait_until
 
 import envs
-from ars import cluster, crew, deadlines, tickets
+from ars import cluster, crew, deadlines, tickets, workers
 from ars.errors import RunError
 from ars.noise import Stream
 from ars.rollout import (
@@ -247,6 +248,38 @@ def test_an_ordinary_tail_is_not_run_twice(make_pool: Any) -> None:
     assert events == []
 
 
+def test_second_calls_wait_at_workers_only_while_many_rollouts_do(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "CALL_SECONDS", 0.0)  # one rollout to a call
+    monkeypatch.setattr(workers, "SHORT_CALL_SECONDS", 0.0)
+    pool = make_pool(make_spec("faulty_envs:Slow-v0"), 2)
+    while len(pool.pids()) < 2:
+        run(pool, TRAINING[:2])
+    waiting: list[int] = []
+    hand_out = pool._crew.run
+
+    def watched(worker: Any, batch: Any, settle: Any) -> None:
+        if worker.calls:
+            waiting.append(pool._tickets.n_waiting() + len(batch.tasks))
+        hand_out(worker, batch, settle)
+
+    monkeypatch.setattr(pool._crew, "run", watched)
+    assert run(pool, TRAINING) == expected(make_spec(), TRAINING)
+    assert waiting and min(waiting) >= workers.WAITING_PER_WORKER * 2
+
+
+def test_snapshots_of_many_tickets_are_not_confused(make_pool: Any) -> None:
+    spec = make_spec()
+    pool, local = make_pool(spec, 1), LocalPool(spec)
+    snapshots = [Snapshot(np.full(8, 0.1 * n)) for n in range(5)]
+    for tasks in (TRAINING[:4], EVALUATION[:3]):
+        tickets_ = [pool.submit(snapshot, tasks) for snapshot in snapshots]
+        for ticket, snapshot in reversed(list(zip(tickets_, snapshots, strict=True))):
+            want = local.collect(local.submit(snapshot, tasks))
+            assert plain(pool.collect(ticket)) == plain(want)
+
+
 def test_a_rollout_that_always_raises_is_named(make_pool: Any) -> None:
     seed = task_seed(make_spec(), TRAINING[7])
     pool = make_pool(make_spec("faulty_envs:Raises-v0", seed=seed), 2)
@@ -277,6 +310,23 @@ def test_no_free_processor_is_an_error_and_not_a_wait(
     pool = make_pool(make_spec(), 1)
     with pytest.raises(RunError, match="no worker started within 1 s"):
         run(pool, TRAINING)
+
+
+def test_a_worker_that_cannot_compile_its_loop_is_told_once(make_pool: Any) -> None:
+    env = envs.make("Hopper")
+    policy = make_policy("linear", env.observation_space, env.action_space).spec
+    env.close()
+    spec = RolloutSpec("faulty_envs:HopperWithoutNumba-v0", policy, delta_std=0.1)
+    snapshot, tasks = Snapshot(np.zeros(policy.n_weights)), TRAINING[:6]
+    events: list[str] = []
+    pool = make_pool(spec, 2, on_event=events.append)
+    while len(pool.pids()) < 2:
+        episodes = pool.collect(pool.submit(snapshot, tasks))
+    local = LocalPool(dataclasses.replace(spec, env_id="Hopper"))
+    assert plain(episodes) == plain(local.collect(local.submit(snapshot, tasks)))
+    assert len(events) == 1
+    assert events[0].startswith("warning: worker ")
+    assert "): Hopper runs at half its speed, with the same results: " in events[0]
 
 
 def test_workers_load_no_torch_and_run_one_thread_each(make_pool: Any) -> None:
@@ -337,29 +387,74 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
-def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
-    (tmp_path / "driver.py").write_text(SCRIPT)
-    (tmp_path / "own_world.py").write_text(
-        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
-    )
+def start(code: str, folder: Path) -> subprocess.Popen[str]:
+    """A driver, in a session of its own; its module can be imported, and whatever is beside it."""
+    (folder / "driver.py").write_text(code)
     here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parent)])
-    with subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "driver"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    ) as driver:
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "own_world.py").write_text(
+        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
+    )
+    with start(SCRIPT, tmp_path) as driver:
         assert driver.stdout
         assert driver.stdout.readline() == "closed\n"
-        deadline = time.monotonic() + 10
-        while len(session_processes(driver.pid)) > 1 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert session_processes(driver.pid) == [driver.pid]
+        assert wait_until(lambda: session_processes(driver.pid) == [driver.pid])
         assert driver.communicate("")[0] == ""
     assert driver.returncode == 0
+
+
+BUSY = """
+from ars.errors import RunError
+from ars.workers import RayPool
+from test_workers import TRAINING, make_snapshot, make_spec
+
+pool = RayPool(make_spec("faulty_envs:Slow-v0"), 2)
+while len(pool.pids()) < 2:
+    pool.collect(pool.submit(make_snapshot(), TRAINING[:2]))
+print(*pool.pids(), flush=True)
+try:
+    pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
+except RunError as error:
+    print(error)
+pool.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_a_killed_driver_leaves_no_process_not_even_a_stopped_one(tmp_path: Path) -> None:
+    with start(BUSY, tmp_path) as driver:
+        assert driver.stdout
+        stopped, _ = map(int, driver.stdout.readline().split())
+        os.kill(stopped, signal.SIGSTOP)
+        driver.kill()
+        assert wait_until(lambda: not session_processes(driver.pid))
+        assert not alive(stopped)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+def test_the_death_of_rays_head_is_told_and_leaves_no_process(tmp_path: Path) -> None:
+    with start(BUSY, tmp_path) as driver:
+        assert driver.stdout
+        driver.stdout.readline()
+        (head,) = (
+            pid
+            for pid in session_processes(driver.pid)
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"gcs_server")
+        )
+        os.kill(head, signal.SIGKILL)
+        told = "Ray's process on this machine (gcs_server) has died\n"
+        assert driver.communicate(timeout=60)[0] == told
+        assert wait_until(lambda: not session_processes(driver.pid))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UPDATES = ("step", "episode", "n-step")
-FIGURES = ("policy_loss", "value_loss", "entropy", "gradient_norm")
+FIGURES = ("policy_loss", "value_loss", "entropy", "grad_norm")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class ActorCritic(OnPolicyAlgorithm):
             torch.from_numpy(array.reshape(-1, *array.shape[2:])).to(self.device)
             for array in (steps.inputs, steps.actions, advantages, advantages + steps.values)
         )
-        outputs, values = self.network(inputs)
+        outputs, values = self.passes.forward(inputs)
         # 2. The critique: advantages, or the action's value.
         if config.critic == "q":
             values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
@@ -213,7 +213,7 @@ class ActorCritic(OnPolicyAlgorithm):
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
         """See OnPolicyAlgorithm: less the penalties."""
-        config, rewards = self.config, step.rewards
+        config, rewards = self.config, super()._rewards(step)
         if config.distance_penalty:
             rewards = rewards - config.distance_penalty * np.hypot(*step.final_obs[:, :2].T)
         return rewards - config.time_penalty if config.time_penalty else rewards

@@ -40,9 +40,10 @@ class Algorithm(ABC):
     """Learns one iteration at a time; knows nothing of files, displays or stopping.
 
     `Config`: dataclass of its settings, from which the flags are made. `presets`: settings by
-    name. `trains_in_pool`: whether training's rollouts run in the pool, so that workers help;
-    otherwise only evaluations do. Construction may raise UsageError or UnsupportedSpace. Its
-    module must import without torch, which it may load when constructed.
+    name. `trains_in_pool`: whether training's rollouts run in the pool, so that workers help, and
+    nothing changes until they are collected; otherwise only evaluations run there, and who fails
+    amid an iteration goes on from the checkpoint before. Construction may raise UsageError or
+    UnsupportedSpace. Its module must import without torch, which it may load when constructed.
     """
 
     Config: ClassVar[type[Any]]

@@ -21,7 +21,7 @@ from ars.noise import Stream, generator
 from ars.options import option
 from ars.rollout import Pool, RolloutSpec, Snapshot
 from ars.stats import deviation, mean
-from ars.vector import Environments, Finished
+from ars.vector import Environments, Finished, Step
 from policies import (
     ACTIVATIONS,
     DiscreteSpec,
@@ -77,6 +77,12 @@ class DeepConfig:
     gamma: float = option(0.99, "discount of a step", at_least=0)
     max_grad_norm: float | None = option(
         0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
+    )
+    reward_clip: float | None = option(
+        None, "bound on each step's absolute reward while training", above=0
+    )
+    cut_returns: bool = option(
+        True, "end returns where a life is lost in an Atari game, or a point played in Pong"
     )
     horizon: int | None = option(
         None,
@@ -144,9 +150,9 @@ class DeepAlgorithm(Algorithm):
         """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
         self.parameters.grad.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
-        return self._step()
+        return self._take_step()
 
-    def _step(self) -> torch.Tensor:
+    def _take_step(self) -> torch.Tensor:
         """One step of the optimiser down the gradient that is there; returns its norm before."""
         norm = self.parameters.clip_grad(self.config.max_grad_norm or None)
         self.optimizer.step()
@@ -198,6 +204,16 @@ class DeepAlgorithm(Algorithm):
             x = self._normalizer(x)
         return x.astype(np.float32, copy=False)
 
+    def _rewards(self, step: Step) -> NDArray[np.float64]:
+        """The rewards of a step to learn from: [n]."""
+        bound = self.config.reward_clip
+        return step.rewards if bound is None else step.rewards.clip(-bound, bound)
+
+    def _terminated(self, step: Step) -> NDArray[np.bool_]:
+        """Where nothing more is to be expected after a step: [n]."""
+        cut = step.cut if self.config.cut_returns else None
+        return step.terminated if cut is None else step.terminated | (cut & ~step.truncated)
+
     def _env_actions(self, actions: NDArray[Any]) -> NDArray[Any]:
         """Actions of the network's kind ([n] from 0, or [n, n_out]) as environments take them."""
         action = self.policy.spec.action
@@ -235,7 +251,9 @@ class DeepAlgorithm(Algorithm):
         if self.iteration == 0:
             self.environments.reset()
         self._normalizer = self._frozen()
-        figures = self._iterate()
+        # A network that diverges in the middle of an iteration is told of below.
+        with np.errstate(over="ignore", invalid="ignore"):
+            figures = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise RunError(
                 f"iteration {self.iteration + 1}: the network's weights are no longer finite; a "

@@ -82,12 +82,6 @@ class DQNConfig(DeepConfig):
         0.4, "first exponent of the weights that make up for it; 1 at the horizon", at_least=0
     )
     return_steps: int = option(1, "rewards in a target before a value is used (n)", at_least=1)
-    reward_clip: float | None = option(
-        None, "bound on each step's absolute reward while training", above=0
-    )
-    cut_returns: bool = option(
-        True, "end returns where a life is lost in an Atari game, or a point played in Pong"
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -224,13 +218,10 @@ class DQN(DeepAlgorithm):
             best = self.face(self._inputs(obs)).argmax(1)
             actions = np.where(explores, random_actions, best)
         step = self.environments.step(self._env_actions(actions))
-        rewards = step.rewards
-        if config.reward_clip is not None:
-            rewards = rewards.clip(-config.reward_clip, config.reward_clip)
         self.buffer.add(
             obs,
             actions,
-            rewards,
+            self._rewards(step),
             step.terminated,
             step.truncated,
             step.final_obs,
@@ -306,7 +297,7 @@ class DQN(DeepAlgorithm):
         gradient = torch.zeros_like(values).scatter_(1, batch.actions, slopes.unsqueeze(1))
         # 3. From there that by the weights, and a step.
         self.network.backward(gradient)
-        norm = self._step()
+        norm = self._take_step()
         self._learned.append((q.squeeze(1), targets, norm))
         return targets - q.squeeze(1)
 

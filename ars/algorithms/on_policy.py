@@ -15,7 +15,6 @@ from ars.errors import UsageError
 from ars.options import option
 from ars.stats import mean
 from ars.trajectories import Trajectories
-from ars.vector import Step
 from policies import DiscreteSpec, RunningMeanStd
 from policies.distributions import (
     categorical_entropy,
@@ -75,6 +74,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     def __init__(self, config: Any, task: Task, action_values: bool = False) -> None:
         """`action_values`: the critic gives every action's value instead of the state's."""
         super().__init__(config, task, distribution=True)
+        from policies.backprop import make_actor_critic_passes
         from policies.faces import ActorCriticFace
         from policies.initial import initialize_actor_critic
         from policies.networks import ActorCritic
@@ -86,12 +86,21 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
         self._learn_with(self.network, config.optimizer)
         self.face = ActorCriticFace(self.network, self.device)
+        self.passes = make_actor_critic_passes(self.network, self.parameters, self.device)
         if config.normalize_observations:
             if spec.conv_layers:
                 raise UsageError("--normalize-observations: has no meaning for images")
             self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self._discounted = np.zeros(config.n_envs)
         self._reward_statistics = RunningMeanStd.zeros(1)
+
+    def _descend(self, loss: Tensor) -> Tensor:
+        """One step of the optimiser down a loss of what `passes.forward` gave last.
+
+        Returns the gradient's norm before clipping.
+        """
+        self.passes.backward(loss)
+        return self._take_step()
 
     # Distributions of actions
 
@@ -123,10 +132,6 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         """The values of states alone: [n]."""
         return self.face.values(inputs)
 
-    def _rewards(self, step: Step) -> NDArray[np.float64]:
-        """The rewards of a step to learn from: [n]."""
-        return step.rewards
-
     def _play(self, n_steps: int) -> Steps:
         """Run the policy for `n_steps` steps in every environment, and count them.
 
@@ -150,8 +155,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
                 outputs[t], values[t] = self._estimate(x)
             actions.append(self._draw(outputs[t]))
             step = environments.step(self._env_actions(actions[t]))
-            rewards[t], terminated[t] = self._rewards(step), step.terminated
-            np.logical_or(step.terminated, step.truncated, out=ended[t])
+            rewards[t], terminated[t] = self._rewards(step), self._terminated(step)
+            np.logical_or(terminated[t], step.truncated, out=ended[t])
             # A time limit is not an end: what would have followed is worth its value.
             if step.truncated.any():
                 cut = np.flatnonzero(step.truncated)
@@ -184,7 +189,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         x = self._inputs(obs)
         actions = self._draw(self.face.outputs(x))
         step = self.environments.step(self._env_actions(actions))
-        ended, rewards = step.terminated | step.truncated, self._rewards(step)
+        terminated, rewards = self._terminated(step), self._rewards(step)
+        ended = terminated | step.truncated
         self.timesteps += len(obs)
         if self.statistics is not None:
             self.statistics.merge(RunningMeanStd.of(obs.reshape(len(obs), -1).astype(np.float64)))
@@ -194,7 +200,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         if ended.any():
             final = self._inputs(step.final_obs)
             for at in np.flatnonzero(ended).tolist():
-                trajectories.end(at, final[at], bool(step.terminated[at]))
+                trajectories.end(at, final[at], bool(terminated[at]))
 
     def _normalized_rewards(
         self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]

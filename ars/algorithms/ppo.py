@@ -137,7 +137,7 @@ class PPO(OnPolicyAlgorithm):
         config, figures = self.config, []
         for _ in range(config.n_epochs):
             for part in self._minibatches(batch):
-                outputs, values = self.network(part.obs)
+                outputs, values = self.passes.forward(part.obs)
                 log_probs = self._log_probs(outputs, part.actions)
                 kl = approximate_kl(log_probs.detach(), part.old_log_probs)
                 policy_loss = self._policy_loss(log_probs, part, clip)

@@ -35,18 +35,18 @@ from ars.trajectories import Trajectories, Trajectory
 if TYPE_CHECKING:
     from torch import Tensor
 
-FIGURES = ("policy_loss", "value_loss", "entropy", "gradient_norm")
+FIGURES = ("policy_loss", "value_loss", "entropy", "grad_norm")
 CHUNK = 1024  # steps that go through the network at once: activations of images take memory
 
 
 @dataclass(frozen=True)
 class REINFORCEConfig(OnPolicyConfig):
-    """Settings of REINFORCE. An iteration is n_envs * iteration_steps environment steps.
+    """Settings of REINFORCE. An iteration is n_envs * n_steps environment steps.
 
     Episodes and updates span iterations.
     """
 
-    iteration_steps: int = option(1000, "steps of each environment in an iteration", at_least=1)
+    n_steps: int = option(1000, "steps of each environment in an iteration", at_least=1)
     n_episodes: int = option(4, "episodes in an update", at_least=1)
     standardize: bool = option(True, "weights of mean 0 and deviation 1 in an update")
     baseline: bool = option(False, "learn a state's value, and subtract it from the returns")
@@ -68,7 +68,7 @@ class REINFORCE(OnPolicyAlgorithm):
     def _iterate(self) -> Row:
         rate, figures = self._set_learning_rate(), []
         episodes, n = self._trajectories.finished, self.config.n_episodes
-        for _ in range(self.config.iteration_steps):
+        for _ in range(self.config.n_steps):
             self._play_into(self._trajectories)
             while len(episodes) >= n:
                 figures.append(self._update(episodes[:n]))
@@ -102,7 +102,7 @@ class REINFORCE(OnPolicyAlgorithm):
             (share * loss).backward()  # type: ignore[no-untyped-call]
             for name, value in found.items():
                 figures[name] += share * float(value.detach())
-        return {**figures, "gradient_norm": float(self._step())}
+        return {**figures, "grad_norm": float(self._take_step())}
 
     def _loss(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
         """What the loss is made of, of steps: inputs, actions, weights, returns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import signal
 import subprocess
@@ -149,6 +150,57 @@ def _resident(pid: int) -> float:
     """MiB of a process's own: what it maps of the object store is shared."""
     pages = [int(word) for word in Path(f"/proc/{pid}/statm").read_text().split()]
     return (pages[1] - pages[2]) * 4096 / 2**20
+
+
+KILL_SECONDS, NODE_SECONDS = 20.0, 120.0
+DO_NOT_SLEEP = """
+from faulty_envs import Slow
+from gymnasium.envs.classic_control import CartPoleEnv
+Slow.step = CartPoleEnv.step
+"""
+
+
+def long(lab: Lab) -> str:
+    """Workers killed and nodes replaced all along a training of half an hour."""
+    folder, more = lab.place / "run", ["--n-directions", "20", "--rollout-length", "200"]
+    with raylets() as cluster:
+        for _ in range(3):
+            cluster.add(1)
+        stop = ["--time-budget", f"{lab.minutes:g}m", "--ray-address", cluster.address]
+        with Run(folder, words(SLOW, folder, *more, *stop, workers="auto"), all_ready(3)) as run:
+            run.wait_for_rows(1)
+            n_killed, n_replaced = _wear_out(cluster, run)
+            run.end()
+    _noticed(run)
+    reference, length = lab.place / "reference", ["--n-iterations", str(run.rows())]
+    # The same episodes sooner; in a process of its own, since this one has used Ray.
+    with Run(reference, words(SLOW, reference, *more, *length), DO_NOT_SLEEP) as undisturbed_run:
+        undisturbed_run.end(seconds=60 * lab.minutes)
+    identical(folder, reference)
+    events = run.out.count("; replaced, ")
+    return (
+        f"{lab.minutes:g} minutes, {run.rows()} iterations, {n_killed} workers killed, "
+        f"{n_replaced} nodes replaced; {events} workers started afresh"
+    )
+
+
+def _wear_out(cluster: Any, run: Run) -> tuple[int, int]:
+    """Until the run ends; how many workers were killed, and nodes removed and added."""
+    n_killed, n_replaced, began = 0, 0, time.monotonic()
+    while run.process.poll() is None:
+        seconds = time.monotonic() - began
+        if seconds > NODE_SECONDS * (n_replaced + 1):
+            cluster.remove(cluster.nodes[0])
+            cluster.add(1)
+            n_replaced += 1
+        workers = [pid for node in cluster.nodes for pid in children(_raylet(node))]
+        workers = [pid for pid in workers if _is_actor(pid)]
+        if seconds > KILL_SECONDS * (n_killed + 1) and workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(random.choice(workers), signal.SIGKILL)
+            n_killed += 1
+        time.sleep(0.5)
+    return n_killed, n_replaced
 
 
 def other_versions(lab: Lab) -> str:

@@ -40,6 +40,7 @@ class Lab(NamedTuple):
     references: Path
     kills: int
     iterations: int
+    minutes: float
 
 
 class Fails(Exception):

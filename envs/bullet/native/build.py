@@ -30,10 +30,26 @@ def compiled(function: Function) -> Function:
     in a process.
     """
     try:
-        fast: Function = numba.njit(cache=True, error_model="numpy")(function)
+        fast = numba.njit(cache=True, error_model="numpy")(function)
     except RuntimeError:  # Numba finds no folder to write to
-        fast = numba.njit(error_model="numpy")(function)
-    return fast
+        return part(function)
+    _forget_what_is_damaged(fast._cache)
+    found: Function = fast
+    return found
+
+
+def _forget_what_is_damaged(cache: Any) -> None:
+    """Have Numba compile anew where it cannot read what is on the disk: cut short, say."""
+    load = cache.load_overload
+
+    def load_or_forget(*details: Any) -> Any:
+        try:
+            return load(*details)
+        except Exception:  # whatever reading a damaged pickle raises
+            cache.flush()
+            return None
+
+    cache.load_overload = load_or_forget
 
 
 def part(function: Function) -> Function:

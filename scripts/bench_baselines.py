@@ -1,0 +1,246 @@
+"""How fast the deep baselines train, beside Stable-Baselines3 with the same settings.
+
+    python scripts/bench_baselines.py [--rounds 5] [--only "a2c CartPole-v1" ...] [--share 1.0]
+
+Both sides have the same network, hyper-parameters and number of environments, and the same work:
+acting, stepping, learning. On CartPole-v1 (DQN, A2C, PPO) both step Gymnasium's environment. PPO on
+HalfCheetah comes in two pairings: each toolkit's own robot (ours, and HalfCheetahBulletEnv-v0 of
+`pybullet_envs_gymnasium`), and both on ours. There the environments are shared out among processes:
+ours among as many as there are cores, theirs one to a process (SubprocVecEnv), as their users do.
+
+They take turns, every other round in the other order; each turn is a fresh process whose start-up
+and first steps are off the clock, those before learning starts among them. Prints steps a second
+of every round, then medians and the median of the rounds' ratios. `--share` shortens the turns.
+Needs the peer: pip install -e ".[bench]"
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Ids with their module: no preset of ours is taken for them.
+CARTPOLE = "gymnasium:CartPole-v1"
+OUR_ROBOT = "envs:bullet/HalfCheetah-v0"
+PEER_ROBOT = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: an algorithm in an environment each.
+
+    `words`: ours, on the command line; `peer`: for the peer's class; `warm_up`, `steps`: timesteps
+    off and on the clock; `robots`: observations and rewards are normalised, and the environments
+    have processes of their own.
+    """
+
+    algo: str
+    ours: str
+    theirs: str
+    n_envs: int
+    words: str
+    peer: dict[str, Any]
+    warm_up: int
+    steps: int
+    robots: bool = False
+
+
+# Their defaults where nothing is said: [64, 64] units (tanh) each for actor and critic, and for DQN
+# (relu) one network; a discount of 0.99; Adam, but RMSprop for A2C. Ours are made the same.
+_DQN = Case(
+    "dqn",
+    CARTPOLE,
+    CARTPOLE,
+    1,
+    # RL Baselines3 Zoo, hyperparams/dqn.yml, but for its rounds of 128 minibatches.
+    "--learning-rate 0.0023 --batch-size 64 --buffer-size 100000 --learning-starts 1000 "
+    "--train-freq 4 --gradient-steps 2 --target-update 10 --no-double --hidden-sizes 64 64 "
+    "--max-grad-norm 10 --exploration-steps 8000 --epsilon-end 0.04 --n-steps 500",
+    {
+        "learning_rate": 0.0023,
+        "batch_size": 64,
+        "buffer_size": 100_000,
+        "learning_starts": 1000,
+        "train_freq": 4,
+        "gradient_steps": 2,
+        "target_update_interval": 10,
+        "exploration_fraction": 0.2,
+        "exploration_final_eps": 0.04,
+    },
+    warm_up=3000,
+    steps=20_000,
+)
+_A2C = Case(
+    "a2c",
+    CARTPOLE,
+    CARTPOLE,
+    8,
+    "--n-steps 5 --learning-rate 7e-4 --entropy-coef 0 --value-coef 0.5 --max-grad-norm 0.5 "
+    "--iteration-steps 500",
+    {"n_steps": 5, "learning_rate": 7e-4, "ent_coef": 0.0},
+    warm_up=8000,
+    steps=80_000,
+)
+_PPO = Case(
+    "ppo",
+    CARTPOLE,
+    CARTPOLE,
+    8,
+    # RL Baselines3 Zoo, hyperparams/ppo.yml, at a constant rate.
+    "--n-steps 32 --batch-size 256 --n-epochs 20 --gae-lambda 0.8 --gamma 0.98 "
+    "--learning-rate 0.001 --learning-rate-schedule constant --clip-range-schedule constant",
+    {
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 20,
+        "gae_lambda": 0.8,
+        "gamma": 0.98,
+        "learning_rate": 0.001,
+        "ent_coef": 0.0,
+    },
+    warm_up=8192,
+    steps=81_920,
+)
+
+
+def _robots(theirs: str) -> Case:
+    return Case(
+        "ppo",
+        OUR_ROBOT,
+        theirs,
+        8,
+        "--n-steps 256 --batch-size 128 --n-epochs 10 --gae-lambda 0.95 --gamma 0.99 "
+        "--learning-rate 3e-4 --learning-rate-schedule constant --clip-range-schedule constant "
+        "--normalize-observations --normalize-rewards --hidden-sizes 64 64 "
+        "--entropy-coef 0 --max-grad-norm 0.5",
+        {
+            "n_steps": 256,
+            "batch_size": 128,
+            "n_epochs": 10,
+            "gae_lambda": 0.95,
+            "learning_rate": 3e-4,
+        },
+        warm_up=4096,
+        steps=32_768,
+        robots=True,
+    )
+
+
+CASES = {
+    "dqn CartPole-v1": _DQN,
+    "a2c CartPole-v1": _A2C,
+    "ppo CartPole-v1": _PPO,
+    "ppo HalfCheetah, each its own": _robots(PEER_ROBOT),
+    "ppo HalfCheetah, both ours": _robots(OUR_ROBOT),
+}
+
+
+def ours(case: Case, steps: int) -> float:
+    """Steps a second of `python -m ars.train`, read from its own log."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        words = [case.ours, "--algo", case.algo, *case.words.split(), "--n-envs", case.n_envs]
+        words += ["--total-timesteps", case.warm_up + steps, "--run-dir", run]
+        # The only evaluation is before the first iteration, and the only checkpoint at the end.
+        words += ["--eval-freq", 10**6, "--eval-episodes", 1, "--save-freq", 10**6]
+        if case.robots:
+            words += ["--env-processes", os.cpu_count()]
+        command = [sys.executable, "-m", "ars.train", *map(str, words)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        rows = list(csv.DictReader((run / "progress.csv").read_text().splitlines()))
+    first = next(row for row in rows if int(row["timesteps"]) >= case.warm_up)
+    last = rows[-1]
+    done = int(last["timesteps"]) - int(first["timesteps"])
+    # From row to row, so that the logs are on the clock too.
+    return done / (float(last["time_seconds"]) - float(first["time_seconds"]))
+
+
+def theirs(name: str, steps: int) -> float:
+    """Steps a second of Stable-Baselines3, in a process of its own."""
+    words = ["--peer", name, "--steps", str(steps)]
+    # Kept from the reader unless it fails: PyBullet's build time, once from every process.
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def run_peer(case: Case, steps: int) -> float:
+    """Train with Stable-Baselines3 here; returns steps a second."""
+    import stable_baselines3
+    import torch
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
+
+    # As ours: for networks this small one thread is the faster one for both.
+    torch.set_num_threads(1)
+    kind = SubprocVecEnv if case.robots else DummyVecEnv
+    world: Any = make_vec_env(case.theirs, case.n_envs, vec_env_cls=kind)
+    if case.robots:
+        world = VecNormalize(world)
+    learner = getattr(stable_baselines3, case.algo.upper())
+
+    class Clock(BaseCallback):
+        """Starts after the warm-up."""
+
+        started = 0.0
+        at = 0
+
+        def _on_step(self) -> bool:
+            if not self.at and self.num_timesteps >= case.warm_up:
+                self.started, self.at = time.perf_counter(), self.num_timesteps
+            return True
+
+    model, clock = learner("MlpPolicy", world, seed=0, device="cpu", **case.peer), Clock()
+    model.learn(case.warm_up + steps, callback=clock)
+    seconds = time.perf_counter() - clock.started
+    world.close()
+    return (model.num_timesteps - clock.at) / seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--peer", help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.peer is not None:
+        print(json.dumps(run_peer(CASES[args.peer], args.steps)))
+        return
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in args.only}
+    for number in range(args.rounds):
+        for name, done in pairs.items():
+            steps = int(CASES[name].steps * args.share)
+            if number % 2:
+                peer, mine = theirs(name, steps), ours(CASES[name], steps)
+            else:
+                mine, peer = ours(CASES[name], steps), theirs(name, steps)
+            done.append((mine, peer))
+            print(f"round {number + 1}, {name}: {report(mine, peer, mine / peer)}", flush=True)
+    for name, done in pairs.items():
+        mine, peer = (statistics.median(column) for column in zip(*done, strict=True))
+        print(f"median, {name}: {report(mine, peer, statistics.median(a / b for a, b in done))}")
+
+
+def report(ours: float, theirs: float, ratio: float) -> str:
+    """Return a line's figures."""
+    return f"ours {ours:,.0f}, Stable-Baselines3 {theirs:,.0f} steps/s, ratio {ratio:.2f}"
+
+
+if __name__ == "__main__":
+    main()
