@@ -43,6 +43,19 @@ def clipped_surrogate_loss(
     return -torch.minimum(ratios * advantages, clipped * advantages).mean()
 
 
+def clipped_surrogate_gradient(
+    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip: float
+) -> Tensor:
+    """The gradient of `clipped_surrogate_loss` by log_probs: -rho A / batch, or 0 where clipped.
+
+    [batch]. Clipped is what would gain by moving rho further out of 1 +- epsilon.
+    """
+    ratios = (log_probs - old_log_probs).exp()
+    gains = ratios * advantages
+    clipped = ratios.clamp_(1.0 - clip, 1.0 + clip).mul_(advantages)
+    return gains.mul_(gains <= clipped).div_(-len(gains))
+
+
 def approximate_kl(log_probs: Tensor, old_log_probs: Tensor) -> Tensor:
     """E[(rho - 1) - log rho], an estimate of KL(pi_old, pi) from actions of pi_old; never negative.
 
@@ -60,6 +73,11 @@ def squared_loss(values: Tensor, targets: Tensor) -> Tensor:
     return (values - targets).square().mean()
 
 
+def squared_gradient(values: Tensor, targets: Tensor) -> Tensor:
+    """The gradient of `squared_loss` by values: 2 (V - G) / batch, [batch]."""
+    return (values - targets).mul_(2.0 / len(values))
+
+
 def huber_value_loss(values: Tensor, targets: Tensor, delta: float = 1.0) -> Tensor:
     """E of e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), e = V - G. Huber (1964)."""
     return huber_loss(values, targets, delta=delta)
@@ -73,6 +91,16 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, targets: Tensor, clip
     """
     clipped = old_values + (values - old_values).clamp(-clip, clip)
     return torch.maximum((values - targets).square(), (clipped - targets).square()).mean()
+
+
+def clipped_value_gradient(
+    values: Tensor, old_values: Tensor, targets: Tensor, clip: float
+) -> Tensor:
+    """The gradient of `clipped_value_loss` by values, [batch]: 0 where only V_clipped counts."""
+    changes = values - old_values
+    missed, missed_clipped = values - targets, old_values + changes.clamp(-clip, clip) - targets
+    counts = (changes.abs() <= clip) | (missed.square() >= missed_clipped.square())
+    return missed.mul_(counts).mul_(2.0 / len(values))
 
 
 # Q-learning

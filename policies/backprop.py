@@ -116,13 +116,13 @@ def make_passes(
 
 
 class ActorCriticPasses(Protocol):
-    """Forward through an ActorCritic, and backward from any loss of what it gave last."""
+    """As Passes, for the two outputs of an ActorCritic and a gaussian policy's `log_std`."""
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Observations [batch, *shape] -> outputs [batch, n_out], values as ActorCritic's."""
+        """Observations [batch, *shape] -> outputs and values as ActorCritic's, without a graph."""
 
-    def backward(self, loss: Tensor) -> None:
-        """Set the gradient of every parameter. `loss`: of outputs, values and `log_std`."""
+    def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
+        """Set the gradient of every parameter, from a loss's by what `forward` gave last."""
 
 
 class ActorCriticAutograd:
@@ -133,37 +133,40 @@ class ActorCriticAutograd:
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """See ActorCriticPasses."""
-        outputs, values = self._network(obs)
-        return outputs, values
+        with torch.enable_grad():
+            self._given: tuple[Tensor, Tensor] = self._network(obs)
+        outputs, values = self._given
+        return outputs.detach(), values.detach()
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
         """See ActorCriticPasses."""
         self._parameters.grad.zero_()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self._given, (outputs, values))
+        _set_log_std(self._network, log_std)
 
 
 class ActorCriticByHand:
-    """Autograd for the loss alone, and then both networks by hand."""
+    """Passes of two networks of affine layers over vectors."""
 
-    def __init__(self, network: ActorCritic, parameters: FlatParameters) -> None:
-        self._parameters = parameters
+    def __init__(self, network: ActorCritic) -> None:
+        self._network = network
         self._actor = ByHand(nn.Sequential(*network.trunk, network.actor))
         self._critic = ByHand(nn.Sequential(*network.critic_trunk, network.critic))
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """See ActorCriticPasses."""
-        self._outputs = self._actor.forward(obs).requires_grad_()
-        self._values = self._critic.forward(obs).squeeze(1).requires_grad_()
-        return self._outputs, self._values
+        return self._actor.forward(obs), self._critic.forward(obs).squeeze(1)
 
-    def backward(self, loss: Tensor) -> None:
+    def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
         """See ActorCriticPasses."""
-        self._parameters.grad.zero_()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self._outputs.grad is not None:
-            self._actor.backward(self._outputs.grad)
-        if (gradient := self._values.grad) is not None:
-            self._critic.backward(gradient.unsqueeze(1) if gradient.dim() == 1 else gradient)
+        self._actor.backward(outputs)
+        self._critic.backward(values.reshape(len(values), -1))
+        _set_log_std(self._network, log_std)
+
+
+def _set_log_std(network: ActorCritic, gradient: Tensor | None) -> None:
+    if network.log_std is not None and network.log_std.grad is not None and gradient is not None:
+        network.log_std.grad.copy_(gradient)
 
 
 def make_actor_critic_passes(
@@ -171,5 +174,6 @@ def make_actor_critic_passes(
 ) -> ActorCriticPasses:
     """The fastest passes of a network whose parameters are flat already."""
     affine = bool(network.spec.hidden_sizes) and network.spec.bias and not network.shared
-    kind = ActorCriticByHand if affine and device.type == "cpu" else ActorCriticAutograd
-    return kind(network, parameters)
+    if affine and device.type == "cpu":
+        return ActorCriticByHand(network)
+    return ActorCriticAutograd(network, parameters)

@@ -32,6 +32,24 @@ def categorical_entropy(logits: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs).sum(-1)
 
 
+def categorical_gradient(
+    logits: Tensor, actions: Tensor, by_log_prob: Tensor, by_entropy: float = 0.0
+) -> Tensor:
+    """The gradient of sum w_i log pi(a_i) + c mean H_i by the logits: [batch, n].
+
+    `by_log_prob`: w, [batch]; `by_entropy`: c. With p = softmax(logits), that of log pi(a) is the
+    indicator of a less p (Sutton and Barto, 2018, exercise 13.3), that of H is -p (log p + H).
+    """
+    log_probs = logits.log_softmax(-1)
+    probs = log_probs.exp()
+    weights = by_log_prob.unsqueeze(-1)
+    gradient = (probs * -weights).scatter_add_(-1, actions.unsqueeze(-1), weights)
+    if by_entropy:
+        entropies = -(probs * log_probs).sum(-1, keepdim=True)
+        gradient -= by_entropy / len(logits) * probs * (log_probs + entropies)
+    return gradient
+
+
 def gaussian_log_prob(mean: Tensor, log_std: Tensor, actions: Tensor) -> Tensor:
     """log N(a; mean, std^2), summed over the components.
 
@@ -44,6 +62,18 @@ def gaussian_log_prob(mean: Tensor, log_std: Tensor, actions: Tensor) -> Tensor:
 def gaussian_entropy(log_std: Tensor) -> Tensor:
     """H = sum (log std + log(2 pi e) / 2), in nats. `log_std`: [n] -> []."""
     return log_std.sum() + 0.5 * math.log(2 * math.pi * math.e) * log_std.shape[-1]
+
+
+def gaussian_gradient(
+    mean: Tensor, log_std: Tensor, actions: Tensor, by_log_prob: Tensor, by_entropy: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """As `categorical_gradient`: by the mean, [batch, n], and by `log_std`, [n].
+
+    Williams (1992), section 6: (a - mean) / std^2, and (a - mean)^2 / std^2 - 1.
+    """
+    precision = (-log_std).exp()
+    z, weights = (actions - mean) * precision, by_log_prob.unsqueeze(-1)
+    return weights * z * precision, (weights * (z.square() - 1)).sum(0) + by_entropy
 
 
 def sample_categorical(logits: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -13,8 +13,10 @@ from torch import tensor
 
 from policies.distributions import (
     categorical_entropy,
+    categorical_gradient,
     categorical_log_prob,
     gaussian_entropy,
+    gaussian_gradient,
     gaussian_log_prob,
     sample_categorical,
     sample_gaussian,
@@ -98,3 +100,25 @@ def test_sampling_does_not_load_torch() -> None:
     code = "import sys, policies.distributions; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("by_entropy", [0.0, -0.3])
+def test_gradients_are_those_of_log_probabilities_and_entropies(by_entropy: float) -> None:
+    draws = torch.Generator().manual_seed(0)
+    outputs = torch.randn(50, 3, generator=draws, requires_grad=True)
+    weights = torch.randn(50, generator=draws)
+    actions = torch.randint(0, 3, (50,), generator=draws)
+    total = (weights * categorical_log_prob(outputs, actions)).sum()
+    total = total + by_entropy * categorical_entropy(outputs).mean()
+    (expected,) = torch.autograd.grad(total, outputs)
+    found = categorical_gradient(outputs.detach(), actions, weights, by_entropy)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+    log_std = torch.tensor([-1.0, 0.0, 0.5], requires_grad=True)
+    taken = torch.randn(50, 3, generator=draws)
+    total = (weights * gaussian_log_prob(outputs, log_std, taken)).sum()
+    total = total + by_entropy * gaussian_entropy(log_std)
+    both = torch.autograd.grad(total, [outputs, log_std])
+    details = outputs.detach(), log_std.detach(), taken, weights, by_entropy
+    for ours, theirs in zip(gaussian_gradient(*details), both, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -10,12 +10,16 @@ from torch import Tensor, tensor
 
 from ars.losses import (
     approximate_kl,
+    clipped_surrogate_gradient,
     clipped_surrogate_loss,
+    clipped_value_gradient,
     clipped_value_loss,
     entropy_loss,
     huber_value_loss,
     policy_gradient_loss,
+    squared_gradient,
     squared_loss,
+    td_gradient,
     td_loss,
     td_targets,
 )
@@ -120,3 +124,35 @@ def test_both_td_losses_have_the_errors_slope_near_zero() -> None:
         q = tensor([0.5], requires_grad=True)
         td_loss(q, torch.zeros(1), huber_delta=delta).backward()
         assert q.grad is not None and math.isclose(float(q.grad), 0.5)
+
+
+def draw(seed: int, n: int = 200) -> Tensor:
+    return torch.randn(n, generator=torch.Generator().manual_seed(seed))
+
+
+def test_gradients_are_those_of_their_losses() -> None:
+    """At points that lie on every side of every bound."""
+    old, targets, weights = draw(1), draw(2), draw(3)
+    for loss, gradient in (
+        (
+            lambda x: clipped_surrogate_loss(x, old, weights, 0.2),
+            lambda x: clipped_surrogate_gradient(x, old, weights, 0.2),
+        ),
+        (lambda x: squared_loss(x, targets), lambda x: squared_gradient(x, targets)),
+        (
+            lambda x: clipped_value_loss(x, old, targets, 0.2),
+            lambda x: clipped_value_gradient(x, old, targets, 0.2),
+        ),
+        (
+            lambda x: td_loss(x, targets, weights, 0.5),
+            lambda x: td_gradient(x, targets, weights, 0.5),
+        ),
+        (
+            lambda x: td_loss(x, targets, None, None),
+            lambda x: td_gradient(x, targets, None, None),
+        ),
+    ):
+        x = (old + 0.3 * draw(4)).requires_grad_()
+        (expected,) = torch.autograd.grad(loss(x), x)
+        torch.testing.assert_close(gradient(x.detach()), expected, rtol=1e-5, atol=1e-8)
+        assert int((expected != 0).sum()) > 0

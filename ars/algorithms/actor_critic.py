@@ -148,7 +148,7 @@ class ActorCritic(OnPolicyAlgorithm):
         """One step of both along the gradient of a stretch; returns FIGURES."""
         import torch
 
-        from ars.losses import policy_gradient_loss, squared_loss
+        from ars.losses import policy_gradient_loss, squared_gradient, squared_loss
 
         config = self.config
         # 1. Returns: the stretch's rewards, then what the critic expects. GAE mixes their lengths.
@@ -166,22 +166,34 @@ class ActorCritic(OnPolicyAlgorithm):
             torch.from_numpy(array.reshape(-1, *array.shape[2:])).to(self.device)
             for array in (steps.inputs, steps.actions, advantages, advantages + steps.values)
         )
-        outputs, values = self.passes.forward(inputs)
-        # 2. The critique: advantages, or the action's value.
-        if config.critic == "q":
-            values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
-            critique = values.detach()
-        elif config.normalize_advantages and len(critique) > 1:
-            critique = (critique - critique.mean()) / (critique.std() + 1e-8)
-        # 3. Both losses, and the bonus for a policy that stays open.
-        policy_loss = policy_gradient_loss(self._log_probs(outputs, actions), critique)
-        value_loss = squared_loss(values, returns)
-        # An entropy that is only shown needs no gradient.
-        entropy = self._entropy(outputs if config.entropy_coef else outputs.detach())
-        loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
-        # 4. The step.
-        norm = self._descend(loss)
-        return policy_loss.detach(), value_loss.detach(), entropy.detach(), norm
+        with torch.no_grad():
+            outputs, values = self.passes.forward(inputs)
+            # 2. The critique: advantages, or the action's value.
+            if config.critic == "q":
+                all_values, values = values, values.gather(1, actions.unsqueeze(1)).squeeze(1)
+                critique = values
+            elif config.normalize_advantages and len(critique) > 1:
+                critique = (critique - critique.mean()) / (critique.std() + 1e-8)
+            # 3. Both losses' slopes, and that of the bonus for a policy that stays open.
+            by_values = config.value_coef * squared_gradient(values, returns)
+            if config.critic == "q":
+                by_values = torch.zeros_like(all_values).scatter_(
+                    1, actions.unsqueeze(1), by_values.unsqueeze(1)
+                )
+            figures = (
+                policy_gradient_loss(self._log_probs(outputs, actions), critique),
+                squared_loss(values, returns),
+                self._entropy(outputs),
+            )
+            # 4. The step.
+            norm = self._descend(
+                outputs,
+                actions,
+                by_log_prob=critique / -len(critique),
+                by_values=by_values,
+                by_entropy=-config.entropy_coef,
+            )
+        return *figures, norm
 
     def _steps_of(self, episode: Trajectory) -> Steps:
         """An episode as the steps of one environment, valued as the critic does now."""

@@ -146,12 +146,6 @@ class DeepAlgorithm(Algorithm):
         kind = {"adam": Adam, "rmsprop": RMSprop}[optimizer]
         self.optimizer: Optimizer = kind(self.parameters, self.config.learning_rate, eps)
 
-    def _descend(self, loss: torch.Tensor) -> torch.Tensor:
-        """One step of the optimiser down `loss`; returns the gradient's norm before clipping."""
-        self.parameters.grad.zero_()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return self._take_step()
-
     def _take_step(self) -> torch.Tensor:
         """One step of the optimiser down the gradient that is there; returns its norm before."""
         norm = self.parameters.clip_grad(self.config.max_grad_norm or None)

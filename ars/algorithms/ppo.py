@@ -123,47 +123,66 @@ class PPO(OnPolicyAlgorithm):
         import torch
 
         n, size = len(batch.obs), self.config.batch_size
-        if size >= n:
-            yield batch
-            return
-        order = torch.from_numpy(self.rng.permutation(n)).to(self.device)
-        shuffled = [part[order] for part in batch]
+        columns = batch
+        if size < n:
+            order = torch.from_numpy(self.rng.permutation(n)).to(self.device)
+            columns = Batch(*(column[order] for column in batch))
         for start in range(0, n, size):
-            yield Batch(*(part[start : start + size] for part in shuffled))
+            part = Batch(*(column[start : start + size] for column in columns))
+            if self.config.normalize_advantages and len(part.obs) > 1:
+                deviation, mean = torch.std_mean(part.advantages)
+                part = part._replace(advantages=(part.advantages - mean) / (deviation + 1e-8))
+            yield part
 
     def _optimize(self, batch: Batch, clip: float) -> dict[str, float]:
-        from ars.losses import approximate_kl
+        """Returns figures of the last epoch; those before it spend no time on any."""
+        import torch
+
+        from ars.losses import clipped_surrogate_gradient
 
         config, figures = self.config, []
-        for _ in range(config.n_epochs):
-            for part in self._minibatches(batch):
-                outputs, values = self.passes.forward(part.obs)
-                log_probs = self._log_probs(outputs, part.actions)
-                kl = approximate_kl(log_probs.detach(), part.old_log_probs)
-                policy_loss = self._policy_loss(log_probs, part, clip)
-                value_loss = self._value_loss(values, part)
-                entropy = self._entropy(outputs if config.entropy_coef else outputs.detach())
-                figures.append([x.detach() for x in (policy_loss, value_loss, entropy, kl)])
-                if config.target_kl is not None and float(kl) > 1.5 * config.target_kl:
-                    return averages(FIGURES, figures)
-                # Equation 9, turned downhill.
-                self._descend(
-                    policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
-                )
+        with torch.no_grad():
+            for epoch in range(config.n_epochs):
+                shown = epoch == config.n_epochs - 1 or config.target_kl is not None
+                for part in self._minibatches(batch):
+                    outputs, values = self.passes.forward(part.obs)
+                    log_probs = self._log_probs(outputs, part.actions)
+                    if shown:
+                        figures.append(self._figures(part, outputs, log_probs, values, clip))
+                        if self._has_moved_far(figures[-1]):
+                            return averages(FIGURES, figures)
+                    # Equation 9, turned downhill, term by term.
+                    ratio = log_probs, part.old_log_probs
+                    self._descend(
+                        outputs,
+                        part.actions,
+                        by_log_prob=clipped_surrogate_gradient(*ratio, part.advantages, clip),
+                        by_values=config.value_coef * self._value_gradient(values, part),
+                        by_entropy=-config.entropy_coef,
+                    )
         return averages(FIGURES, figures)
 
-    def _policy_loss(self, log_probs: Tensor, part: Batch, clip: float) -> Tensor:
-        from ars.losses import clipped_surrogate_loss
-
-        advantages = part.advantages
-        if self.config.normalize_advantages and len(advantages) > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        return clipped_surrogate_loss(log_probs, part.old_log_probs, advantages, clip)
-
-    def _value_loss(self, values: Tensor, part: Batch) -> Tensor:
-        from ars.losses import clipped_value_loss, squared_loss
+    def _value_gradient(self, values: Tensor, part: Batch) -> Tensor:
+        from ars.losses import clipped_value_gradient, squared_gradient
 
         bound = self.config.value_clip
         if bound is None:
-            return squared_loss(values, part.targets)
-        return clipped_value_loss(values, part.old_values, part.targets, bound)
+            return squared_gradient(values, part.targets)
+        return clipped_value_gradient(values, part.old_values, part.targets, bound)
+
+    def _figures(
+        self, part: Batch, outputs: Tensor, log_probs: Tensor, values: Tensor, clip: float
+    ) -> tuple[Tensor, ...]:
+        from ars.losses import approximate_kl, clipped_surrogate_loss, squared_loss
+
+        ratio = log_probs, part.old_log_probs
+        return (
+            clipped_surrogate_loss(*ratio, part.advantages, clip),
+            squared_loss(values, part.targets),
+            self._entropy(outputs),
+            approximate_kl(*ratio),
+        )
+
+    def _has_moved_far(self, figures: tuple[Tensor, ...]) -> bool:
+        target = self.config.target_kl
+        return target is not None and float(figures[-1]) > 1.5 * target
