@@ -56,7 +56,7 @@ ROWS = {
     "28": ("other versions on a node", "faults.nodes:other_versions"),
     "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
     "30": ("bad flags", "faults.files:bad_flags"),
-    "long": ("a worker killed every 20 s, a node replaced every 2 min", "faults.nodes:long"),
+    "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ import envs
 from ars.noise import Stream
 from ars.rollout import (
     Episode,
+    LocalPool,
     RolloutError,
     Rollouts,
     RolloutSpec,
@@ -267,6 +268,9 @@ def test_where_it_cannot_be_used_the_plain_environment_plays_and_says_so(
     assert plain.notice is not None
     assert "division by zero" in plain.notice
     assert run(plain) == expected
+    said: list[str] = []
+    LocalPool(plain.spec, said.append).close()
+    assert said == [f"warning: {plain.notice}"]
 
 
 def test_results_that_differ_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from ars.algorithms.base import Arrays, Task, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig
 from ars.errors import UsageError
 from ars.options import option
-from ars.stats import mean
 from ars.trajectories import Trajectories
 from policies import DiscreteSpec, RunningMeanStd
 from policies.distributions import (
@@ -247,8 +247,10 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
 def averages(names: Sequence[str], figures: Sequence[Sequence[Tensor]]) -> dict[str, float]:
     """The mean of each named figure over an iteration's updates; NaN where there was none."""
-    columns = zip(*figures, strict=True) if figures else [()] * len(names)
-    return {
-        name: mean([value.item() for value in column])
-        for name, column in zip(names, columns, strict=True)
-    }
+    import torch
+
+    if not figures:
+        return dict.fromkeys(names, math.nan)
+    # All at once: a GPU is waited for a single time.
+    means = torch.stack([torch.stack(tuple(one)) for one in figures]).double().mean(0)
+    return dict(zip(names, means.tolist(), strict=True))

@@ -94,7 +94,7 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 # The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
-# HalfCheetah's.
+# HalfCheetah's and the images'.
 PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
         "n_envs": 8,
@@ -148,6 +148,38 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "total_timesteps": 1_000_000,
         "eval_freq": 20,
         "eval_episodes": 5,
+    },
+    "Squash": {
+        "n_envs": 8,
+        "n_steps": 64,
+        "batch_size": 128,
+        "n_epochs": 4,
+        "entropy_coef": 0.01,
+        "learning_rate": 0.001,
+        "learning_rate_schedule": "linear",
+        "conv_layers": (16, 4, 2, 32, 3, 2),
+        "hidden_sizes": (128,),
+        "total_timesteps": 150_000,
+        "eval_freq": 20,
+        "eval_episodes": 20,
+    },
+    # Schulman et al. (2017), table 5: python -m ars.train ALE/Breakout-v5 --algo ppo
+    # --preset atari --pixels atari
+    "atari": {
+        "n_envs": 8,
+        "n_steps": 128,
+        "batch_size": 256,
+        "n_epochs": 3,
+        "learning_rate": 2.5e-4,
+        "learning_rate_schedule": "linear",
+        "clip_range": 0.1,
+        "clip_range_schedule": "linear",
+        "entropy_coef": 0.01,
+        "value_coef": 1.0,
+        "reward_clip": 1.0,
+        "rollout_length": 27_000,
+        "total_timesteps": 10_000_000,
+        "eval_freq": 200,
     },
 }
 
