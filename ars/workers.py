@@ -104,9 +104,9 @@ class RayPool:
             return
         enough = 1 if pace < SHORT_CALL_SECONDS else WAITING_PER_WORKER * len(workers)
         for worker in workers:
-            if self._tickets.n_waiting() < enough:
-                return
             if worker.ready and len(worker.calls) == 1:
+                if self._tickets.n_waiting() < enough:
+                    return
                 self._hand_out(worker)
 
     def _hand_out(self, worker: Worker) -> bool:

@@ -332,7 +332,7 @@ def test_only_plain_small_networks_are_gone_through_by_hand() -> None:
 # Resuming
 
 SMALL = "--n-steps 40 --buffer-size 200 --learning-starts 60 --batch-size 8 --eval-episodes 1"
-SQUASH = f"Squash --conv-layers 4 8 4 --hidden-sizes 8 {SMALL}"
+SQUASH = f"Squash --n-envs 1 --train-freq 4 --conv-layers 4 8 4 --hidden-sizes 8 {SMALL}"
 
 
 def train(folder: Path, words: str) -> Path:

@@ -154,7 +154,7 @@ def run(folder: Path, *words: str) -> None:
         (["--seed", "9"], "--seed 9: the run was started with 0"),
         (["Ant"], "ENV Ant: the run was started with Hopper"),
         (["--run-dir", "x"], "--run-dir x: has no meaning beside --resume"),
-        (["--env-kwargs", "width=3"], "--env-kwargs: the run was started with {}"),
+        (["--env-kwargs", "width=3"], "width=3: the run was started with --env-kwargs {}"),
     ],
 )
 def test_a_resumed_run_keeps_what_decides_its_results(
