@@ -22,6 +22,7 @@ from ars.rollout import RolloutError, RolloutSpec, describe, one_line
 from ars.tickets import Batch
 from ars.versions import machine, mismatch, other_kind
 
+SENT_BYTES = 2**16  # with a call; Ray puts up to 100 KB there, and asks its raylet for the rest
 HEAD_SECONDS = 30.0  # without a word from it; after 60 s Ray would end this process
 START_TRIES = 3  # of one worker in a row
 PAUSE_SECONDS = 30.0  # then, while others run
@@ -117,10 +118,11 @@ class Crew:
         return self._watch.now
 
     def put(self, value: Any) -> Any:
-        """A reference for all workers to one value."""
+        """A value for all workers: pickled, or, where that is large, a reference to it in Ray."""
         self._watch.look()
         self._session.check()
-        return self._ray.put(value)
+        data = pickle.dumps(value)
+        return data if len(data) <= SENT_BYTES else self._ray.put(data)
 
     def run(self, worker: Worker, batch: Batch, settle: Settle) -> None:
         """Have a worker run a batch; `settle` gets an `Answer`."""
