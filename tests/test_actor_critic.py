@@ -122,11 +122,11 @@ def test_how_often_it_learns(update: str) -> None:
 
 def test_penalties_are_for_training_alone() -> None:
     """The stand-in is always 5 away from its pad and gives 1 a step."""
-    settings = {"distance_penalty": 0.1, "time_penalty": 0.2, "gamma": 0.0}
+    settings = {"distance_penalty": 0.1, "time_penalty": 0.2, "reward_scale": 2.0, "gamma": 0.0}
     algorithm = make(A2C, "small_worlds:LunarLanderStandIn-v0", **settings, learning_rate=0.01)
     rows = learn(algorithm, 2)
     place = np.array([[3.0, 4.0, 0.0]], np.float32)
-    assert algorithm._values(place)[0] == pytest.approx(1.0 - 0.5 - 0.2, abs=0.02)
+    assert algorithm._values(place)[0] == pytest.approx(2.0 * (1.0 - 0.5 - 0.2), abs=0.04)
     assert rows[-1]["return_mean"] == 10.0
 
 

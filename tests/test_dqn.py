@@ -171,11 +171,11 @@ def test_what_is_remembered_of_an_episode_of_four_steps(terminates: bool) -> Non
     }
 
 
-def test_rewards_are_clipped_for_learning_alone() -> None:
-    dqn = make("small_worlds:Corridor-v0", reward_clip=0.25, rollout_length=4)
+def test_rewards_are_clipped_and_scaled_for_learning_alone() -> None:
+    dqn = make("small_worlds:Corridor-v0", reward_clip=0.25, reward_scale=0.5, rollout_length=4)
     [row] = learn(dqn, 1)
     assert row["return_mean"] == 4.0
-    assert {transition[1] for transition in remembered(dqn.buffer)} == {0.25}
+    assert {transition[1] for transition in remembered(dqn.buffer)} == {0.125}
 
 
 @pytest.mark.parametrize("cut_returns", [True, False])

@@ -269,7 +269,11 @@ def test_second_calls_wait_at_workers_only_while_many_rollouts_do(
     assert waiting and min(waiting) >= workers.WAITING_PER_WORKER * 2
 
 
-def test_snapshots_of_many_tickets_are_not_confused(make_pool: Any) -> None:
+@pytest.mark.parametrize("sent_bytes", [crew.SENT_BYTES, 0])  # with the call, or through Ray
+def test_snapshots_of_many_tickets_are_not_confused(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch, sent_bytes: int
+) -> None:
+    monkeypatch.setattr(crew, "SENT_BYTES", sent_bytes)
     spec = make_spec()
     pool, local = make_pool(spec, 1), LocalPool(spec)
     snapshots = [Snapshot(np.full(8, 0.1 * n)) for n in range(5)]

@@ -224,11 +224,12 @@ class ActorCritic(OnPolicyAlgorithm):
         return self._estimate(inputs)[1] if self.config.critic == "q" else self.face.values(inputs)
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
-        """See OnPolicyAlgorithm: less the penalties."""
+        """See OnPolicyAlgorithm: less the penalties, which are of the reward's own scale."""
         config, rewards = self.config, super()._rewards(step)
         if config.distance_penalty:
-            rewards = rewards - config.distance_penalty * np.hypot(*step.final_obs[:, :2].T)
-        return rewards - config.time_penalty if config.time_penalty else rewards
+            distances = np.hypot(*step.final_obs[:, :2].T)
+            rewards = rewards - config.reward_scale * config.distance_penalty * distances
+        return rewards - config.reward_scale * config.time_penalty
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """See Algorithm."""

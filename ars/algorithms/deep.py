@@ -81,6 +81,7 @@ class DeepConfig:
     reward_clip: float | None = option(
         None, "bound on each step's absolute reward while training", above=0
     )
+    reward_scale: float = option(1.0, "factor of each reward while training", above=0)
     cut_returns: bool = option(
         True, "end returns where a life is lost in an Atari game, or a point played in Pong"
     )
@@ -201,7 +202,8 @@ class DeepAlgorithm(Algorithm):
     def _rewards(self, step: Step) -> NDArray[np.float64]:
         """The rewards of a step to learn from: [n]."""
         bound = self.config.reward_clip
-        return step.rewards if bound is None else step.rewards.clip(-bound, bound)
+        rewards = step.rewards if bound is None else step.rewards.clip(-bound, bound)
+        return self.config.reward_scale * rewards
 
     def _terminated(self, step: Step) -> NDArray[np.bool_]:
         """Where nothing more is to be expected after a step: [n]."""
