@@ -203,7 +203,8 @@ class DeepAlgorithm(Algorithm):
         """The rewards of a step to learn from: [n]."""
         bound = self.config.reward_clip
         rewards = step.rewards if bound is None else step.rewards.clip(-bound, bound)
-        return self.config.reward_scale * rewards
+        scaled: NDArray[np.float64] = self.config.reward_scale * rewards
+        return scaled
 
     def _terminated(self, step: Step) -> NDArray[np.bool_]:
         """Where nothing more is to be expected after a step: [n]."""
