@@ -93,8 +93,22 @@ ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
+_PPO_WALKER = {
+    "n_envs": 4,
+    "n_steps": 512,
+    "batch_size": 128,
+    "n_epochs": 10,
+    "gae_lambda": 0.9,
+    "learning_rate_schedule": "linear",
+    "normalize_observations": True,
+    "normalize_rewards": True,
+    "total_timesteps": 2_000_000,
+    "eval_freq": 20,
+    "eval_episodes": 5,
+}
+
 # The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
-# HalfCheetah's and the images'.
+# the robots' and the images'.
 PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
         "n_envs": 8,
@@ -134,19 +148,8 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 4,
         "eval_episodes": 20,
     },
-    "HalfCheetah": {
-        "n_envs": 4,
-        "n_steps": 512,
-        "batch_size": 128,
-        "n_epochs": 10,
-        "gae_lambda": 0.9,
-        "learning_rate_schedule": "linear",
-        "normalize_observations": True,
-        "normalize_rewards": True,
-        "total_timesteps": 2_000_000,
-        "eval_freq": 20,
-        "eval_episodes": 5,
-    },
+    "HalfCheetah": _PPO_WALKER,
+    "Walker2D": _PPO_WALKER,
     "Squash": {
         "n_envs": 8,
         "n_steps": 64,
