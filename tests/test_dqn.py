@@ -238,6 +238,11 @@ def test_learning_starts_and_comes_as_often_as_asked() -> None:
     )
 
 
+def test_learning_may_start_at_once() -> None:
+    [row] = learn(make("CartPole-v1", learning_starts=0, return_steps=3), 1)
+    assert row["updates"] == 18  # from the step on whose return is whole
+
+
 @pytest.mark.parametrize(
     ("tau", "expected"), [(1.0, [0.0, 0.0, 1.0, 1.0]), (0.5, [0, 0, 0.5, 0.5])]
 )

@@ -203,7 +203,8 @@ class DQN(DeepAlgorithm):
             # 2. Remember what happened.
             self._play(luck[step] < self.epsilon, random_actions[step])
             # 3. Learn from what is remembered, once there is enough of it.
-            enough = self.timesteps - self._buffer_since >= config.learning_starts
+            waited = self.timesteps - self._buffer_since >= config.learning_starts
+            enough = waited and len(self.buffer) > 0
             if enough and self.timesteps // config.n_envs % config.train_freq == 0:
                 self._learn()
             # 4. Renew the target network.
