@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,3 +58,20 @@ def gradient(algorithm: Any, name: str) -> list[float]:
     """The gradient that the last update found for a parameter."""
     found: list[float] = algorithm.network.get_parameter(name).grad.ravel().tolist()
     return found
+
+
+def without_times(path: Path) -> list[list[str]]:
+    """The rows of a log, but for their time columns."""
+    rows = list(csv.reader(path.read_text().splitlines()))
+    return [row[: rows[0].index("time_seconds")] for row in rows]
+
+
+def outcome(folder: Path) -> dict[str, object]:
+    """Everything that must not differ."""
+    return {
+        "policy": (folder / "policy.safetensors").read_bytes(),
+        "best": (folder / "best_policy.safetensors").read_bytes(),
+        "progress": without_times(folder / "progress.csv"),
+        "evaluations": without_times(folder / "evaluations.csv"),
+        "final": json.loads((folder / "result.json").read_text())["final_evaluation"],
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from learners import outcome, without_times
 
 import ars.evaluate
 import ars.train
@@ -43,22 +43,6 @@ def train(folder: Path, algo: str, words: str, env: str = "CartPole-v1") -> Path
     settings = f"--algo {algo} --run-dir {folder} {RUN} {SMALL.get(algo, '')} {words}"
     ars.train.main([env, *settings.split()])
     return folder
-
-
-def without_times(path: Path) -> list[list[str]]:
-    rows = list(csv.reader(path.read_text().splitlines()))
-    return [row[: rows[0].index("time_seconds")] for row in rows]
-
-
-def outcome(folder: Path) -> dict[str, object]:
-    """Everything that must not differ."""
-    return {
-        "policy": (folder / "policy.safetensors").read_bytes(),
-        "best": (folder / "best_policy.safetensors").read_bytes(),
-        "progress": without_times(folder / "progress.csv"),
-        "evaluations": without_times(folder / "evaluations.csv"),
-        "final": json.loads((folder / "result.json").read_text())["final_evaluation"],
-    }
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: str) -> str:

@@ -8,20 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import learners
 import numpy as np
 import pytest
 import torch
+from learners import learn, mean_return
 from torch import tensor
 
 import ars.train
 import envs
-from ars.algorithms.base import Task
-from ars.algorithms.dqn import DQN, DQNConfig, Transitions
+from ars.algorithms.dqn import DQN, Transitions
 from ars.buffers import ReplayBuffer
 from ars.losses import td_gradient, td_loss
-from ars.options import build
 from ars.plan import new_plan
-from ars.rollout import LocalPool, rollout
 from policies import load_policy, make_policy
 from policies.backprop import Autograd, ByHand, make_passes
 from policies.networks import Dueling, Network
@@ -49,27 +48,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def make(env_id: str, env_kwargs: dict[str, Any] | None = None, **settings: Any) -> DQN:
-    env = envs.make(env_id, **(env_kwargs or {}))
-    task = Task(env_id, env.observation_space, env.action_space, env_kwargs or {}, seed=3)
-    env.close()
-    return DQN(build(DQNConfig, {**TINY, **settings}), task)
-
-
-def learn(dqn: DQN, iterations: int) -> list[dict[str, Any]]:
-    pool = LocalPool(dqn.rollout_spec)
-    rows = [dqn.iterate(pool) for _ in range(iterations)]
-    pool.close()
-    dqn.close()
-    return rows
-
-
-def mean_return(dqn: DQN) -> float:
-    env = envs.make(dqn.task.env_id, **dqn.task.env_kwargs)
-    dqn.policy.weights = dqn.snapshot().weights
-    returns = [rollout(env, dqn.policy, seed, 1000).total_reward for seed in range(10)]
-    env.close()
-    return float(np.mean(returns))
+def make(env_id: str, env_kwargs: dict[str, Any] | None = None, **settings: Any) -> Any:
+    return learners.make(DQN, env_id, env_kwargs, **{**TINY, **settings})
 
 
 # Learning

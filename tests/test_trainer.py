@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from learners import outcome, without_times
 from processes import session_processes
 
 import ars.evaluate
@@ -38,23 +39,6 @@ def train(folder: Path, *words: str, env: str = "Hopper", workers: str = "0") ->
 def resume(folder: Path, *words: str) -> Path:
     ars.train.main(["--resume", str(folder), *words])
     return folder
-
-
-def without_times(path: Path) -> list[list[str]]:
-    rows = list(csv.reader(path.read_text().splitlines()))
-    first_time = rows[0].index("time_seconds")
-    return [row[:first_time] for row in rows]
-
-
-def outcome(folder: Path) -> dict[str, object]:
-    """Everything that must not differ."""
-    return {
-        "policy": (folder / "policy.safetensors").read_bytes(),
-        "best": (folder / "best_policy.safetensors").read_bytes(),
-        "progress": without_times(folder / "progress.csv"),
-        "evaluations": without_times(folder / "evaluations.csv"),
-        "final": json.loads((folder / "result.json").read_text())["final_evaluation"],
-    }
 
 
 @pytest.fixture(scope="module")

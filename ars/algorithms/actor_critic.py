@@ -33,7 +33,6 @@ from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, 
 from ars.algorithms.presets import A2C_PRESETS, ACTOR_CRITIC_PRESETS
 from ars.errors import UsageError
 from ars.options import option
-from ars.returns import gae
 from ars.trajectories import Trajectories, Trajectory
 from ars.vector import Step
 from policies import DiscreteSpec, space_spec
@@ -152,19 +151,9 @@ class ActorCritic(OnPolicyAlgorithm):
 
         config = self.config
         # 1. Returns: the stretch's rewards, then what the critic expects. GAE mixes their lengths.
-        advantages = gae(
-            steps.rewards,
-            steps.values,
-            steps.next_values,
-            steps.terminated,
-            steps.ended,
-            config.gamma,
-            config.gae_lambda,
-        )
-        # [n_steps, n_envs, ...] -> [n_steps * n_envs, ...]
-        inputs, actions, critique, returns = (
-            torch.from_numpy(array.reshape(-1, *array.shape[2:])).to(self.device)
-            for array in (steps.inputs, steps.actions, advantages, advantages + steps.values)
+        advantages = self._advantages(steps, config.gae_lambda)
+        inputs, actions, critique, returns = self._flat(
+            steps.inputs, steps.actions, advantages, advantages + steps.values
         )
         with torch.no_grad():
             outputs, values = self.passes.forward(inputs)

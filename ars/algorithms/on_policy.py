@@ -14,6 +14,7 @@ from ars.algorithms.base import Arrays, Task, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig
 from ars.errors import UsageError
 from ars.options import option
+from ars.returns import gae
 from ars.trajectories import Trajectories
 from policies import DiscreteSpec, RunningMeanStd
 from policies.distributions import (
@@ -143,6 +144,27 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         return self._take_step()
 
     # Experience
+
+    def _advantages(self, steps: Steps, gae_lambda: float) -> Floats:
+        """Generalised advantage estimates of what was played: [n_steps, n_envs]."""
+        return gae(
+            steps.rewards,
+            steps.values,
+            steps.next_values,
+            steps.terminated,
+            steps.ended,
+            self.config.gamma,
+            gae_lambda,
+        )
+
+    def _flat(self, *columns: NDArray[Any]) -> list[Tensor]:
+        """[n_steps, n_envs, ...] -> [n_steps * n_envs, ...], on the device."""
+        import torch
+
+        return [
+            torch.from_numpy(column.reshape(-1, *column.shape[2:])).to(self.device)
+            for column in columns
+        ]
 
     def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
         """The policy's outputs [n, n_out] and the values of states [n]."""

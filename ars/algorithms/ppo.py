@@ -21,7 +21,6 @@ from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, a
 from ars.algorithms.presets import PPO_PRESETS
 from ars.errors import UsageError
 from ars.options import option
-from ars.returns import gae
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,27 +91,14 @@ class PPO(OnPolicyAlgorithm):
     def _batch(self, steps: Steps) -> Batch:
         import torch
 
-        config = self.config
-        estimates = gae(
-            steps.rewards,
+        estimates = self._advantages(steps, self.config.gae_lambda)
+        obs, actions, outputs, values, advantages, targets = self._flat(
+            steps.inputs,
+            steps.actions,
+            steps.outputs,
             steps.values,
-            steps.next_values,
-            steps.terminated,
-            steps.ended,
-            config.gamma,
-            config.gae_lambda,
-        )
-        # [n_steps, n_envs, ...] -> [n_steps * n_envs, ...]
-        obs, actions, outputs, values, advantages, targets = (
-            torch.from_numpy(array.reshape(-1, *array.shape[2:])).to(self.device)
-            for array in (
-                steps.inputs,
-                steps.actions,
-                steps.outputs,
-                steps.values,
-                estimates,
-                estimates + steps.values,
-            )
+            estimates,
+            estimates + steps.values,
         )
         with torch.no_grad():
             old_log_probs = self._log_probs(outputs, actions)
@@ -173,12 +159,19 @@ class PPO(OnPolicyAlgorithm):
     def _figures(
         self, part: Batch, outputs: Tensor, log_probs: Tensor, values: Tensor, clip: float
     ) -> tuple[Tensor, ...]:
-        from ars.losses import approximate_kl, clipped_surrogate_loss, squared_loss
+        from ars.losses import (
+            approximate_kl,
+            clipped_surrogate_loss,
+            clipped_value_loss,
+            squared_loss,
+        )
 
-        ratio = log_probs, part.old_log_probs
+        ratio, bound = (log_probs, part.old_log_probs), self.config.value_clip
         return (
             clipped_surrogate_loss(*ratio, part.advantages, clip),
-            squared_loss(values, part.targets),
+            squared_loss(values, part.targets)
+            if bound is None
+            else clipped_value_loss(values, part.old_values, part.targets, bound),
             self._entropy(outputs),
             approximate_kl(*ratio),
         )
