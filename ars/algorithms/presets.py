@@ -265,8 +265,8 @@ DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_episodes": 20,
     },
     "LunarLander-v3": {
-        # Three rewards to a target and one that stands still for longer: without, it lands for a
-        # while and unlearns it.
+        # Three rewards to a target, and a target that stands still for longer: without, it lands
+        # for a while and unlearns it.
         "learning_rate": 5e-4,
         "learning_rate_schedule": "linear",
         "return_steps": 3,
@@ -275,9 +275,10 @@ DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "exploration_steps": 50_000,
         "epsilon_end": 0.02,
         "hidden_sizes": (128, 128),
-        "total_timesteps": 300_000,
-        "eval_freq": 5,
-        "eval_episodes": 20,
+        "gamma": 0.995,
+        "total_timesteps": 500_000,
+        "eval_freq": 10,
+        "eval_episodes": 50,  # many, to tell a good policy from a lucky one
     },
     "Squash": {
         "n_envs": 4,
