@@ -22,14 +22,6 @@ def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Tensor:
     return -(weights * log_probs).mean()
 
 
-def entropy_loss(entropies: Tensor) -> Tensor:
-    """-E[H(pi(.|s))]: with a small factor, it keeps a policy from settling too early.
-
-    Mnih et al. (2016), arXiv 1602.01783, section 4 (beta is the factor).
-    """
-    return -entropies.mean()
-
-
 def clipped_surrogate_loss(
     log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip: float
 ) -> Tensor:
@@ -76,11 +68,6 @@ def squared_loss(values: Tensor, targets: Tensor) -> Tensor:
 def squared_gradient(values: Tensor, targets: Tensor) -> Tensor:
     """The gradient of `squared_loss` by values: 2 (V - G) / batch, [batch]."""
     return (values - targets).mul_(2.0 / len(values))
-
-
-def huber_value_loss(values: Tensor, targets: Tensor, delta: float = 1.0) -> Tensor:
-    """E of e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), e = V - G. Huber (1964)."""
-    return huber_loss(values, targets, delta=delta)
 
 
 def clipped_value_loss(values: Tensor, old_values: Tensor, targets: Tensor, clip: float) -> Tensor:

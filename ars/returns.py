@@ -30,20 +30,6 @@ def discounted_returns(rewards: Array, ended: Flags, gamma: float) -> Array:
     return _accumulated(rewards, gamma * ~ended)
 
 
-def bootstrapped_returns(
-    rewards: Array, next_values: Array, terminated: Flags, ended: Flags, gamma: float
-) -> Array:
-    """R_t = r_t + gamma R_{t+1}, continued by the value of the last observation there is.
-
-    The recursion of A3C (Mnih et al., 2016, arXiv 1602.01783, Algorithm S3): each step's return is
-    of as many steps as its episode has left in the stretch, then gamma^n V of what follows.
-    """
-    last = ended.copy()
-    last[-1] = True
-    continued = gamma * np.where(last & ~terminated, next_values, 0)
-    return _accumulated(rewards + continued.astype(rewards.dtype), gamma * ~last)
-
-
 def gae(
     rewards: Array,
     values: Array,

@@ -14,8 +14,6 @@ from ars.losses import (
     clipped_surrogate_loss,
     clipped_value_gradient,
     clipped_value_loss,
-    entropy_loss,
-    huber_value_loss,
     policy_gradient_loss,
     squared_gradient,
     squared_loss,
@@ -38,10 +36,6 @@ def test_policy_gradient_loss_weighs_log_probabilities() -> None:
     loss.backward()
     assert log_probs.grad is not None
     assert log_probs.grad.tolist() == [-1.0, 0.5]
-
-
-def test_entropy_loss_falls_where_entropy_rises() -> None:
-    assert near(entropy_loss(tensor([0.5, 1.5])), -1.0)
 
 
 RATIOS = tensor([0.5, 1.0, 1.5])
@@ -81,13 +75,6 @@ def test_approximate_kl_is_zero_for_the_same_policy_and_positive_otherwise() -> 
 
 def test_squared_loss() -> None:
     assert near(squared_loss(tensor([1.0, 5.0]), tensor([2.0, 2.0])), (1 + 9) / 2)
-
-
-def test_huber_loss_is_a_parabola_then_a_line() -> None:
-    # 1/2 * 0.5^2; 1 * (3 - 1/2)
-    assert near(huber_value_loss(tensor([0.5, 3.0]), torch.zeros(2)), (0.125 + 2.5) / 2)
-    # 1/2 * 1.5^2; 2 * (3 - 1)
-    assert near(huber_value_loss(tensor([1.5, 3.0]), torch.zeros(2), delta=2.0), (1.125 + 4) / 2)
 
 
 def test_clipped_value_loss_is_the_larger_of_the_two() -> None:

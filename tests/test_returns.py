@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from ars.returns import bootstrapped_returns, discounted_returns, gae
+from ars.returns import discounted_returns, gae
 
 
 def column(*values: float) -> np.ndarray:
@@ -32,31 +32,6 @@ def test_discounted_returns_within_one_episode() -> None:
 def test_discounted_returns_stop_at_an_episodes_end() -> None:
     # 2; 1 + 2/2 | 4; 3 + 4/2
     assert_allclose(discounted_returns(REWARDS, flags(1, 3), 0.5), column(2, 2, 5, 4))
-
-
-def test_bootstrapped_returns_end_with_the_value_of_what_follows() -> None:
-    # 4 + 40/2; 3 + 24/2; 2 + 15/2; 1 + 9.5/2
-    returns = bootstrapped_returns(REWARDS, NEXT_VALUES, NOWHERE, NOWHERE, 0.5)
-    assert_allclose(returns, column(5.75, 9.5, 15, 24))
-
-
-def test_a_terminal_state_has_no_value() -> None:
-    # 2 + 0; 1 + 2/2 | as above
-    returns = bootstrapped_returns(REWARDS, NEXT_VALUES, flags(1), flags(1), 0.5)
-    assert_allclose(returns, column(2, 2, 15, 24))
-
-
-def test_truncation_is_not_termination_for_returns() -> None:
-    # 2 + 20/2; 1 + 12/2 | as above
-    returns = bootstrapped_returns(REWARDS, NEXT_VALUES, NOWHERE, flags(1), 0.5)
-    assert_allclose(returns, column(7, 12, 15, 24))
-
-
-@pytest.mark.parametrize(("terminated", "expected"), [(True, 4), (False, 24)])
-def test_the_last_step_of_a_stretch_may_end_an_episode(terminated: bool, expected: float) -> None:
-    last = flags(3)
-    returns = bootstrapped_returns(REWARDS, NEXT_VALUES, last & terminated, last, 0.5)
-    assert returns[3, 0] == expected
 
 
 VALUES = column(5, 10, 20, 30)
@@ -88,8 +63,15 @@ def test_gae_of_lambda_0_is_the_td_error_and_of_lambda_1_the_return_less_the_val
     # The next values of an episode that goes on are the values of its next step.
     chained = np.where(ends["ended"], NEXT_VALUES, np.append(VALUES[1:], [[40]], axis=0))
     monte_carlo = gae(REWARDS, VALUES, chained, **ends, gamma=0.5, lam=1.0)
-    returns = bootstrapped_returns(REWARDS, chained, **ends, gamma=0.5)
-    assert_allclose(monte_carlo, returns - VALUES)
+    # returns: 1 + 2/2, 2 | 3 + 30/2 | 4 + 40/2
+    assert_allclose(monte_carlo, column(2, 2, 18, 24) - VALUES)
+
+
+@pytest.mark.parametrize(("terminated", "expected"), [(True, 4 - 30), (False, 4 + 20 - 30)])
+def test_the_last_step_of_a_stretch_may_end_an_episode(terminated: bool, expected: float) -> None:
+    last = flags(3)
+    advantages = gae(REWARDS, VALUES, NEXT_VALUES, last & terminated, last, 0.5, 0.5)
+    assert advantages[3, 0] == expected
 
 
 def test_environments_are_computed_each_on_their_own() -> None:
@@ -98,7 +80,6 @@ def test_environments_are_computed_each_on_their_own() -> None:
     terminated = rng.random((20, 5)) < 0.1
     ended = terminated | (rng.random((20, 5)) < 0.1)
     together = gae(rewards, values, next_values, terminated, ended, 0.9, 0.8)
-    returns = bootstrapped_returns(rewards, next_values, terminated, ended, 0.9)
     sums = discounted_returns(rewards, ended, 0.9)
     for k in range(5):
         one = slice(k, k + 1)
@@ -106,7 +87,6 @@ def test_environments_are_computed_each_on_their_own() -> None:
         assert_allclose(
             gae(alone[0], values[:, one], *alone[1:], 0.9, 0.8), together[:, one], rtol=1e-12
         )
-        assert_allclose(bootstrapped_returns(*alone, 0.9), returns[:, one], rtol=1e-12)
         assert_allclose(discounted_returns(alone[0], alone[3], 0.9), sums[:, one], rtol=1e-12)
 
 
@@ -115,7 +95,6 @@ def test_the_arguments_stay_as_they_are_and_float32_stays_float32() -> None:
     before = rewards.copy(), next_values.copy()
     results = (
         discounted_returns(rewards, NOWHERE, 0.9),
-        bootstrapped_returns(rewards, next_values, NOWHERE, NOWHERE, 0.9),
         gae(rewards, rewards, next_values, NOWHERE, NOWHERE, 0.9, 0.9),
     )
     assert {result.dtype for result in results} == {np.dtype(np.float32)}
