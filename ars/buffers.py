@@ -11,11 +11,12 @@ observation, never the next episode's first. A row is drawn only once nothing ca
 
 Images are kept as frames: a frame that stands in several stacks is kept once, and stacks are put
 together again when drawn. A row names its frames, so no stack reaches across an episode's border.
+Frames alone may lie elsewhere than in the main memory: they are what is large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,20 +25,23 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 Indices = NDArray[np.intp]
 Envs = NDArray[np.bool_] | slice
+# Makes a memory of so many frames of a shape and a type.
+NewMemory = Callable[[int, tuple[int, ...], np.dtype[Any]], "Memory"]
 
 
 class Batch(NamedTuple):
     """Transitions drawn, B of them; the buffer's own arrays, which the next draw overwrites.
 
-    `obs`, `next_obs`: [B, *shape], float32 or bytes; `actions`: int64 [B]; `returns`: float32 [B];
-    `discounts`: float32 [B], what multiplies the value of `next_obs`; `weights`: float32 [B],
-    importance weights; `indices`: [B], to name the transitions by.
+    `obs`, `next_obs`: [B, *shape], float32, or bytes where the frames' memory puts them;
+    `actions`: int64 [B]; `returns`: float32 [B]; `discounts`: float32 [B], what multiplies the
+    value of `next_obs`; `weights`: float32 [B], importance weights; `indices`: [B], to name the
+    transitions by.
     """
 
-    obs: NDArray[Any]
+    obs: Any
     actions: NDArray[np.int64]
     returns: NDArray[np.float32]
-    next_obs: NDArray[Any]
+    next_obs: Any
     discounts: NDArray[np.float32]
     weights: NDArray[np.float32]
     indices: Indices
@@ -46,7 +50,6 @@ class Batch(NamedTuple):
 class Store(Protocol):
     """How the observations of `n_rows` times `n_envs` transitions are kept."""
 
-    dtype: np.dtype[Any]
     nbytes: int
 
     def begin(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
@@ -61,10 +64,13 @@ class Store(Protocol):
     def lost(self, row: int) -> bool:
         """Whether the observations of a row have been overwritten."""
 
-    def draw(self, indices: Indices, out: NDArray[Any]) -> None:
+    def room(self, n: int) -> Any:
+        """Where `draw` may write n transitions: [n, 2, *shape], all of its own."""
+
+    def draw(self, indices: Indices, out: Any) -> None:
         """Copy out both ends of the transitions `indices` (row * n_envs + environment).
 
-        `out`: [B, 2, *shape].
+        `out`: [B, 2, *shape], a `room`.
         """
 
     def state(self, rows: int) -> tuple[Arrays, dict[str, Any]]:
@@ -76,8 +82,6 @@ class Store(Protocol):
 
 class Vectors:
     """Observations as float32, both ends of each transition beside each other."""
-
-    dtype: np.dtype[Any] = np.dtype(np.float32)
 
     def __init__(self, n_rows: int, n_envs: int, shape: tuple[int, ...]) -> None:
         self._pairs = np.zeros((n_rows, n_envs, 2, *shape), np.float32)
@@ -101,7 +105,11 @@ class Vectors:
         """See Store."""
         return False
 
-    def draw(self, indices: Indices, out: NDArray[Any]) -> None:
+    def room(self, n: int) -> NDArray[np.float32]:
+        """See Store."""
+        return np.empty((n, *self._flat.shape[1:]), np.float32)
+
+    def draw(self, indices: Indices, out: NDArray[np.float32]) -> None:
         """See Store."""
         # In another mode than "raise", `take` writes to `out` without a copy of its own.
         self._flat.take(indices, axis=0, out=out, mode="wrap")
@@ -115,6 +123,61 @@ class Vectors:
         put(self._pairs, arrays["pairs"])
 
 
+class Memory(Protocol):
+    """Where frames lie: a fixed number of arrays of one shape and type, zero at first."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def write(self, place: int, frame: NDArray[Any]) -> None:
+        """Keep a frame."""
+
+    def room(self, shape: tuple[int, ...]) -> Any:
+        """Where `read` may write: an array of frames, [*shape, *frame]."""
+
+    def read(self, places: Indices, out: Any) -> None:
+        """Copy the frames at `places` [*shape] into a `room` of that shape."""
+
+    def first(self, n: int) -> NDArray[Any]:
+        """A copy of the first n frames."""
+
+    def restore(self, frames: NDArray[Any]) -> None:
+        """Write the first frames back. Raises: ValueError where they do not fit."""
+
+
+class HostMemory:
+    """Frames in the main memory. See Memory."""
+
+    def __init__(self, n_frames: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._frames = np.zeros((n_frames, *shape), dtype)
+        self.nbytes = self._frames.nbytes
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def write(self, place: int, frame: NDArray[Any]) -> None:
+        """See Memory."""
+        self._frames[place] = frame
+
+    def room(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """See Memory."""
+        return np.empty((*shape, *self._frames.shape[1:]), self._frames.dtype)
+
+    def read(self, places: Indices, out: NDArray[Any]) -> None:
+        """See Memory."""
+        self._frames.take(places, axis=0, out=out, mode="wrap")
+
+    def first(self, n: int) -> NDArray[Any]:
+        """See Memory."""
+        return self._frames[:n].copy()
+
+    def restore(self, frames: NDArray[Any]) -> None:
+        """See Memory."""
+        put(self._frames, frames)
+
+
 class Frames:
     """Stacked images [n_stacked, height, width] (or [n_stacked * c, ...]) of bytes, a frame once.
 
@@ -124,16 +187,21 @@ class Frames:
     """
 
     def __init__(
-        self, n_rows: int, n_envs: int, shape: tuple[int, ...], dtype: Any, n_stacked: int
+        self,
+        n_rows: int,
+        n_envs: int,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        n_stacked: int,
+        memory: NewMemory,
     ) -> None:
         if not shape or shape[0] % n_stacked:
             raise ValueError(f"images of shape {shape} are no stack of {n_stacked}")
         # The last term is what the newest row may need, however short the episodes are.
         n_frames = n_rows * n_envs * 17 // 16 + (n_stacked + 1) ** 2 * n_envs
         self._frame_shape = (shape[0] // n_stacked, *shape[1:])
-        self.dtype = np.dtype(dtype)
-        self._frames = np.zeros((n_frames, *self._frame_shape), self.dtype)
-        self._n_stacked, self._seen = n_stacked, 0
+        self._frames = memory(n_frames, self._frame_shape, dtype)
+        self._shape, self._n_stacked, self._seen = shape, n_stacked, 0
         # The numbers of the frames in each row's two stacks, oldest first.
         self._stacks = np.zeros((n_rows, n_envs, 2, n_stacked), np.int64)
         self._flat = self._stacks.reshape(n_rows * n_envs, 2, n_stacked)
@@ -163,7 +231,7 @@ class Frames:
 
     def _keep(self, frame: NDArray[Any]) -> int:
         number = self._seen
-        self._frames[number % len(self._frames)] = frame
+        self._frames.write(number % len(self._frames), frame)
         self._seen += 1
         return number
 
@@ -179,16 +247,19 @@ class Frames:
         """See Store."""
         return bool(self._stacks[row, :, 0].min() < self._seen - len(self._frames))
 
-    def draw(self, indices: Indices, out: NDArray[Any]) -> None:
+    def room(self, n: int) -> Any:
+        """See Store."""
+        return self._frames.room((n, 2, self._n_stacked)).reshape(n, 2, *self._shape)
+
+    def draw(self, indices: Indices, out: Any) -> None:
         """See Store."""
         places = self._flat[indices] % len(self._frames)
-        stacks = out.reshape(*places.shape, *self._frame_shape)
-        self._frames.take(places, axis=0, out=stacks, mode="wrap")
+        self._frames.read(places, out.reshape(*places.shape, *self._frame_shape))
 
     def state(self, rows: int) -> tuple[Arrays, dict[str, Any]]:
         """See Store."""
         arrays: Arrays = {
-            "frames": self._frames[: self._seen].copy(),
+            "frames": self._frames.first(self._seen),
             "stacks": self._stacks[:rows].copy(),
             "current": self._current.copy(),
             "fresh": self._fresh.copy(),
@@ -197,7 +268,7 @@ class Frames:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
         """See Store."""
-        put(self._frames, arrays["frames"])
+        self._frames.restore(arrays["frames"])
         put(self._stacks, arrays["stacks"])
         put(self._current, arrays["current"])
         put(self._fresh, arrays["fresh"])
@@ -209,7 +280,7 @@ class ReplayBuffer:
 
     `capacity`: transitions of all environments together, rounded down to whole rows; `shape`: of
     an observation. Observations of a `dtype` of one byte are kept as frames, of which each holds
-    `n_stacked`, those of consecutive steps; others as float32.
+    `n_stacked`, those of consecutive steps, and which lie in a `memory`; others as float32.
     """
 
     def __init__(
@@ -220,6 +291,7 @@ class ReplayBuffer:
         *,
         dtype: Any = np.float32,
         n_stacked: int = 1,
+        memory: NewMemory = HostMemory,
         n_step: int = 1,
         gamma: float = 0.99,
     ) -> None:
@@ -227,19 +299,18 @@ class ReplayBuffer:
         if self._rows < n_step:
             raise ValueError(f"room for {capacity} transitions of {n_envs} environments")
         self.n_envs, self.n_step, self._powers = n_envs, n_step, gamma ** np.arange(n_step + 1)
-        self._shape = shape
         self._store: Store
         if np.dtype(dtype).itemsize > 1:
             self._store = Vectors(self._rows, n_envs, shape)
         else:
-            self._store = Frames(self._rows, n_envs, shape, dtype, n_stacked)
+            self._store = Frames(self._rows, n_envs, shape, np.dtype(dtype), n_stacked, memory)
         self._actions = np.zeros((self._rows, n_envs), np.int64)
         self._returns = np.zeros((self._rows, n_envs), np.float32)
         self._discounts = np.zeros((self._rows, n_envs), np.float32)
         self._open = np.zeros((self._rows, n_envs), np.bool_)  # more rewards may come
         self._added = 0  # rows ever added
         self._first = 0  # the oldest row still there, counted likewise
-        self._pairs: dict[int, NDArray[Any]] = {}
+        self._pairs: dict[int, Any] = {}
         self._batches: dict[int, Batch] = {}
 
     def __len__(self) -> int:
@@ -324,7 +395,7 @@ class ReplayBuffer:
         return batch
 
     def _new_batch(self, n: int) -> Batch:
-        self._pairs[n] = np.empty((n, 2, *self._shape), self._store.dtype)
+        self._pairs[n] = self._store.room(n)
         self._batches[n] = Batch(
             self._pairs[n][:, 0],
             np.empty(n, np.int64),
@@ -436,14 +507,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         shape: tuple[int, ...],
         *,
         alpha: float,
-        dtype: Any = np.float32,
-        n_stacked: int = 1,
-        n_step: int = 1,
-        gamma: float = 0.99,
+        **details: Any,
     ) -> None:
-        super().__init__(
-            capacity, n_envs, shape, dtype=dtype, n_stacked=n_stacked, n_step=n_step, gamma=gamma
-        )
+        super().__init__(capacity, n_envs, shape, **details)
         self.alpha, self._largest = alpha, 1.0
         self._tree = SumTree(self.capacity)
         self._columns = np.arange(n_envs)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from ars.buffers import PrioritizedReplayBuffer, ReplayBuffer, SumTree
+from ars.buffers import HostMemory, NewMemory, PrioritizedReplayBuffer, ReplayBuffer, SumTree
+from ars.device_memory import DeviceMemory
 
 GAMMA = 0.5
+MEMORIES = {"host": HostMemory, "device": partial(DeviceMemory, torch.device("cpu"))}
 
 
 class Walk:
@@ -168,11 +172,15 @@ class Game:
 
 @pytest.mark.parametrize("n_step", [1, 3])
 @pytest.mark.parametrize("terminates", [True, False])
-def test_stacks_are_rebuilt_as_they_were_seen(n_step: int, terminates: bool) -> None:
+@pytest.mark.parametrize("memory", MEMORIES.values(), ids=MEMORIES)
+def test_stacks_are_rebuilt_as_they_were_seen(
+    n_step: int, terminates: bool, memory: NewMemory
+) -> None:
     """Against a plain list of whole stacks, through several times the buffer's capacity."""
     lengths = [5, 1, 2, 7, 3, 1, 1, 9, 4] * 4
     games = [Game(lengths, 3, 0), Game(lengths[3:], 3, 128)]
-    buffer = ReplayBuffer(24, 2, (3, 2, 3), dtype=np.uint8, n_stacked=3, n_step=n_step, gamma=GAMMA)
+    seen = {"dtype": np.uint8, "n_stacked": 3, "memory": memory}
+    buffer = ReplayBuffer(24, 2, (3, 2, 3), **seen, n_step=n_step, gamma=GAMMA)
     whole = ReplayBuffer(24, 2, (18,), n_step=n_step, gamma=GAMMA)
     for count in range(60):
         obs, next_obs, ended = (np.array(x) for x in zip(*(g.step() for g in games), strict=True))
@@ -188,8 +196,8 @@ def test_stacks_are_rebuilt_as_they_were_seen(n_step: int, terminates: bool) -> 
         by_index = {index: n for n, index in enumerate(theirs.indices.tolist())}
         for n, index in enumerate(ours.indices.tolist()):
             other = by_index[index]
-            assert (ours.obs[n].ravel() == theirs.obs[other]).all()
-            assert (ours.next_obs[n].ravel() == theirs.next_obs[other]).all()
+            assert (np.asarray(ours.obs[n]).ravel() == theirs.obs[other]).all()
+            assert (np.asarray(ours.next_obs[n]).ravel() == theirs.next_obs[other]).all()
             assert ours.returns[n] == theirs.returns[other]
             assert ours.discounts[n] == theirs.discounts[other]
             assert ours.actions[n] == theirs.actions[other]
@@ -296,16 +304,16 @@ def test_what_may_still_grow_or_is_gone_is_not_drawn() -> None:
 # Resuming
 
 
-@pytest.mark.parametrize("kind", ["vectors", "images", "priorities"])
+@pytest.mark.parametrize("kind", ["vectors", "images", "images on a device", "priorities"])
 def test_a_restored_buffer_goes_on_as_the_one_that_was_stored(kind: str) -> None:
     def make() -> ReplayBuffer:
         if kind == "vectors":
             return ReplayBuffer(16, 2, (3, 2, 3), n_step=3)
-        if kind == "images":
-            return ReplayBuffer(16, 2, (3, 2, 3), n_step=3, dtype=np.uint8, n_stacked=3)
-        return PrioritizedReplayBuffer(
-            16, 2, (3, 2, 3), alpha=0.6, n_step=3, dtype=np.uint8, n_stacked=3
-        )
+        seen: dict[str, Any] = {"dtype": np.uint8, "n_stacked": 3}
+        if kind == "priorities":
+            return PrioritizedReplayBuffer(16, 2, (3, 2, 3), alpha=0.6, n_step=3, **seen)
+        memory = MEMORIES["host" if kind == "images" else "device"]
+        return ReplayBuffer(16, 2, (3, 2, 3), n_step=3, memory=memory, **seen)
 
     def play(buffer: ReplayBuffer, steps: int) -> None:
         for count in range(steps):
@@ -324,7 +332,7 @@ def test_a_restored_buffer_goes_on_as_the_one_that_was_stored(kind: str) -> None
                 buffer.update(batch.indices, batch.returns)
             else:
                 batch = buffer.sample(rng, 32)
-            seen += [array.tobytes() for array in batch]
+            seen += [np.asarray(array).tobytes() for array in batch]
         return seen
 
     for steps in (5, 37):
@@ -354,3 +362,11 @@ def test_a_state_of_another_buffer_is_refused() -> None:
         ReplayBuffer(8, 1, (3,)).restore(arrays, values)
     with pytest.raises(KeyError):
         ReplayBuffer(8, 1, (2, 2, 2), dtype=np.uint8, n_stacked=2).restore(arrays, values)
+
+
+@pytest.mark.parametrize("memory", MEMORIES.values(), ids=MEMORIES)
+def test_frames_of_another_memory_are_refused(memory: NewMemory) -> None:
+    kept = memory(4, (2, 3), np.dtype(np.uint8))
+    for frames in (np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3)), np.zeros((5, 2, 3), "u1")):
+        with pytest.raises(ValueError, match="array of shape"):
+            kept.restore(frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import learners
 import numpy as np
 import pytest
 import torch
-from learners import learn, mean_return
+from learners import learn, mean_return, outcome
 from torch import tensor
 
 import ars.train
 import envs
 from ars.algorithms.dqn import DQN, Transitions
 from ars.buffers import ReplayBuffer
+from ars.device_memory import DeviceMemory
+from ars.errors import UsageError
 from ars.losses import td_gradient, td_loss
 from ars.plan import new_plan
 from policies import load_policy, make_policy
@@ -325,15 +328,6 @@ def train(folder: Path, words: str) -> Path:
     return folder
 
 
-def outcome(folder: Path) -> list[bytes]:
-    names = ("policy.safetensors", "best_policy.safetensors")
-    progress = (folder / "progress.csv").read_text().splitlines()
-    return [
-        *((folder / name).read_bytes() for name in names),
-        *(line.rsplit(",", 2)[0].encode() for line in progress),
-    ]
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -361,6 +355,23 @@ def test_a_buffer_of_images_is_left_out_unless_asked_for_and_then_refills(
     header, *rows = (line.split(",") for line in (folder / "progress.csv").read_text().split())
     updates = [int(row[header.index("updates")]) for row in rows]
     assert updates == [0, 6, 10, 0, 6, 10]
+
+
+def test_images_on_a_device_are_learned_from_as_in_the_main_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"{SQUASH} --save-buffer --n-iterations 6"
+    here = train(tmp_path / "here", words)
+    on_device = partial(DeviceMemory, torch.device("cpu"))
+    monkeypatch.setattr(DQN, "_frame_memory", lambda self: on_device)
+    there = train(tmp_path / "there", words.replace("--n-iterations 6", "--n-iterations 3"))
+    ars.train.main(["--resume", str(there), "--n-iterations", "6"])
+    assert outcome(there) == outcome(here)
+
+
+def test_a_buffer_that_no_memory_can_hold_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--buffer-size 10{15}: too large for the memory \(.+\)"):
+        make("CartPole-v1", buffer_size=10**15)
 
 
 def test_a_run_that_starts_from_a_policy_has_its_values_as_targets(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ import envs
 from ars.algorithms.base import Arrays, Row, Task, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
 from ars.algorithms.presets import DQN_PRESETS
-from ars.buffers import Batch, PrioritizedReplayBuffer, ReplayBuffer
+from ars.buffers import Batch, HostMemory, NewMemory, PrioritizedReplayBuffer, ReplayBuffer
 from ars.errors import UsageError
 from ars.options import option
 from envs.pixels import n_stacked
@@ -166,11 +167,24 @@ class DQN(DeepAlgorithm):
         if self.policy.spec.conv_layers:
             with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
                 details["n_stacked"] = n_stacked(env)
+            details["memory"] = self._frame_memory()
         arguments = config.buffer_size, config.n_envs, observation.shape
-        if config.prioritized:
-            details["alpha"] = config.priority_alpha
-            return PrioritizedReplayBuffer(*arguments, **details)
-        return ReplayBuffer(*arguments, **details)
+        try:
+            if config.prioritized:
+                details["alpha"] = config.priority_alpha
+                return PrioritizedReplayBuffer(*arguments, **details)
+            return ReplayBuffer(*arguments, **details)
+        except MemoryError as error:
+            message = f"--buffer-size {config.buffer_size}: too large for the memory ({error})"
+            raise UsageError(message) from None
+
+    def _frame_memory(self) -> NewMemory:
+        """Images lie where they are learned from."""
+        if self.device.type == "cpu":
+            return HostMemory
+        from ars.device_memory import DeviceMemory
+
+        return partial(DeviceMemory, self.device)
 
     def _is_buffer_saved(self) -> bool:
         """Always but for images, which are large; the user is told how large."""
@@ -270,7 +284,7 @@ class DQN(DeepAlgorithm):
             self._inputs(drawn.next_obs),
             drawn.weights,
         )
-        return Transitions(*(torch.from_numpy(array).to(self.device) for array in arrays))
+        return Transitions(*(torch.as_tensor(array, device=self.device) for array in arrays))
 
     def _targets(self, batch: Transitions) -> Tensor:
         """The targets y, [n]."""
