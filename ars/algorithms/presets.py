@@ -187,6 +187,21 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
 A2C_PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Raffin's RL Baselines3 Zoo, hyperparams/a2c.yml.
     "CartPole-v1": {"total_timesteps": 200_000, "eval_freq": 5},
+    "LunarLander-v3": {
+        # It learns to land within 250,000 steps, and with steps as long as before unlearns it.
+        "n_steps": 8,
+        "iteration_steps": 800,
+        "optimizer": "adam",
+        "learning_rate": 5e-4,
+        "learning_rate_schedule": "linear",
+        "gamma": 0.995,
+        "gae_lambda": 0.95,
+        "entropy_coef": 0.003,
+        "reward_scale": 0.1,
+        "total_timesteps": 400_000,
+        "eval_freq": 2,
+        "eval_episodes": 50,
+    },
 }
 
 ACTOR_CRITIC_PRESETS: Mapping[str, Mapping[str, Any]] = {}
