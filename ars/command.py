@@ -60,14 +60,14 @@ def reporting() -> Iterator[None]:
         status = _status(error)
         if status is None:
             raise
-        fail(str(error), status)
+        fail(f"out of memory: {error}" if isinstance(error, MemoryError) else str(error), status)
 
 
 def _status(error: Exception) -> int | None:
     for module, name, status in _STATUSES:
         if isinstance(error, getattr(sys.modules.get(module), name, ())):
             return status
-    return 1 if isinstance(error, OSError) else None
+    return 1 if isinstance(error, OSError | MemoryError) else None
 
 
 @contextmanager

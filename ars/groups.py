@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -26,7 +28,7 @@ class Step(NamedTuple):
     `terminated`, `truncated`: bool [n], never both; `final_obs`: [n, *shape], what each action led
     to, the episode's last observation where it ended (`obs` itself where none did); `cut`: bool
     [n], where the environment says that returns may end although the episode goes on (a life lost,
-    `info["cut"]`, see `envs.pixels`), None where nowhere.
+    `info["cut_returns"]`, see `envs.pixels`), None where nowhere.
     """
 
     obs: NDArray[Any]
@@ -62,25 +64,34 @@ class Group:
         self._episodes = list(episodes)
         return np.stack([self._replay(at, taken) for at, taken in enumerate(actions)])
 
-    def _replay(self, at: int, actions: NDArray[Any]) -> Any:
+    def _replay(self, at: int, actions: NDArray[Any]) -> NDArray[Any]:
         obs = self._reset(at)
         try:
             for action in _each(actions):
-                obs = self._envs[at].step(action)[0]
+                obs = self._seen(self._envs[at].step(action)[0])
                 self._lengths[at] += 1
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         return obs
 
-    def _reset(self, at: int) -> Any:
+    def _reset(self, at: int) -> NDArray[Any]:
         index, episode = self._indices[at], self._episodes[at]
         self._lengths[at] = 0
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
-            obs, _ = self._envs[at].reset(seed=seed)
+            obs = self._seen(self._envs[at].reset(seed=seed)[0])
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
+        if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+            raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs
+
+    def _seen(self, obs: Any) -> NDArray[Any]:
+        """An observation, whatever its type, as the space has it. Raises: ValueError."""
+        seen: NDArray[Any] = np.asarray(obs, self._dtype)
+        if seen.shape != self._shape:
+            raise ValueError(f"an observation of shape {seen.shape}, not {self._shape}")
+        return seen
 
     def step(self, actions: NDArray[Any]) -> Step:
         """One step each; an ended episode's environment is reset."""
@@ -92,12 +103,13 @@ class Group:
         at = 0
         try:
             for at, action in enumerate(_each(actions)):
-                final_obs[at], rewards[at], ends, stops, info = self._envs[at].step(action)
+                obs, rewards[at], ends, stops, info = self._envs[at].step(action)
+                final_obs[at] = self._seen(obs)
                 length = self._lengths[at] = self._lengths[at] + 1
                 if ends or stops or length >= self._limit:
                     ended.append(at)
                     (terminated if ends else truncated)[at] = True
-                if info.get("cut"):
+                if info.get("cut_returns"):
                     cut.append(at)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
@@ -184,6 +196,10 @@ class Here:
         self._group.close()
 
 
+class ProcessDied(RolloutError):
+    """An environment process ended by itself."""
+
+
 class There:
     """A group in a process of its own."""
 
@@ -196,22 +212,20 @@ class There:
         theirs.close()
 
     def begin(self, name: str, *args: Any) -> None:
-        self._talk(self._connection.send, (name, args))
+        with suppress(OSError):  # its death is told where the answer is missed
+            self._connection.send((name, args))
 
     def finish(self) -> Any:
-        result, error = self._talk(self._connection.recv)
+        try:
+            result, error = self._connection.recv()
+        except (OSError, EOFError):
+            self._process.join(1.0)
+            raise ProcessDied(
+                f"an environment process ended with status {self._process.exitcode}"
+            ) from None
         if error is not None:
             raise RolloutError(error)
         return result
-
-    def _talk(self, method: Any, *args: Any) -> Any:
-        try:
-            return method(*args)
-        except (OSError, EOFError):
-            self._process.join(1.0)
-            raise RolloutError(
-                f"an environment process ended with status {self._process.exitcode}"
-            ) from None
 
     def close(self) -> None:
         with suppress(OSError):
@@ -224,6 +238,7 @@ class There:
 def _serve(connection: Connection, *args: Any) -> None:
     """The life of an environment process: until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     group = None
     answer: tuple[Any, str | None]
     with suppress(EOFError, OSError):
@@ -237,3 +252,11 @@ def _serve(connection: Connection, *args: Any) -> None:
             connection.send(answer)
     if group is not None:
         group.close()
+
+
+def _end_with_parent() -> None:
+    """Leave when the driver is gone, also in the middle of a step that never ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in a child process"
+    parent.join()
+    os._exit(1)

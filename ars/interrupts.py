@@ -15,11 +15,12 @@ class Interrupts:
 
     Elsewhere the signal is remembered and raised at the next allowed place, so Ray's start, an
     iteration's update, its log rows and a checkpoint are whole or not begun. Further signals
-    while the run is being saved and closed change nothing.
+    while the run is being saved and closed change nothing; where a second one is `hurried`, it is
+    raised at once and `broke_off` says so.
     """
 
     def __init__(self) -> None:
-        self._requested = self._allowed = False
+        self._requested = self._allowed = self._hurried = self.broke_off = False
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -36,6 +37,9 @@ class Interrupts:
         first, self._requested = not self._requested, True
         if self._allowed and first:
             raise KeyboardInterrupt
+        if self._hurried and not first and not self.broke_off:
+            self.broke_off = True
+            raise KeyboardInterrupt
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
@@ -47,6 +51,15 @@ class Interrupts:
             yield
         finally:
             self._allowed = False
+
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Where a first signal waits for the end of something and a second one breaks it off."""
+        self._hurried = True
+        try:
+            yield
+        finally:
+            self._hurried = False
 
 
 class InterruptiblePool:

@@ -19,6 +19,9 @@ from typing import Any, NoReturn
 
 from ars.errors import UsageError
 
+# More of anything that lies in memory than any machine has room for: refused before NumPy is asked.
+LARGE = 10**9
+
 
 def option(
     default: Any,
@@ -26,12 +29,19 @@ def option(
     *,
     choices: Sequence[str] | None = None,
     at_least: float | None = None,
+    at_most: float | None = None,
     above: float | None = None,
 ) -> Any:
     """A dataclass field that becomes a flag. Bounds hold for numbers and each item of a tuple."""
     return dataclasses.field(
         default=default,
-        metadata={"help": help, "choices": choices, "at_least": at_least, "above": above},
+        metadata={
+            "help": help,
+            "choices": choices,
+            "at_least": at_least,
+            "at_most": at_most,
+            "above": above,
+        },
     )
 
 
@@ -92,10 +102,10 @@ def build(config: type[Any], values: Mapping[str, Any]) -> Any:
     hints = typing.get_type_hints(config)
     for name, value in given.items():
         _check_type(name, value, hints[name])
-    made = config(**given)
+    # Each by itself first: what `config` compares with each other makes sense then.
     for field in dataclasses.fields(config):
-        _check(field, getattr(made, field.name))
-    return made
+        _check(field, given.get(field.name, field.default))
+    return config(**given)
 
 
 def _check_type(name: str, value: Any, hint: Any) -> None:
@@ -114,7 +124,9 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    choices, above, at_least = (field.metadata.get(k) for k in ("choices", "above", "at_least"))
+    choices, above, at_least, at_most = (
+        field.metadata.get(k) for k in ("choices", "above", "at_least", "at_most")
+    )
     name = flag_name(field.name)
     if choices and value is not None and value not in choices:
         raise UsageError(
@@ -129,6 +141,8 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             raise UsageError(f"{name} {number}: must be greater than {above}")
         if at_least is not None and number < at_least:
             raise UsageError(f"{name} {number}: must be at least {at_least}")
+        if at_most is not None and number > at_most:
+            raise UsageError(f"{name} {number}: must be at most {at_most}")
 
 
 def near(word: str, known: Iterable[str]) -> str:

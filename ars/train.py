@@ -192,7 +192,9 @@ def _run(
                 raise RunError(f"{error}{hint}") from error
     except KeyboardInterrupt:
         if checkpoint.exists(folder):
-            raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
+            lost = " at once, which loses what came after the last checkpoint"
+            how = lost if interrupts.broke_off else " and saved"
+            raise KeyboardInterrupt(f"interrupted{how}; to go on: {again}") from None
         raise
     except RolloutError as error:
         where = " --n-workers 0" if algorithm.trains_in_pool else ""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ars import checkpoint
-from ars.algorithms.base import Algorithm, Arrays
+from ars.algorithms.base import Algorithm, Arrays, Row
 from ars.errors import RunError
 from ars.interrupts import InterruptiblePool, Interrupts
 from ars.logger import CsvLog, TensorBoard
@@ -147,9 +147,7 @@ class Trainer:
                 pass
             self._begin_evaluation()
             before, steps = time.monotonic(), self.algorithm.timesteps
-            self._amid = not self.algorithm.trains_in_pool
-            row = self.algorithm.iterate(self.pool)
-            self._amid = False
+            row = self._iterate()
             seconds = time.monotonic() - before
             steps = self.algorithm.timesteps - steps
             self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
@@ -167,6 +165,15 @@ class Trainer:
             self._begin(self._candidate())
             self._collect_evaluation()
         return reason
+
+    def _iterate(self) -> Row:
+        if self.algorithm.trains_in_pool:
+            return self.algorithm.iterate(self.pool)
+        self._amid = True
+        with self.interrupts.hurried():  # an environment may hang
+            row = self.algorithm.iterate(self.pool)
+        self._amid = False
+        return row
 
     @property
     def elapsed(self) -> float:

@@ -7,7 +7,7 @@ followed by the next at once, and its last observation is given too, to bootstra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.errors import RunError
-from ars.groups import Here, Part, Step, There
+from ars.groups import Here, Part, ProcessDied, Step, There
 
 __all__ = ["Environments", "Finished", "Step"]
 
@@ -27,7 +27,7 @@ class Finished(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Share:
     """A part and which environments it has."""
 
@@ -38,8 +38,9 @@ class _Share:
 class Environments:
     """n environments stepped together; `obs` is what to act on, [n, *shape] of the space's dtype.
 
-    `n_processes`: processes that share them, 0 for this one; the episodes are the same. `finished`
-    collects episodes as they end; who reads them clears them.
+    `n_processes`: processes that share them, 0 for this one; the episodes are the same, also where
+    a process dies and another takes its place, of which `say` is told. `finished` collects episodes
+    as they end; who reads them clears them.
     """
 
     obs: NDArray[Any]
@@ -52,18 +53,24 @@ class Environments:
         seed: int,
         rollout_length: int,
         n_processes: int = 0,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.n, self._env_id = n, env_id
+        self.n, self._env_id, self._say = n, env_id, say
         self.finished: list[Finished] = []
         self._shares: list[_Share] = []
-        kind = There if n_processes else Here
+        self._kind = There if n_processes else Here
+        self._made_of = env_id, dict(env_kwargs), seed, rollout_length
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
-            part: Part = kind(env_id, dict(env_kwargs), indices.tolist(), seed, rollout_length)
             where = slice(int(indices[0]), int(indices[-1]) + 1)
-            self._shares.append(_Share(part, where))
+            self._shares.append(_Share(self._start(where), where))
         # Actions of the last steps, enough for every episode under way.
         self._taken: list[NDArray[Any]] = []
         self._longest_memory = 1000
+
+    def _start(self, where: slice) -> Part:
+        env_id, env_kwargs, seed, rollout_length = self._made_of
+        indices = list(range(self.n)[where])
+        return self._kind(env_id, env_kwargs, indices, seed, rollout_length)
 
     def reset(self) -> NDArray[Any]:
         """Begin every environment's first episode."""
@@ -84,12 +91,14 @@ class Environments:
         Raises: RolloutError naming environment, episode and step where one fails or gives
         something that is not finite.
         """
+        # A copy, since an environment may change what it is given.
+        taken = actions.copy()
         for share in self._shares:
             share.part.begin("step", actions[share.where])
-        steps = [share.part.finish() for share in self._shares]
+        steps = [self._finish(share, taken) for share in self._shares]
         step: Step = steps[0] if len(steps) == 1 else _joined(steps)
         self.obs = step.obs
-        self._remember(actions)
+        self._remember(taken)
         self._returns += step.rewards
         self._lengths += 1
         if step.obs is not step.final_obs:
@@ -100,8 +109,24 @@ class Environments:
                 self._episodes[at] += 1
         return step
 
+    def _finish(self, share: _Share, actions: NDArray[Any]) -> Step:
+        """A step's end; a process that died is replaced, and takes the step once more."""
+        try:
+            step: Step = share.part.finish()
+            return step
+        except ProcessDied as death:
+            self._say(f"{death}: another one goes on from where its episodes were")
+        share.part.close()
+        share.part = self._start(share.where)
+        actions_since = [self._since_reset(at) for at in range(self.n)[share.where]]
+        share.part.begin("restart", self._episodes[share.where].tolist(), actions_since)
+        self._compare(share.part.finish(), self.obs[share.where], share.where.start)
+        share.part.begin("step", actions[share.where])
+        again: Step = share.part.finish()
+        return again
+
     def _remember(self, actions: NDArray[Any]) -> None:
-        self._taken.append(actions.copy())
+        self._taken.append(actions)
         if len(self._taken) > self._longest_memory:
             del self._taken[: len(self._taken) - int(self._lengths.max()) - 1]
             self._longest_memory = 1000 + 2 * len(self._taken)
@@ -134,19 +159,23 @@ class Environments:
             raise ValueError(f"a state of {len(lengths)} environments, not {self.n}")
         parts = np.split(actions, np.cumsum(lengths)[:-1])
         self._begin(state["episodes"].tolist(), parts)
-        for at in range(self.n):
-            if not np.array_equal(self.obs[at], state["obs"][at]):
-                raise RunError(
-                    f"{self._env_id}: training environment {at} does not come back to where it was "
-                    f"by its reset seed and {lengths[at]} actions: it does not repeat itself, or "
-                    "is another version; start a new run"
-                )
+        self._compare(self.obs, state["obs"])
         self._returns = state["returns"].copy()
         longest = int(lengths.max())
         taken = np.zeros((longest, self.n, *actions.shape[1:]), actions.dtype)
         for at, part in enumerate(parts):
             taken[longest - len(part) :, at] = part
         self._taken = list(taken)
+
+    def _compare(self, obs: NDArray[Any], before: NDArray[Any], first: int = 0) -> None:
+        """Raises: RunError where environments from `first` on do not show what they showed."""
+        for at, (now, then) in enumerate(zip(obs, before, strict=True), first):
+            if not np.array_equal(now, then):
+                raise RunError(
+                    f"{self._env_id}: training environment {at} does not come back to where it was "
+                    f"by its reset seed and {self._lengths[at]} actions: it does not repeat "
+                    "itself, or is another version; start a new run"
+                )
 
     def close(self) -> None:
         """Close environments and processes; safe to call twice."""

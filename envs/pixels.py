@@ -3,9 +3,9 @@
     envs.make("ALE/Breakout-v5", pixels="atari")     84x84 grey, 4 frames (Mnih et al., 2015)
     envs.make("ALE/Pong-v5", pixels="pong")          80x80 difference of two frames (Karpathy, 2016)
 
-A step's `info["cut"]` says that training may end returns here although the episode goes on: a life
-was lost, or in Pong a point was played. Unlike in many a wrapper the game is not reset for that: an
-episode is always a whole game, and its return the game's score.
+A step's `info["cut_returns"]` says that training may end returns here although the episode goes on:
+a life was lost, or in Pong a point was played. Unlike in many a wrapper the game is not reset for
+that: an episode is always a whole game, and its return the game's score.
 
 The games and their emulator come with ale-py, of the extra `atari`.
 """
@@ -114,8 +114,8 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
         """See gymnasium.Env."""
         reward, over, truncated, info = self._play(action, self._frame_skip)
         lives = info.get("lives", 0)
-        info["cut"] = lives < self._lives
-        if info["cut"] and self._fire is not None and not (over or truncated):
+        info["cut_returns"] = lives < self._lives
+        if info["cut_returns"] and self._fire is not None and not (over or truncated):
             more, over, truncated, _ = self._play(self._fire, self._frame_skip)
             reward += more
         self._lives = lives
@@ -198,7 +198,7 @@ class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
         screen, reward, over, truncated, info = self.env.step(self.ACTIONS[action])
         now = self._objects(screen)
         difference, self._before = now - self._before, now
-        info["cut"] = reward != 0
+        info["cut_returns"] = reward != 0
         return difference, float(reward), over, truncated, info
 
     def _objects(self, screen: Frame) -> NDArray[np.int8]:
@@ -233,6 +233,23 @@ def make(
 
 
 def n_stacked(env: gymnasium.Env[Any, Any]) -> int:
-    """How many images of an observation are frames of consecutive steps."""
+    """How many frames of consecutive steps an observation holds along its first axis, oldest first.
+
+    Some steps are taken to see it: wrappers above the one that stacks may have turned the picture.
+    """
     name = "stack_size"  # as gymnasium.wrappers.FrameStackObservation has it
-    return int(env.get_wrapper_attr(name)) if env.has_wrapper_attr(name) else 1
+    number = int(env.get_wrapper_attr(name)) if env.has_wrapper_attr(name) else 1
+    length = (env.observation_space.shape or (0,))[0]
+    if number == 1 or length % number:
+        return 1
+    depth = length // number
+    obs, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    for _ in range(32):
+        next_obs, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if not np.array_equal(next_obs[:-depth], obs[depth:]):
+            return 1
+        if terminated or truncated:
+            break
+        obs = next_obs
+    return number

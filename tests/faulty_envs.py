@@ -100,6 +100,10 @@ class Corrupts(Raises):
         super().__init__(seed)
         self._what, self._value = what, float(value)
 
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        obs, info = super().reset(seed=seed, options=options)
+        return (obs * self._value if self._armed and self._what == "reset" else obs), info
+
     def step(self, action: Any) -> Any:
         obs, reward, *rest = super(Raises, self).step(action)
         if not self._armed:
@@ -107,6 +111,7 @@ class Corrupts(Raises):
         if self._what == "tuple":
             return obs, reward
         wrong = {
+            "number": obs[:1],
             "observation": np.full(4, self._value, np.float32),
             "shape": obs[:3],
             "type": np.array(["left"] * 4),

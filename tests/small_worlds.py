@@ -65,8 +65,20 @@ class Corridor(gymnasium.Env[np.ndarray, int]):
 
     def step(self, action: Any) -> Any:
         self._step += 1
-        over, info = self._step >= self._terminal, {"cut": self._step == self._cut}
+        over, info = self._step >= self._terminal, {"cut_returns": self._step == self._cut}
         return np.array([float(self._step)]), 1.0, over, False, info
+
+
+class Careless(IdentityBox):
+    """Shows numbers of another type than its space has, and changes the actions it is given."""
+
+    def _show(self) -> np.ndarray:
+        return super()._show().astype(np.float64) / 3
+
+    def step(self, action: Any) -> Any:
+        result = super().step(action)
+        action *= 0.5
+        return result
 
 
 class Restless(Corridor):
@@ -92,6 +104,33 @@ class Images(Identity):
         return image
 
 
+class Stacks(gymnasium.Env[np.ndarray, int]):
+    """Pictures of noise in stacks of 4, the newest last; `turned`: along the last axis."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+    stack_size = 4
+
+    def __init__(self, size: int = 32, turned: bool = False) -> None:
+        shape = (size, size, 4) if turned else (4, size, size)
+        self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
+        self._size, self._turned = size, turned
+
+    def _frame(self) -> np.ndarray:
+        return self.np_random.integers(0, 256, (self._size, self._size), np.uint8)
+
+    def _show(self) -> np.ndarray:
+        return np.stack(self._frames, -1 if self._turned else 0)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._frames = [self._frame()] * 4
+        return self._show(), {}
+
+    def step(self, action: Any) -> Any:
+        self._frames = [*self._frames[1:], self._frame()]
+        return self._show(), 0.0, self.np_random.random() < 0.1, False, {}
+
+
 class LunarLanderStandIn(gymnasium.Env[np.ndarray, int]):
     """Stays at (3, 4), at 1 a step, for 10 steps."""
 
@@ -113,5 +152,7 @@ gymnasium.register("LunarLanderStandIn-v0", LunarLanderStandIn)
 gymnasium.register("IdentityBox-v0", IdentityBox)
 gymnasium.register("Corridor-v0", Corridor)
 gymnasium.register("ShortCorridor-v0", Corridor, max_episode_steps=5)
+gymnasium.register("Careless-v0", Careless)
 gymnasium.register("Restless-v0", Restless)
+gymnasium.register("Stacks-v0", Stacks)
 gymnasium.register("Images-v0", Images)

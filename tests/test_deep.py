@@ -12,11 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learners import outcome, without_times
+import torch
+from learners import make, outcome, without_times
+from processes import wait_until
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import ars.evaluate
 import ars.train
 from ars.algorithms import ALGORITHMS
+from ars.algorithms.ppo import PPO
 from ars.noise import Stream, reset_seed
 from ars.options import flag_name, flag_names
 from policies import load_policy
@@ -174,6 +178,31 @@ def test_an_interrupted_run_is_saved_and_goes_on(algo: str, tmp_path: Path) -> N
     assert int(without_times(folder / "progress.csv")[-1][0]) == done + 1
 
 
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_second_signal_leaves_a_step_that_hangs(processes: int, tmp_path: Path) -> None:
+    seed = reset_seed(0, Stream.TRAINING, 1, 9)  # the second environment's tenth episode
+    hangs = f"--env-kwargs seed={seed} flag={tmp_path / 'hangs'}"
+    settings = f"--algo ppo --run-dir {tmp_path / 'run'} {RUN} {SMALL['ppo']} --save-freq 1 {hangs}"
+    words = [sys.executable, "-m", "ars.train", "faulty_envs:Hangs-v0", *settings.split()]
+    words += ["--env-processes", str(processes)]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env
+    )
+    assert wait_until((tmp_path / "hangs").exists, 60)
+    for _ in range(2):
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert err.startswith("interrupted at once, which loses what came after the last checkpoint;")
+    ars.train.main(["--resume", str(tmp_path / "run"), "--n-iterations", "14"])
+    words_of_whole = f"--n-iterations 14 {hangs}"  # it hangs no more
+    whole = train(tmp_path / "whole", "ppo", words_of_whole, "faulty_envs:Hangs-v0")
+    assert outcome(tmp_path / "run") == outcome(whole)
+
+
 @every_algorithm
 def test_a_network_that_diverges_stops_the_run(
     algo: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -230,6 +259,25 @@ def test_every_flag_is_taken_or_its_algorithms_are_named(
         ars.train.main(["--algo", algo, "--help"])
     shown = capsys.readouterr().out
     assert all(flag in shown for flag in ours)
+
+
+def test_a_policy_of_other_images_is_no_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "--conv-layers 2 8 4 --n-iterations 1"
+    given = train(tmp_path / "given", "a2c", words, "small_worlds:Images-v0")
+    other = "small_worlds:Stacks-v0 --env-kwargs size=36 --algo a2c --hidden-sizes 8"
+    said = refused(capsys, f"{other} {words} --init-from {given}")
+    assert "--init-from: its policy sees observations of shape (2, 36, 36), this run (4," in said
+
+
+def test_sums_do_not_depend_on_the_number_of_processors() -> None:
+    """Those of BLAS do, where it may have several threads."""
+    with threadpool_limits(2, "blas"):
+        make(PPO, "CartPole-v1").close()
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        assert pools and {pool["num_threads"] for pool in pools} == {1}
+        assert torch.get_num_threads() == 1
 
 
 @every_algorithm

@@ -369,9 +369,25 @@ def test_images_on_a_device_are_learned_from_as_in_the_main_memory(
     assert outcome(there) == outcome(here)
 
 
+@pytest.mark.parametrize(("size", "turned"), [(32, False), (32, True), (30, True)])
+def test_stacks_are_drawn_as_they_were_seen_however_they_lie(size: int, turned: bool) -> None:
+    kwargs = {"size": size, "turned": turned}
+    dqn = make("small_worlds:Stacks-v0", kwargs, conv_layers=(2, 8, 4), epsilon_end=1.0)
+    assert turned == (dqn.buffer.nbytes > 4 * dqn.buffer.capacity * size**2)  # kept whole
+    dqn.environments.reset()
+    seen = [dqn.environments.obs[0].tobytes()]
+    for _ in range(60):
+        dqn._play(np.ones(1, np.bool_), np.zeros(1, np.int64))
+        seen.append(dqn.environments.obs[0].tobytes())
+    drawn = dqn.buffer.sample(np.random.default_rng(0), 200)
+    assert {obs.tobytes() for obs in drawn.obs} <= set(seen)
+    dqn.close()
+
+
 def test_a_buffer_that_no_memory_can_hold_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"--buffer-size 10{15}: too large for the memory \(.+\)"):
-        make("CartPole-v1", buffer_size=10**15)
+    for size in (10**15, 10**18, 10**30):
+        with pytest.raises(UsageError, match=rf"--buffer-size {size}: too large for the memory"):
+            make("CartPole-v1", buffer_size=size)
 
 
 def test_a_run_that_starts_from_a_policy_has_its_values_as_targets(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def episode(env: Any, seed: int, steps: int) -> list[tuple[bytes, float, bool, b
         obs, reward, over, truncated, info = env.step(int(rng.integers(env.action_space.n)))
         assert obs.dtype == env.observation_space.dtype
         assert obs.shape == env.observation_space.shape
-        seen.append((obs.tobytes(), reward, over, bool(info.get("cut"))))
+        seen.append((obs.tobytes(), reward, over, bool(info.get("cut_returns"))))
         if over or truncated:
             break
     return seen
@@ -142,8 +142,8 @@ def test_a_lost_life_cuts_returns_and_the_game_goes_on(make: Make) -> None:
     while not over:
         _, _, over, truncated, info = env.step(int(rng.integers(4)))
         assert not truncated
-        assert info["cut"] == (info["lives"] < lives)
-        cuts, lives = cuts + info["cut"], info["lives"]
+        assert info["cut_returns"] == (info["lives"] < lives)
+        cuts, lives = cuts + info["cut_returns"], info["lives"]
     assert (cuts, lives) == (5, 0)
 
 
@@ -178,8 +178,8 @@ def test_pong_seen_as_what_moved(make: Make) -> None:
         now, want_reward = game.step(action + 2)[:2]
         want = _objects(now) - _objects(before)
         assert (obs == want).all()
-        assert reward == want_reward and info["cut"] == (reward != 0)
-        before, points = now, points + info["cut"]
+        assert reward == want_reward and info["cut_returns"] == (reward != 0)
+        before, points = now, points + info["cut_returns"]
         moved += {-1, 1} <= set(np.unique(obs).tolist())
     assert points > 1 and moved > 50
     assert n_stacked(env) == 1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from processes import alive, wait_until
 
 import envs
 from ars.errors import RunError
@@ -159,6 +165,18 @@ def test_long_episodes_are_restored_whole() -> None:
         assert len(state["actions"]) == 7000
 
 
+def test_careless_environments_come_back_too() -> None:
+    """What they show is of the space's type from the first observation on."""
+    with environments("small_worlds:Careless-v0") as several:
+        assert several.reset().dtype == np.float32
+        for t in range(30):
+            draws = np.random.default_rng(t).uniform(-1, 1, (3, 1)).astype(np.float32)
+            given = draws.copy()
+            assert several.step(given).final_obs.dtype == np.float32
+            assert np.array_equal(several._taken[-1], draws)
+        several.restore(several.state())
+
+
 def test_an_environment_that_does_not_come_back_is_refused() -> None:
     with environments("small_worlds:Restless-v0", 1) as several:
         several.reset()
@@ -173,7 +191,8 @@ def test_an_environment_that_does_not_come_back_is_refused() -> None:
         ("faulty_envs:Raises-v0", {}, "step 0: ValueError: the pole snapped"),
         ("faulty_envs:Corrupts-v0", {"what": "reward"}, "step 1: reward is nan"),
         ("faulty_envs:Corrupts-v0", {"what": "observation"}, "step 1: observation is not finite"),
-        ("faulty_envs:Corrupts-v0", {"what": "shape"}, "step 0: ValueError: could not broadcast"),
+        ("faulty_envs:Corrupts-v0", {"what": "shape"}, r"step 0: .* observation of shape \(3,\)"),
+        ("faulty_envs:Corrupts-v0", {"what": "number"}, r"step 0: .* of shape \(1,\), not \(4,\)"),
         ("faulty_envs:Corrupts-v0", {"what": "type"}, "step 0: ValueError: could not convert"),
         ("faulty_envs:Corrupts-v0", {"what": "tuple"}, "step 0: ValueError: not enough values"),
     ],
@@ -188,6 +207,57 @@ def test_processes_tell_what_failed_in_them_and_that_they_died() -> None:
     where = "training environment 1, episode 0, step 0: "
     fails("faulty_envs:Raises-v0", f"{where}ValueError: the pole snapped", n_processes=2)
     fails("faulty_envs:Kills-v0", "an environment process ended with status 1", n_processes=2)
+
+
+def test_a_reset_that_shows_no_number_is_told() -> None:
+    kwargs = {"seed": reset_seed(7, Stream.TRAINING, 2, 0), "what": "reset"}
+    with (
+        closing(Environments("faulty_envs:Corrupts-v0", kwargs, 3, 7, 1000)) as several,
+        pytest.raises(RolloutError, match="environment 2, episode 0, step 0: observation is not"),
+    ):
+        several.reset()
+
+
+def test_a_process_that_dies_once_changes_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    fatal = {"seed": reset_seed(7, Stream.TRAINING, 1, 2), "flag": str(tmp_path / "died")}
+    dying = Environments("faulty_envs:Kills-v0", fatal, 3, 7, 1000, 2, said.append)
+    with closing(dying), environments("CartPole-v1") as whole:
+        assert np.array_equal(dying.reset(), whole.reset())
+        for t in range(120):
+            for one, other in zip(dying.step(actions(t))[:5], whole.step(actions(t)), strict=False):
+                assert np.array_equal(one, other)
+        assert dying.finished == whole.finished
+    (line,) = said
+    assert line.startswith("an environment process ended with status 1: another one goes on")
+
+
+DRIVER = """
+import sys
+from ars.vector import Environments
+from ars.noise import Stream, reset_seed
+
+if __name__ == "__main__":
+    seed = reset_seed(7, Stream.TRAINING, 0, 0)
+    several = Environments("faulty_envs:Hangs-v0", {"seed": seed}, 2, 7, 1000, 2)
+    several.reset()
+    print(*(share.part._process.pid for share in several._shares), flush=True)
+    several.step(several._episodes)
+"""
+
+
+def test_processes_end_with_their_driver_although_a_step_hangs(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    words = [sys.executable, str(script)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=path) as driver:
+        assert driver.stdout is not None
+        pids = [int(word) for word in driver.stdout.readline().split()]
+        time.sleep(0.5)  # in the step
+        assert len(pids) == 2 and all(map(alive, pids))
+        driver.kill()
+    assert wait_until(lambda: not any(map(alive, pids)))
 
 
 def fails(env_id: str, words: str, n_processes: int = 0, **env_kwargs: Any) -> None:

@@ -32,7 +32,7 @@ from ars.algorithms.deep import under
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
 from ars.algorithms.presets import A2C_PRESETS, ACTOR_CRITIC_PRESETS
 from ars.errors import UsageError
-from ars.options import option
+from ars.options import LARGE, option
 from ars.trajectories import Trajectories, Trajectory
 from ars.vector import Step
 from policies import DiscreteSpec, space_spec
@@ -50,7 +50,7 @@ class ActorCriticConfig(OnPolicyConfig):
 
     update: str = option("step", "what is played between two updates", choices=UPDATES)
     n_steps: int | None = option(
-        None, "steps of each environment between two updates (n-step: 5)", at_least=1
+        None, "steps of each environment between two updates (n-step: 5)", at_least=1, at_most=LARGE
     )
     iteration_steps: int = option(
         500, "steps of each environment in an iteration, of many updates", at_least=1
@@ -101,7 +101,7 @@ class A2CConfig(ActorCriticConfig):
     The defaults are those of Stable-Baselines3, after OpenAI's baselines.
     """
 
-    n_envs: int = option(8, "environments stepped together", at_least=1)
+    n_envs: int = option(8, "environments stepped together", at_least=1, at_most=LARGE)
     update: str = option("n-step", "what is played between two updates", choices=UPDATES)
     optimizer: str = option("rmsprop", "rule of the gradient step", choices=("adam", "rmsprop"))
     learning_rate: float = option(7e-4, "step size of the optimiser", above=0)

@@ -25,7 +25,7 @@ from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
 from ars.algorithms.presets import ARS_PRESETS
 from ars.errors import UsageError
 from ars.noise import Stream, direction, generator
-from ars.options import option
+from ars.options import LARGE, option
 from ars.rollout import Episode, Pool, RolloutError, RolloutSpec, Snapshot, describe
 from ars.rollout import Task as RolloutTask
 from ars.stats import deviation, mean, norm
@@ -46,7 +46,7 @@ class ARSConfig:
     """Settings of Augmented Random Search, in the paper's terms."""
 
     variant: str = option("v2-t", "which algorithm of the paper", choices=VARIANTS)
-    n_directions: int = option(16, "directions per iteration (N)", at_least=1)
+    n_directions: int = option(16, "directions per iteration (N)", at_least=1, at_most=10**6)
     n_top: int | None = option(
         None, "best directions used (b); half of N in the -t variants, else all", at_least=1
     )
@@ -68,7 +68,7 @@ class ARSConfig:
     ddof: int = option(1, "1 for the sample deviation in the normaliser, 0 for the population's")
     policy: str = option("linear", "kind of policy", choices=("linear", "mlp"))
     hidden_sizes: tuple[int, ...] = option(
-        (), "units of each hidden layer (mlp: 64 64)", at_least=1
+        (), "units of each hidden layer (mlp: 64 64)", at_least=1, at_most=LARGE
     )
     activation: str = option("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
 from ars.errors import RunError, UsageError
 from ars.noise import Stream, generator
-from ars.options import option
+from ars.options import LARGE, option
 from ars.rollout import Pool, RolloutSpec, Snapshot
 from ars.stats import deviation, mean
 from ars.vector import Environments, Finished, Step
@@ -50,7 +51,7 @@ OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 class DeepConfig:
     """Settings of every deep algorithm."""
 
-    n_envs: int = option(1, "environments stepped together", at_least=1)
+    n_envs: int = option(1, "environments stepped together", at_least=1, at_most=LARGE)
     rollout_length: int = option(1000, "most steps in an episode", at_least=1)
     eval_length: int | None = option(
         None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
@@ -59,12 +60,13 @@ class DeepConfig:
         "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", "mlp", "cnn")
     )
     hidden_sizes: tuple[int, ...] = option(
-        (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1
+        (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1, at_most=LARGE
     )
     conv_layers: tuple[int, ...] = option(
         (),
         "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
         at_least=1,
+        at_most=LARGE,
     )
     activation: str | None = option(
         None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
@@ -128,6 +130,7 @@ class DeepAlgorithm(Algorithm):
             task.seed,
             config.rollout_length,
             task.env_processes,
+            task.say,
         )
 
     # Network and optimiser
@@ -278,6 +281,12 @@ class DeepAlgorithm(Algorithm):
     def start_from(self, policy: Policy) -> None:
         """See Algorithm."""
         given_spec, spec = policy.spec, self.policy.spec
+        shapes = given_spec.observation.shape, spec.observation.shape
+        if shapes[0] != shapes[1]:
+            raise UsageError(
+                f"--init-from: its policy sees observations of shape {shapes[0]}, this run "
+                f"{shapes[1]}"
+            )
         for name in ("kind", "conv_layers", "layer_sizes", "activation", "bias"):
             ours, theirs = getattr(spec, name), getattr(given_spec, name)
             if ours != theirs:
@@ -384,4 +393,6 @@ def _device(name: str, images: bool) -> torch.device:
         raise UsageError(f"--{error}") from None
     if not images:
         torch.set_num_threads(1)
+        # Nor may NumPy's BLAS have several, whose sums depend on their number.
+        threadpool_limits(1, "blas")
     return device

@@ -31,7 +31,7 @@ from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
 from ars.algorithms.presets import DQN_PRESETS
 from ars.buffers import Batch, HostMemory, NewMemory, PrioritizedReplayBuffer, ReplayBuffer
 from ars.errors import UsageError
-from ars.options import option
+from ars.options import LARGE, option
 from envs.pixels import n_stacked
 from policies import DiscreteSpec, Policy, space_spec
 
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 class DQNConfig(DeepConfig):
     """Settings of DQN. An iteration is n_envs * n_steps environment steps."""
 
-    n_steps: int = option(1000, "steps of each environment in an iteration", at_least=1)
+    n_steps: int = option(
+        1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
+    )
     activation: str | None = option(
         "relu", "hidden activation", choices=("tanh", "relu", "sigmoid")
     )
@@ -164,17 +166,19 @@ class DQN(DeepAlgorithm):
             "n_step": config.return_steps,
             "gamma": config.gamma,
         }
-        if self.policy.spec.conv_layers:
-            with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
-                details["n_stacked"] = n_stacked(env)
+        spec = self.policy.spec
+        if spec.conv_layers:
             details["memory"] = self._frame_memory()
+            if not spec.channels_last:
+                with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
+                    details["n_stacked"] = n_stacked(env)
         arguments = config.buffer_size, config.n_envs, observation.shape
         try:
             if config.prioritized:
                 details["alpha"] = config.priority_alpha
                 return PrioritizedReplayBuffer(*arguments, **details)
             return ReplayBuffer(*arguments, **details)
-        except MemoryError as error:
+        except (MemoryError, ValueError) as error:
             message = f"--buffer-size {config.buffer_size}: too large for the memory ({error})"
             raise UsageError(message) from None
 

@@ -20,7 +20,7 @@ from ars.algorithms.deep import SCHEDULES
 from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
 from ars.algorithms.presets import PPO_PRESETS
 from ars.errors import UsageError
-from ars.options import option
+from ars.options import LARGE, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +32,10 @@ FIGURES = ("policy_loss", "value_loss", "entropy", "approximate_kl")
 class PPOConfig(OnPolicyConfig):
     """Settings of PPO. An iteration is n_envs * n_steps environment steps."""
 
-    n_envs: int = option(8, "environments stepped together", at_least=1)
-    n_steps: int = option(128, "steps of each environment in an iteration", at_least=1)
+    n_envs: int = option(8, "environments stepped together", at_least=1, at_most=LARGE)
+    n_steps: int = option(
+        128, "steps of each environment in an iteration", at_least=1, at_most=LARGE
+    )
     batch_size: int = option(256, "steps in a minibatch", at_least=2)
     n_epochs: int = option(10, "times an iteration's steps are gone over", at_least=1)
     gae_lambda: float = option(0.95, "decay of the advantage estimate's terms", at_least=0)

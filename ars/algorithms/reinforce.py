@@ -27,7 +27,7 @@ from ars.algorithms.base import Arrays, Row, Task
 from ars.algorithms.deep import under
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig
 from ars.algorithms.presets import REINFORCE_PRESETS
-from ars.options import option
+from ars.options import LARGE, option
 from ars.returns import discounted_returns
 from ars.stats import mean
 from ars.trajectories import Trajectories, Trajectory
@@ -46,7 +46,9 @@ class REINFORCEConfig(OnPolicyConfig):
     Episodes and updates span iterations.
     """
 
-    n_steps: int = option(1000, "steps of each environment in an iteration", at_least=1)
+    n_steps: int = option(
+        1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
+    )
     n_episodes: int = option(4, "episodes in an update", at_least=1)
     standardize: bool = option(True, "weights of mean 0 and deviation 1 in an update")
     baseline: bool = option(False, "learn a state's value, and subtract it from the returns")
