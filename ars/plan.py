@@ -145,6 +145,8 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
         values.pop("n_top", None)
     if "rollout_length" in given:  # likewise
         values.pop("eval_length", None)
+    if given.get("policy", "cnn") != "cnn":
+        values.pop("conv_layers", None)
     # A schedule runs over the timesteps planned now, whatever a resumed run goes on to.
     planned = given.get("total_timesteps", values.get("total_timesteps", DEFAULT_TIMESTEPS))
     chosen = {name: value for name, value in given.items() if name != "env_kwargs"}

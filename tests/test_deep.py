@@ -213,10 +213,20 @@ def test_a_network_that_diverges_stops_the_run(
     assert "no longer finite; a lower --learning-rate" in capsys.readouterr().err
 
 
+def test_what_a_network_that_diverges_does_is_not_the_environments_fault(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        train(tmp_path / "run", "a2c", "--learning-rate 1e38 --max-grad-norm 0", "Pendulum-v1")
+    assert "error: iteration 1: the network's weights are no longer" in capsys.readouterr().err
+
+
 @every_algorithm
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("CartPole-v1 --n-envs 0", "--n-envs 0: must be at least 1"),
+        ("CartPole-v1 --hidden-sizes 10000000000", "must be at most 1000000000"),
         ("CartPole-v1 --device gpu", "--device gpu: must be one of auto, cpu, cuda"),
         ("CartPole-v1 --device cuda", "--device 'cuda': torch finds no CUDA device"),
         ("CartPole-v1 --policy cnn", "a cnn policy takes images"),

@@ -407,6 +407,11 @@ def test_presets_know_how_a_game_is_seen() -> None:
     plan = new_plan("ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": ["fire=false"]})
     assert plan.env_kwargs == {**seen, "fire": False}
     assert new_plan("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
+    assert new_plan("ALE/Pong-v5", {"algo": "ppo"}).env_kwargs == seen
+    karpathy = new_plan("ALE/Pong-v5", {"algo": "reinforce"})
+    assert (karpathy.env_kwargs, karpathy.config.hidden_sizes) == ({"pixels": "pong"}, (200,))
+    # Nor do its convolutions bind another kind of policy.
+    assert new_plan("Squash", {**given, "policy": "mlp"}).config.conv_layers == ()
 
 
 # Wrong words
@@ -427,6 +432,7 @@ def test_presets_know_how_a_game_is_seen() -> None:
         ),
         ("CartPole-v1 --epsilon-end 2", "--epsilon-end 2.0: must be at most 1"),
         ("CartPole-v1 --target-tau 1.5", "--target-tau 1.5: must be at most 1"),
+        ("CartPole-v1 --priority-alpha 0.5", "--priority-alpha 0.5: has no meaning without --prio"),
         ("CartPole-v1 --train-freq 0", "--train-freq 0: must be at least 1"),
         ("CartPole-v1 --optimizer sgd", "--optimizer sgd: must be one of adam, rmsprop"),
         ("CartPole-v1 --loss hubert", "did you mean huber?"),

@@ -212,14 +212,22 @@ class DeepAlgorithm(Algorithm):
     def _terminated(self, step: Step) -> NDArray[np.bool_]:
         """Where nothing more is to be expected after a step: [n]."""
         cut = step.cut if self.config.cut_returns else None
-        return step.terminated if cut is None else step.terminated | (cut & ~step.truncated)
+        return step.terminated if cut is None else step.terminated | cut
 
     def _env_actions(self, actions: NDArray[Any]) -> NDArray[Any]:
         """Actions of the network's kind ([n] from 0, or [n, n_out]) as environments take them."""
         action = self.policy.spec.action
         if isinstance(action, DiscreteSpec):
             return actions + action.start if action.start else actions
+        if not np.isfinite(actions).all():  # before an environment is blamed for what follows
+            raise self._diverged()
         return self.policy.box_actions(actions)
+
+    def _diverged(self) -> RunError:
+        return RunError(
+            f"iteration {self.iteration + 1}: the network's weights are no longer finite; a lower "
+            "--learning-rate or --max-grad-norm may help"
+        )
 
     # The trainer's side: see Algorithm.
 
@@ -255,10 +263,7 @@ class DeepAlgorithm(Algorithm):
         with np.errstate(over="ignore", invalid="ignore"):
             figures = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
-            raise RunError(
-                f"iteration {self.iteration + 1}: the network's weights are no longer finite; a "
-                "lower --learning-rate or --max-grad-norm may help"
-            )
+            raise self._diverged()
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)

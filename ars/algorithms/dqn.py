@@ -92,6 +92,11 @@ class DQNConfig(DeepConfig):
             if getattr(self, name) > 1:
                 flag = "--" + name.replace("_", "-")
                 raise UsageError(f"{flag} {getattr(self, name)}: must be at most 1")
+        for name in ("priority_alpha", "priority_beta"):
+            value = getattr(self, name)
+            if not self.prioritized and value != getattr(DQNConfig, name):
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} {value}: has no meaning without --prioritized")
         for name, least in (
             ("batch_size", self.batch_size),
             ("learning_starts", self.learning_starts),

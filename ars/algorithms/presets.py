@@ -107,6 +107,26 @@ _PPO_WALKER = {
     "eval_episodes": 5,
 }
 
+# Schulman et al. (2017), table 5. ale-py ends a game after 108,000 frames, which are 27,000 steps.
+_PPO_ATARI = {
+    "env_kwargs": {"pixels": "atari", "fire": True},
+    "n_envs": 8,
+    "n_steps": 128,
+    "batch_size": 256,
+    "n_epochs": 3,
+    "learning_rate": 2.5e-4,
+    "learning_rate_schedule": "linear",
+    "clip_range": 0.1,
+    "clip_range_schedule": "linear",
+    "entropy_coef": 0.01,
+    "value_coef": 1.0,
+    "reward_clip": 1.0,
+    "rollout_length": 27_000,
+    "total_timesteps": 10_000_000,
+    "eval_freq": 200,
+    "eval_episodes": 5,
+}
+
 # The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
 # the robots' and the images'.
 PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -164,24 +184,9 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 20,
         "eval_episodes": 20,
     },
-    # Schulman et al. (2017), table 5: python -m ars.train ALE/Breakout-v5 --algo ppo
-    # --preset atari --pixels atari
-    "atari": {
-        "n_envs": 8,
-        "n_steps": 128,
-        "batch_size": 256,
-        "n_epochs": 3,
-        "learning_rate": 2.5e-4,
-        "learning_rate_schedule": "linear",
-        "clip_range": 0.1,
-        "clip_range_schedule": "linear",
-        "entropy_coef": 0.01,
-        "value_coef": 1.0,
-        "reward_clip": 1.0,
-        "rollout_length": 27_000,
-        "total_timesteps": 10_000_000,
-        "eval_freq": 200,
-    },
+    "ALE/Pong-v5": _PPO_ATARI,
+    "ALE/Breakout-v5": _PPO_ATARI,
+    "atari": _PPO_ATARI,
 }
 
 A2C_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -211,6 +216,22 @@ ACTOR_CRITIC_PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 REINFORCE_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {"total_timesteps": 200_000},
+    # Karpathy (2016), "Deep Reinforcement Learning: Pong from Pixels". A game is 21 points or more,
+    # and returns end with a point: 200 make about ten games.
+    "ALE/Pong-v5": {
+        "env_kwargs": {"pixels": "pong"},
+        "n_envs": 8,
+        "n_episodes": 200,
+        "hidden_sizes": (200,),
+        "activation": "relu",
+        "optimizer": "rmsprop",
+        "learning_rate": 1e-4,
+        "max_grad_norm": 0.0,
+        "rollout_length": 27_000,
+        "total_timesteps": 10_000_000,
+        "eval_freq": 20,
+        "eval_episodes": 5,
+    },
     "Squash": {
         "n_envs": 8,
         "n_steps": 500,
@@ -228,9 +249,8 @@ REINFORCE_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 # Mnih et al. (2015), extended data table 1, with the optimiser and the buffer of Raffin's RL
-# Baselines3 Zoo, hyperparams/dqn.yml: a million frames would take 7.6 GB. 27,000 steps are the
-# 108,000 frames after which ale-py ends a game.
-_ATARI = {
+# Baselines3 Zoo, hyperparams/dqn.yml: a million frames would take 7.6 GB.
+_DQN_ATARI = {
     "env_kwargs": {"pixels": "atari", "fire": True},
     "rollout_length": 27_000,
     "learning_rate": 1e-4,
@@ -314,7 +334,7 @@ DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 2,
         "eval_episodes": 20,
     },
-    "ALE/Pong-v5": _ATARI,
-    "ALE/Breakout-v5": _ATARI,
-    "atari": _ATARI,
+    "ALE/Pong-v5": _DQN_ATARI,
+    "ALE/Breakout-v5": _DQN_ATARI,
+    "atari": _DQN_ATARI,
 }
