@@ -230,7 +230,7 @@ class There:
     def close(self) -> None:
         with suppress(OSError):
             self._connection.close()
-        self._process.join(5.0)
+        self._process.join(2.0)
         if self._process.is_alive():
             self._process.terminate()
 

@@ -28,6 +28,18 @@ class Optimizer(ABC):
     def __init__(self, parameters: FlatParameters, learning_rate: float, eps: float) -> None:
         self._data, self._grad = parameters.data.detach(), parameters.grad
         self.learning_rate, self._eps, self.steps = learning_rate, eps, 0
+        self._factors: torch.Tensor | None = None
+
+    def scale_last(self, n: int, factor: float) -> None:
+        """Give the last n parameters a learning rate `factor` times that of the others."""
+        self._factors = torch.ones_like(self._data)
+        self._factors[len(self._factors) - n :] = factor
+
+    def _move(self, numerators: torch.Tensor, denominators: torch.Tensor, rate: float) -> None:
+        """Go down by the quotients of two vectors times the rate."""
+        if self._factors is not None:
+            numerators = numerators * self._factors
+        self._data.addcdiv_(numerators, denominators, value=-rate)
 
     @abstractmethod
     def step(self) -> None:
@@ -73,7 +85,7 @@ class Adam(Optimizer):
         bias1, root2 = 1.0 - beta1**self.steps, (1.0 - beta2**self.steps) ** 0.5
         # 3. The step: m / (sqrt(v) + eps), both without bias.
         deviation = v.sqrt().add_(self._eps * root2)
-        self._data.addcdiv_(m, deviation, value=-self.learning_rate * root2 / bias1)
+        self._move(m, deviation, self.learning_rate * root2 / bias1)
 
 
 class RMSprop(Optimizer):
@@ -95,4 +107,4 @@ class RMSprop(Optimizer):
         self.steps += 1
         v, grad = self.moments["v"], self._grad
         v.mul_(self._alpha).addcmul_(grad, grad, value=1.0 - self._alpha)
-        self._data.addcdiv_(grad, v.sqrt().add_(self._eps), value=-self.learning_rate)
+        self._move(grad, v.sqrt().add_(self._eps), self.learning_rate)

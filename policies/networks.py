@@ -173,6 +173,12 @@ class ActorCritic(nn.Module):
         values: torch.Tensor = self.critic(features if self.shared else self.critic_trunk(obs))
         return outputs, values.squeeze(1)  # which leaves several values as they are
 
+    @property
+    def n_critic(self) -> int:
+        """Parameters that are the critic's alone: the last ones."""
+        own = [self.critic] if self.shared else [self.critic_trunk, self.critic]
+        return sum(parameter.numel() for part in own for parameter in part.parameters())
+
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:

@@ -71,6 +71,26 @@ def test_n_steps_by_hand(end: str, advantages: tuple[float, float]) -> None:
     assert gradient(a2c, "critic.bias") == pytest.approx([-sum(returns) / 2])
 
 
+@pytest.mark.parametrize("env_id", ["small_worlds:Identity-v0", "small_worlds:Images-v0"])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_the_critic_may_have_a_step_size_of_its_own(optimizer: str, env_id: str) -> None:
+    images = env_id.endswith("Images-v0")
+    moves = []
+    for rates in ({}, {"critic_learning_rate": 0.06}):
+        layers = {"conv_layers": (2, 8, 4)} if images else {}
+        a2c = make(A2C, env_id, learning_rate=0.02, optimizer=optimizer, **layers, **rates)
+        before = a2c.parameters.numpy()
+        a2c.environments.reset()
+        a2c._update(a2c._play(5))
+        moves.append(a2c.parameters.numpy() - before)
+        a2c.close()
+    n = a2c.network.n_critic
+    assert n == 8 + 1 if images else n == 3 * 8 + 8 + 8 + 1
+    np.testing.assert_array_equal(moves[0][:-n], moves[1][:-n])
+    np.testing.assert_allclose(3 * moves[0][-n:], moves[1][-n:], rtol=1e-3, atol=1e-7)
+    assert (moves[0][-n:] != 0).any()
+
+
 def test_advantages_may_be_standardised() -> None:
     a2c = identity(A2C, n_envs=1, normalize_advantages=True, gae_lambda=0.0)
     set_parameters(a2c)

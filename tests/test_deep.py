@@ -35,7 +35,8 @@ SMALL = {
     "ppo": "--n-steps 32 --batch-size 24 --n-epochs 2 --learning-rate-schedule linear "
     "--normalize-observations --normalize-rewards --target-kl 0.05",
     # The rest of an iteration goes on in the next: episodes, or 3 environments' parts of them.
-    "a2c": "--iteration-steps 20 --entropy-coef 0.01 --learning-rate-schedule linear",
+    "a2c": "--iteration-steps 20 --entropy-coef 0.01 --learning-rate-schedule linear "
+    "--critic-learning-rate 0.002",
     "actor-critic": "--iteration-steps 20 --update episode --critic q",
     "reinforce": "--n-steps 25 --n-episodes 3 --baseline --normalize-observations",
 }

@@ -15,7 +15,8 @@ G - V(s) (advantage actor-critic). `q`, the value of every action: the critique 
 actor-critic, by the policy gradient theorem; Sutton et al., 2000, Theorem 1), and a state is worth
 the mean of Q over the policy's actions (Expected Sarsa; van Seijen et al., 2009).
 
-The factor gamma^t of a step in its episode is left out, as it usually is.
+Both may have step sizes of their own (`--critic-learning-rate`), as the two have in the book. The
+factor gamma^t of a step in its episode is left out, as it usually is.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ class ActorCriticConfig(OnPolicyConfig):
     )
     normalize_advantages: bool = option(False, "advantages of mean 0 and deviation 1 an update")
     value_coef: float = option(0.5, "weight of the critic's loss", at_least=0)
+    critic_learning_rate: float | None = option(
+        None, "step size for what is the critic's alone (default: learning_rate)", above=0
+    )
     distance_penalty: float = option(
         0.0, "subtracted from each reward while training, times LunarLander's distance to its pad"
     )
@@ -126,6 +130,9 @@ class ActorCritic(OnPolicyAlgorithm):
             )
         super().__init__(config, task, action_values=by_action)
         self.config: ActorCriticConfig = config
+        if config.critic_learning_rate is not None:
+            factor = config.critic_learning_rate / config.learning_rate
+            self.optimizer.scale_last(self.network.n_critic, factor)
         self._trajectories = Trajectories(config.n_envs)
 
     def _iterate(self) -> Row:
