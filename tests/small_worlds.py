@@ -105,15 +105,18 @@ class Images(Identity):
 
 
 class Stacks(gymnasium.Env[np.ndarray, int]):
-    """Pictures of noise in stacks of 4, the newest last; `turned`: along the last axis."""
+    """Pictures of noise in stacks of 4, the newest last; `turned`: along the last axis.
+
+    `broken`: no step can be taken.
+    """
 
     action_space = gymnasium.spaces.Discrete(2)
     stack_size = 4
 
-    def __init__(self, size: int = 32, turned: bool = False) -> None:
+    def __init__(self, size: int = 32, turned: bool = False, broken: bool = False) -> None:
         shape = (size, size, 4) if turned else (4, size, size)
         self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
-        self._size, self._turned = size, turned
+        self._size, self._turned, self._broken = size, turned, broken
 
     def _frame(self) -> np.ndarray:
         return self.np_random.integers(0, 256, (self._size, self._size), np.uint8)
@@ -127,6 +130,8 @@ class Stacks(gymnasium.Env[np.ndarray, int]):
         return self._show(), {}
 
     def step(self, action: Any) -> Any:
+        if self._broken:
+            raise OSError("no camera")
         self._frames = [*self._frames[1:], self._frame()]
         return self._show(), 0.0, self.np_random.random() < 0.1, False, {}
 

@@ -21,7 +21,7 @@ import envs
 from ars.algorithms.dqn import DQN, Transitions
 from ars.buffers import ReplayBuffer
 from ars.device_memory import DeviceMemory
-from ars.errors import UsageError
+from ars.errors import RunError, UsageError
 from ars.losses import td_gradient, td_loss
 from ars.plan import new_plan
 from policies import load_policy, make_policy
@@ -382,6 +382,11 @@ def test_stacks_are_drawn_as_they_were_seen_however_they_lie(size: int, turned: 
     drawn = dqn.buffer.sample(np.random.default_rng(0), 200)
     assert {obs.tobytes() for obs in drawn.obs} <= set(seen)
     dqn.close()
+
+
+def test_stacked_images_that_fail_as_they_are_looked_at_are_one_line() -> None:
+    with pytest.raises(RunError, match=r"^small_worlds:Stacks-v0: OSError: no camera$"):
+        make("small_worlds:Stacks-v0", {"broken": True}, conv_layers=(2, 8, 4))
 
 
 def test_a_buffer_that_no_memory_can_hold_is_refused() -> None:

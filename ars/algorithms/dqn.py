@@ -30,10 +30,11 @@ from ars.algorithms.base import Arrays, Row, Task, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
 from ars.algorithms.presets import DQN_PRESETS
 from ars.buffers import Batch, HostMemory, NewMemory, PrioritizedReplayBuffer, ReplayBuffer
-from ars.errors import UsageError
+from ars.errors import RunError, UsageError
 from ars.options import LARGE, option
+from ars.rollout import one_line
 from envs.pixels import n_stacked
-from policies import DiscreteSpec, Policy, space_spec
+from policies import BoxSpec, DiscreteSpec, Policy, space_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -165,18 +166,21 @@ class DQN(DeepAlgorithm):
         self._learned: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def _make_buffer(self) -> ReplayBuffer:
-        config, task, observation = self.config, self.task, self.policy.spec.observation
+        config, observation = self.config, self.policy.spec.observation
         details: dict[str, Any] = {
             "dtype": observation.dtype,
             "n_step": config.return_steps,
             "gamma": config.gamma,
         }
         spec = self.policy.spec
+        if config.save_buffer and not _is_bytes(observation):
+            raise UsageError(
+                "--save-buffer: is for images; checkpoints always hold a buffer of vectors"
+            )
         if spec.conv_layers:
             details["memory"] = self._frame_memory()
             if not spec.channels_last:
-                with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
-                    details["n_stacked"] = n_stacked(env)
+                details["n_stacked"] = self._n_stacked()
         arguments = config.buffer_size, config.n_envs, observation.shape
         try:
             if config.prioritized:
@@ -186,6 +190,14 @@ class DQN(DeepAlgorithm):
         except (MemoryError, ValueError) as error:
             message = f"--buffer-size {config.buffer_size}: too large for the memory ({error})"
             raise UsageError(message) from None
+
+    def _n_stacked(self) -> int:
+        task = self.task
+        with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
+            try:
+                return n_stacked(env)
+            except Exception as error:
+                raise RunError(f"{task.env_id}: {one_line(error)}") from error
 
     def _frame_memory(self) -> NewMemory:
         """Images lie where they are learned from."""
@@ -197,7 +209,7 @@ class DQN(DeepAlgorithm):
 
     def _is_buffer_saved(self) -> bool:
         """Always but for images, which are large; the user is told how large."""
-        if np.dtype(self.policy.spec.observation.dtype).itemsize > 1:
+        if not _is_bytes(self.policy.spec.observation):
             return True
         saved, size = self.config.save_buffer, f"up to {self.buffer.nbytes / 1e6:,.1f} MB"
         self.task.say(
@@ -378,3 +390,7 @@ class DQN(DeepAlgorithm):
             "the replay buffer was not saved: it refills, and learning goes on after "
             f"{self.config.learning_starts:,} timesteps"
         )
+
+
+def _is_bytes(observation: BoxSpec) -> bool:
+    return np.dtype(observation.dtype).itemsize == 1
