@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,6 +59,7 @@ class Actor:
 
     def __init__(self) -> None:
         self._snapshots: dict[int, Snapshot] = {}
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
     def hello(self) -> Hello:
         """Where this process is and what it runs on."""
@@ -96,3 +98,13 @@ class Actor:
             return self._rollouts.run(snapshot, [task])[0]
         except RolloutError as error:
             return RolloutError(one_line(error))  # without its cause, which may not pickle
+
+
+def _end_with(raylet: int) -> None:
+    """End this process once the raylet that started it has ended.
+
+    Ray sees to that too, but a worker of a node that was frozen and thawed may stay for minutes.
+    """
+    while os.getppid() == raylet:
+        time.sleep(1.0)
+    os._exit(1)

@@ -206,7 +206,7 @@ def test_a_frozen_node_is_survived_and_its_late_answers_ignored(
             if alive(pid):
                 os.kill(pid, signal.SIGCONT)
     assert run(pool, TRAINING) == expected(make_spec(), TRAINING)
-    # Ray ends what the thawed raylet had, in its own time; one not taken for dead serves on.
+    # The thawed raylet ends, and its worker with it, told or not; one not taken for dead serves on.
     assert wait_until(lambda: not alive(frozen[1]) or frozen[1] in pool.pids(), 60.0)
 
 
