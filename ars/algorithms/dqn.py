@@ -34,7 +34,7 @@ from ars.errors import RunError, UsageError
 from ars.options import LARGE, option
 from ars.rollout import one_line
 from envs.pixels import n_stacked
-from policies import BoxSpec, DiscreteSpec, Policy, space_spec
+from policies import DiscreteSpec, Policy, space_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -173,10 +173,6 @@ class DQN(DeepAlgorithm):
             "gamma": config.gamma,
         }
         spec = self.policy.spec
-        if config.save_buffer and not _is_bytes(observation):
-            raise UsageError(
-                "--save-buffer: is for images; checkpoints always hold a buffer of vectors"
-            )
         if spec.conv_layers:
             details["memory"] = self._frame_memory()
             if not spec.channels_last:
@@ -209,7 +205,11 @@ class DQN(DeepAlgorithm):
 
     def _is_buffer_saved(self) -> bool:
         """Always but for images, which are large; the user is told how large."""
-        if not _is_bytes(self.policy.spec.observation):
+        if np.dtype(self.policy.spec.observation.dtype).itemsize > 1:
+            if self.config.save_buffer:
+                raise UsageError(
+                    "--save-buffer: is for images; checkpoints always hold a buffer of vectors"
+                )
             return True
         saved, size = self.config.save_buffer, f"up to {self.buffer.nbytes / 1e6:,.1f} MB"
         self.task.say(
@@ -390,7 +390,3 @@ class DQN(DeepAlgorithm):
             "the replay buffer was not saved: it refills, and learning goes on after "
             f"{self.config.learning_starts:,} timesteps"
         )
-
-
-def _is_bytes(observation: BoxSpec) -> bool:
-    return np.dtype(observation.dtype).itemsize == 1

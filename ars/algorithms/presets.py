@@ -192,8 +192,8 @@ PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
 A2C_PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Raffin's RL Baselines3 Zoo, hyperparams/a2c.yml.
     "CartPole-v1": {"total_timesteps": 200_000, "eval_freq": 5},
-    # What it learned of landing it lost again to hovering, until time cost something, the critic
-    # was quicker than the actor, and no bound on the gradient made less of the steps that surprise.
+    # Or it loses what it learned of landing to hovering: time costs something, the critic is
+    # quicker than the actor, and the gradients of steps that surprise are not bounded.
     "LunarLander-v3": {
         "n_envs": 32,
         "n_steps": 5,
