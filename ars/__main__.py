@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ars.command import reporting
-from ars.options import Parser
+from ars.cli.exit import reporting
+from ars.cli.parser import Parser
 
 COMMANDS = {
     "train": ("ENV", "train a policy for an environment"),

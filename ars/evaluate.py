@@ -12,12 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ars.command import acting, progress, reporting
-from ars.errors import RunError, UsageError
-from ars.options import Parser, add_flags, build, counted, option
+from ars.cli.console import progress
+from ars.cli.exit import reporting
+from ars.cli.parser import Parser, add_flags
+from ars.common.errors import RunError, UsageError
+from ars.common.settings import build, counted, option
+from ars.training.evaluation import acting
 
 if TYPE_CHECKING:
-    from ars.runs import Found
+    from ars.training.run_folder import Found
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,9 @@ def evaluate(
     Raises: UsageError where it has none; RunError or RolloutError where an episode fails or is
     not finite.
     """
-    from ars.noise import Stream
-    from ars.rollout import Snapshot, Task, describe
-    from ars.stats import deviation, mean
+    from ars.common.seeding import Stream
+    from ars.common.statistics import deviation, mean
+    from ars.rollout.task import Snapshot, Task, describe
 
     policy = found.file.policy
     if stochastic and policy.spec.distribution == "none":
@@ -117,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; `argv` as after `python -m ars.evaluate`."""
     args = _parser().parse_args(argv)
     config = build(EvaluateConfig, vars(args))
-    from ars.runs import find_policy
+    from ars.training.run_folder import find_policy
 
     found = find_policy(args.run, args.latest)
     if not args.json:

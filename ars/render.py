@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ars.command import acting, progress, reporting
-from ars.errors import RunError, UsageError
-from ars.options import Parser, add_flags, build, option
+from ars.cli.console import progress
+from ars.cli.exit import reporting
+from ars.cli.parser import Parser, add_flags
+from ars.common.errors import RunError, UsageError
+from ars.common.settings import build, option
+from ars.training.evaluation import acting
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ars.camera import Shot
-    from ars.rollout import Episode, Rollouts
-    from ars.runs import Found
-    from ars.video import Kind
+    from ars.rendering.recorder import Shot
+    from ars.rendering.video import Kind
+    from ars.rollout.episode import Episode, Rollouts
+    from ars.training.run_folder import Found
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         value = getattr(config, name)
         if value is not None and not SIZES[0] <= value <= SIZES[1]:
             raise UsageError(f"--{name} {value}: must be from {SIZES[0]} to {SIZES[1]}")
-    from ars.runs import find_policy
-    from ars.video import KINDS
-    from envs.display import has_display
+    from ars.rendering.video import KINDS
+    from ars.training.run_folder import find_policy
+    from envs.window import has_display
 
     if config.output is not None and Path(config.output).suffix.lower() not in KINDS:
         raise UsageError(f"--output {config.output}: must end in {', '.join(KINDS)}")
@@ -88,7 +91,7 @@ def _short_name(env_id: str) -> str:
 
 def watch(found: Found, config: RenderConfig) -> None:
     """Show the episodes in a window, in real time. Raises: RunError."""
-    from ars.camera import Paced
+    from ars.rendering.recorder import Paced
 
     with acting(found, config.seed, **_picture_options("human", config)) as rollouts:
         rollouts.env = Paced(rollouts.env, _steps_per_second(rollouts))
@@ -98,9 +101,9 @@ def watch(found: Found, config: RenderConfig) -> None:
 
 def record(found: Found, config: RenderConfig, output: Path) -> None:
     """Write the episodes to `output`. Raises: UsageError, RunError; then nothing is written."""
-    from ars import camera, video
-    from ars.interrupts import Interrupts
-    from envs.display import has_display
+    from ars.rendering import recorder, video
+    from ars.training.signals import Interrupts
+    from envs.window import has_display
 
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
@@ -113,7 +116,7 @@ def record(found: Found, config: RenderConfig, output: Path) -> None:
         acting(found, config.seed, **_picture_options("rgb_array", config)) as rollouts,
         progress("rendering") as count,
     ):
-        camera.follow(rollouts.env)
+        recorder.follow(rollouts.env)
         film = Film(kind, config, _short_name(found.file.env_id), _steps_per_second(rollouts))
         if kind.moments:
             # Seed and actions decide an episode: a first pass without pictures tells its length.
@@ -124,7 +127,7 @@ def record(found: Found, config: RenderConfig, output: Path) -> None:
                 writer.add(film.develop(shot))
                 count()
 
-            rollouts.env = camera.Camera(rollouts.env, film.wants, take)
+            rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
             episodes = [_play(rollouts, found, index) for index in range(config.episodes)]
     for index, episode in enumerate(episodes):
         _say(index, episode)
@@ -140,7 +143,7 @@ class Film:
     """
 
     def __init__(self, kind: Kind, config: RenderConfig, name: str, speed: float) -> None:
-        from ars.camera import Label
+        from ars.rendering.recorder import Label
 
         self._kind, self._config, self._name, self._speed = kind, config, name, speed
         self._stride = max(1, round(speed / kind.fps))
@@ -203,8 +206,9 @@ def _steps_per_second(rollouts: Rollouts) -> float:
 
 
 def _play(rollouts: Rollouts, found: Found, index: int) -> Episode:
-    from ars.noise import Stream, reset_seed
-    from ars.rollout import one_line, rollout
+    from ars.common.errors import one_line
+    from ars.common.seeding import Stream, reset_seed
+    from ars.rollout.episode import rollout
 
     spec = rollouts.spec
     where = f"{spec.env_id}, rendered episode {index}"

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ars.algorithms import ALGORITHMS
-from ars.command import reporting
-from ars.errors import RunError
-from ars.options import Parser, add_flags, counted, flag_names
-from ars.plan import Plan, TaskConfig, WorkerConfig, new_plan, resumed_plan, stored_algorithm
-from ars.trainer import RunConfig
-from envs.pixels import VIEWS
+from ars.cli.exit import reporting
+from ars.cli.parser import Parser, add_flags, flag_names
+from ars.common.errors import RunError
+from ars.common.settings import counted
+from ars.training.config import Plan, RunConfig, TaskConfig, WorkerConfig
+from ars.training.resolve import new_plan, resumed_plan, stored_algorithm
+from envs.atari import VIEWS
 
 if TYPE_CHECKING:
     from ars.algorithms.base import Algorithm
-    from ars.rollout import Pool, RolloutSpec
-    from ars.trainer import Display
+    from ars.rollout.pool import Pool
+    from ars.rollout.task import RolloutSpec
+    from ars.training.trainer import Display
 
 
 def make_parser(algo: str = "ars") -> Parser:
@@ -114,11 +116,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
     """Carry out a plan; returns what result.json holds."""
-    from ars import checkpoint
     from ars.algorithms.base import Task
-    from ars.display import open_display
-    from ars.probe import probe
-    from ars.runs import find_policy, lock, new_folder
+    from ars.cli.console import open_display
+    from ars.training import checkpoint
+    from ars.training.env_check import probe
+    from ars.training.run_folder import find_policy, lock, new_folder
 
     # A run that ended before its first checkpoint begins again.
     going_on = plan.folder is not None and checkpoint.exists(plan.folder)
@@ -158,10 +160,10 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
 def _run(
     plan: Plan, algorithm: Algorithm, folder: Path, display: Display, going_on: bool
 ) -> dict[str, Any]:
-    from ars import checkpoint
-    from ars.interrupts import Interrupts
-    from ars.rollout import RolloutError
-    from ars.trainer import Trainer
+    from ars.common.errors import RolloutError
+    from ars.training import checkpoint
+    from ars.training.signals import Interrupts
+    from ars.training.trainer import Trainer
 
     training = {"algo": plan.algo, "preset": plan.preset}
     if (variant := getattr(plan.config, "variant", None)) is not None:
@@ -204,16 +206,16 @@ def _run(
 def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
     """The pool that the plan's worker flags ask for; Ray is loaded only if it is used."""
     if plan.n_workers == 0:
-        from ars.rollout import LocalPool
+        from ars.rollout.pool import LocalPool
 
         return LocalPool(spec, display.say)
-    from ars.workers import RayPool
+    from ars.distributed.pool import RayPool
 
     return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.say)
 
 
 def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:
-    from ars.display import duration
+    from ars.cli.console import duration
 
     final, seconds = result["final_evaluation"], result["seconds"]
     run = shlex.quote(str(folder))

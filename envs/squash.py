@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.display import Window
+from envs.window import Window
 
 SIZE = 24  # pixels of the court, which is square; every length below is in pixels
 BALL, PADDLE, THICKNESS = 2, 5, 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from policies.base import Policy
-from policies.io import FileError, PolicyFile, load_policy, read_policy, save_policy
+from policies.file import FileError, PolicyFile, load_policy, read_policy, save_policy
 from policies.linear import LinearPolicy
 from policies.mlp import MLPPolicy, initial_weights
 from policies.normalizer import Normalizer, NormalizerRule, RunningMeanStd
+from policies.registry import POLICIES, build
 from policies.spec import (
     ACTIVATIONS,
     NATURE_CONV_LAYERS,
@@ -20,7 +21,6 @@ from policies.spec import (
     is_image,
     space_spec,
 )
-from policies.table import POLICIES, build
 
 __all__ = [
     "ACTIVATIONS",

@@ -31,7 +31,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
@@ -40,10 +40,10 @@ except ImportError as error:
     sys.exit(f"the reference is missing ({error}): pip install -e '.[test]'")
 
 import envs
-from ars.rollout import compiled_rollout, rollout
-from ars.runs import SHIPPED
+from ars.rollout.episode import compiled_rollout, rollout
+from ars.training.run_folder import SHIPPED
 from envs.bullet.client import pybullet, quiet
-from envs.bullet.fast import FastRunner
+from envs.bullet.compiled.player import FastRunner
 from policies import Policy, RunningMeanStd, make_policy, read_policy
 
 LENGTH = 1000  # steps of an episode, at most

@@ -76,7 +76,7 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-    from ars.runs import find_policy
+    from ars.training.run_folder import find_policy
 
     policy = find_policy(start).file.policy if start else None
 

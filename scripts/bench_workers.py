@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
     from ars.algorithms.ars import ARS
-    from ars.rollout import RolloutSpec, Snapshot, Task
+    from ars.rollout.task import RolloutSpec, Snapshot, Task
 
 # Seconds, each rollout's return, and steps in all.
 Outcome = tuple[float, list[float], int]
@@ -39,9 +39,9 @@ def make_algorithm(robot: str, directions: int) -> ARS:
     """ARS as `ars.train` would run it, from the shipped policy where there is one."""
     from ars.algorithms.ars import ARS, ARSConfig
     from ars.algorithms.base import Task
-    from ars.errors import UsageError
-    from ars.probe import probe
-    from ars.runs import find_policy
+    from ars.common.errors import UsageError
+    from ars.training.env_check import probe
+    from ars.training.run_folder import find_policy
 
     found = probe(robot, {})
     task = Task(robot, found.observation_space, found.action_space)
@@ -55,8 +55,8 @@ def make_algorithm(robot: str, directions: int) -> ARS:
 
 def make_tasks(number: int, directions: int) -> list[Task]:
     """Both signs of a round's directions."""
-    from ars.noise import Stream
-    from ars.rollout import Task
+    from ars.common.seeding import Stream
+    from ars.rollout.task import Task
 
     return [
         Task(Stream.TRAINING, number, index, sign)
@@ -67,7 +67,7 @@ def make_tasks(number: int, directions: int) -> list[Task]:
 
 def play_bare(pipe: Connection, spec: RolloutSpec) -> None:
     """A bare process: play what comes, until nothing more does."""
-    from ars.rollout import LocalPool
+    from ars.rollout.pool import LocalPool
 
     with closing(LocalPool(spec)) as pool:
         while (order := pipe.recv()) is not None:
@@ -112,7 +112,7 @@ def play_pool(
     spec: RolloutSpec, n_workers: int, snapshot: Snapshot, warm: Sequence[Task], tasks: list[Task]
 ) -> Outcome:
     """Our turn: a fresh Ray, a first batch until all workers are there, and then the clock."""
-    from ars.workers import RayPool
+    from ars.distributed.pool import RayPool
 
     with closing(RayPool(spec, n_workers)) as pool:
         while len(pool.pids()) < n_workers:

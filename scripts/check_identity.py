@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from references import PORTED, Reference, published
 
 import envs
-from ars.rollout import Episode, compiled_rollout, rollout
-from ars.runs import SHIPPED
+from ars.rollout.episode import Episode, compiled_rollout, rollout
+from ars.training.run_folder import SHIPPED
 from envs.bullet.client import quiet
 from policies import Policy, RunningMeanStd, make_policy, read_policy
 

@@ -47,8 +47,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
     from ars.algorithms.ars import ARS
-    from ars.rollout import RolloutSpec
-    from ars.workers import RayPool
+    from ars.distributed.pool import RayPool
+    from ars.rollout.task import RolloutSpec
 
 ENV_ID = f"{Path(__file__).stem}:Sleep-v0"
 OBSERVATION = gymnasium.spaces.Box(-math.inf, math.inf, (44,), np.float64)
@@ -167,8 +167,8 @@ def ideal_seconds(sleeps: Sequence[float], n_workers: int) -> float:
 
 def wait_for_workers(pool: RayPool, algorithm: ARS, n_workers: int) -> None:
     """Keep the pool going until all its workers are there."""
-    from ars.noise import Stream
-    from ars.rollout import Task
+    from ars.common.seeding import Stream
+    from ars.rollout.task import Task
 
     tasks = [Task(Stream.EVALUATION, 0, index) for index in range(n_workers)]
     while len(pool.pids()) < n_workers:
@@ -180,9 +180,10 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     """Train for some iterations; the figures of a table's row."""
     from ars.algorithms.ars import ARS, ARSConfig
     from ars.algorithms.base import Task
-    from ars.interrupts import Interrupts
-    from ars.trainer import RunConfig, Trainer
-    from ars.workers import RayPool
+    from ars.distributed.pool import RayPool
+    from ars.training.config import RunConfig
+    from ars.training.signals import Interrupts
+    from ars.training.trainer import Trainer
 
     n_iterations = arguments.iterations + 1
     marks, interrupts = Marks(n_iterations), Interrupts()
@@ -228,8 +229,8 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
 
 def ideal_training(spec: RolloutSpec, arguments: argparse.Namespace, n_workers: int) -> float:
     """The ideal seconds of all iterations on the clock."""
-    from ars.noise import Stream
-    from ars.rollout import Task, task_seed
+    from ars.common.seeding import Stream
+    from ars.rollout.task import Task, task_seed
 
     total = 0.0
     for iteration in range(1, arguments.iterations + 1):
@@ -244,8 +245,9 @@ def ideal_training(spec: RolloutSpec, arguments: argparse.Namespace, n_workers: 
 
 def pickled_bytes(algorithm: ARS) -> dict[str, float]:
     """Of what goes to the nodes once an iteration, and both ways for each rollout."""
-    from ars.noise import Stream
-    from ars.rollout import Episode, Task
+    from ars.common.seeding import Stream
+    from ars.rollout.episode import Episode
+    from ars.rollout.task import Task
 
     episode = Episode(1.0, 1.0, 1, algorithm.statistics)
     objects = {

@@ -1,151 +1,172 @@
-"""Imports go one way, and heavy packages are loaded only where they are used."""
+"""A file's folder decides what it may import; heavy packages are loaded where they are used."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-MODULES = sorted(
-    path for name in ("ars", "envs", "policies") for path in (ROOT / name).rglob("*.py")
+# From the top down: a folder imports from the rows below its own, and from itself.
+ORDER = (
+    {"ars"},  # the commands and the Python API
+    {"ars/cli"},
+    {"ars/training"},
+    {"ars/algorithms", "ars/distributed", "ars/rendering"},
+    {"ars/experience"},
+    {"ars/rollout"},
+    {"ars/learning", "ars/presets"},
+    {"ars/common"},
+    {"policies", "envs"},
 )
+RANKS = {folder: rank for rank, row in enumerate(ORDER) for folder in row}
 
-# commands -> trainer -> algorithms -> workers -> rollout -> policies | envs
-LAYERS = {
-    "ars.errors": 0,
-    "ars.stats": 0,
-    "ars.noise": 0,
-    "ars.options": 1,
-    "ars.versions": 1,
-    "ars.rollout": 1,
-    "ars.deadlines": 1,
-    "ars.nodes": 1,
-    "ars.sweeper": 1,
-    "ars.actor": 2,
-    "ars.cluster": 2,
-    "ars.tickets": 2,
-    "ars.crew": 2,
-    "ars.workers": 2,
-    "ars.buffers": 2,
-    "ars.device_memory": 2,
-    "ars.returns": 2,
-    "ars.losses": 2,
-    "ars.trajectories": 2,
-    "ars.optimizers": 2,
-    "ars.groups": 2,
-    "ars.vector": 2,
-    "ars.algorithms.base": 3,
-    "ars.algorithms.presets": 3,
-    "ars.algorithms.deep": 3,
-    "ars.algorithms.on_policy": 3,
-    "ars.algorithms.actor_critic": 4,
-    "ars.algorithms.ars": 4,
-    "ars.algorithms.dqn": 4,
-    "ars.algorithms.ppo": 4,
-    "ars.algorithms.reinforce": 4,
-    "ars.algorithms": 5,
-    "ars.trainer": 6,
+# Where a module may need torch as soon as it is imported.
+TORCH = {
+    "ars/learning",
+    "ars/experience/gpu_storage.py",
+    "policies/networks.py",
+    "policies/parameters.py",
 }
 
-# What only the pool, `ars.workers`, imports.
-RAY_USERS = {"ars.crew", "ars.cluster", "ars.actor"}
-
-# What learns by gradients, or acts on images; importing a command loads none of it.
-TORCH_USERS = {
-    "ars.algorithms.actor_critic",
-    "ars.algorithms.deep",
-    "ars.algorithms.dqn",
-    "ars.algorithms.on_policy",
-    "ars.algorithms.ppo",
-    "ars.algorithms.reinforce",
-    "ars.device_memory",
-    "ars.losses",
-    "ars.optimizers",
-    "policies.backprop",
-    "policies.cnn",
-    "policies.distributions",
-    "policies.faces",
-    "policies.initial",
-    "policies.networks",
-    "policies.parameters",
-}
+PACKAGES = ("ars", "envs", "policies")
+FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 
 
-def name_of(path: Path) -> str:
+def place(path: Path) -> str:
+    """A file as it is written here: `ars/common/errors.py`."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def module(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> set[str]:
-    """Every module a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+MODULES = {module(path): path for path in FILES}
+
+
+def folder(path: Path) -> str:
+    """The folder of `ORDER` that a file lies in. Raises: ValueError where it lies in none."""
+    for parent in path.relative_to(ROOT).parents:
+        if parent.as_posix() in RANKS:
+            # Of `ars` itself only its files: another folder in it must be listed.
+            if parent.as_posix() == "ars" and path.parent != ROOT / "ars":
+                break
+            return parent.as_posix()
+    raise ValueError(f"{place(path)} lies in no folder of ORDER")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module or name that is imported, wherever in a file."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            assert node.module is not None
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            assert node.level == 0 and node.module is not None, "a relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def packages(path: Path) -> set[str]:
-    return {name.partition(".")[0] for name in imports(path)}
+def loaded_at_once(tree: ast.Module) -> Iterator[str]:
+    """What is imported as soon as a file is, for types alone not counted."""
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from imports(node)
 
 
-def test_there_is_something_to_check() -> None:
-    assert {"ars.trainer", "ars.workers", "envs.bullet.base", "policies.io"} <= set(
-        map(name_of, MODULES)
-    )
-    assert "ray" in packages(ROOT / "ars" / "cluster.py")
+def our_modules(names: Iterable[str]) -> set[str]:
+    return {name for name in names if name in MODULES}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_packages_import_downwards_only(path: Path) -> None:
-    forbidden = {"envs": {"ars", "policies"}, "policies": {"ars", "envs"}, "ars": set()}
-    assert not packages(path) & forbidden[path.relative_to(ROOT).parts[0]]
+def upward(path: Path, source: str) -> list[str]:
+    """The imports of a file that its folder does not allow."""
+    own = folder(path)
+    return [
+        name
+        for name in sorted(our_modules(imports(ast.parse(source))))
+        # `ars` itself has the version alone, which all may ask for.
+        if name != "ars"
+        and (theirs := folder(MODULES[name])) != own
+        and RANKS[theirs] <= RANKS[own]
+    ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_ray_torch_and_pybullet_have_their_places(path: Path) -> None:
-    name = name_of(path)
-    if name not in RAY_USERS:
-        assert "ray" not in packages(path)
-    if name not in TORCH_USERS:
-        assert "torch" not in packages(path)
-    if not name.startswith("envs.bullet"):
-        assert "pybullet" not in packages(path)
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_imports_go_one_way(path: Path) -> None:
+    assert upward(path, path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_pool_knows_how_ray_is_used(path: Path) -> None:
-    if name_of(path) not in RAY_USERS | {"ars.workers"}:
-        assert not imports(path) & RAY_USERS
+@pytest.mark.parametrize(
+    ("place", "line", "refused"),
+    [
+        ("ars/training/trainer.py", "from ars.train import main", ["ars.train"]),
+        ("ars/training/trainer.py", "import ars.cli.parser", ["ars.cli.parser"]),
+        ("ars/rollout/pool.py", "def f():\n    from ars.distributed import pool", None),
+        ("ars/algorithms/ars.py", "from ars.distributed.pool import RayPool", None),
+        ("ars/common/errors.py", "import ars.learning.losses", ["ars.learning.losses"]),
+        ("policies/linear.py", "import envs", ["envs"]),
+        ("envs/bullet/base.py", "from policies import make_policy", ["policies"]),
+        (
+            "ars/training/trainer.py",
+            "import ars.algorithms.base, policies, ars.training.config",
+            [],
+        ),
+    ],
+)
+def test_an_import_that_goes_up_is_found(place: str, line: str, refused: list[str] | None) -> None:
+    found = upward(ROOT / place, line)
+    assert found == refused if refused is not None else found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_the_loop_knows_no_command_and_the_rollout_no_loop(path: Path) -> None:
-    layer = LAYERS.get(name_of(path))
-    if layer is None:
+@pytest.mark.parametrize("place", ["ars/stray.py", "ars/helpers/stray.py", "stray/stray.py"])
+def test_a_file_outside_the_folders_is_found(place: str) -> None:
+    path = ROOT / place
+    if place == "ars/stray.py":  # a command
+        assert folder(path) == "ars"
         return
-    for imported in imports(path):
-        if imported in map(name_of, MODULES) and imported.startswith("ars"):
-            if imported == "ars":
-                continue
-            assert imported in LAYERS or layer >= 6, f"{path} imports {imported}"
-            assert LAYERS.get(imported, 0) <= layer, f"{path} imports {imported}"
+    with pytest.raises(ValueError, match="lies in no folder"):
+        folder(path)
 
 
-@pytest.mark.parametrize("module", ["ars.train", "ars.evaluate", "ars.render", "envs", "policies"])
-def test_importing_a_command_loads_nothing_heavy(module: str) -> None:
+def test_there_is_no_circle_of_imports() -> None:
+    waits = {
+        name: our_modules(imports(ast.parse(path.read_text()))) - {name, "ars"}
+        for name, path in MODULES.items()
+    }
+    # A package's own list of what it offers is no part of a circle.
+    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+    waits = {name: found - packages for name, found in waits.items()}
+    while free := [name for name, found in waits.items() if not found & waits.keys()]:
+        for name in free:
+            del waits[name]
+    assert not waits, f"import each other: {sorted(waits)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_ray_torch_and_pybullet_have_their_places(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    packages = {name.partition(".")[0] for name in imports(tree)}
+    if folder(path) != "ars/distributed":
+        assert "ray" not in packages
+    if not place(path).startswith("envs/bullet/"):
+        assert "pybullet" not in packages
+    if folder(path) not in TORCH and place(path) not in TORCH:
+        assert "torch" not in {name.partition(".")[0] for name in loaded_at_once(tree)}
+
+
+@pytest.mark.parametrize(
+    "name", ["ars.train", "ars.evaluate", "ars.render", "ars.__main__", "envs", "policies"]
+)
+def test_importing_a_command_loads_nothing_heavy(name: str) -> None:
     code = (
-        f"import sys, {module}\n"
+        f"import sys, {name}\n"
         "print(sorted({'ray', 'torch', 'pybullet', 'matplotlib', 'rich', 'mujoco', 'tensorboard',"
-        " 'PIL', 'imageio_ffmpeg'} & set(sys.modules)))"
+        " 'PIL', 'imageio_ffmpeg', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

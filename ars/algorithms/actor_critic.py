@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 from ars.algorithms.base import Arrays, Row, Task
 from ars.algorithms.deep import under
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
-from ars.algorithms.presets import A2C_PRESETS, ACTOR_CRITIC_PRESETS
-from ars.errors import UsageError
-from ars.options import LARGE, option
-from ars.trajectories import Trajectories, Trajectory
-from ars.vector import Step
+from ars.common.errors import UsageError
+from ars.common.settings import LARGE, option
+from ars.experience.episodes import Trajectories, Trajectory
+from ars.experience.vector_env import Step
+from ars.presets.actor_critic import A2C_PRESETS, ACTOR_CRITIC_PRESETS
 from policies import DiscreteSpec, space_spec
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class ActorCritic(OnPolicyAlgorithm):
         """One step of both along the gradient of a stretch; returns FIGURES."""
         import torch
 
-        from ars.losses import policy_gradient_loss, squared_gradient, squared_loss
+        from ars.learning.losses import policy_gradient_loss, squared_gradient, squared_loss
 
         config = self.config
         # 1. Returns: the stretch's rewards, then what the critic expects. GAE mixes their lengths.

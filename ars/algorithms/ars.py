@@ -22,13 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
-from ars.algorithms.presets import ARS_PRESETS
-from ars.errors import UsageError
-from ars.noise import Stream, direction, generator
-from ars.options import LARGE, option
-from ars.rollout import Episode, Pool, RolloutError, RolloutSpec, Snapshot, describe
-from ars.rollout import Task as RolloutTask
-from ars.stats import deviation, mean, norm
+from ars.common.errors import RolloutError, UsageError
+from ars.common.seeding import Stream, direction, generator
+from ars.common.settings import LARGE, option
+from ars.common.statistics import deviation, mean, norm
+from ars.presets.ars import ARS_PRESETS
+from ars.rollout.episode import Episode
+from ars.rollout.pool import Pool
+from ars.rollout.task import RolloutSpec, Snapshot, describe
+from ars.rollout.task import Task as RolloutTask
 from policies import (
     ACTIVATIONS,
     NormalizerRule,

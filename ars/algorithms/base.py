@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.rollout import Pool, RolloutSpec, Snapshot
+from ars.rollout.pool import Pool
+from ars.rollout.task import RolloutSpec, Snapshot
 from policies import Policy
 
 Row = dict[str, int | float]

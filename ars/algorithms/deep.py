@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
-from ars.errors import RunError, UsageError
-from ars.noise import Stream, generator
-from ars.options import LARGE, option
-from ars.rollout import Pool, RolloutSpec, Snapshot
-from ars.stats import deviation, mean
-from ars.vector import Environments, Finished, Step
+from ars.common.errors import RunError, UsageError
+from ars.common.seeding import Stream, generator
+from ars.common.settings import LARGE, option
+from ars.common.statistics import deviation, mean
+from ars.experience.vector_env import Environments, Finished, Step
+from ars.rollout.pool import Pool
+from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
     ACTIVATIONS,
     DiscreteSpec,
@@ -38,7 +39,7 @@ from policies import (
 if TYPE_CHECKING:
     import torch
 
-    from ars.optimizers import Optimizer
+    from ars.learning.optimizers import Optimizer
 
 SCHEDULES = ("constant", "linear")
 INITIAL = ("orthogonal", "xavier", "he", "uniform")
@@ -143,7 +144,7 @@ class DeepAlgorithm(Algorithm):
         self, network: torch.nn.Module, optimizer: str = "adam", eps: float = 1e-5
     ) -> None:
         """Lay the network out as one vector, on the device, with an optimiser over it."""
-        from ars.optimizers import Adam, RMSprop
+        from ars.learning.optimizers import Adam, RMSprop
         from policies.parameters import FlatParameters
 
         self.parameters = FlatParameters(network.to(self.device))

@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 import envs
 from ars.algorithms.base import Arrays, Row, Task, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
-from ars.algorithms.presets import DQN_PRESETS
-from ars.buffers import Batch, HostMemory, NewMemory, PrioritizedReplayBuffer, ReplayBuffer
-from ars.errors import RunError, UsageError
-from ars.options import LARGE, option
-from ars.rollout import one_line
-from envs.pixels import n_stacked
+from ars.common.errors import RunError, UsageError, one_line
+from ars.common.settings import LARGE, option
+from ars.experience.prioritized import PrioritizedReplayBuffer
+from ars.experience.replay import Batch, ReplayBuffer
+from ars.experience.storage import HostMemory, NewMemory
+from ars.presets.dqn import DQN_PRESETS
+from envs.atari import n_stacked
 from policies import DiscreteSpec, Policy, space_spec
 
 if TYPE_CHECKING:
@@ -144,9 +145,9 @@ class DQN(DeepAlgorithm):
                 f"of shape {task.action_space.shape}; ppo takes both"
             )
         super().__init__(config, task, distribution=False)
-        from policies.backprop import make_passes
-        from policies.faces import NetworkFace
-        from policies.initial import initialize
+        from ars.learning.backprop import make_passes
+        from ars.learning.inference import NetworkFace
+        from ars.learning.initialization import initialize
         from policies.networks import Dueling, Network
         from policies.parameters import FlatParameters
 
@@ -199,7 +200,7 @@ class DQN(DeepAlgorithm):
         """Images lie where they are learned from."""
         if self.device.type == "cpu":
             return HostMemory
-        from ars.device_memory import DeviceMemory
+        from ars.experience.gpu_storage import DeviceMemory
 
         return partial(DeviceMemory, self.device)
 
@@ -311,7 +312,7 @@ class DQN(DeepAlgorithm):
         """The targets y, [n]."""
         import torch
 
-        from ars.losses import td_targets
+        from ars.learning.losses import td_targets
 
         with torch.no_grad():
             next_q = self.target.forward(batch.next_obs)
@@ -322,7 +323,7 @@ class DQN(DeepAlgorithm):
         """One step down E[w l(y - Q(s, a))]; returns the errors y - Q(s, a), [n]."""
         import torch
 
-        from ars.losses import td_gradient
+        from ars.learning.losses import td_gradient
 
         weights = batch.weights if self.config.prioritized else None
         # 1. What the network thinks of the actions taken.
@@ -344,7 +345,7 @@ class DQN(DeepAlgorithm):
         """Means over the iteration's minibatches, NaN where there were none."""
         import torch
 
-        from ars.losses import td_loss
+        from ars.learning.losses import td_loss
 
         updates = len(self._learned)
         if not updates:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Arrays, Task, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig
-from ars.errors import UsageError
-from ars.options import option
-from ars.returns import gae
-from ars.trajectories import Trajectories
+from ars.common.errors import UsageError
+from ars.common.settings import option
+from ars.experience.episodes import Trajectories
+from ars.learning.returns import gae
 from policies import DiscreteSpec, RunningMeanStd
 from policies.distributions import (
     categorical_entropy,
@@ -77,9 +77,9 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     def __init__(self, config: Any, task: Task, action_values: bool = False) -> None:
         """`action_values`: the critic gives every action's value instead of the state's."""
         super().__init__(config, task, distribution=True)
-        from policies.backprop import make_actor_critic_passes
-        from policies.faces import ActorCriticFace
-        from policies.initial import initialize_actor_critic
+        from ars.learning.backprop import make_actor_critic_passes
+        from ars.learning.inference import ActorCriticFace
+        from ars.learning.initialization import initialize_actor_critic
         from policies.networks import ActorCritic
 
         spec = self.policy.spec

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from ars.algorithms.base import Row
 from ars.algorithms.deep import SCHEDULES
 from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
-from ars.algorithms.presets import PPO_PRESETS
-from ars.errors import UsageError
-from ars.options import LARGE, option
+from ars.common.errors import UsageError
+from ars.common.settings import LARGE, option
+from ars.presets.ppo import PPO_PRESETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -126,7 +126,7 @@ class PPO(OnPolicyAlgorithm):
         """Returns figures of the last epoch; those before it spend no time on any."""
         import torch
 
-        from ars.losses import clipped_surrogate_gradient
+        from ars.learning.losses import clipped_surrogate_gradient
 
         config, figures = self.config, []
         with torch.no_grad():
@@ -151,7 +151,7 @@ class PPO(OnPolicyAlgorithm):
         return averages(FIGURES, figures)
 
     def _value_gradient(self, values: Tensor, part: Batch) -> Tensor:
-        from ars.losses import clipped_value_gradient, squared_gradient
+        from ars.learning.losses import clipped_value_gradient, squared_gradient
 
         bound = self.config.value_clip
         if bound is None:
@@ -161,7 +161,7 @@ class PPO(OnPolicyAlgorithm):
     def _figures(
         self, part: Batch, outputs: Tensor, log_probs: Tensor, values: Tensor, clip: float
     ) -> tuple[Tensor, ...]:
-        from ars.losses import (
+        from ars.learning.losses import (
             approximate_kl,
             clipped_surrogate_loss,
             clipped_value_loss,

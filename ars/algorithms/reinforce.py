@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from ars.algorithms.base import Arrays, Row, Task
 from ars.algorithms.deep import under
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig
-from ars.algorithms.presets import REINFORCE_PRESETS
-from ars.options import LARGE, option
-from ars.returns import discounted_returns
-from ars.stats import mean
-from ars.trajectories import Trajectories, Trajectory
+from ars.common.settings import LARGE, option
+from ars.common.statistics import mean
+from ars.experience.episodes import Trajectories, Trajectory
+from ars.learning.returns import discounted_returns
+from ars.presets.reinforce import REINFORCE_PRESETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,7 +110,7 @@ class REINFORCE(OnPolicyAlgorithm):
         """What the loss is made of, of steps: inputs, actions, weights, returns."""
         import torch
 
-        from ars.losses import policy_gradient_loss, squared_loss
+        from ars.learning.losses import policy_gradient_loss, squared_loss
 
         tensors = (torch.from_numpy(column).to(self.device) for column in columns)
         inputs, actions, weights, returns = tensors

@@ -15,8 +15,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.bullet.client import Connection, model_path, pybullet, quiet
-from envs.bullet.stage import Look, Point, Stage, World
-from envs.display import require_display
+from envs.bullet.renderer import Look, Point, Stage, World
+from envs.window import require_display
 
 Observation = NDArray[np.float32]
 

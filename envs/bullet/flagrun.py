@@ -25,7 +25,7 @@ from envs.bullet import robots
 from envs.bullet.base import Observation
 from envs.bullet.client import model_path, pybullet
 from envs.bullet.locomotion import DOWN, Runner
-from envs.bullet.stage import Colour, Point, World
+from envs.bullet.renderer import Colour, Point, World
 
 # Of the reference's `robot_locomotors.py` and `scene_stadium.py`.
 FIELD_X, FIELD_Y = 13.125, 6.25  # metres to either side

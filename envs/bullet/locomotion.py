@@ -45,8 +45,8 @@ from envs.bullet.base import (
     release_joints,
 )
 from envs.bullet.client import pybullet
+from envs.bullet.renderer import Point, World
 from envs.bullet.robots import Robot
-from envs.bullet.stage import Point, World
 
 TARGET_X = 1000.0  # metres along the track; too far to get there
 _ELECTRICITY, _STALL, JOINT_AT_LIMIT = -2.0, -0.1, -0.1

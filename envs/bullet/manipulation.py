@@ -64,7 +64,7 @@ from envs.bullet.base import (
     release_joints,
 )
 from envs.bullet.client import pybullet
-from envs.bullet.stage import Look, Point, World
+from envs.bullet.renderer import Look, Point, World
 
 STRENGTH = 0.05  # N m, of every motor
 _TURN = 3.14  # rad either way, at the start

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from envs.bullet.base import BulletEnv, Observation, check_action
 from envs.bullet.client import model_path, pybullet, quiet
-from envs.bullet.stage import Look, Point, World
+from envs.bullet.renderer import Look, Point, World
 
 # Numbers are those of the example's `minitaur.py`, `motor.py` and `minitaur_env_randomizer.py`.
 _LEGS = "front_left", "back_left", "front_right", "back_right"

@@ -47,7 +47,7 @@ from envs.bullet.base import (
     release_joints,
 )
 from envs.bullet.client import pybullet
-from envs.bullet.stage import Look, Point, World
+from envs.bullet.renderer import Look, Point, World
 
 _LEAN = 0.1  # rad either way, at the start
 

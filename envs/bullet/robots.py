@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from envs.bullet.stage import Look
+from envs.bullet.renderer import Look
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class _Written:
 
 def killed_inside_a_save(lab: Lab) -> str:
     """At each moment of a run's writing; whatever is there loads, and the run goes on exactly."""
-    from ars import checkpoint
+    from ars.training import checkpoint
     from policies import read_policy
 
     length = ["--n-iterations", "2", "--save-freq", "1"]
@@ -194,9 +194,9 @@ def disk_full(lab: Lab) -> None:
 
 def _readers(folder: Path) -> dict[Path, Callable[[Path], object]]:
     """Every file of a run that is read again, and its reader."""
-    from ars import checkpoint
+    from ars.training import checkpoint
     from policies import read_policy
-    from policies.io import read_arrays
+    from policies.file import read_arrays
 
     state = folder / checkpoint.FOLDER / checkpoint.CURRENT
     return {
@@ -322,8 +322,8 @@ def _hostile_files(canary: Path) -> dict[str, bytes]:
 
 def of_another(lab: Lab) -> None:
     """Edited: the checkpoint, with its checksum made good, config.json and the policy."""
-    from ars import checkpoint
-    from policies import io as policy_io
+    from ars.training import checkpoint
+    from policies import file as policy_io
     from policies import read_policy
 
     folder = undisturbed(lab, "Hopper", *FEW)
@@ -393,6 +393,6 @@ def bad_flags(lab: Lab) -> str:
             run.end(2)
         is_clean(run.err, named)
         require(not folder.exists(), "a folder was made")
-    return passes("tests/test_wrong_words.py", "-k", "unusable_arguments") + (
+    return passes("tests/ars/cli/test_wrong_words.py", "-k", "unusable_arguments") + (
         "; --n-workers 0 is this process alone"
     )

@@ -205,8 +205,10 @@ def _wear_out(cluster: Any, run: Run) -> tuple[int, int]:
 
 def other_versions(lab: Lab) -> str:
     """Another numpy's metadata on a node's path, instead of another virtual environment."""
-    test = "tests/test_cluster.py::test_a_node_of_other_versions_is_refused_and_the_rest_go_on"
-    return f"faked metadata, no second environment; {passes(test, 'tests/test_versions.py')}"
+    folder = "tests/ars/distributed"
+    test = f"{folder}/test_cluster.py::test_a_node_of_other_versions_is_refused_and_the_rest_go_on"
+    found = passes(test, f"{folder}/test_versions.py")
+    return f"faked metadata, no second environment; {found}"
 
 
 # Two hosts: network namespaces with an address each, and a cable between them.
@@ -216,12 +218,13 @@ HEAD, NODE = "10.213.7.1", "10.213.7.2"
 
 def partition(lab: Lab) -> str:
     """The cable is cut amid the run, and mended."""
-    from ars import cluster
 
     reference, folder = undisturbed(lab, SLOW, *LENGTH), lab.place / "run"
     values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    from ars.distributed import ray_session
+
     values |= {"PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}
-    with _hosts() as (head, node), cluster._environment(values):
+    with _hosts() as (head, node), ray_session._environment(values):
         start = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus", "1", "--block"]
         start += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
         first = ["--head", "--node-ip-address", HEAD, "--port", "6379"]

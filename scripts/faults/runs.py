@@ -21,8 +21,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ars.distributed import ray_session
+
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT / "tests", ROOT):
+for folder in (ROOT / "tests" / "support", ROOT):
     sys.path.insert(0, str(folder))
 
 # Untrained Hoppers and CartPoles fall within some 20 steps: milliseconds an iteration.
@@ -69,7 +71,7 @@ class Run:
         self.folder = folder
         self._texts = [folder.with_name(f"{folder.name}.{time.time_ns()}.{n}") for n in "12"]
         code = f"{patch}\nfrom ars.train import main\nmain()"
-        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
         with self._texts[0].open("w") as out, self._texts[1].open("w") as err:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-c", code, *words],
@@ -152,7 +154,7 @@ class Run:
 
     def end_clean(self, *words: str, status: int = 1, seconds: float = NOT_GIVEN_UP) -> Run:
         """Wait for an end in one line with all `words`, and a whole checkpoint if there is any."""
-        from ars import checkpoint
+        from ars.training import checkpoint
 
         self.end(status, seconds)
         is_clean(self.err, *words)
@@ -170,7 +172,7 @@ def is_clean(err: str, *words: str) -> None:
 
 def identical(folder: Path, reference: Path) -> None:
     """Policies, logs but their times, and the final evaluation. Raises: Fails."""
-    from test_trainer import outcome
+    from learners import outcome
 
     found, wanted = outcome(folder), outcome(reference)
     differ = [name for name in wanted if found[name] != wanted[name]]
@@ -199,7 +201,7 @@ def undisturbed(lab: Lab, env: str, *more: str) -> Path:
 def all_ready(n_workers: int) -> str:
     """A patch: the run begins with its workers, rather than with the first of them."""
     return f"""
-from ars.workers import RayPool
+from ars.distributed.pool import RayPool
 submit = RayPool.submit
 def patient(pool, *given):
     while len(pool.pids()) < {n_workers}:
@@ -283,7 +285,7 @@ def _load() -> None:
     """What a run imports and compiles, so that its forks need not."""
     import envs
 
-    for name in ("display", "plan", "probe", "trainer"):
+    for name in ("cli.console", "training.resolve", "training.env_check", "training.trainer"):
         importlib.import_module(f"ars.{name}")
     with contextlib.closing(envs.make("Hopper")) as env:
         envs.accelerate(env)
@@ -295,12 +297,10 @@ def _load() -> None:
 @contextlib.contextmanager
 def raylets() -> Iterator[Any]:
     """A Ray cluster on this machine; the commands run inside find its token."""
-    from test_cluster import Raylets
+    from raylets import Raylets
 
-    from ars import cluster
-
-    values = cluster._QUIET | cluster._local_environment() | {"PYTHONPATH": ""}
-    with cluster._environment(values):
+    values = ray_session._QUIET | ray_session._local_environment() | {"PYTHONPATH": ""}
+    with ray_session._environment(values):
         found = Raylets()
         try:
             yield found
@@ -310,7 +310,7 @@ def raylets() -> Iterator[Any]:
 
 def children(pid: int) -> list[int]:
     """The living children of a process."""
-    from test_cluster import parent
+    from processes import parent
 
     found = []
     for path in Path("/proc").glob("[0-9]*"):

@@ -60,7 +60,7 @@ def _killed(lab: Lab, n_killed: int) -> str:
 
 def _seed() -> int:
     """The reset seed of the rollout (iteration 1, direction 2, sign -) of a run with seed 0."""
-    from ars.noise import Stream, reset_seed
+    from ars.common.seeding import Stream, reset_seed
 
     return reset_seed(0, Stream.TRAINING, 1, 2, 1)
 
@@ -145,7 +145,7 @@ def cannot_start(lab: Lab) -> None:
 
 def _checkpoint(folder: Path) -> dict[str, object]:
     """What the checkpoint says, but for the time it took."""
-    from ars import checkpoint
+    from ars.training import checkpoint
 
     arrays, document = checkpoint.load(folder)
     numbers = {name: array.tobytes() for name, array in arrays.items()}
@@ -197,12 +197,12 @@ def wrong_kind(lab: Lab) -> None:
 
 def extreme_observations(lab: Lab) -> str:
     """A high-precision oracle."""
-    return passes("tests/test_normalizer.py")
+    return passes("tests/policies/test_normalizer.py")
 
 
 def ties(lab: Lab) -> str:
     """Stub environments."""
-    ask = "tests/test_ars.py::test_"
+    ask = "tests/ars/algorithms/test_ars.py::test_"
     return passes(
         f"{ask}ties_keep_exactly_n_top_by_index", f"{ask}equal_returns_make_no_step_and_say_so"
     )
@@ -234,7 +234,7 @@ def signals(lab: Lab) -> None:
         time.sleep(0.3)
         to_group(run)
 
-    from ars import checkpoint
+    from ars.training import checkpoint
 
     reference = undisturbed(lab, SLOW, *LONG)
     send: Callable[[Run], None]

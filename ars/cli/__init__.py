@@ -1,0 +1,1 @@
+"""The command line: flags, the live display, failures in one line."""

@@ -1,0 +1,196 @@
+"""What the user sees while a run goes on: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from ars.training.config import RunConfig
+from ars.training.trainer import Display
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: `42 s`, `7 min 05 s`, `3 h 20 min`."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _returns(mean: float, highest: float) -> str:
+    return "no episode yet" if math.isnan(mean) else f"{mean:,.1f} (max {highest:,.1f})"
+
+
+class Progress:
+    """The numbers both displays show, kept up to date by rows of the logs."""
+
+    def __init__(self, config: RunConfig, budget_seconds: float | None) -> None:
+        self._config, self._budget = config, budget_seconds
+        self._first: tuple[float, dict[str, Any]] | None = None
+        self._started = time.monotonic()
+        self.row: dict[str, Any] = {}
+        self.last_evaluation: tuple[float, int] | None = None
+        self.best: float | None = None
+        self._speed = 0.0
+
+    def progress(self, row: dict[str, Any]) -> None:
+        """Take in a row of progress.csv."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, row
+            self._speed = row["steps_per_second"]
+        else:
+            before, first = self._first
+            self._speed = (row["timesteps"] - first["timesteps"]) / max(now - before, 1e-9)
+        self.row = row
+
+    def evaluation(self, row: dict[str, Any]) -> None:
+        """Take in a row of evaluations.csv."""
+        self.last_evaluation = row["return_mean"], row["iteration"]
+        if row["best"]:
+            self.best = row["return_mean"]
+
+    def seconds_left(self) -> float:
+        """Until the nearest of the known stops, at the speed so far."""
+        config, row = self._config, self.row
+        spent = time.monotonic() - self._started
+        left = [] if self._budget is None else [self._budget - spent]
+        if row and self._speed > 0:
+            if config.total_timesteps is not None:
+                left.append((config.total_timesteps - row["timesteps"]) / self._speed)
+            if config.n_iterations is not None:
+                steps_each = row["timesteps"] / row["iteration"]
+                left.append((config.n_iterations - row["iteration"]) * steps_each / self._speed)
+        return max(0.0, min(left, default=math.inf))
+
+    def cells(self) -> list[tuple[str, str]]:
+        """Names and values, in reading order."""
+        row = self.row
+        cells = [
+            ("iteration", f"{row['iteration']:,}"),
+            ("timesteps", f"{row['timesteps']:,}"),
+            ("steps/s", f"{self._speed:,.0f}"),
+            ("return", _returns(row["return_mean"], row["return_max"])),
+        ]
+        if self.last_evaluation is not None and self.best is not None:
+            mean, iteration = self.last_evaluation
+            cells += [
+                ("evaluation", f"{mean:,.1f} (after {iteration:,})"),
+                ("best", f"{self.best:,.1f}"),
+            ]
+        return [*cells, ("left", duration(self.seconds_left()))]
+
+
+class PlainDisplay:
+    """Lines on stdout: one after each evaluation, and otherwise one every ten seconds."""
+
+    def __init__(self, numbers: Progress) -> None:
+        self._numbers = numbers
+        self._last, self._overdue = time.monotonic(), False
+
+    def progress(self, row: dict[str, Any]) -> None:
+        """See Display."""
+        self._numbers.progress(row)
+        # An evaluation that comes with this row shows it too, so wait for the next one.
+        if self._overdue:
+            self._show()
+        self._overdue = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+
+    def evaluation(self, row: dict[str, Any]) -> None:
+        """See Display."""
+        self._numbers.evaluation(row)
+        self._show()
+
+    def _show(self) -> None:
+        self._last, self._overdue = time.monotonic(), False
+        if self._numbers.row:
+            cells = self._numbers.cells()
+            print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
+
+    def say(self, message: str) -> None:
+        """See Display."""
+        print(message, flush=True)
+
+
+class LiveDisplay:
+    """A panel that stays in place on a terminal, with messages above it."""
+
+    def __init__(self, numbers: Progress, title: str) -> None:
+        from rich.live import Live
+
+        self._numbers, self._title = numbers, title
+        self._live = Live(refresh_per_second=4)
+
+    def __enter__(self) -> LiveDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def progress(self, row: dict[str, Any]) -> None:
+        """See Display."""
+        self._numbers.progress(row)
+        self._show()
+
+    def evaluation(self, row: dict[str, Any]) -> None:
+        """See Display."""
+        self._numbers.evaluation(row)
+        if self._numbers.row:
+            self._show()
+
+    def _show(self) -> None:
+        from rich.panel import Panel
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 3))
+        names = [Text(name, style="dim") for name, _ in self._numbers.cells()]
+        values = [Text(value, style="bold") for _, value in self._numbers.cells()]
+        widths = [max(len(a), len(b)) + 3 for a, b in zip(names, values, strict=True)]
+        if sum(widths) + 4 <= self._live.console.width:
+            table.add_row(*names)
+            table.add_row(*values)
+        else:
+            for pair in zip(names, values, strict=True):
+                table.add_row(*pair)
+        self._live.update(Panel(table, title=self._title, expand=False))
+
+    def say(self, message: str) -> None:
+        """See Display."""
+        self._live.console.print(message, markup=False, highlight=False)
+
+
+def open_display(
+    title: str, config: RunConfig, budget_seconds: float | None
+) -> AbstractContextManager[Display]:
+    """The display that fits stdout."""
+    numbers = Progress(config, budget_seconds)
+    if sys.stdout.isatty():
+        return LiveDisplay(numbers, title)
+    return nullcontext(PlainDisplay(numbers))
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+    """Gives a function that counts one thing done: a bar on a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)

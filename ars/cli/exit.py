@@ -1,0 +1,55 @@
+"""Failures told in one line, and the exit status that goes with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ars.cli.parser import fail
+
+# By name: a class whose module was never imported cannot have been raised.
+_STATUSES = (
+    ("ars.common.errors", "UsageError", 2),
+    ("envs", "UnknownEnvironment", 2),
+    ("envs", "WrongOptions", 2),
+    ("policies", "UnsupportedSpace", 2),
+    ("ars.common.errors", "RunError", 1),
+    ("gymnasium.error", "Error", 1),
+    ("ars.common.errors", "RolloutError", 1),
+    ("policies", "FileError", 1),
+)
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn the failures a user can cause or meet into one line on stderr and an exit status.
+
+    2: arguments that cannot be used; 130: interrupted; 1: anything else that failed, which
+    includes the system's own errors such as a full disk, and quietly a reader that went away. An
+    exception that none of this foresees keeps its traceback. `KeyboardInterrupt("text")` prints
+    its text.
+    """
+    try:
+        yield
+        sys.stdout.flush()  # here, where a closed pipe can still be handled
+    except KeyboardInterrupt as error:
+        print(str(error) or "interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more when it exits; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        status = _status(error)
+        if status is None:
+            raise
+        fail(f"out of memory: {error}" if isinstance(error, MemoryError) else str(error), status)
+
+
+def _status(error: Exception) -> int | None:
+    for module, name, status in _STATUSES:
+        if isinstance(error, getattr(sys.modules.get(module), name, ())):
+            return status
+    return 1 if isinstance(error, OSError | MemoryError) else None

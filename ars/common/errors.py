@@ -1,0 +1,21 @@
+"""The two ways a command fails, each told in one line."""
+
+from __future__ import annotations
+
+
+class UsageError(ValueError):
+    """Arguments that cannot be used: exit status 2, before Ray or PyBullet starts."""
+
+
+class RunError(RuntimeError):
+    """Anything else that failed: exit status 1."""
+
+
+class RolloutError(RuntimeError):
+    """A rollout that failed, with what is needed to replay it, on one line."""
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as `Type: message`, on one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, RolloutError) else f"{type(error).__name__}: {text}"

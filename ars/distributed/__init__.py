@@ -1,0 +1,1 @@
+"""Rollouts on Ray: nothing else in the toolkit imports it."""

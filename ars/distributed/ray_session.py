@@ -1,0 +1,343 @@
+"""Ray on this machine, or the Ray of a cluster: how it is started, reached, looked at and left."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import os
+import queue
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ars.common.errors import RunError, one_line
+from ars.distributed import reaper
+from ars.distributed.nodes import Node
+
+CONNECT_SECONDS = 60.0
+VIEW_SECONDS = 1.0  # between two looks at the nodes
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_QUIET = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
+}
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
+_TOOLKIT = ("ars", "envs", "policies")
+# What Numba has compiled here is sent: nodes with the same kind of processor need not do it again.
+_NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
+
+
+def default_workers() -> int:
+    """The CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Session:
+    """Ray in this process; nothing to stop or to check where the process used it already.
+
+    `processes`: Ray's here, by name, and where each listens. `shows_token`: this process and a
+    cluster's are to show each other a token.
+    """
+
+    def __init__(
+        self,
+        stop: Callable[[], None] = lambda: None,
+        processes: Mapping[str, str] = MappingProxyType({}),
+        shows_token: bool = False,
+    ) -> None:
+        self.stop, self.shows_token = stop, shows_token
+        self._processes = processes
+
+    def check(self) -> None:
+        """Raises: RunError if a part of this machine's Ray is gone.
+
+        Ray would end the process, without a word: if the raylet is, as soon as it writes to the
+        object store, and a minute after the head.
+        """
+        for name, address in self._processes.items():
+            if not _listens(address):
+                raise RunError(f"Ray's process on this machine ({name}) has died")
+
+
+def _listens(address: str) -> bool:
+    """Whether somebody does at `host:port`, or at a socket's path; takes 20 us."""
+    local = address.startswith("/")
+    host, _, port = address.rpartition(":")
+    with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as probe:
+        try:
+            probe.connect(address if local else (host, int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Session:
+    """Start Ray here, or connect to a cluster's `address`.
+
+    A cluster's nodes get the toolkit's code, and the module that `env_id` names. Does nothing
+    where this process uses Ray already. Raises: RunError.
+    """
+    with _environment(
+        _QUIET | (_local_environment() if address is None else _cluster_environment())
+    ):
+        import ray
+
+        if ray.is_initialized():
+            return Session()
+        return _start_local(n_cpus) if address is None else _join(address, env_id)
+
+
+def _start_local(n_cpus: int) -> Session:
+    import ray
+
+    mark = secrets.token_hex(16)
+    sweep = reaper.start(mark)
+    with _environment({reaper.VARIABLE: mark}):
+        try:
+            context, release = _in_thread(
+                lambda: ray.init(
+                    "local",
+                    num_cpus=n_cpus,
+                    object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
+                    include_dashboard=False,
+                    **_SILENT,
+                ),
+                None,
+            )
+        except RunError:
+            sweep()
+            raise
+    _take_back_sigterm()
+    found = context.address_info
+
+    def stop() -> None:
+        if ray.is_initialized():
+            ray.shutdown(wait_for_processes=True)
+        release()
+        sweep()
+        shutil.rmtree(found["session_dir"], ignore_errors=True)
+
+    processes = {"raylet": found["raylet_socket_name"], "gcs_server": found["gcs_address"]}
+    return Session(stop, processes)
+
+
+def _join(address: str, env_id: str) -> Session:
+    import ray
+
+    with _runtime_env(env_id) as runtime_env, _stderr_closed():
+        # It tries for ever where the token is wrong or nobody answers.
+        context, release = _in_thread(
+            lambda: ray.init(address, runtime_env=runtime_env, **_SILENT),
+            CONNECT_SECONDS,
+            f"--ray-address {address}: cannot connect, perhaps for lack of its token",
+        )
+    _take_back_sigterm()
+
+    def stop() -> None:  # the cluster goes on
+        if ray.is_initialized():
+            ray.shutdown()
+        release()
+
+    shows_token = os.environ.get("RAY_AUTH_MODE") == "token"
+    return Session(stop, {"raylet": context.address_info["raylet_socket_name"]}, shows_token)
+
+
+class NodeView:
+    """The living nodes, asked for by a thread: Ray blocks for a minute while its head is silent."""
+
+    def __init__(self) -> None:
+        self.nodes = living_nodes()
+        self._seen = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._stop.wait(VIEW_SECONDS):
+            try:
+                self.nodes = living_nodes()
+            except Exception:
+                continue  # whatever it is, the view grows old
+            self._seen = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the head last answered."""
+        return time.monotonic() - self._seen
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._stop.set()
+        self._thread.join(timeout=VIEW_SECONDS)
+
+
+def living_nodes() -> list[Node]:
+    """The nodes that Ray believes alive and that have a processor to give; 0.9 ms on two nodes."""
+    import ray
+
+    nodes = [
+        Node(node["NodeID"], node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
+    return [node for node in nodes if node.n_cpus]
+
+
+@contextmanager
+def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
+    """What a cluster's nodes need besides Ray and the dependencies.
+
+    A folder of its own: so nothing else of the current one is sent, nor found by its path. A job
+    submitted with a working directory has brought the code with it.
+    """
+    runtime_env: dict[str, Any] = {"env_vars": dict(_ONE_THREAD)}
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    if (job.get("runtime_env") or {}).get("working_dir"):
+        yield runtime_env
+        return
+    with tempfile.TemporaryDirectory(prefix="ars-") as folder:
+        for name in (*_TOOLKIT, *_user_modules(env_id)):
+            _copy_module(name, Path(folder))
+        yield {**runtime_env, "working_dir": folder}
+
+
+def _user_modules(env_id: str) -> list[str]:
+    """The module of `module:Id-v0`, unless it is installed like any dependency."""
+    name = env_id.rpartition(":")[0].partition(".")[0]
+    if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
+        return []
+    installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
+    path = _module_path(name)
+    return [name] if path is not None and not installed & set(path.parents) else []
+
+
+def _module_path(name: str) -> Path | None:
+    """The file or folder of a top-level module; None if it is neither."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+
+
+def _copy_module(name: str, folder: Path) -> None:
+    path = _module_path(name)
+    assert path is not None
+    if path.is_dir():
+        shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
+    else:
+        shutil.copy(path, folder)
+
+
+def _in_thread(
+    start: Callable[[], Any], seconds: float | None, trouble: str = "Ray does not start"
+) -> tuple[Any, Callable[[], None]]:
+    """What `start` returns in a thread of its own, and what lets that thread end.
+
+    In the main thread Ray would take over SIGTERM, and exit on it with half of itself started.
+    The thread lives on: the system ends the processes it started when it ends.
+    Raises: RunError where `start` fails or does not return in time.
+    """
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    released = threading.Event()
+
+    def run() -> None:
+        try:
+            outcome.put(start())
+        except BaseException as error:
+            outcome.put(error)
+        released.wait()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        result = outcome.get(timeout=seconds)
+    except queue.Empty:
+        raise RunError(f"{trouble}: no answer") from None
+    if isinstance(result, BaseException):
+        released.set()
+        raise RunError(f"{trouble}: {one_line(result)}") from None
+    return result, released.set
+
+
+def _take_back_sigterm() -> None:
+    """Ray's C++ part has put a handler before Python's, which writes a stack trace to stderr."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
+
+
+@functools.cache
+def _token() -> str:
+    # One for the life of the process: Ray keeps the first that it reads.
+    return secrets.token_hex(32)
+
+
+def _local_environment() -> dict[str, str]:
+    """What Ray's processes inherit. The driver's own environment is as before afterwards."""
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": _token(),
+        # On Linux too, this binds every port to the loopback interface alone.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # A process that gives itself a name would overwrite what the sweeper reads.
+        "SPT_NOENV": "1",
+        **_ONE_THREAD,
+        # Workers import whatever this process can, the module of the user's own world included.
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+    }
+
+
+def _cluster_environment() -> dict[str, str]:
+    """For the connection alone; the cluster's processes have their own."""
+    values = {
+        # What is ours goes before what a submitted job brings.
+        "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
+        # Or Ray leaves out __pycache__, where Numba's files are.
+        "RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES": "",
+    }
+    # Ray itself shows a token that is there at the address "auto" only.
+    token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    if token or (Path.home() / ".ray" / "auth_token").exists():
+        values["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
+    return values
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Ray's C++ part tells of a wrong token or address in many lines, whatever its log level."""
+    with open(os.devnull, "w") as nowhere:
+        before = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

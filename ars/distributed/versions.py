@@ -1,0 +1,104 @@
+"""What a machine runs: the versions and the processor that results may depend on.
+
+Standard library only: a node whose packages differ from the driver's must still be able to say so.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ars import __version__
+
+PACKAGES = ("numpy", "gymnasium", "pybullet", "mujoco", "numba", "ray", "torch")
+# Rollouts run on these; where they differ, bits may.
+DECISIVE = ("python", "ars", "code", "numpy", "gymnasium", "pybullet")
+# Decisive as well, but only for those who use it.
+OPTIONAL = ("mujoco",)
+
+
+class Machine(NamedTuple):
+    """A machine as far as results are concerned; `versions`: those of `DECISIVE`, and others."""
+
+    versions: dict[str, str]
+    cpu: str
+    libc: str
+
+
+@functools.cache
+def machine() -> Machine:
+    """This machine, with a digest of the toolkit's code among its versions."""
+    return Machine({**versions(), "code": code_digest()}, cpu(), libc())
+
+
+def versions() -> dict[str, str]:
+    """Versions that results may depend on."""
+    found = {"ars": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def code_digest() -> str:
+    """A digest of the toolkit's Python files, 12 hex digits."""
+    root = Path(__file__).resolve().parents[2]
+    digest = hashlib.sha256()
+    for package in ("ars", "envs", "policies"):
+        for path in sorted((root / package).rglob("*.py")):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root)} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def cpu() -> str:
+    """The processor's name: bits are promised within one kind of processor only."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def libc() -> str:
+    """The C library's name and version, whose `tanh` the policies use."""
+    return " ".join(platform.libc_ver())
+
+
+def mismatch(here: Machine, there: Machine) -> str | None:
+    """Why `there` must not run rollouts of `here`, both sides named; None if it may."""
+    ours, theirs = _decisive(here.versions), _decisive(there.versions)
+    names = [*DECISIVE, *(name for name in OPTIONAL if name in ours and name in theirs)]
+    found = [
+        f"{name} {theirs.get(name, 'none')} there, {ours.get(name, 'none')} here"
+        for name in names
+        if ours.get(name) != theirs.get(name)
+    ]
+    return "; ".join(found) or None
+
+
+def _decisive(found: Mapping[str, str]) -> dict[str, str]:
+    python = ".".join(found.get("python", "").split(".")[:2])
+    return {**found, "python": python}
+
+
+def other_kind(here: Machine, there: Machine) -> str | None:
+    """How `there` may round differently, both sides named; None if nothing is known of that.
+
+    By its processor, its C library, or what compiles the robots' loop, which is compared with the
+    plain environment by each worker: so it may differ.
+    """
+    pairs = [(there.cpu, here.cpu), (there.libc, here.libc)]
+    numba = [machine.versions.get("numba") for machine in (there, here)]
+    if all(numba):
+        pairs.append((f"numba {numba[0]}", f"numba {numba[1]}"))
+    found = [f"{theirs} there, {ours} here" for theirs, ours in pairs if theirs != ours]
+    return "; ".join(found) or None

@@ -1,0 +1,1 @@
+"""What deep algorithms step and remember."""

@@ -1,0 +1,56 @@
+"""Frames of a replay buffer on a GPU, where they are learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ars.experience.storage import Indices, put
+
+
+class DeviceMemory:
+    """Frames on a device: one goes there when it is seen, none when it is drawn. See Memory.
+
+    Raises: MemoryError where the device has too little.
+    """
+
+    def __init__(
+        self, device: torch.device, n_frames: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        kind = torch.from_numpy(np.zeros(0, dtype)).dtype
+        try:
+            self._frames = torch.zeros((n_frames, *shape), dtype=kind, device=device)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from None
+        self.nbytes = self._frames.nbytes
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def write(self, place: int, frame: NDArray[Any]) -> None:
+        """See Memory."""
+        self._frames[place] = torch.from_numpy(frame)
+
+    def room(self, shape: tuple[int, ...]) -> Tensor:
+        """See Memory."""
+        return self._frames.new_empty((*shape, *self._frames.shape[1:]))
+
+    def read(self, places: Indices, out: Tensor) -> None:
+        """See Memory."""
+        wanted = torch.from_numpy(places.ravel()).to(self._frames.device)
+        torch.index_select(self._frames, 0, wanted, out=out.view(-1, *self._frames.shape[1:]))
+
+    def first(self, n: int) -> NDArray[Any]:
+        """See Memory."""
+        frames: NDArray[Any] = self._frames[:n].to("cpu", copy=True).numpy()
+        return frames
+
+    def restore(self, frames: NDArray[Any]) -> None:
+        """See Memory."""
+        whole = self.first(len(frames))
+        put(whole, frames)
+        self._frames[: len(frames)] = torch.from_numpy(whole)

@@ -1,0 +1,141 @@
+"""Prioritised experience replay (Schaul et al., 2016, arXiv 1511.05952)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.experience.replay import Batch, ReplayBuffer
+from ars.experience.storage import Arrays, Indices, put
+
+
+class SumTree:
+    """Numbers of at least 0, any of them found by its share of their sum, all in NumPy.
+
+    A complete binary tree whose every node is the sum of its two children, so no rounding error
+    builds up over time. Sums are made when they are asked for, for all changes since in one pass
+    a level: 17 passes for 100,000 numbers, each of a few microseconds.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._depth = max(0, size - 1).bit_length()
+        self._leaves = 1 << self._depth
+        self._nodes = np.zeros(2 * self._leaves)  # children of i: 2 i and 2 i + 1; root: 1
+        self._changed: list[Indices] = []
+        self.values = self._nodes[self._leaves : self._leaves + size]
+
+    def set(self, indices: Indices, values: NDArray[np.float64] | float) -> None:
+        """Change some numbers. `indices`: [B]."""
+        self.values[indices] = values
+        self._changed.append(indices)
+
+    def total(self) -> float:
+        """The sum of all."""
+        if self._changed:
+            nodes = np.concatenate(self._changed) + self._leaves
+            self._changed.clear()
+            for _ in range(self._depth):
+                nodes >>= 1
+                left = 2 * nodes
+                self._nodes[nodes] = self._nodes[left] + self._nodes[left + 1]
+        return float(self._nodes[1])
+
+    def find(self, masses: NDArray[np.float64]) -> Indices:
+        """The first index up to which the numbers' sum exceeds each mass; never that of a 0.
+
+        `masses`: float64 [B], from 0 to `total()`, which was called after the last `set`.
+        """
+        nodes = np.ones(len(masses), np.intp)
+        rest = masses.copy()
+        for _ in range(self._depth):
+            nodes *= 2
+            left = self._nodes[nodes]
+            # Rounding could lead to the right of everything: not where there is nothing.
+            right = (rest >= left) & (self._nodes[nodes + 1] > 0.0)
+            rest -= left * right
+            nodes += right
+        found: Indices = nodes - self._leaves
+        return found
+
+
+class PrioritizedReplayBuffer(ReplayBuffer):
+    """Transitions drawn in proportion to priority (Schaul et al., 2016, section 3.3).
+
+    P(i) = p_i^alpha / sum_k p_k^alpha with p_i = |delta_i| + epsilon; a new transition has the
+    largest priority seen so far. Call `update` with the errors of what was drawn.
+    """
+
+    EPSILON = 1e-6
+
+    def __init__(
+        self,
+        capacity: int,
+        n_envs: int,
+        shape: tuple[int, ...],
+        *,
+        alpha: float,
+        **details: Any,
+    ) -> None:
+        super().__init__(capacity, n_envs, shape, **details)
+        self.alpha, self._largest = alpha, 1.0
+        self._tree = SumTree(self.capacity)
+        self._columns = np.arange(n_envs)
+
+    def add(
+        self,
+        obs: NDArray[Any],
+        actions: NDArray[np.int64],
+        rewards: NDArray[np.floating[Any]],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        next_obs: NDArray[Any],
+        cut: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """See ReplayBuffer; what may not be drawn has priority 0."""
+        first = self._first
+        super().add(obs, actions, rewards, terminated, truncated, next_obs, cut)
+        for gone in range(first, self._first):
+            self._set_row(gone, 0.0)
+        drawable = self._added - self.n_step
+        if drawable >= self._first:
+            self._set_row(drawable, self._largest)
+
+    def _set_row(self, row: int, priority: float) -> None:
+        self._tree.set(row % self._rows * self.n_envs + self._columns, priority)
+
+    def sample_weighted(self, rng: np.random.Generator, n: int, beta: float) -> Batch:
+        """Draw `n` transitions, one from each n-th of the total priority (appendix B.2.1).
+
+        Their weights are (N P(i))^-beta, divided by the largest of the batch (section 3.4).
+        """
+        if not len(self):
+            raise ValueError("nothing to draw from yet")
+        total = self._tree.total()
+        indices = self._tree.find((np.arange(n) + rng.random(n)) * (total / n))
+        batch = self._batch(indices)
+        weights = (self._tree.values[indices] * (len(self) / total)) ** -beta
+        batch.weights[:] = weights / weights.max()
+        return batch
+
+    def update(self, indices: Indices, errors: NDArray[np.floating[Any]]) -> None:
+        """Set the priorities of transitions from their temporal-difference errors, [B]."""
+        priorities = (np.abs(errors).astype(np.float64) + self.EPSILON) ** self.alpha
+        self._largest = max(self._largest, float(priorities.max()))
+        self._tree.set(indices, priorities)
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """See ReplayBuffer."""
+        arrays, values = super().state()
+        arrays["priorities"] = self._tree.values.copy()
+        return arrays, {**values, "largest": self._largest}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """See ReplayBuffer."""
+        super().restore(arrays, values)
+        stored = arrays["priorities"]
+        put(self._tree.values, stored)
+        self._tree.set(np.arange(len(stored)), stored)
+        self._largest = float(values["largest"])

@@ -1,0 +1,104 @@
+"""Presets of PPO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_PPO_WALKER = {
+    "n_envs": 4,
+    "n_steps": 512,
+    "batch_size": 128,
+    "n_epochs": 10,
+    "gae_lambda": 0.9,
+    "learning_rate_schedule": "linear",
+    "normalize_observations": True,
+    "normalize_rewards": True,
+    "total_timesteps": 2_000_000,
+    "eval_freq": 20,
+    "eval_episodes": 5,
+}
+
+
+# Schulman et al. (2017), table 5. ale-py ends a game after 108,000 frames, which are 27,000 steps.
+_PPO_ATARI = {
+    "env_kwargs": {"pixels": "atari", "fire": True},
+    "n_envs": 8,
+    "n_steps": 128,
+    "batch_size": 256,
+    "n_epochs": 3,
+    "learning_rate": 2.5e-4,
+    "learning_rate_schedule": "linear",
+    "clip_range": 0.1,
+    "clip_range_schedule": "linear",
+    "entropy_coef": 0.01,
+    "value_coef": 1.0,
+    "reward_clip": 1.0,
+    "rollout_length": 27_000,
+    "total_timesteps": 10_000_000,
+    "eval_freq": 200,
+    "eval_episodes": 5,
+}
+
+
+# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
+# the robots' and the images'.
+PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "CartPole-v1": {
+        "n_envs": 8,
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 20,
+        "gae_lambda": 0.8,
+        "gamma": 0.98,
+        "learning_rate": 0.001,
+        "learning_rate_schedule": "linear",
+        "clip_range_schedule": "linear",
+        "total_timesteps": 100_000,
+        "eval_freq": 40,
+        "eval_episodes": 20,
+    },
+    "Acrobot-v1": {
+        "n_envs": 16,
+        "n_steps": 256,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gae_lambda": 0.94,
+        "normalize_observations": True,
+        "normalize_rewards": True,
+        "total_timesteps": 500_000,
+        "eval_freq": 10,
+        "eval_episodes": 50,  # their returns differ by more than two policies' means do
+    },
+    "LunarLander-v3": {
+        "n_envs": 16,
+        "n_steps": 1024,
+        "batch_size": 64,
+        "n_epochs": 4,
+        "gae_lambda": 0.98,
+        "gamma": 0.999,
+        "entropy_coef": 0.01,
+        "total_timesteps": 1_000_000,
+        "eval_freq": 4,
+        "eval_episodes": 20,
+    },
+    "HalfCheetah": _PPO_WALKER,
+    "Walker2D": _PPO_WALKER,
+    "Squash": {
+        "n_envs": 8,
+        "n_steps": 64,
+        "batch_size": 128,
+        "n_epochs": 4,
+        "entropy_coef": 0.01,
+        "learning_rate": 0.001,
+        "learning_rate_schedule": "linear",
+        "conv_layers": (16, 4, 2, 32, 3, 2),
+        "hidden_sizes": (128,),
+        "total_timesteps": 150_000,
+        "eval_freq": 20,
+        "eval_episodes": 20,
+    },
+    "ALE/Pong-v5": _PPO_ATARI,
+    "ALE/Breakout-v5": _PPO_ATARI,
+    "atari": _PPO_ATARI,
+}

@@ -1,0 +1,145 @@
+"""An environment seen: a camera, a label on its pictures, a window in real time."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ars.common.errors import RunError, one_line
+
+Env = gymnasium.Env[Any, Any]
+
+
+class Shot(NamedTuple):
+    """A moment: uint8 [height, width, 3], its episode and step from 0, and the return so far."""
+
+    picture: NDArray[np.uint8]
+    episode: int
+    step: int
+    total: float
+
+
+class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Hands over a picture of the steps that are wanted; the episode goes on as without it.
+
+    `wants(episode, step)` says which: step 0 is the state that `reset` gave.
+    Raises: RunError where the environment draws no picture.
+    """
+
+    def __init__(
+        self,
+        env: Env,
+        wants: Callable[[int, int], bool],
+        take: Callable[[Shot], None],
+    ) -> None:
+        super().__init__(env)
+        self._wants, self._take = wants, take
+        self._episode, self._step, self._total = -1, 0, 0.0
+
+    def reset(self, **details: Any) -> tuple[Any, dict[str, Any]]:
+        """See gymnasium.Env."""
+        result = self.env.reset(**details)
+        self._episode, self._step, self._total = self._episode + 1, 0, 0.0
+        self._look()
+        return result
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """See gymnasium.Env."""
+        result = self.env.step(action)
+        self._step += 1
+        self._total += float(result[1])
+        self._look()
+        return result
+
+    def _look(self) -> None:
+        if self._wants(self._episode, self._step):
+            self._take(Shot(self._draw(), self._episode, self._step, self._total))
+
+    def _draw(self) -> NDArray[np.uint8]:
+        try:
+            picture: Any = self.env.render()
+        except Exception as error:
+            reason = one_line(error) + drawing_hint(self.env.spec)
+            raise RunError(f"no picture could be drawn: {reason}") from error
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:
+            raise RunError("render() gave something else than a uint8 picture")
+        return picture[:, :, :3]
+
+
+def drawing_hint(spec: EnvSpec | None) -> str:
+    """What may help where an environment could not draw: MuJoCo needs a driver for OpenGL."""
+    if "mujoco" not in str(spec and spec.entry_point):
+        return ""
+    return "; MuJoCo draws with MUJOCO_GL=egl (package libegl1) or osmesa (package libosmesa6)"
+
+
+def follow(env: Env) -> None:
+    """Let a MuJoCo robot of Gymnasium not run out of the picture.
+
+    Gymnasium 1.4 draws Ant-v5 and HalfCheetah-v5 with a still camera although their models bring
+    one named `track`; that one is taken unless the environment was given a camera.
+    """
+    world: Any = env.unwrapped
+    renderer = getattr(world, "mujoco_renderer", None)
+    if renderer is None or renderer.camera_id != -1:
+        return
+    if "trackbodyid" not in (renderer.default_cam_config or {}):
+        with contextlib.suppress(KeyError):
+            renderer.camera_id = world.model.camera("track").id
+
+
+class Paced(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Holds an environment with a window to `steps_per_second`, if it does not do so itself."""
+
+    def __init__(self, env: Env, steps_per_second: float) -> None:
+        super().__init__(env)
+        self._period, self._due = 1.0 / steps_per_second, time.perf_counter()
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """See gymnasium.Env."""
+        result = self.env.step(action)
+        now = time.perf_counter()
+        self._due = max(self._due + self._period, now)  # what was late stays late
+        time.sleep(self._due - now)
+        return result
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as it is whenever a size is asked for
+    return font
+
+
+class Label:
+    """Writes a few lines on a dark box in the upper left corner of a picture.
+
+    A picture so small that the box would hide half its height is left as it is.
+    """
+
+    def __init__(self) -> None:
+        self._width = 0.0
+
+    def draw(self, image: Image.Image, lines: Sequence[str]) -> None:
+        """Draw on an RGB image, in place."""
+        font = _font(max(13, image.height // 24))
+        pen = ImageDraw.Draw(image, "RGBA")
+        ascent, descent = font.getmetrics()
+        line, margin = (ascent + descent) * 1.1, ascent * 0.5
+        if 2 * margin + line * len(lines) > image.height / 2:
+            return
+        # The box never shrinks: it would flicker as digits come and go.
+        self._width = max(self._width, *(pen.textlength(text, font) for text in lines))
+        corner = (2 * margin + self._width, 2 * margin + line * len(lines))
+        pen.rectangle(((0, 0), corner), fill=(16, 20, 28, 190))
+        for row, text in enumerate(lines):
+            pen.text((margin, margin + row * line), text, font=font, fill=(255, 255, 255, 255))

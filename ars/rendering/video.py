@@ -1,0 +1,213 @@
+"""Files made of pictures: MP4 and GIF videos, and a PNG sheet of moments.
+
+A file appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from ars.common.errors import RunError, UsageError
+
+SHEET_COLUMNS = 4
+
+
+class Writer(Protocol):
+    """Takes images one after another; `finish` or `abandon` ends it. `size`: of the result."""
+
+    size: tuple[int, int]
+
+    def add(self, image: Image.Image) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+class Mp4:
+    """H.264 in yuv420p, which every player shows; each frame goes straight to ffmpeg."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.size = (0, 0)
+        self._path, self._fps = path, fps
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def add(self, image: Image.Image) -> None:
+        """Append a frame. Raises: RunError."""
+        if self._process is None:
+            # Colour is stored for 2x2 pixels, so an odd last row or column is left out.
+            self.size = (image.width // 2 * 2, image.height // 2 * 2)
+            self._process = self._start()
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(image.crop((0, 0, *self.size)).tobytes())
+        except BrokenPipeError:
+            self.finish()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        size = f"{self.size[0]}x{self.size[1]}"
+        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", f"{self._fps}"]
+        target = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p"]
+        # The index comes first, so that a browser can begin before it has all of the file.
+        target += ["-movflags", "+faststart", "-f", "mp4"]
+        return subprocess.Popen(
+            [get_ffmpeg_exe(), "-v", "error", "-y", *source, "-i", "-", *target, str(self._path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for this process, which then ends ffmpeg
+        )
+
+    def finish(self) -> None:
+        """Complete the file. Raises: RunError."""
+        assert self._process is not None
+        complaints = self._process.communicate()[1].decode(errors="replace").splitlines()
+        if self._process.returncode != 0:
+            reason = complaints[-1] if complaints else f"status {self._process.returncode}"
+            reason = re.sub(r"^\[.*?\] ", "", reason)  # which of ffmpeg's parts says it
+            raise RunError(f"ffmpeg could not write the video: {reason}")
+
+    def abandon(self) -> None:
+        """End ffmpeg, whatever it has written."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+class Gif:
+    """A looping GIF in one palette of 256 colours, chosen from the first frame.
+
+    One palette keeps still areas still: one for each frame would let them flicker.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.size = (0, 0)
+        self._path, self._frames = path, list[Image.Image]()
+        # A GIF counts in hundredths of a second.
+        self._milliseconds = 10 * max(2, round(100 / fps))
+
+    def add(self, image: Image.Image) -> None:
+        """Append a frame."""
+        if not self._frames:
+            self.size = image.size
+            self._palette = image.quantize(256, dither=Image.Dither.NONE)
+        self._frames.append(image.quantize(palette=self._palette, dither=Image.Dither.NONE))
+
+    def finish(self) -> None:
+        """Write the file."""
+        first, *rest = self._frames
+        first.save(
+            self._path,
+            format="GIF",
+            save_all=True,
+            append_images=rest,
+            duration=self._milliseconds,
+            loop=0,
+            optimize=False,
+        )
+
+    def abandon(self) -> None:
+        """Forget the frames."""
+        self._frames.clear()
+
+
+class Sheet:
+    """A PNG of images side by side, row by row."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.size = (0, 0)
+        self._path, self._tiles = path, list[Image.Image]()
+
+    def add(self, image: Image.Image) -> None:
+        """Append an image."""
+        self._tiles.append(image)
+
+    def finish(self) -> None:
+        """Write the file."""
+        width, height = self._tiles[0].size
+        gap = 4
+        columns = min(SHEET_COLUMNS, len(self._tiles))
+        rows = math.ceil(len(self._tiles) / columns)
+        self.size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
+        sheet = Image.new("RGB", self.size, "white")
+        for index, tile in enumerate(self._tiles):
+            row, column = divmod(index, columns)
+            sheet.paste(tile, (column * (width + gap), row * (height + gap)))
+        sheet.save(self._path, format="PNG")
+
+    def abandon(self) -> None:
+        """Forget the images."""
+        self._tiles.clear()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of file is made.
+
+    fps: pictures a second, about; width: of pictures whose size the user left open, at most;
+    frames: the most of them; moments: whether they are spread over all there is to see.
+    """
+
+    writer: Callable[[Path, float], Writer]
+    fps: int
+    width: int | None = None
+    frames: int = sys.maxsize
+    moments: bool = False
+
+
+KINDS = {
+    ".mp4": Kind(Mp4, fps=30),
+    # A GIF is for pages, is held in memory and grows by 0.4 MB a second: it ends after 20 s.
+    ".gif": Kind(Gif, fps=20, width=480, frames=400),
+    ".png": Kind(Sheet, fps=30, width=320, frames=12, moments=True),
+}
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A temporary file that takes the place of `output` once the block ends without an error.
+
+    Raises: UsageError, before anything else is done, where `output` cannot be written; RunError
+    where that shows later.
+    """
+    try:
+        if output.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+    except OSError as error:
+        raise UsageError(f"--output {output}: cannot be written ({error.strerror})") from None
+    temporary = Path(name)
+    try:
+        os.close(handle)
+        yield temporary
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, output)
+    except OSError as error:
+        raise RunError(f"{output}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def finishing(writer: Writer) -> Iterator[Writer]:
+    """Finish `writer` when the block ends, or abandon it where the block or that fails."""
+    try:
+        yield writer
+        writer.finish()
+    except BaseException:
+        writer.abandon()
+        raise

@@ -1,0 +1,1 @@
+"""The pure function from a task to its episode. No Ray here."""

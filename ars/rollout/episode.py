@@ -1,0 +1,195 @@
+"""One agent-environment loop, and the pure function from a task to its episode. No Ray here.
+
+A rollout depends on (weights, frozen normaliser, run seed, iteration, direction, sign) and on
+nothing else: not on who ran it, nor on what ran before. Everything the toolkit promises about
+identical curves, safe retries and exact resume follows from that.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+
+import envs
+from ars.common.seeding import Stream, direction, generator
+from policies import BoxSpec, Policy, RunningMeanStd, build
+
+if TYPE_CHECKING:
+    from envs.bullet.compiled.player import FastRunner
+from ars.common.errors import RolloutError, one_line
+from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What a rollout gives back.
+
+    `total_reward`: the environment's return; `score`: the same with each reward clipped and less
+    the shift, what training ranks; `statistics`: of the observations acted on; `fault`: set
+    where an observation or reward was not finite, and then nothing else counts.
+    """
+
+    total_reward: float
+    score: float
+    length: int
+    statistics: RunningMeanStd | None = None
+    fault: str | None = None
+
+
+def rollout(
+    env: gymnasium.Env[Any, Any],
+    policy: Policy,
+    seed: int,
+    max_steps: int,
+    *,
+    shift: float = 0.0,
+    reward_clip: float | None = None,
+    statistics: RunningMeanStd | None = None,
+    rng: np.random.Generator | None = None,
+) -> Episode:
+    """One episode of at most `max_steps` steps from `env.reset(seed=seed)`.
+
+    `statistics`, if given, takes in every observation acted on and is returned in the episode;
+    `rng`, if given, draws every action from the policy's distribution.
+    Raises: RolloutError where the environment breaks Gymnasium's interface.
+    """
+    total = score = 0.0
+    obs = _first_observation(env.reset(seed=seed))
+    for step in range(max_steps):
+        x = policy.flatten(obs)
+        # The sum is finite unless an element is not, or for values near 1e308: then look closer.
+        if not math.isfinite(np.add.reduce(x)) and not np.isfinite(x).all():
+            return Episode(total, score, step, fault=f"observation {step} is not finite")
+        if statistics is not None:
+            statistics.update(x)
+        action = policy.act_flat(x) if rng is None else policy.sample_flat(x, rng)
+        result = env.step(action)
+        try:
+            obs, reward, terminated, truncated, _ = result
+            reward = float(reward)
+        except (TypeError, ValueError):
+            raise RolloutError(
+                "env.step returned something else than (observation, number, bool, bool, dict)"
+            ) from None
+        if not math.isfinite(reward):
+            return Episode(total, score, step, fault=f"reward {step} is {reward}")
+        total += reward
+        if reward_clip is not None:
+            reward = max(-reward_clip, min(reward_clip, reward))
+        score += reward - shift
+        if terminated or truncated:
+            return Episode(total, score, step + 1, statistics)
+    return Episode(total, score, max_steps, statistics)
+
+
+def _first_observation(result: Any) -> Any:
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RolloutError("env.reset returned something else than (observation, dict)")
+    return result[0]
+
+
+def compiled_rollout(
+    runner: FastRunner,
+    policy: Policy,
+    seed: int,
+    max_steps: int,
+    *,
+    shift: float = 0.0,
+    reward_clip: float | None = None,
+    statistics: RunningMeanStd | None = None,
+) -> Episode:
+    """The episode that `rollout` gives, bit for bit, without Python in its steps.
+
+    `statistics`, if given, are empty: `RunningMeanStd.zeros`.
+    """
+    spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
+    assert isinstance(action, BoxSpec)
+    brain = runner.brain(
+        policy.network_weights,
+        spec.layer_sizes,
+        bias=spec.bias,
+        activation=spec.activation,
+        normalizer=None if frozen is None else (frozen.mean, frozen.std, frozen.rule.clip),
+        bounds=(action.low, action.high) if spec.clip_actions else (None, None),
+    )
+    total, score, length, fault = runner.play(
+        brain,
+        seed,
+        max_steps,
+        shift=shift,
+        reward_clip=reward_clip,
+        statistics=None if statistics is None else (statistics.mean, statistics.m2),
+    )
+    if fault is not None:
+        return Episode(total, score, length, fault=fault)
+    if statistics is not None:
+        statistics.count = length
+    return Episode(total, score, length, statistics)
+
+
+class Rollouts:
+    """Runs tasks one after another in this process: one environment, one policy.
+
+    `notice`: why the environment plays on its own where compiled code was to be expected.
+    """
+
+    def __init__(self, spec: RolloutSpec) -> None:
+        self.spec = spec
+        self.policy = build(spec.policy)
+        self.env = envs.make(spec.env_id, **spec.env_kwargs)
+        self._runner: FastRunner | None = None
+        self.notice: str | None = None
+        if spec.compiled and not spec.stochastic and isinstance(spec.policy.action, BoxSpec):
+            self._runner, self.notice = envs.accelerate(self.env)
+
+    def run(self, snapshot: Snapshot, tasks: Sequence[Task]) -> list[Episode]:
+        """The episodes of `tasks`, in their order.
+
+        Raises: RolloutError naming the environment and the task, whatever the environment raised.
+        """
+        return [self._run_one(snapshot, task) for task in tasks]
+
+    def _run_one(self, snapshot: Snapshot, task: Task) -> Episode:
+        spec, policy = self.spec, self.policy
+        policy.normalizer = snapshot.normalizer
+        training = task.stream is Stream.TRAINING
+        if training:
+            delta = direction(spec.seed, task.iteration, task.index, spec.policy.n_weights)
+            policy.weights = snapshot.weights + (task.sign * spec.delta_std) * delta
+        else:
+            policy.weights = snapshot.weights
+        collect = training and spec.statistics
+        try:
+            # A squared deviation may overflow to inf; such a component then normalises to 0.
+            with np.errstate(over="ignore", invalid="ignore"):
+                runner = self._runner
+                # Whoever watches, watches an environment in the place of `env`.
+                if runner is not None and runner.env is self.env:
+                    play = functools.partial(compiled_rollout, runner)
+                else:
+                    draws = generator(spec.seed, Stream.ACTIONS, task.stream, task.index)
+                    play = functools.partial(
+                        rollout, self.env, rng=draws if spec.stochastic else None
+                    )
+                return play(
+                    policy,
+                    task_seed(spec, task),
+                    spec.rollout_length if training else spec.eval_length or spec.rollout_length,
+                    shift=spec.shift if training else 0.0,
+                    reward_clip=spec.reward_clip if training else None,
+                    statistics=RunningMeanStd.zeros(spec.policy.observation.size)
+                    if collect
+                    else None,
+                )
+        except Exception as error:
+            raise RolloutError(f"{describe(spec, task)}: {one_line(error)}") from error
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()

@@ -1,0 +1,72 @@
+"""Which rollout to play, with what: the whole input of the pure function in `episode`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ars.common.seeding import Stream, reset_seed
+from policies import Normalizer, PolicySpec
+
+CommonSeeds = Literal["none", "pair", "iteration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Which rollout: `sign` is +1 or -1 for a perturbed training rollout, 0 for an evaluation.
+
+    `index` is the direction in training and the episode in an evaluation.
+    """
+
+    stream: Stream
+    iteration: int
+    index: int
+    sign: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is broadcast: flat weights and the frozen normaliser."""
+
+    weights: NDArray[np.float64]
+    normalizer: Normalizer | None = None
+
+
+@dataclass(frozen=True)
+class RolloutSpec:
+    """What every rollout of a run shares; a worker is built from it."""
+
+    env_id: str
+    policy: PolicySpec
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    delta_std: float = 0.0
+    shift: float = 0.0
+    reward_clip: float | None = None
+    rollout_length: int = 1000
+    common_seeds: CommonSeeds = "none"
+    statistics: bool = False
+    eval_length: int | None = None  # most steps in an evaluation; None: rollout_length
+    compiled: bool = True  # play with compiled code where there is some; the results are the same
+    stochastic: bool = False  # draw actions from the policy's distribution instead of its best
+
+
+def task_seed(spec: RolloutSpec, task: Task) -> int:
+    """The reset seed of a task."""
+    if task.stream is not Stream.TRAINING:
+        return reset_seed(spec.seed, task.stream, task.index)
+    shared = {"none": False, "pair": True, "iteration": True}[spec.common_seeds]
+    index = 0 if spec.common_seeds == "iteration" else task.index
+    sign = 0 if shared or task.sign > 0 else 1
+    return reset_seed(spec.seed, task.stream, task.iteration, index, sign)
+
+
+def describe(spec: RolloutSpec, task: Task) -> str:
+    """Name a rollout in words for a message."""
+    if task.stream is not Stream.TRAINING:
+        return f"{spec.env_id}, evaluation episode {task.index}"
+    sign = "+" if task.sign > 0 else "-"
+    return f"{spec.env_id}, iteration {task.iteration}, direction {task.index}, sign {sign}"

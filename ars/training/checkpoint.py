@@ -1,0 +1,52 @@
+"""Everything a run needs to go on exactly, in one checked file; the one before is kept.
+
+The file is written whole to a temporary name, synced and renamed, so that at every moment one
+of the two can be read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.file import FileError, read_arrays, write_arrays
+
+FOLDER = "checkpoint"
+CURRENT = "state.safetensors"
+PREVIOUS = "previous.safetensors"
+
+
+def save(run: Path, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+    """Write the checkpoint of a run folder, keeping the last one as the previous."""
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    current, previous = folder / CURRENT, folder / PREVIOUS
+    if current.exists():
+        # A second name for the file that is there: it is never missing while the new one lands.
+        spare = folder / f".{PREVIOUS}"
+        spare.unlink(missing_ok=True)
+        os.link(current, spare)
+        os.replace(spare, previous)
+    write_arrays(current, "checkpoint", arrays, values)
+
+
+def exists(run: Path) -> bool:
+    """Whether a run folder has any checkpoint."""
+    return any((run / FOLDER / name).exists() for name in (CURRENT, PREVIOUS))
+
+
+def load(run: Path) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
+    """Read a run's checkpoint. Raises: FileError, saying where the previous one lies."""
+    current, previous = run / FOLDER / CURRENT, run / FOLDER / PREVIOUS
+    try:
+        return read_arrays(current, "checkpoint")
+    except FileError as error:
+        if not previous.exists():
+            raise
+        raise FileError(
+            f"{error}; to go on from the checkpoint before it, rename {previous} to {CURRENT}"
+        ) from None

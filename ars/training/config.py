@@ -1,0 +1,153 @@
+"""What a training run is: every setting, resolved."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ars.algorithms import ALGORITHMS
+from ars.common.errors import UsageError
+from ars.common.settings import option
+from ars.distributed.versions import cpu, libc, versions
+from ars.training.run_folder import (
+    CONFIG,
+)
+from policies.file import write_json
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """When to stop, evaluate and save; all of it may change on resume."""
+
+    total_timesteps: int | None = option(
+        None, "stop after the iteration that reaches as many environment steps", at_least=1
+    )
+    n_iterations: int | None = option(None, "stop after as many iterations", at_least=1)
+    time_budget: str | None = option(None, "stop after this time: 90s, 30m, 8h")
+    target_return: float | None = option(
+        None, "stop once a scheduled evaluation reaches this mean return"
+    )
+    eval_freq: int = option(10, "iterations between evaluations", at_least=1)
+    eval_episodes: int = option(10, "episodes of an evaluation", at_least=1)
+    save_freq: int = option(10, "iterations between checkpoints", at_least=1)
+
+
+STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
+
+
+DEFAULT_TIMESTEPS = 1_000_000
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Where rollouts run and networks learn; may change on resume.
+
+    Only the device can change a result, in the last bits.
+    """
+
+    n_workers: str = option(
+        "auto",
+        "worker processes; 0: this process, no Ray; auto: all cores, or all of the cluster's as "
+        "nodes come and go, but 0 for algorithms that would only evaluate in them",
+    )
+    ray_address: str | None = option(None, "address of a Ray cluster (auto: the one around)")
+    env_processes: int = option(
+        0,
+        "processes that share an algorithm's --n-envs, for heavy environments; 0: this process",
+        at_least=0,
+    )
+    device: str = option(
+        "auto",
+        "where networks learn; auto: a GPU for images where there is one, else the CPU",
+        choices=("auto", "cpu", "cuda"),
+    )
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What is learned, and from which randomness."""
+
+    seed: int = option(0, "seed of everything random in the run", at_least=0)
+    on_nonfinite: str = option(
+        "stop", "what a NaN or infinite reward or observation does", choices=("stop", "exclude")
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training run, every setting resolved."""
+
+    env_id: str
+    env_kwargs: dict[str, Any]
+    algo: str
+    preset: str | None
+    init_from: str | None
+    task: TaskConfig
+    config: Any  # the algorithm's Config
+    run: RunConfig
+    workers: WorkerConfig
+    folder: Path | None = None  # of the run to resume
+    commands: list[str] = field(default_factory=list)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the results: a checkpoint belongs to one of these."""
+        return {
+            "env_id": self.env_id,
+            "env_kwargs": self.env_kwargs,
+            "algo": self.algo,
+            **dataclasses.asdict(self.task),
+            # As JSON gives it back.
+            **json.loads(json.dumps(dataclasses.asdict(self.config))),
+        }
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The time budget in seconds."""
+        return None if self.run.time_budget is None else parse_duration(self.run.time_budget)
+
+    @property
+    def n_workers(self) -> int | None:
+        """The number of workers; None for all there are."""
+        text = self.workers.n_workers
+        if text != "auto":
+            return int(text)
+        on_request = not ALGORITHMS[self.algo].trains_in_pool
+        return 0 if on_request and self.workers.ray_address is None else None
+
+    def write(self, folder: Path) -> None:
+        """Write config.json: the settings, and what they were run with."""
+        data = {
+            "env_id": self.env_id,
+            "env_kwargs": self.env_kwargs,
+            "algo": self.algo,
+            "preset": self.preset,
+            "init_from": self.init_from,
+            **dataclasses.asdict(self.task),
+            "config": dataclasses.asdict(self.config),
+            "run": dataclasses.asdict(self.run),
+            "workers": dataclasses.asdict(self.workers),
+            "commands": self.commands,
+            "versions": versions(),
+            "platform": {
+                "system": platform.platform(),
+                "cpu": cpu(),
+                "libc": libc(),
+            },
+        }
+        write_json(folder / CONFIG, data)
+
+
+def parse_duration(text: str) -> float:
+    """`90s`, `30m`, `8h` or plain seconds, in seconds. Raises: UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"--time-budget {text}: must be a time such as 90s, 30m or 8h")
+    return seconds

@@ -1,0 +1,75 @@
+"""A look at an environment before training: its spaces, and whether it repeats itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import envs
+from ars.common.errors import RunError, UsageError, one_line
+from ars.rollout.episode import rollout
+from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
+
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An environment's spaces, and what to warn of."""
+
+    observation_space: Any
+    action_space: Any
+    warnings: tuple[str, ...]
+
+
+def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
+    """Construct the environment once, read its spaces and play one short episode twice.
+
+    Raises: UnsupportedSpace; envs.WrongOptions; UsageError where it does not take `env_kwargs`;
+    RunError where it cannot be made or fails at once.
+    """
+    try:
+        env = envs.make(env_id, **env_kwargs)
+    except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
+        raise
+    except Exception as error:
+        if isinstance(error, TypeError) and env_kwargs:
+            raise UsageError(f"--env-kwargs: {env_id} refuses them: {one_line(error)}") from error
+        raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
+    try:
+        repeats = _repeats(env)
+        # Where there is a loop to compile, it is compiled here, once for all the workers to come.
+        # Should that fail, whoever plays will say so.
+        envs.accelerate(env)
+    except (UnsupportedSpace, gymnasium.error.Error):
+        raise
+    except Exception as error:
+        raise RunError(f"{env_id}: {one_line(error)}") from error
+    finally:
+        env.close()
+    warnings: list[str] = []
+    if not repeats:
+        warnings.append(
+            f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
+            "not be identical between runs"
+        )
+    return Probe(env.observation_space, env.action_space, tuple(warnings))
+
+
+def _repeats(env: gymnasium.Env[Any, Any]) -> bool:
+    policy = make_policy("linear", env.observation_space, env.action_space)
+    policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
+    first = _play(env, policy, seed=1)
+    _play(env, policy, seed=2)  # another history
+    return _play(env, policy, seed=1) == first
+
+
+def _play(env: gymnasium.Env[Any, Any], policy: Policy, seed: int) -> str:
+    """All that a short episode gave, as text: NaN is then equal to itself."""
+    seen = RunningMeanStd.zeros(policy.spec.observation.size)
+    with np.errstate(all="ignore"):
+        episode = rollout(env, policy, seed, STEPS, statistics=seen)
+    return repr((episode, seen.mean.tobytes(), seen.m2.tobytes(), seen.count))

@@ -1,0 +1,135 @@
+"""Policies at work: what an evaluation plays, and the row that sums it up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.statistics import deviation, mean
+from ars.rollout.episode import Episode
+from ars.rollout.task import Snapshot
+
+if TYPE_CHECKING:
+    from ars.rollout.episode import Rollouts
+    from ars.training.run_folder import Found
+    from policies import BoxSpec, DiscreteSpec
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A policy as it was at some iteration, to be evaluated and perhaps kept."""
+
+    snapshot: Snapshot
+    iteration: int
+    timesteps: int
+
+
+def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """What an evaluation found. Raises: RolloutError where an episode was not finite."""
+    for index, episode in enumerate(episodes):
+        if episode.fault is not None:
+            raise RolloutError(
+                f"evaluation after iteration {candidate.iteration}, episode {index}: "
+                f"{episode.fault}"
+            )
+    returns = [episode.total_reward for episode in episodes]
+    return {
+        "iteration": candidate.iteration,
+        "timesteps": candidate.timesteps,
+        "episodes": len(returns),
+        "return_mean": mean(returns),
+        "return_std": deviation(returns),
+        "return_min": min(returns),
+        "return_max": max(returns),
+        "length_mean": mean([float(episode.length) for episode in episodes]),
+    }
+
+
+# Steps of an episode where neither the training run nor the environment sets a limit.
+_LONGEST_EPISODE = 1_000_000
+
+
+@contextmanager
+def acting(
+    found: Found, seed: int | None, *, stochastic: bool = False, **env_kwargs: Any
+) -> Iterator[Rollouts]:
+    """The policy of `found` in its environment, as training's final evaluation has it.
+
+    `seed`: the training run's if None; `stochastic`: actions are drawn from the policy's
+    distribution; `env_kwargs` are added to the stored ones.
+    Raises: RunError where the environment cannot be made or has other spaces than the policy.
+    """
+    import gymnasium
+
+    from ars.common.errors import one_line
+    from ars.rendering.recorder import drawing_hint
+    from ars.rollout.episode import Rollouts
+    from ars.rollout.task import RolloutSpec
+    from envs import UnknownEnvironment, resolve
+
+    file = found.file
+    length = "eval_length" if "eval_length" in file.training else "rollout_length"
+    spec = RolloutSpec(
+        env_id=file.env_id,
+        policy=file.policy.spec,
+        env_kwargs={**file.env_kwargs, **env_kwargs},
+        seed=_stored(file.training, "seed", 0, 0) if seed is None else seed,
+        rollout_length=_stored(file.training, length, 1, _LONGEST_EPISODE),
+        stochastic=stochastic,
+    )
+    try:
+        rollouts = Rollouts(spec)
+    except UnknownEnvironment:
+        raise
+    except Exception as error:
+        for name in ("width", "height"):
+            if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
+                raise UsageError(f"--{name}: {file.env_id} does not let it be chosen") from None
+        drawing = "render_mode" in env_kwargs
+        hint = drawing_hint(gymnasium.spec(resolve(file.env_id))) if drawing else ""
+        raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
+    if rollouts.notice is not None:
+        print(f"warning: {rollouts.notice}", file=sys.stderr)
+    try:
+        _check_spaces(found, rollouts)
+        yield rollouts
+    finally:
+        # What failed may fail again on closing; the first failure is the one to tell.
+        with suppress(Exception):
+            rollouts.close()
+
+
+def _stored(training: dict[str, Any], name: str, least: int, default: int) -> int:
+    value = training.get(name)
+    return value if isinstance(value, int) and value >= least else default
+
+
+def _check_spaces(found: Found, rollouts: Rollouts) -> None:
+    from policies import space_spec
+
+    env, policy = rollouts.env, rollouts.spec.policy
+    start = f"{rollouts.spec.env_id}: {found.path} was trained on another version of it: "
+    observation = space_spec(env.observation_space, "observation")
+    if observation.size != policy.observation.size:
+        raise RunError(
+            f"{start}it gives observations of {observation.size} numbers, the policy takes "
+            f"{policy.observation.size}"
+        )
+    action = space_spec(env.action_space, "action")
+    if action != policy.action:
+        raise RunError(
+            f"{start}it takes {_words(action)}, the policy gives {_words(policy.action)}"
+        )
+
+
+def _words(action: BoxSpec | DiscreteSpec) -> str:
+    from policies import DiscreteSpec
+
+    if isinstance(action, DiscreteSpec):
+        return f"actions {action.start} to {action.start + action.n - 1}"
+    bounds = "without bounds" if action.low is None else f"from {action.low} to {action.high}"
+    return f"{action.dtype} actions of shape {action.shape} {bounds}"

@@ -1,0 +1,156 @@
+"""Run folders: where they are, what lies in them, and what a RUN on a command line means."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ars.common.errors import RunError, UsageError
+from ars.common.settings import near
+from policies import FileError, PolicyFile, read_policy
+
+CONFIG = "config.json"
+PROGRESS = "progress.csv"
+EVALUATIONS = "evaluations.csv"
+RESULT = "result.json"
+LATEST_POLICY = "policy.safetensors"
+BEST_POLICY = "best_policy.safetensors"
+LOCK_SECONDS = 2.0
+SHIPPED = Path(__file__).parents[1] / "shipped"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A RUN made concrete: the policy file's path and contents, and which one it is, in words."""
+
+    path: Path
+    file: PolicyFile
+    description: str
+
+
+def find_policy(run: str, latest: bool = False) -> Found:
+    """The policy that RUN means: a run folder's best (or latest), a file, or a shipped one.
+
+    Raises: UsageError where there is no such RUN; FileError where its file is damaged.
+    """
+    path = Path(run)
+    if path.is_dir():
+        name = LATEST_POLICY if latest else BEST_POLICY
+        if not (path / name).is_file() and (path / LATEST_POLICY).is_file():
+            name = LATEST_POLICY
+        if not (path / name).is_file():
+            raise UsageError(f"RUN {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}")
+        path = path / name
+        which = "latest policy" if name == LATEST_POLICY else "best policy"
+    elif path.is_file():
+        which = "policy file"
+    else:
+        shipped = sorted(file.name.partition(".")[0] for file in SHIPPED.glob("*.safetensors"))
+        path, which = SHIPPED / f"{run}.safetensors", "shipped policy"
+        if run not in shipped:
+            raise UsageError(
+                f"RUN {run}: no run folder, policy file or shipped policy of that name"
+                + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
+            )
+    file = read_policy(path)
+    return Found(path, file, f"{which} {path}{_origin(file.training)}")
+
+
+def _origin(training: dict[str, Any]) -> str:
+    iteration, timesteps = training.get("iteration"), training.get("timesteps")
+    if not isinstance(iteration, int) or not isinstance(timesteps, int):
+        return ""
+    return f" (iteration {iteration:,}, {timesteps:,} timesteps)"
+
+
+def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
+    """Make a run's folder: `run_dir`, or runs/ENV/ALGO-sSEED, numbered if taken.
+
+    Raises: UsageError where `run_dir` holds a run already or cannot be written.
+    """
+    if run_dir is not None:
+        if not run_dir:
+            raise UsageError("--run-dir '': must name a folder")
+        path = Path(run_dir)
+        if (path / CONFIG).exists():
+            raise UsageError(
+                f"--run-dir {run_dir}: holds a run already; choose another folder, or go on with "
+                f"--resume {run_dir}"
+            )
+        _make(path, f"--run-dir {run_dir}")
+        return path
+    base = Path("runs") / env_id.replace(":", "-").replace("/", "-") / f"{algo}-s{seed}"
+    path, number = base, 1
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+            return path
+        except FileExistsError:
+            number += 1
+            path = base.with_name(f"{base.name}-{number}")
+        except OSError as error:
+            raise _unwritable(str(path), error) from None
+
+
+def _make(path: Path, name: str) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(name, error) from None
+
+
+def _unwritable(name: str, error: OSError) -> UsageError:
+    return UsageError(f"{name}: cannot be written ({error.strerror}); give another --run-dir")
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process; the system lets go when the process ends, however.
+
+    Raises: RunError where another process holds it, or it cannot be written.
+    """
+    try:
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
+    try:
+        # A run that was killed lets go a moment later where it was just starting a process.
+        if not _taken(handle, LOCK_SECONDS):
+            raise RunError(f"{folder}: another process is training in this folder")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises: FileError naming the file."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    if not isinstance(data, dict):
+        raise FileError(f"{path}: not a JSON object")
+    return data

@@ -1,0 +1,352 @@
+"""The one loop that every algorithm runs in: iterate, evaluate, log, checkpoint, stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ars.algorithms.base import Algorithm, Arrays, Row
+from ars.common.errors import RunError
+from ars.common.seeding import Stream
+from ars.common.settings import counted
+from ars.rollout.pool import Pool
+from ars.rollout.task import Snapshot, Task
+from ars.training import checkpoint
+from ars.training.config import RunConfig
+from ars.training.evaluation import Candidate, evaluation_row
+from ars.training.logger import CsvLog, TensorBoard
+from ars.training.run_folder import (
+    BEST_POLICY,
+    CONFIG,
+    EVALUATIONS,
+    LATEST_POLICY,
+    PROGRESS,
+    RESULT,
+)
+from ars.training.signals import InterruptiblePool, Interrupts
+from policies import Normalizer, NormalizerRule, PolicyFile, build, save_policy
+from policies.file import write_json
+
+
+class Display(Protocol):
+    """What the user sees of a run."""
+
+    def progress(self, row: dict[str, Any]) -> None: ...
+
+    def evaluation(self, row: dict[str, Any]) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best evaluated policy and its mean return."""
+
+    candidate: Candidate
+    return_mean: float
+
+
+class Trainer:
+    """Runs an algorithm in a run folder until a stop, from the start or from a checkpoint.
+
+    `interrupts`: handled by the caller. `identity`: what decides the run's results, as JSON; a
+    checkpoint of another is refused. `training` is stored in the policy files (algorithm, seed
+    ...); `budget_seconds`: the parsed time budget of this call or None.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        pool: Pool,
+        interrupts: Interrupts,
+        folder: Path,
+        config: RunConfig,
+        display: Display,
+        identity: dict[str, Any],
+        training: dict[str, Any],
+        budget_seconds: float | None = None,
+        resume: bool = False,
+    ) -> None:
+        self.algorithm, self.folder, self.config = algorithm, folder, config
+        self.interrupts = interrupts
+        self.pool: Pool = InterruptiblePool(pool, interrupts)
+        self.display, self.identity, self.training = display, identity, training
+        self.budget_seconds = budget_seconds
+        self.best: Best | None = None
+        self.evaluated = -1  # the iteration after which the last collected evaluation was begun
+        self.reached = -1  # the iteration whose evaluation reached the target return
+        self._pending: tuple[int, Candidate] | None = None
+        self._complete = False  # the loop has ended and its state is saved
+        self._amid = False  # in an iteration that leaves nothing to go on from where it fails
+        self._earlier_seconds = 0.0
+        self._started = time.monotonic()
+        offsets = self._restore() if resume else {}
+        self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+        self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+        self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
+        self._logs = (self.progress_log, self.evaluation_log, self.tensorboard)
+
+    def run(self) -> dict[str, Any]:
+        """Train until a stop; returns what result.json holds.
+
+        Raises: KeyboardInterrupt after the last whole iteration has been saved; RunError,
+        RolloutError and OSError, the last whole iteration saved where the disk allows it and the
+        algorithm did not fail amid the next one's steps.
+        """
+        try:
+            result = self._finish(self._loop())
+            for log in self._logs:
+                log.close()
+            return result
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):  # of stdout: nobody reads it any more
+                self._save_if_possible()
+                raise
+            # Nothing more can be written; the checkpoint before is whole.
+            raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        except BaseException:
+            self._save_if_possible()
+            raise
+        finally:
+            for log in self._logs:
+                with suppress(OSError):  # of a full disk, told already
+                    log.close()
+
+    def _loop(self) -> str:
+        if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
+            self._collect_evaluation()
+        while (reason := self._stop_reason()) is None:
+            with self.interrupts.allowed():  # an algorithm that uses no pool comes by here only
+                pass
+            self._begin_evaluation()
+            before, steps = time.monotonic(), self.algorithm.timesteps
+            row = self._iterate()
+            seconds = time.monotonic() - before
+            steps = self.algorithm.timesteps - steps
+            self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
+            self._collect_evaluation()
+            if self.algorithm.iteration % self.config.save_freq == 0:
+                self._save()
+        # What was begun after the last iteration is collected here instead of a next one's end.
+        self._begin_evaluation()
+        self._collect_evaluation()
+        self._save()
+        self._complete = True
+        # The last policy is evaluated in any case. A resumed run evaluates at its own end instead,
+        # so the checkpoint knows nothing of this: its row and its policy are cut back.
+        if self.evaluated < self.algorithm.iteration:
+            self._begin(self._candidate())
+            self._collect_evaluation()
+        return reason
+
+    def _iterate(self) -> Row:
+        if self.algorithm.trains_in_pool:
+            return self.algorithm.iterate(self.pool)
+        self._amid = True
+        with self.interrupts.hurried():  # an environment may hang
+            row = self.algorithm.iterate(self.pool)
+        self._amid = False
+        return row
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    def _stop_reason(self) -> str | None:
+        config, algorithm = self.config, self.algorithm
+        if config.target_return is not None and -1 < self.reached < algorithm.iteration:
+            return f"target return {config.target_return:,g} reached"
+        if config.n_iterations is not None and algorithm.iteration >= config.n_iterations:
+            return f"{counted(config.n_iterations, 'iteration')} done"
+        if config.total_timesteps is not None and algorithm.timesteps >= config.total_timesteps:
+            return f"{counted(config.total_timesteps, 'timestep')} done"
+        spent = time.monotonic() - self._started
+        if self.budget_seconds is not None and spent >= self.budget_seconds:
+            return f"time budget {config.time_budget} used"
+        return None
+
+    def _log_progress(self, row: dict[str, Any], steps_per_second: float) -> None:
+        algorithm = self.algorithm
+        full = {
+            "iteration": algorithm.iteration,
+            "timesteps": algorithm.timesteps,
+            "episodes": algorithm.episodes,
+            **row,
+            "time_seconds": round(self.elapsed, 3),
+            "steps_per_second": round(steps_per_second, 1),
+        }
+        self.progress_log.write(full)
+        self.tensorboard.progress(full)
+        self.display.progress(full)
+
+    # Evaluations: begun after iteration j, run beside iteration j + 1, collected at its end.
+
+    def _begin_evaluation(self) -> None:
+        iteration = self.algorithm.iteration
+        done = iteration <= self.evaluated or self._pending is not None
+        if done or iteration % self.config.eval_freq:
+            return
+        self._begin(self._candidate())
+
+    def _candidate(self) -> Candidate:
+        algorithm = self.algorithm
+        return Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
+
+    def _begin(self, candidate: Candidate) -> None:
+        self._pending = self._submit(candidate, Stream.EVALUATION), candidate
+
+    def _submit(self, candidate: Candidate, stream: Stream) -> int:
+        tasks = [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
+        return self.pool.submit(candidate.snapshot, tasks)
+
+    def _collect_evaluation(self) -> None:
+        if self._pending is None:
+            return
+        ticket, candidate = self._pending
+        row = evaluation_row(candidate, self.pool.collect(ticket))
+        self._pending, self.evaluated = None, candidate.iteration
+        better = self.best is None or row["return_mean"] > self.best.return_mean
+        if better:
+            self.best = Best(candidate, row["return_mean"])
+            self._write_policy(BEST_POLICY, candidate)
+        if self.reached < 0 and self._is_target(row["return_mean"]):
+            self.reached = candidate.iteration
+        row = {**row, "best": int(better), "time_seconds": round(self.elapsed, 3)}
+        self.evaluation_log.write(row)
+        self.tensorboard.evaluation(row)
+        self.display.evaluation(row)
+
+    def _is_target(self, return_mean: float) -> bool:
+        return self.config.target_return is not None and return_mean >= self.config.target_return
+
+    def _finish(self, reason: str) -> dict[str, Any]:
+        """The final evaluation, of the best policy; it goes to result.json alone."""
+        assert self.best is not None  # an evaluation precedes every stop
+        candidate, algorithm = self.best.candidate, self.algorithm
+        episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
+        result = {
+            "stopped": reason,
+            "iterations": algorithm.iteration,
+            "timesteps": algorithm.timesteps,
+            "episodes": algorithm.episodes,
+            "seconds": round(self.elapsed, 3),
+            "best_evaluation": self.best.return_mean,
+            "final_evaluation": evaluation_row(candidate, episodes),
+        }
+        write_json(self.folder / RESULT, result)
+        return result
+
+    # Files
+
+    def _write_policy(self, name: str, candidate: Candidate) -> None:
+        policy = build(self.algorithm.policy.spec)
+        policy.weights = candidate.snapshot.weights
+        policy.normalizer = candidate.snapshot.normalizer
+        spec = self.algorithm.rollout_spec
+        training = {
+            **self.training,
+            "seed": spec.seed,
+            "rollout_length": spec.rollout_length,
+            "eval_length": spec.eval_length or spec.rollout_length,
+            "iteration": candidate.iteration,
+            "timesteps": candidate.timesteps,
+        }
+        save_policy(self.folder / name, PolicyFile(policy, spec.env_id, spec.env_kwargs, training))
+
+    def _save(self) -> None:
+        """The latest policy and the checkpoint, after the logs they speak of."""
+        offsets = {
+            PROGRESS: self.progress_log.sync(),
+            EVALUATIONS: self.evaluation_log.sync(),
+        }
+        self._write_policy(LATEST_POLICY, self._candidate())
+        arrays, values = self.algorithm.state()
+        document: dict[str, Any] = {
+            "run": self.identity,
+            "algorithm": values,
+            "offsets": offsets,
+            "evaluated": self.evaluated,
+            "reached": self.reached,
+            "target_return": self.config.target_return,
+            "seconds": self.elapsed,
+        }
+        if self.best is not None:
+            document["best_return"] = self.best.return_mean
+            document["best"] = _pack("best", self.best.candidate, arrays)
+        if self._pending is not None:
+            document["pending"] = _pack("pending", self._pending[1], arrays)
+        checkpoint.save(self.folder, arrays, document)
+
+    def _save_if_possible(self) -> None:
+        if self._complete or self._amid:
+            return
+        try:
+            self._save()
+        except OSError as error:
+            self.display.say(f"{self.folder}: the last iterations are not saved: {error.strerror}")
+
+    def _restore(self) -> dict[str, int]:
+        """Take back the checkpoint; returns the lengths of the logs at that time."""
+        arrays, document = checkpoint.load(self.folder)
+        try:
+            self._check_identity(document["run"])
+            self.algorithm.restore(arrays, document["algorithm"])
+            self.evaluated = int(document["evaluated"])
+            self._earlier_seconds = float(document["seconds"])
+            if "best" in document:
+                candidate = _unpack("best", arrays, document["best"])
+                self.best = Best(candidate, float(document["best_return"]))
+                # The file may be of an evaluation after the checkpoint, which will come again.
+                self._write_policy(BEST_POLICY, candidate)
+            if document["target_return"] == self.config.target_return:
+                self.reached = int(document["reached"])
+            elif self.best is not None and self._is_target(self.best.return_mean):
+                self.reached = self.best.candidate.iteration
+            if "pending" in document:
+                self._begin(_unpack("pending", arrays, document["pending"]))
+            return {name: int(length) for name, length in document["offsets"].items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self.folder / checkpoint.FOLDER}: not a checkpoint of this run ({error})"
+            ) from None
+
+    def _check_identity(self, stored: dict[str, Any]) -> None:
+        for name in self.identity | stored:
+            ours, theirs = self.identity.get(name), stored.get(name)
+            if ours != theirs:
+                raise ValueError(f"its {name} is {theirs}, that of {CONFIG} {ours}")
+
+
+def _pack(name: str, candidate: Candidate, arrays: Arrays) -> dict[str, Any]:
+    """Add a candidate's arrays to a checkpoint's; returns the rest of it as JSON values."""
+    normalizer = candidate.snapshot.normalizer
+    arrays[f"{name}.weights"] = candidate.snapshot.weights
+    values: dict[str, Any] = {
+        "iteration": candidate.iteration,
+        "timesteps": candidate.timesteps,
+    }
+    if normalizer is not None:
+        arrays |= {f"{name}.mean": normalizer.mean, f"{name}.var": normalizer.var}
+        values |= {"count": normalizer.count, "rule": vars(normalizer.rule)}
+    return values
+
+
+def _unpack(name: str, arrays: Arrays, values: dict[str, Any]) -> Candidate:
+    """The inverse of `_pack`."""
+    normalizer = None
+    if "rule" in values:
+        normalizer = Normalizer(
+            arrays[f"{name}.mean"],
+            arrays[f"{name}.var"],
+            int(values["count"]),
+            NormalizerRule(**values["rule"]),
+        )
+    snapshot = Snapshot(arrays[f"{name}.weights"].astype(np.float64), normalizer)
+    return Candidate(snapshot, int(values["iteration"]), int(values["timesteps"]))

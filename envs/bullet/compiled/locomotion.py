@@ -1,0 +1,256 @@
+"""A step of a robot that runs, the arithmetic of `locomotion.Runner` operation by operation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from envs.bullet.client import pybullet
+from envs.bullet.compiled.build import part
+from envs.bullet.compiled.capi import simulated
+from envs.bullet.compiled.loop import Outcome, step_of
+from envs.bullet.compiled.physics import (
+    advance,
+    atan2,
+    clip,
+    cos,
+    dot,
+    dot_is_fused,
+    euler,
+    finite,
+    sin,
+    total,
+    touch,
+)
+from envs.bullet.compiled.records import Array, Array32, Indices, Simulated
+from envs.bullet.locomotion import AT_LIMIT, DOWN, JOINT_AT_LIMIT, Runner
+
+# What `RunnerTask.now` holds; the position is of all parts, and the torso's height.
+POTENTIAL, REST_HEIGHT, TARGET_X, TARGET_Y, X, Y, Z = range(7)
+
+
+class RunnerTask(NamedTuple):
+    """A robot of n joints and f feet; what is not said here is in `robots.Robot`.
+
+    robot: its state. floor: PyBullet's number. pose, velocity: the torso's, views of the state.
+    torso: a link, or -1 for the base. parts: links (or -1) whose sum over `part_count` is the
+    position, in the order in which they are added.
+    angle_index: int64 [n], into the state's. lowest, extent: [n], the joints' limits.
+    at_limit: scaled angle beyond which a joint is at a limit, each of which costs `limit_cost`.
+    gains, gains32: [n], the largest torques; `float32_torque` says which count.
+    feet: int64 [f], links. knees: int64, those feet by number that must not touch the floor.
+    float32_height: whether a torso's height is judged in float32. time_step: seconds.
+    fused: whether NumPy's dot product of two pairs rounds its second product with the sum.
+    now: [7], by the numbers below. contacts: [f]. speeds: float32 [n].
+    scratch: as long as the observation and the parts. efforts: float32 [n]. found: int64 [3].
+    """
+
+    robot: Simulated
+    floor: int
+    pose: Array
+    velocity: Array
+    torso: int
+    parts: Indices
+    part_count: int
+    angle_index: Indices
+    lowest: Array
+    extent: Array
+    at_limit: float
+    limit_cost: float
+    gains: Array
+    gains32: Array32
+    float32_torque: bool
+    feet: Indices
+    knees: Indices
+    float32_height: bool
+    min_height: float
+    max_pitch: float
+    alive_bonus: float
+    falls: bool
+    power_cost: float
+    stall_cost: float
+    time_step: float
+    fused: bool
+    now: Array
+    contacts: Array
+    speeds: Array32
+    scratch: Array
+    efforts: Array32
+    found: Indices
+
+
+def build(env: Runner) -> RunnerTask:
+    """Put together what the loop needs to know of a robot."""
+    robot, joints = env.robot, env._joint_count
+    infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
+    dofs = [info[4] for info in infos]
+    body = simulated(env._client, env._body, dofs, with_velocities=env._torso >= 0)
+    # The mean of the positions takes the base, where it is the torso, second.
+    parts = [*env._links[:1], -1, *env._links[1:]] if env._torso < 0 else env._links
+    lowest, extent = np.array(env._limits).T.copy()
+    return RunnerTask(
+        robot=body,
+        floor=env._floor,
+        pose=body.angles if env._torso < 0 else body.links[env._torso],
+        velocity=body.rates if env._torso < 0 else body.velocities[env._torso],
+        torso=env._torso,
+        parts=np.array(parts, np.int64),
+        part_count=env._part_count,
+        angle_index=np.array([info[3] for info in infos], np.int64),
+        lowest=lowest,
+        extent=extent,
+        at_limit=AT_LIMIT,
+        limit_cost=JOINT_AT_LIMIT,
+        gains=np.array(env._gains),
+        gains32=env._gains32,
+        float32_torque=robot.float32_torque,
+        feet=np.array(env._feet, np.int64),
+        knees=np.array(robot.knees, np.int64),
+        float32_height=robot.rest_height is not None,
+        min_height=robot.min_height,
+        max_pitch=robot.max_pitch,
+        alive_bonus=robot.alive_bonus,
+        falls=robot.falls,
+        power_cost=env._costs[0],
+        stall_cost=env._costs[1],
+        time_step=env.time_step,
+        fused=env._torso < 0 and dot_is_fused(2),
+        now=np.zeros(7),
+        contacts=np.zeros(len(env._feet)),
+        speeds=np.zeros(joints, np.float32),
+        scratch=np.zeros(max(8 + 2 * joints + len(env._feet), len(parts))),
+        efforts=np.zeros(joints, np.float32),
+        found=np.zeros(3, np.int64),
+    )
+
+
+def begin(env: Runner, task: RunnerTask, max_steps: int) -> RunnerTask:
+    """Take over from where a reset left the robot."""
+    now = env._potential, env._rest_height, env._target_x, env._target_y, *env._position
+    task.now[:] = now
+    task.contacts[:] = 0.0
+    return task
+
+
+@part
+def drive(task: RunnerTask, action: Array32) -> bool:
+    """Let the joints turn for a step as `action` says."""
+    for joint in range(action.size):
+        share = clip(action[joint], np.float32(-1.0), np.float32(1.0))
+        if task.float32_torque:
+            torque = float(task.gains32[joint] * share)
+        else:
+            torque = task.gains[joint] * float(share)
+        task.robot.torques[joint] = torque
+    return bool(advance(task.robot))
+
+
+@part
+def _mean_coordinate(task: RunnerTask, axis: int) -> float:
+    """The mean of all parts' x (axis 0) or y (1)."""
+    state, scratch = task.robot, task.scratch
+    for i in range(task.parts.size):
+        link = task.parts[i]
+        scratch[i] = state.angles[axis] if link < 0 else state.links[link, axis]
+    return float(total(scratch, task.parts.size) / task.part_count)
+
+
+@part
+def _distance(task: RunnerTask, dx: float, dy: float) -> float:
+    if dy == 0.0:
+        return abs(dx)
+    gap = task.scratch[:2]
+    gap[0], gap[1] = dy, dx
+    return math.sqrt(dot(gap, gap, task.fused))
+
+
+@part
+def look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
+    """Observe; return the distance to the target, the pitch and how many joints are at a limit."""
+    state, speeds, contacts, now = task.robot, task.speeds, task.contacts, task.now
+    pose, velocity = task.pose, task.velocity
+    now[X] = _mean_coordinate(task, 0)
+    if task.torso < 0:
+        now[Y] = _mean_coordinate(task, 1)
+    now[Z] = pose[2]
+    dx, dy = now[TARGET_X] - now[X], now[TARGET_Y] - now[Y]
+    roll, pitch, yaw = euler(pose[3], pose[4], pose[5], pose[6])
+    angle = atan2(dy, dx) - yaw
+    cosine, sine = cos(yaw), sin(yaw)
+    values = task.scratch
+    values[0] = pose[2] - now[REST_HEIGHT]
+    values[1] = sin(angle)
+    values[2] = cos(angle)
+    values[3] = 0.3 * (cosine * velocity[0] + sine * velocity[1])
+    values[4] = 0.3 * (cosine * velocity[1] - sine * velocity[0])
+    values[5] = 0.3 * velocity[2]
+    values[6] = roll
+    values[7] = pitch
+    at_limit, end = 0, 8
+    for joint in range(speeds.size):
+        turn, rate = state.angles[task.angle_index[joint]], state.rates[state.dofs[joint]]
+        scaled = 2.0 * (turn - task.lowest[joint]) / task.extent[joint] - 1.0
+        if abs(scaled) > task.at_limit:
+            at_limit += 1
+        values[end] = scaled
+        values[end + 1] = 0.1 * rate
+        speeds[joint] = np.float32(values[end + 1])
+        end += 2
+    for foot in range(contacts.size):
+        values[end + foot] = contacts[foot]
+    for i in range(obs.size):
+        obs[i] = clip(np.float32(values[i]), np.float32(-5.0), np.float32(5.0))
+    return _distance(task, dx, dy), pitch, at_limit
+
+
+@part
+def find_alive(task: RunnerTask, height: float, pitch: float) -> float:
+    """What being up is worth: the torso as it is now, the knees as a step ago; a float32 height."""
+    rest_height = task.now[REST_HEIGHT]
+    for i in range(task.knees.size):
+        if task.contacts[task.knees[i]]:
+            return DOWN
+    if not abs(pitch) < task.max_pitch:
+        return DOWN
+    if task.float32_height:
+        high = height + np.float32(rest_height) > np.float32(task.min_height)
+    else:
+        high = height + rest_height > task.min_height
+    return task.alive_bonus if high else DOWN
+
+
+@part
+def electricity(task: RunnerTask, action: Array32) -> float:
+    """The costs of mean |action * speed| and mean action^2, in float32 as NumPy takes the means."""
+    speeds, scratch, size = task.speeds, task.efforts, np.float32(action.size)
+    for i in range(action.size):
+        scratch[i] = abs(action[i] * speeds[i])
+    power = float(total(scratch, action.size) / size)
+    for i in range(action.size):
+        scratch[i] = action[i] * action[i]
+    stall = float(total(scratch, action.size) / size)
+    return task.power_cost * power + task.stall_cost * stall
+
+
+@part
+def finish(
+    task: RunnerTask, action: Array32, obs: Array32, alive: float, potential: float, at_limit: int
+) -> Outcome:
+    """Feel the floor, for the next observation, and count what the step was worth."""
+    if not touch(task.robot, task.floor, task.feet, task.contacts, task.found):
+        return 0.0, False, False
+    progress = potential - task.now[POTENTIAL]
+    task.now[POTENTIAL] = potential
+    reward = alive + progress + electricity(task, action) + task.limit_cost * at_limit
+    return reward, (task.falls and alive < 0.0) or not finite(obs), True
+
+
+@step_of(RunnerTask)
+def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
+    if not drive(task, action):
+        return 0.0, False, False
+    distance, pitch, at_limit = look(task, obs)
+    alive = find_alive(task, obs[0], pitch)
+    return finish(task, action, obs, alive, -distance / task.time_step, at_limit)

@@ -1,0 +1,221 @@
+"""A step of an arm, the arithmetic of `manipulation` operation by operation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from envs.bullet import manipulation
+from envs.bullet.client import pybullet
+from envs.bullet.compiled.build import part
+from envs.bullet.compiled.capi import simulated
+from envs.bullet.compiled.loop import Outcome, step_of
+from envs.bullet.compiled.physics import advance, clip, cos, dot, dot_is_fused, read_state, sin
+from envs.bullet.compiled.records import Array, Array32, Indices, Simulated
+from envs.bullet.manipulation import Arm, Handler, Reacher, Thrower
+
+_STRENGTH = manipulation.STRENGTH
+_FINGERTIP, _OBJECT, _TARGET = range(3)  # what `ArmTask.places` holds
+_POTENTIAL, _LANDED, _LANDED_X, _LANDED_Y = range(4)  # what `ArmTask.now` holds
+
+
+class ArmTask(NamedTuple):
+    """An arm, whose joints come first, and what moves beside it; n joints in all.
+
+    robot: the arm. reaches, throws: whether it is Reacher, Thrower, or else Pusher.
+    bodies: int64, PyBullet's numbers, the arm's first. owners: int64 [n], of those bodies by index.
+    angle_index, rate_index: int64 [n], into their owners' states. lowest, extent: [n], the limits.
+    place_owners, places: int64 [3], body by index and link (-1: base) of what `points` is about.
+    stuck: [n + 1], the cost of so many joints at a limit.
+    gap: what the observation says of the way from object to target, nothing if it is Reacher.
+    fused: see `physics.dot_is_fused`, for two, three and seven numbers.
+    now: [4]. turns, rates, shares: [n]. points: [3, 3]. first, second: [7], scratch.
+    """
+
+    robot: Simulated
+    reaches: bool
+    throws: bool
+    bodies: Indices
+    owners: Indices
+    angle_index: Indices
+    rate_index: Indices
+    lowest: Array
+    extent: Array
+    place_owners: Indices
+    places: Indices
+    stuck: Array
+    gap: Array
+    fused: tuple[bool, bool, bool]
+    now: Array
+    turns: Array
+    rates: Array
+    shares: Array
+    points: Array
+    first: Array
+    second: Array
+
+
+def build(env: Arm) -> ArmTask:
+    """Put together what the loop needs to know of an arm and what is beside it."""
+    client = env._client
+    arm, reaches = env._groups[0], isinstance(env, Reacher)
+    fingertip = env._parts["fingertip"]
+    spots = [env._parts.get(name, fingertip) for name in ("fingertip", "object", "target")]
+    bodies = list(dict.fromkeys([*(group.body for group in env._groups), *(b for b, _ in spots)]))
+    joints = [(group.body, joint) for group in env._groups for joint in group.joints]
+    infos = [pybullet.getJointInfo(body, joint, client) for body, joint in joints]
+    lowest, extent = np.array(env._limits).T.copy()
+    count = len(joints)
+    motors = [infos[motor][4] for motor in range(env.motors)]
+    turns, rates, shares = np.zeros((3, count))
+    return ArmTask(
+        robot=simulated(client, arm.body, motors, with_velocities=False),
+        reaches=reaches,
+        throws=isinstance(env, Thrower),
+        bodies=np.array(bodies, np.int64),
+        owners=np.array([bodies.index(body) for body, _ in joints], np.int64),
+        angle_index=np.array([info[3] for info in infos], np.int64),
+        rate_index=np.array([info[4] for info in infos], np.int64),
+        lowest=lowest,
+        extent=extent,
+        place_owners=np.array([bodies.index(body) for body, _ in spots], np.int64),
+        places=np.array([link for _, link in spots], np.int64),
+        stuck=np.array(manipulation.LIMIT_COSTS[: count + 1]),
+        gap=np.zeros(0 if reaches else len(env._gap)) if isinstance(env, Handler) else np.zeros(0),
+        fused=(dot_is_fused(2), dot_is_fused(3), dot_is_fused(7)),
+        now=np.zeros(4),
+        turns=turns,
+        rates=rates,
+        shares=shares,
+        points=np.zeros((3, 3)),
+        first=np.zeros(7),
+        second=np.zeros(7),
+    )
+
+
+def begin(env: Arm, task: ArmTask, max_steps: int) -> ArmTask:
+    """Take over from where a reset left everything."""
+    task.now[:] = 0.0
+    if isinstance(env, Handler):
+        task.gap[:] = env._gap
+    elif isinstance(env, Reacher):
+        task.now[_POTENTIAL] = env._potential
+    return task
+
+
+@part
+def _collect(task: ArmTask, owner: int) -> None:
+    """Take what is needed of one body from the state that was read last."""
+    state = task.robot
+    for joint in range(task.owners.size):
+        if task.owners[joint] == owner:
+            turn, rate = state.angles[task.angle_index[joint]], state.rates[task.rate_index[joint]]
+            task.turns[joint], task.rates[joint] = turn, rate
+            task.shares[joint] = 2.0 * (turn - task.lowest[joint]) / task.extent[joint] - 1.0
+    for spot in range(task.places.size):
+        if task.place_owners[spot] == owner:
+            link = task.places[spot]
+            for axis in range(3):
+                place = state.angles[axis] if link < 0 else state.links[link, axis]
+                task.points[spot, axis] = place
+
+
+@part
+def _drive(task: ArmTask, action: Array32) -> bool:
+    """Let the joints turn for a step as `action` says, and see where everything is."""
+    for motor in range(action.size):
+        task.robot.torques[motor] = _STRENGTH * clip(float(action[motor]), -1.0, 1.0)
+    if not advance(task.robot):
+        return False
+    _collect(task, 0)
+    for owner in range(1, task.bodies.size):
+        if not read_state(task.robot, task.bodies[owner]):
+            return False
+        _collect(task, owner)
+    return True
+
+
+@part
+def _write(obs: Array32, at: int, values: Array) -> int:
+    for i in range(values.size):
+        obs[at + i] = np.float32(values[i])
+    return at + values.size
+
+
+@part
+def _reach(task: ArmTask, action: Array32, obs: Array32) -> float:
+    """Reacher's observation and reward."""
+    turns, shares, points, gap = task.turns, task.shares, task.points, task.first[:3]
+    for axis in range(3):
+        gap[axis] = points[_FINGERTIP, axis] - points[_TARGET, axis]
+    rate, bend_rate = 0.1 * task.rates[0], 0.1 * task.rates[1]
+    obs[0], obs[1] = np.float32(turns[2]), np.float32(turns[3])
+    obs[2], obs[3] = np.float32(gap[0]), np.float32(gap[1])
+    obs[4], obs[5] = np.float32(cos(shares[0])), np.float32(sin(shares[0]))
+    obs[6], obs[7], obs[8] = np.float32(rate), np.float32(shares[1]), np.float32(bend_rate)
+    potential = -100.0 * math.sqrt(dot(gap, gap, task.fused[1]))
+    progress = potential - task.now[_POTENTIAL]
+    task.now[_POTENTIAL] = potential
+    # In float32, the action's own precision.
+    work = abs(action[0] * np.float32(rate)) + abs(action[1] * np.float32(bend_rate))
+    effort = abs(action[0]) + abs(action[1])
+    electricity = np.float32(-0.1) * work - np.float32(0.01) * effort
+    stuck = -0.1 if abs(abs(shares[1]) - 1.0) < 0.01 else 0.0
+    return float(progress + float(electricity) + stuck)
+
+
+@part
+def _handle(task: ArmTask, action: Array32, obs: Array32) -> float:
+    """The observation of an arm that handles an object, and the reward but for the throw."""
+    at, stuck = 0, 0
+    count = task.turns.size
+    for joint in range(count):
+        obs[2 * joint] = np.float32(task.turns[joint])
+        obs[2 * joint + 1] = np.float32(task.rates[joint])
+        obs[2 * count + 2 * joint] = np.float32(task.shares[joint])
+        obs[2 * count + 2 * joint + 1] = np.float32(0.1 * task.rates[joint])
+        if abs(task.shares[joint]) - 1.0 < 0.01:
+            stuck += 1
+    at = _write(obs, 4 * count, task.gap)
+    for spot in range(3):
+        at = _write(obs, at, task.points[spot])
+    total = np.float32(0.0)
+    for motor in range(action.size):
+        task.first[motor] = abs(float(action[motor]))
+        task.second[motor] = abs(task.rates[motor])
+        total += action[motor]
+    task.second[4] = task.second[2]  # as the reference has it
+    power = dot(task.first, task.second, task.fused[2])
+    electricity = -0.1 * power - float(np.float32(0.01) * total)
+    return float(electricity + task.stuck[stuck])
+
+
+@part
+def _throw(task: ArmTask, action: Array32) -> tuple[float, float]:
+    """What the throw adds to the reward: the distance, to be taken off, and the effort."""
+    now, points, gap = task.now, task.points, task.first[:2]
+    if now[_LANDED] == 0.0:
+        now[_LANDED_X], now[_LANDED_Y] = points[_OBJECT, 0], points[_OBJECT, 1]
+        if points[_OBJECT, 2] < -0.25:
+            now[_LANDED] = 1.0
+    gap[0] = now[_LANDED_X] - points[_TARGET, 0]
+    gap[1] = now[_LANDED_Y] - points[_TARGET, 1]
+    effort = np.float32(0.0)
+    for motor in range(action.size):
+        effort += action[motor] * action[motor]
+    return math.sqrt(dot(gap, gap, task.fused[0])), float(np.float32(0.002) * effort)
+
+
+@step_of(ArmTask)
+def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
+    if not _drive(task, action):
+        return 0.0, False, False
+    if task.reaches:
+        return _reach(task, action, obs), False, True
+    reward = _handle(task, action, obs)
+    if task.throws:
+        distance, effort = _throw(task, action)
+        reward = reward - distance - effort
+    return reward, False, True

@@ -1,0 +1,85 @@
+"""A step of poles on a cart, the arithmetic of `pendulum` operation by operation."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from envs.bullet.client import pybullet
+from envs.bullet.compiled.build import part
+from envs.bullet.compiled.capi import simulated
+from envs.bullet.compiled.loop import Outcome, step_of
+from envs.bullet.compiled.physics import advance, clip, cos, power, sin
+from envs.bullet.compiled.records import Array32, Indices, Simulated
+from envs.bullet.pendulum import InvertedDoublePendulum, InvertedPendulumSwingup, Pendulum
+
+_BALANCE, _SWINGUP, _DOUBLE = range(3)
+
+
+class PendulumTask(NamedTuple):
+    """A cart of one or two poles, and what is asked of it.
+
+    strength: N. angle_index, rate_index: int64 [joints], where the state has the cart, then the
+    poles. top: the link of the uppermost pole.
+    """
+
+    robot: Simulated
+    kind: int
+    strength: float
+    angle_index: Indices
+    rate_index: Indices
+    top: int
+
+
+def build(env: Pendulum) -> PendulumTask:
+    """Put together what the loop needs to know of a cart."""
+    infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
+    kinds = {InvertedDoublePendulum: _DOUBLE, InvertedPendulumSwingup: _SWINGUP}
+    return PendulumTask(
+        robot=simulated(env._client, env._body, [infos[0][4]], with_velocities=False),
+        kind=kinds.get(type(env), _BALANCE),
+        strength=env.strength,
+        angle_index=np.array([info[3] for info in infos], np.int64),
+        rate_index=np.array([info[4] for info in infos], np.int64),
+        top=env._top,
+    )
+
+
+def begin(env: Pendulum, task: PendulumTask, max_steps: int) -> PendulumTask:
+    """Take over from where a reset left the cart: all of that is in the simulation."""
+    return task
+
+
+@part
+def _look(task: PendulumTask, obs: Array32) -> None:
+    """Observe: the cart, the upper pole's place if there are two, and each pole."""
+    angles, rates = task.robot.angles, task.robot.rates
+    obs[0] = np.float32(angles[task.angle_index[0]])
+    obs[1] = np.float32(rates[task.rate_index[0]])
+    end = 2
+    if task.kind == _DOUBLE:
+        obs[end] = np.float32(task.robot.links[task.top, 0])
+        end += 1
+    for pole in range(1, task.angle_index.size):
+        angle = angles[task.angle_index[pole]]
+        obs[end] = np.float32(cos(angle))
+        obs[end + 1] = np.float32(sin(angle))
+        obs[end + 2] = np.float32(rates[task.rate_index[pole]])
+        end += 3
+
+
+@step_of(PendulumTask)
+def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
+    task.robot.torques[0] = task.strength * clip(float(action[0]), -1.0, 1.0)
+    if not advance(task.robot):
+        return 0.0, False, False
+    _look(task, obs)
+    if task.kind == _DOUBLE:
+        x, tip = task.robot.links[task.top, 0], task.robot.links[task.top, 2] + 0.3
+        reward = 10.0 - (0.01 * power(x, 2.0) + power(tip - 2.0, 2.0))
+        return reward, tip <= 1.0, True
+    angle = task.robot.angles[task.angle_index[1]]
+    if task.kind == _SWINGUP:
+        return cos(angle), False, True
+    return 1.0, abs(angle) > 0.2, True

@@ -1,0 +1,177 @@
+"""What a step asks of the simulation, and the arithmetic that robots share.
+
+Sums run in the same order as in the plain environment, and functions are the C library's, as
+Python's are, so that every float is the same bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numba.types import float64, int32, intp, void
+
+from envs.bullet.compiled.build import part
+from envs.bullet.compiled.capi import bullet, libc
+from envs.bullet.compiled.records import Array, Array32, Indices, Simulated
+
+# PyBullet 3.2.7: a control mode, its answers, and the layout of a contact point.
+_TORQUE_CONTROL = 1
+_POSE_TAKEN, _STATE_SENT, _TORQUES_TAKEN, _STEPPED, _CONTACTS_SENT = 2, 21, 25, 26, 39
+_POINT_SIZE, _LINK_OFFSET, _LINK_SIZE = 176, 12, 4
+
+_submit = bullet("b3SubmitClientCommandAndWaitStatus", intp, intp, intp)
+_answer = bullet("b3GetStatusType", int32, intp)
+_init_torques = bullet("b3JointControlCommandInit2", intp, intp, int32, int32)
+_set_torque = bullet("b3JointControlSetDesiredForceTorque", int32, intp, int32, float64)
+_init_step = bullet("b3InitStepSimulationCommand", intp, intp)
+_init_state = bullet("b3RequestActualStateCommandInit", intp, intp, int32)
+_with_velocities = bullet("b3RequestActualStateCommandComputeLinkVelocity", int32, intp, int32)
+_init_contacts = bullet("b3InitRequestContactPointInformation", intp, intp)
+_of_body = bullet("b3SetContactFilterBodyA", void, intp, int32)
+_with_body = bullet("b3SetContactFilterBodyB", void, intp, int32)
+_get_contacts = bullet("b3GetContactPointInformation", void, intp, intp)
+_copy = libc("memcpy", intp, intp, intp, intp)
+
+asin = libc("asin", float64, float64)
+atan2 = libc("atan2", float64, float64, float64)
+cos = libc("cos", float64, float64)
+exp = libc("exp", float64, float64)
+fma = libc("fma", float64, float64, float64, float64)
+power = libc("pow", float64, float64, float64)
+sin = libc("sin", float64, float64)
+tanh = libc("tanh", float64, float64)
+
+
+@part
+def read_state(robot: Simulated, body: int) -> bool:
+    """Have the views of a robot's state show that of a body, itself or another one."""
+    command = _init_state(robot.simulation, body)
+    if robot.with_velocities:
+        _with_velocities(command, 1)
+    return bool(_answer(_submit(robot.simulation, command)) == _STATE_SENT)
+
+
+@part
+def submit_pose(simulation: int, command: int) -> bool:
+    """Put a body where a command of the family `b3CreatePoseCommand` says."""
+    return bool(_answer(_submit(simulation, command)) == _POSE_TAKEN)
+
+
+@part
+def advance(robot: Simulated) -> bool:
+    """Set the torques, let the physics do a step, and read the new state."""
+    command = _init_torques(robot.simulation, robot.body, _TORQUE_CONTROL)
+    for motor in range(robot.dofs.size):
+        _set_torque(command, robot.dofs[motor], robot.torques[motor])
+    if _answer(_submit(robot.simulation, command)) != _TORQUES_TAKEN:
+        return False
+    if _answer(_submit(robot.simulation, _init_step(robot.simulation))) != _STEPPED:
+        return False
+    return bool(read_state(robot, robot.body))
+
+
+@part
+def touch(robot: Simulated, other: int, links: Indices, contacts: Array, found: Indices) -> bool:
+    """Set 1 for each link that touches the body `other`, else 0. `found`: zeros [3], scratch."""
+    for link in range(contacts.size):
+        contacts[link] = 0.0
+    command = _init_contacts(robot.simulation)
+    _of_body(command, robot.body)
+    _with_body(command, other)
+    if _answer(_submit(robot.simulation, command)) != _CONTACTS_SENT:
+        return False
+    # A structure of a number (its upper half, padding, stays 0) and an address; then a link.
+    address = found.ctypes.data
+    _get_contacts(robot.simulation, address)
+    for point in range(found[0]):
+        _copy(address + 16, found[1] + point * _POINT_SIZE + _LINK_OFFSET, _LINK_SIZE)
+        for link in range(contacts.size):
+            if links[link] == found[2]:
+                contacts[link] = 1.0
+    return True
+
+
+@part
+def total(values: Any, size: int) -> Any:
+    """Add up to 128 numbers in the order of `locomotion.pairwise_sum`, in their own precision."""
+    blocks = size - size % 8
+    result = values.dtype.type(0)
+    if blocks:
+        a, b, c, d = values[0], values[1], values[2], values[3]
+        e, f, g, h = values[4], values[5], values[6], values[7]
+        for i in range(8, blocks, 8):
+            a += values[i]
+            b += values[i + 1]
+            c += values[i + 2]
+            d += values[i + 3]
+            e += values[i + 4]
+            f += values[i + 5]
+            g += values[i + 6]
+            h += values[i + 7]
+        result = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for i in range(blocks, size):
+        result += values[i]
+    return result
+
+
+@part
+def clip(value: Any, low: Any, high: Any) -> Any:
+    """Like NumPy, and unlike `min` and `max`, this lets NaN through."""
+    if value < low:
+        return low
+    return high if value > high else value
+
+
+@part
+def finite(values: Array32) -> bool:
+    """Whether all of `values` are finite."""
+    for value in values:  # noqa: SIM110  a generator expression compiles to far more
+        if not math.isfinite(value):
+            return False
+    return True
+
+
+@part
+def euler(x: float, y: float, z: float, w: float) -> tuple[float, float, float]:
+    """Roll, pitch and yaw of a quaternion, as PyBullet's `getEulerFromQuaternion` has them."""
+    sine = -2.0 * (x * z - w * y)
+    if sine <= -0.99999:
+        return 0.0, -0.5 * math.pi, 2.0 * atan2(x, -y)
+    if sine >= 0.99999:
+        return 0.0, 0.5 * math.pi, 2.0 * atan2(-x, y)
+    xx, yy, zz, ww = x * x, y * y, z * z, w * w
+    roll = atan2(2.0 * (y * z + w * x), ww - xx - yy + zz)
+    yaw = atan2(2.0 * (x * y + w * z), ww + xx - yy - zz)
+    return roll, asin(sine), yaw
+
+
+@part
+def dot(a: Array, b: Array, fused: bool) -> float:
+    """NumPy's dot product of a few numbers; `fused`: see `dot_is_fused`."""
+    result = a[0] * b[0]
+    for i in range(1, a.size):
+        result = fma(a[i], b[i], result) if fused else result + a[i] * b[i]
+    return float(result)
+
+
+def dot_is_fused(size: int) -> bool:
+    """Whether NumPy's dot product of so many numbers rounds each product only with the sum.
+
+    Some kernels of its BLAS do. Raises: RuntimeError if this one adds up in an order of its own.
+    """
+    vectors = np.random.default_rng(0).normal(size=(20, 2, size))
+    for fused in (False, True):
+        if all(a.dot(b) == _dot(a.tolist(), b.tolist(), fused) for a, b in vectors):
+            return fused
+    raise RuntimeError("NumPy adds up a dot product in an order of its own")
+
+
+def _dot(a: list[float], b: list[float], fused: bool) -> float:
+    result = a[0] * b[0]
+    for x, y in zip(a[1:], b[1:], strict=True):
+        exact = Fraction(x) * Fraction(y)
+        result = float(exact + Fraction(result)) if fused else result + x * y
+    return result

@@ -1,5 +1,0 @@
-"""Whole episodes as machine code, compiled by Numba, through PyBullet's own C functions.
-
-`loop` is the episode, `physics` what it asks of the simulation, and `runner`, `pendulum`, `arm` ...
-what a step is worth, for one family of robots each. `envs.bullet.fast` is how to get at them.
-"""

@@ -1,0 +1,264 @@
+"""Worlds to act in: a table of our own by short name, and everything that Gymnasium knows.
+
+    env = envs.make("HalfCheetah")              ours, see `envs.table()`
+    env = envs.make("CartPole-v1")              any registered Gymnasium id
+    env = envs.make("some_module:Id-v0")        an id that `some_module` registers when imported
+    env = envs.make("ALE/Pong-v5", pixels="atari")    an Atari game, see `envs.atari`
+
+Ours are registered with Gymnasium as well, under ids such as `bullet/HalfCheetah-v0`. Importing
+this package loads no simulator; PyBullet is imported when the first robot is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+from envs.atari import WrongOptions
+from envs.atari import make as view
+
+if TYPE_CHECKING:
+    from envs.bullet.compiled.player import FastRunner
+
+__all__ = [
+    "Row",
+    "UnknownEnvironment",
+    "WrongOptions",
+    "accelerate",
+    "make",
+    "names",
+    "resolve",
+    "table",
+]
+
+
+class UnknownEnvironment(ValueError):
+    """No environment has this name; the message, one line, suggests those that come near."""
+
+
+class Row(NamedTuple):
+    """One of our environments: its short name, its Gymnasium id, and what it is in a line."""
+
+    name: str
+    id: str
+    description: str
+
+
+@dataclass(frozen=True)
+class _World:
+    entry_point: str
+    description: str
+    reward_threshold: float | None = None  # the return that counts as solved, as in the reference
+    max_episode_steps: int = 1000
+    namespace: str = "bullet"
+
+
+_TABLE = {
+    "HalfCheetah": _World(
+        "envs.bullet.locomotion:HalfCheetah", "two legs in a plane, runs and cannot fall", 3000.0
+    ),
+    "Hopper": _World("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
+    "Walker2D": _World("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
+    "Ant": _World("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
+    "Humanoid": _World("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+    "HumanoidFlagrun": _World(
+        "envs.bullet.flagrun:HumanoidFlagrun", "the person runs to a flag that moves", 2000.0
+    ),
+    "HumanoidFlagrunHarder": _World(
+        "envs.bullet.flagrun:HumanoidFlagrunHarder",
+        "the same, hit by a cube, and up again after a fall",
+    ),
+    "InvertedPendulum": _World(
+        "envs.bullet.pendulum:InvertedPendulum", "a pole on a cart, kept from falling", 950.0
+    ),
+    "InvertedPendulumSwingup": _World(
+        "envs.bullet.pendulum:InvertedPendulumSwingup", "a pole on a cart, swung up", 800.0
+    ),
+    "InvertedDoublePendulum": _World(
+        "envs.bullet.pendulum:InvertedDoublePendulum",
+        "two poles on a cart, one on the other",
+        9100.0,
+    ),
+    "Reacher": _World(
+        "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150
+    ),
+    "Pusher": _World(
+        "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
+    ),
+    "Thrower": _World(
+        "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
+    ),
+    "Minitaur": _World("envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0),
+    "Squash": _World(
+        "envs.squash:Squash", "a ball and a paddle, seen as pixels", 9.0, namespace="pixels"
+    ),
+}
+
+
+# Those whose episodes compiled code can play.
+_COMPILED = {
+    f"envs.bullet.{name}" for name in ("locomotion", "flagrun", "pendulum", "manipulation")
+}
+
+
+def _id(name: str) -> str:
+    return f"{_TABLE[name].namespace}/{name}-v0"
+
+
+for _name, _world in _TABLE.items():
+    gymnasium.register(
+        _id(_name),
+        entry_point=_world.entry_point,
+        reward_threshold=_world.reward_threshold,
+        max_episode_steps=_world.max_episode_steps,
+        # Ours check themselves; each wrapper would cost every step.
+        order_enforce=False,
+        disable_env_checker=True,
+    )
+
+
+def names() -> list[str]:
+    """Return the short names of our environments."""
+    return list(_TABLE)
+
+
+def table() -> list[Row]:
+    """Return our environments, ready to be listed."""
+    return [Row(name, _id(name), world.description) for name, world in _TABLE.items()]
+
+
+def resolve(env_id: str) -> str:
+    """Return the Gymnasium id that `env_id` stands for, and construct nothing.
+
+    Args:
+        env_id: a short name of ours, a registered Gymnasium id, or `module:id`; the module is
+            imported, and stays part of the answer so that another process can find the id too.
+
+    Raises:
+        UnknownEnvironment: there is no such environment or module.
+    """
+    if env_id in _TABLE:
+        return _id(env_id)
+    module, colon, registered = env_id.rpartition(":")
+    if colon:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a module may fail in any way
+            raise UnknownEnvironment(
+                f"environment {env_id!r}: module {module!r} does not import ({_line(error)})"
+            ) from error
+    if registered in gymnasium.registry or _is_atari(registered):
+        return env_id
+    raise UnknownEnvironment(f"unknown environment {env_id!r}; {_suggest(registered)}")
+
+
+def _is_atari(registered: str) -> bool:
+    """Whether it is an Atari game; ale-py registers them when it is imported (0.1 s)."""
+    with contextlib.suppress(ImportError):
+        import ale_py
+
+        # Otherwise the emulator greets the user on stderr.
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    return registered in gymnasium.registry
+
+
+def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """Make an environment, limited to its usual number of steps and otherwise unwrapped.
+
+    Args:
+        env_id: as for `resolve`.
+        pixels: how an Atari game is seen, "atari" or "pong", see `envs.atari`.
+        **kwargs: for `gymnasium.make` and the environment, such as `render_mode`.
+
+    Raises:
+        UnknownEnvironment: there is no such environment or module.
+        WrongOptions: `pixels`, or what is chosen with it, does not suit the environment.
+        gymnasium.error.DependencyNotInstalled: it needs a package that is not there; the message,
+            one line, says how to install it.
+    """
+    canonical = resolve(env_id)
+    kwargs.setdefault("disable_env_checker", True)
+    spec = gymnasium.registry[canonical.rpartition(":")[2]]
+    if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
+        _hush_mujoco()
+    try:
+        if pixels is not None:
+            return view(spec, canonical, pixels, kwargs)
+        return gymnasium.make(canonical, **kwargs)
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        reason = _explain(spec, error)
+        raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
+
+
+def _hush_mujoco() -> None:
+    """Keep MuJoCo's word on the deprecated parts of Gymnasium's models from the user.
+
+    It is printed for every environment made, and written to a file in the current folder; other
+    warnings, such as of an unstable simulation, go to stderr.
+    """
+    with contextlib.suppress(ImportError):
+        import mujoco
+
+        mujoco.set_mju_user_warning(
+            lambda text: None if "deprecated" in text else print(text, file=sys.stderr)
+        )
+
+
+def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | None]:
+    """Return what plays whole episodes of `env` in compiled code, if anything does.
+
+    The episodes are the same bit for bit. The first time on a machine this compiles for some
+    seconds. Where it fails for an environment that has such code, the second value says why.
+    """
+    robot = env.unwrapped
+    known = type(robot).__module__ in _COMPILED
+    if not known or env.render_mode is not None or getattr(env, "env", None) is not robot:
+        return None, None
+    try:
+        from envs.bullet.compiled.player import FastRunner
+
+        return FastRunner(env), None
+    except Exception as error:  # nothing that fails here is needed
+        return None, (
+            f"{type(robot).__name__} runs at half its speed, with the same results: "
+            f"its compiled loop cannot be used here ({_line(error)})"
+        )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _suggest(env_id: str) -> str:
+    atari = env_id.startswith("ALE/") or "NoFrameskip" in env_id
+    if atari and importlib.util.find_spec("ale_py") is None:
+        return "Atari games need ale-py: pip install ale-py (from a checkout: -e '.[atari]')"
+    known = {name.lower(): name for name in [*gymnasium.registry, *_TABLE]}
+    near = difflib.get_close_matches(env_id.lower(), known, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(known[name] for name in near)}?"
+    return f"choose from {', '.join(_TABLE)}, any registered Gymnasium id, or module:Id-v0"
+
+
+def _explain(spec: EnvSpec, error: Exception) -> str:
+    """Return what `spec` lacks, and how to install it."""
+    origin = str(spec.entry_point)
+    missing = getattr(error, "name", None)
+    if origin.startswith("gymnasium.envs."):
+        extra = origin.split(".")[2].split(":")[0].replace("_", "-")
+        known = extra in ("box2d", "mujoco")
+        ours = f" (from a checkout: pip install -e '.[{extra}]')" if known else ""
+        return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
+    if missing == "pybullet":
+        return "needs PyBullet: pip install pybullet (wheels exist up to CPython 3.11)"
+    if missing:
+        return f"needs {missing}: pip install {missing}"
+    return f"does not import ({_line(error)})"

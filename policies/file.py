@@ -1,0 +1,197 @@
+"""The one policy file, and the checked array file beneath it and the checkpoints.
+
+An array file is a safetensors file (no pickle: reading runs nothing and allocates no more than
+the file's size) whose metadata holds one JSON document with a digest over everything else. It is
+written to a temporary file, synced and renamed, so a reader sees the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.base import Policy
+from policies.normalizer import Normalizer, NormalizerRule
+from policies.registry import build
+from policies.spec import PolicySpec
+
+FORMAT_VERSION = 1
+
+
+class FileError(ValueError):
+    """A file that is missing, damaged, hostile or of another kind; one line that names it."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: temporary file, fsync, rename, fsync of the folder."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write indented JSON atomically."""
+    write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]], document: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def write_arrays(
+    path: Path, kind: str, arrays: Mapping[str, NDArray[Any]], document: dict[str, Any]
+) -> None:
+    """Write named arrays and a JSON document of a `kind` ("policy", "checkpoint") atomically."""
+    from safetensors.numpy import save
+
+    document = {**document, "kind": kind, "format_version": FORMAT_VERSION}
+    document["sha256"] = _digest(arrays, document)
+    # One metadata key only: safetensors writes several in an order that changes between runs.
+    text = json.dumps(document, sort_keys=True, allow_nan=False)
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomically(path, save(contiguous, metadata={"ars": text}))
+
+
+def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what `write_arrays` wrote. Raises: FileError if it is not whole and unchanged."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileError(f"{path}: no such {kind} file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("ars")
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        document = json.loads(text) if text is not None else None
+        # As it was written: 1E-07 for 1e-07 is damage too, though the digest does not see it.
+        as_written = json.dumps(document, sort_keys=True) == text
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path}: not a {kind} file, or a damaged one ({reason})") from None
+    if not isinstance(document, dict) or "sha256" not in document:
+        raise FileError(f"{path}: a safetensors file, but not a {kind} file of this toolkit")
+    expected = document.pop("sha256")
+    if not as_written or expected != _digest(arrays, document):
+        raise FileError(f"{path}: damaged: its contents do not match its checksum")
+    if document.pop("kind", None) != kind:
+        raise FileError(f"{path}: not a {kind} file")
+    version = document.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise FileError(
+            f"{path}: format version {version}; this toolkit reads version {FORMAT_VERSION}"
+        )
+    return arrays, document
+
+
+@dataclass
+class PolicyFile:
+    """A policy with where it came from.
+
+    `env_id`, `env_kwargs`: the environment it acts in; `training`: algorithm, seed, iteration
+    and timesteps behind it, for people to read.
+    """
+
+    policy: Policy
+    env_id: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def save_policy(path: str | Path, file: PolicyFile) -> None:
+    """Write the policy file of `file.policy`, atomically."""
+    policy = file.policy
+    arrays: dict[str, NDArray[Any]] = {"weights": policy.weights}
+    document: dict[str, Any] = {
+        "spec": policy.spec.to_json(),
+        "env": {"id": file.env_id, "kwargs": file.env_kwargs},
+        "training": file.training,
+        "parameter_order": "row-major weights, then bias, layer by layer; then log deviations",
+        "normalizer": None,
+    }
+    if policy.normalizer is not None:
+        document["normalizer"] = asdict(policy.normalizer.rule)
+        arrays["normalizer.mean"] = policy.normalizer.mean
+        arrays["normalizer.var"] = policy.normalizer.var
+        arrays["normalizer.count"] = np.array([policy.normalizer.count], np.int64)
+    write_arrays(Path(path), "policy", arrays, document)
+
+
+def read_policy(path: str | Path) -> PolicyFile:
+    """Read and check a policy file. Raises: FileError, one line that names the file."""
+    path = Path(path)
+    arrays, document = read_arrays(path, "policy")
+    try:
+        spec = PolicySpec.from_json(document["spec"])
+        weights = _vector(arrays["weights"], "weights", spec.n_weights)
+        policy = build(spec)
+        policy.weights = weights
+        rule = document["normalizer"]
+        if rule is not None:
+            policy.normalizer = _normalizer(arrays, _rule(rule), spec.observation.size)
+        env = document["env"]
+        return PolicyFile(policy, str(env["id"]), dict(env["kwargs"]), dict(document["training"]))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise FileError(f"{path}: not a usable policy file ({error})") from None
+
+
+def load_policy(path: str | Path) -> Policy:
+    """The policy of a policy file; needs NumPy and safetensors alone. Raises: FileError."""
+    return read_policy(path).policy
+
+
+def _vector(
+    array: NDArray[Any], name: str, size: int, *, finite: bool = True
+) -> NDArray[np.float64]:
+    if array.dtype != np.float64 or array.shape != (size,):
+        raise ValueError(f"{name} is not a float64 vector of {size}")
+    if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
+        raise ValueError(f"{name} is not finite")
+    return array
+
+
+def _rule(data: dict[str, Any]) -> NormalizerRule:
+    clip = data["clip"]
+    return NormalizerRule(
+        int(data["ddof"]),
+        float(data["var_floor"]),
+        float(data["min_std"]),
+        None if clip is None else float(clip),
+    )
+
+
+def _normalizer(arrays: Mapping[str, NDArray[Any]], rule: NormalizerRule, size: int) -> Normalizer:
+    mean = _vector(arrays["normalizer.mean"], "normalizer.mean", size)
+    # An infinite variance is one too large to square: its component normalises to 0.
+    var = _vector(arrays["normalizer.var"], "normalizer.var", size, finite=False)
+    if (var < 0).any():
+        raise ValueError("normalizer.var is negative")
+    return Normalizer(mean, var, int(arrays["normalizer.count"][0]), rule)

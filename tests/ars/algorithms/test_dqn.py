@@ -1,0 +1,461 @@
+"""DQN: its targets worked out by hand, its schedules, what it remembers, and that it learns."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import learners
+import numpy as np
+import pytest
+import torch
+from learners import learn, mean_return, outcome
+from torch import tensor
+
+import ars.train
+import envs
+from ars.algorithms.dqn import DQN, Transitions
+from ars.common.errors import RunError, UsageError
+from ars.experience.gpu_storage import DeviceMemory
+from ars.experience.replay import ReplayBuffer
+from ars.learning.backprop import Autograd, ByHand, make_passes
+from ars.learning.losses import td_gradient, td_loss
+from ars.training.resolve import new_plan
+from policies import load_policy, make_policy
+from policies.networks import Dueling, Network
+from policies.parameters import FlatParameters
+
+TINY = {
+    "n_steps": 20,
+    "hidden_sizes": (8,),
+    "buffer_size": 500,
+    "learning_starts": 20,
+    "batch_size": 16,
+    "train_freq": 1,
+    "target_update": 50,
+    "exploration_steps": 400,
+    "learning_rate": 0.01,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small images take longer on several threads, on a busy machine by far."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make(env_id: str, env_kwargs: dict[str, Any] | None = None, **settings: Any) -> Any:
+    return learners.make(DQN, env_id, env_kwargs, **{**TINY, **settings})
+
+
+# Learning
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dueling": True, "prioritized": True, "return_steps": 2, "gamma": 0.1},
+        {"double": False, "loss": "squared", "optimizer": "rmsprop", "n_envs": 3},
+        {"train_freq": 4, "gradient_steps": 4, "target_update": 1, "target_tau": 0.1},
+    ],
+)
+def test_the_obvious_is_learnt(settings: dict[str, Any]) -> None:
+    dqn = make("small_worlds:Identity-v0", {"start": 5}, **{"gamma": 0.0, **settings})
+    before = mean_return(dqn)
+    learn(dqn, 40)
+    assert before < 16
+    assert mean_return(dqn) > 19
+
+
+@pytest.mark.parametrize("settings", [{}, {"dueling": True}])
+def test_the_obvious_is_learnt_from_images(settings: dict[str, Any]) -> None:
+    small = {"conv_layers": (4, 8, 4, 8, 4, 2), "hidden_sizes": (16,), "learning_rate": 0.003}
+    dqn = make("small_worlds:Images-v0", gamma=0.0, **{**small, **settings})
+    learn(dqn, 30)
+    assert mean_return(dqn) > 19
+
+
+def test_values_are_those_of_the_end_that_an_episode_had() -> None:
+    """Every step gives 1: an end after 3 leaves 1.75, 1.5, 1; without one there are always 2."""
+    settings = {"gamma": 0.5, "epsilon_end": 1.0, "hidden_sizes": (16,), "train_freq": 2}
+    ends = make("small_worlds:Corridor-v0", {"terminal": 3}, **settings)
+    learn(ends, 60)
+    worth = ends.face(np.arange(3, dtype=np.float32)[:, None])
+    assert worth.max(1) == pytest.approx([1.75, 1.5, 1.0], abs=0.1)
+    # Truncated after one step: the value of what follows is bootstrapped, and is never an end's.
+    goes_on = make("small_worlds:Corridor-v0", rollout_length=1, **settings)
+    goes_on.target.forward = lambda obs: torch.where(obs == 1.0, 2.0, 100.0).expand(-1, 2)  # type: ignore[method-assign]
+    learn(goes_on, 40)
+    worth = goes_on.face(np.zeros((1, 1), np.float32))
+    assert worth[0] == pytest.approx([2.0, 2.0], abs=0.1)
+
+
+# Targets
+
+
+def transitions(n: int, returns: list[float], discounts: list[float]) -> Transitions:
+    zeros = torch.zeros(n, 4)
+    actions = torch.zeros(n, 1, dtype=torch.int64)
+    return Transitions(zeros, actions, tensor(returns), tensor(discounts), zeros, torch.ones(n))
+
+
+@pytest.mark.parametrize(
+    ("double", "expected"),
+    [
+        (False, [1.0 + 0.5 * 5.0, 2.0 + 0.25 * 7.0, 3.0]),
+        # The online network prefers actions 1, 1, 0; the target network says what they are worth.
+        (True, [1.0 + 0.5 * 4.0, 2.0 + 0.25 * 7.0, 3.0]),
+    ],
+)
+def test_targets(double: bool, expected: list[float]) -> None:
+    dqn = make("CartPole-v1", double=double)
+    dqn.target.forward = lambda obs: tensor([[5.0, 4.0], [6.0, 7.0], [8.0, 9.0]])  # type: ignore[method-assign]
+    dqn.network.forward = lambda obs: tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 4.0]])  # type: ignore[method-assign]
+    targets = dqn._targets(transitions(3, [1.0, 2.0, 3.0], [0.5, 0.25, 0.0]))
+    assert targets.tolist() == expected
+    dqn.close()
+
+
+def remembered(buffer: ReplayBuffer) -> set[tuple[float, ...]]:
+    """(obs, return, next obs, discount) of all there is."""
+    batch = buffer.sample(np.random.default_rng(0), 500)
+    columns = batch.obs[:, 0], batch.returns, batch.next_obs[:, 0], batch.discounts
+    return set(zip(*(column.tolist() for column in columns), strict=True))
+
+
+@pytest.mark.parametrize("terminates", [True, False])
+def test_what_is_remembered_of_an_episode_of_four_steps(terminates: bool) -> None:
+    """Three-step returns with gamma 0.5; each step gives 1, the observation counts the steps."""
+    kwargs = {"terminal": 4} if terminates else {}
+    dqn = make(
+        "small_worlds:Corridor-v0",
+        kwargs,
+        return_steps=3,
+        gamma=0.5,
+        rollout_length=4,
+        n_steps=10,
+        learning_starts=400,
+    )
+    learn(dqn, 1)
+    end = 0.0 if terminates else 1.0
+    assert remembered(dqn.buffer) == {
+        (0, 1.75, 3, 0.125),
+        (1, 1.75, 4, 0.125 * end),
+        (2, 1.5, 4, 0.25 * end),
+        (3, 1.0, 4, 0.5 * end),
+    }
+
+
+def test_rewards_are_clipped_and_scaled_for_learning_alone() -> None:
+    dqn = make("small_worlds:Corridor-v0", reward_clip=0.25, reward_scale=0.5, rollout_length=4)
+    [row] = learn(dqn, 1)
+    assert row["return_mean"] == 4.0
+    assert {transition[1] for transition in remembered(dqn.buffer)} == {0.125}
+
+
+@pytest.mark.parametrize("cut_returns", [True, False])
+def test_returns_end_where_a_life_is_lost(cut_returns: bool) -> None:
+    kwargs = {"pixels": "atari", "fire": True, "noop_max": 0, "repeat_action_probability": 0.0}
+    settings = {"n_steps": 40, "learning_starts": 400, "buffer_size": 400}
+    dqn = make("ALE/Breakout-v5", kwargs, cut_returns=cut_returns, **settings)
+    learn(dqn, 1)
+    batch = dqn.buffer.sample(np.random.default_rng(0), 400)
+    ends = {
+        index for index, d in zip(batch.indices.tolist(), batch.discounts, strict=True) if not d
+    }
+    assert dqn.episodes == 0
+    assert len(ends) == (1 if cut_returns else 0)
+    # The frames go on: the stack after the loss has those from before it.
+    for index, obs in zip(batch.indices.tolist(), batch.obs, strict=True):
+        if index - 1 in ends:
+            assert (obs[-1] != obs[0]).any()
+
+
+# Schedules
+
+
+def test_epsilon_falls_in_a_line_and_stays() -> None:
+    dqn = make("CartPole-v1", epsilon_start=0.9, epsilon_end=0.1, exploration_steps=200)
+    seen = []
+    for dqn.timesteps in (0, 50, 200, 5000):
+        seen.append(dqn.epsilon)
+    assert seen == pytest.approx([0.9, 0.7, 0.1, 0.1])
+    dqn.close()
+
+
+@pytest.mark.parametrize(("epsilon", "share"), [(0.0, 0.0), (0.5, 0.25), (1.0, 0.5)])
+def test_actions_are_random_as_often_as_epsilon_says(epsilon: float, share: float) -> None:
+    """Of two actions a random one is the other in half of the cases."""
+    dqn = make(
+        "small_worlds:Corridor-v0",
+        epsilon_start=epsilon,
+        epsilon_end=epsilon,
+        n_steps=500,
+        n_envs=4,
+        buffer_size=2000,
+        learning_starts=2000,
+    )
+    dqn.face = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))  # type: ignore[method-assign]
+    learn(dqn, 1)
+    actions = dqn.buffer.sample(np.random.default_rng(0), 4000).actions
+    assert (actions == 0).mean() == pytest.approx(share, abs=0.04 if share else 0)
+
+
+def test_learning_starts_and_comes_as_often_as_asked() -> None:
+    settings = {"n_envs": 2, "n_steps": 15, "train_freq": 5, "gradient_steps": 3}
+    dqn = make("CartPole-v1", learning_starts=40, **settings)
+    rows = learn(dqn, 3)
+    # Rounds after steps 20, 25, 30 ... of each environment: 40 timesteps are 20 steps.
+    assert [row["updates"] for row in rows] == [0, 9, 9]
+    assert math.isnan(rows[0]["loss"]) and rows[1]["loss"] > 0
+    assert [row["epsilon"] for row in rows] == pytest.approx(
+        [1 - 0.95 * t / 400 for t in (30, 60, 90)]
+    )
+
+
+def test_learning_may_start_at_once() -> None:
+    [row] = learn(make("CartPole-v1", learning_starts=0, return_steps=3), 1)
+    assert row["updates"] == 18  # from the step on whose return is whole
+
+
+@pytest.mark.parametrize(
+    ("tau", "expected"), [(1.0, [0.0, 0.0, 1.0, 1.0]), (0.5, [0, 0, 0.5, 0.5])]
+)
+def test_the_target_network_is_renewed_every_so_many_timesteps(
+    tau: float, expected: list[float]
+) -> None:
+    dqn = make(
+        "CartPole-v1", n_envs=2, n_steps=1, target_update=6, target_tau=tau, learning_starts=500
+    )
+    dqn.parameters.load(np.zeros(dqn.parameters.data.numel(), np.float32))
+    dqn._renew_target(1.0)
+    dqn.parameters.load(np.ones(dqn.parameters.data.numel(), np.float32))
+    seen = []
+    dqn.environments.reset()
+    for _ in range(4):
+        dqn._iterate()
+        values = set(dqn._target_parameters.numpy().tolist())
+        assert len(values) == 1
+        seen += values
+    assert seen == expected
+    dqn.close()
+
+
+def test_prioritised_replay_corrects_for_its_bias_in_full_at_the_horizon() -> None:
+    seen: list[float] = []
+    dqn = make("CartPole-v1", prioritized=True, priority_beta=0.4, horizon=100)
+    draw = dqn.buffer.sample_weighted  # type: ignore[attr-defined]
+
+    def watch(rng: Any, n: int, beta: float) -> Any:
+        seen.append(beta)
+        return draw(rng, n, beta)
+
+    dqn.buffer.sample_weighted = watch  # type: ignore[attr-defined]
+    learn(dqn, 6)
+    assert len(seen) == 101  # from timestep 20 to 120
+    assert seen[0] == pytest.approx(0.4 + 0.6 * 0.2)
+    assert seen[80:] == [1.0] * 21
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("huber_delta", [1.0, 0.5, None])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_gradient_of_the_loss(huber_delta: float | None, weighted: bool) -> None:
+    q = tensor([0.0, 3.0, -0.25, 1.0], requires_grad=True)
+    targets = tensor([0.5, 1.0, -2.0, 1.0])
+    weights = tensor([1.0, 0.5, 0.25, 1.0]) if weighted else None
+    td_loss(q, targets, weights, huber_delta).backward()
+    assert q.grad is not None
+    gradient = td_gradient(q.detach(), targets, weights, huber_delta)
+    assert gradient.tolist() == pytest.approx(q.grad.tolist())
+    if huber_delta == 1.0 and not weighted:
+        assert gradient.tolist() == [-0.125, 0.25, 0.25, 0.0]
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("hidden_sizes", [(16,), (64, 32), (8, 8, 8)])
+def test_passes_by_hand_are_autograds(activation: str, hidden_sizes: tuple[int, ...]) -> None:
+    env = envs.make("CartPole-v1")
+    options = {"hidden_sizes": hidden_sizes, "activation": activation}
+    spec = make_policy("mlp", env.observation_space, env.action_space, **options).spec
+    env.close()
+    torch.manual_seed(0)
+    network = Network(spec)
+    parameters = FlatParameters(network)
+    ours, theirs = (
+        make_passes(network, parameters, torch.device("cpu")),
+        Autograd(network, parameters),
+    )
+    assert isinstance(ours, ByHand)
+    for _ in range(2):
+        obs, gradient = torch.randn(32, 4), torch.randn(32, 2)
+        assert torch.equal(theirs.forward(obs), ours.forward(obs))
+        theirs.backward(gradient)
+        want = parameters.grad.clone()
+        parameters.grad.fill_(7.0)  # what was there before does not matter
+        ours.backward(gradient)
+        assert torch.allclose(parameters.grad, want, rtol=1e-6, atol=1e-6)
+
+
+def test_only_plain_small_networks_are_gone_through_by_hand() -> None:
+    env = envs.make("CartPole-v1")
+    spec = make_policy("mlp", env.observation_space, env.action_space, hidden_sizes=(4,)).spec
+    env.close()
+    dueling = Dueling(spec)
+    assert isinstance(make_passes(dueling, FlatParameters(dueling), torch.device("cpu")), Autograd)
+    plain = Network(spec)
+    assert isinstance(make_passes(plain, FlatParameters(plain), torch.device("cuda")), Autograd)
+
+
+# Resuming
+
+SMALL = "--n-steps 40 --buffer-size 200 --learning-starts 60 --batch-size 8 --eval-episodes 1"
+SQUASH = f"Squash --n-envs 1 --train-freq 4 --conv-layers 4 8 4 --hidden-sizes 8 {SMALL}"
+
+
+def train(folder: Path, words: str) -> Path:
+    ars.train.main([*words.split(), "--algo", "dqn", "--run-dir", str(folder)])
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"CartPole-v1 --n-envs 2 --hidden-sizes 8 --train-freq 8 --gradient-steps 8 {SMALL}",
+        f"{SQUASH} --save-buffer --return-steps 2",
+    ],
+)
+def test_4_iterations_resumed_to_10_are_10(words: str, tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", f"{words} --n-iterations 10")
+    parts = train(tmp_path / "parts", f"{words} --n-iterations 4")
+    ars.train.main(["--resume", str(parts), "--n-iterations", "10"])
+    assert outcome(parts) == outcome(whole)
+
+
+def test_a_buffer_of_images_is_left_out_unless_asked_for_and_then_refills(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tmp_path / "run", f"{SQUASH} --n-iterations 3")
+    assert "leave the replay buffer out; --save-buffer would add up to 0.1 MB" in (
+        capsys.readouterr().out
+    )
+    ars.train.main(["--resume", str(folder), "--n-iterations", "6"])
+    out = capsys.readouterr().out
+    assert "the replay buffer was not saved: it refills, and learning goes on after 60" in out
+    header, *rows = (line.split(",") for line in (folder / "progress.csv").read_text().split())
+    updates = [int(row[header.index("updates")]) for row in rows]
+    assert updates == [0, 6, 10, 0, 6, 10]
+
+
+def test_images_on_a_device_are_learned_from_as_in_the_main_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"{SQUASH} --save-buffer --n-iterations 6"
+    here = train(tmp_path / "here", words)
+    on_device = partial(DeviceMemory, torch.device("cpu"))
+    monkeypatch.setattr(DQN, "_frame_memory", lambda self: on_device)
+    there = train(tmp_path / "there", words.replace("--n-iterations 6", "--n-iterations 3"))
+    ars.train.main(["--resume", str(there), "--n-iterations", "6"])
+    assert outcome(there) == outcome(here)
+
+
+@pytest.mark.parametrize(("size", "turned"), [(32, False), (32, True), (30, True)])
+def test_stacks_are_drawn_as_they_were_seen_however_they_lie(size: int, turned: bool) -> None:
+    kwargs = {"size": size, "turned": turned}
+    dqn = make("small_worlds:Stacks-v0", kwargs, conv_layers=(2, 8, 4), epsilon_end=1.0)
+    assert turned == (dqn.buffer.nbytes > 4 * dqn.buffer.capacity * size**2)  # kept whole
+    dqn.environments.reset()
+    seen = [dqn.environments.obs[0].tobytes()]
+    for _ in range(60):
+        dqn._play(np.ones(1, np.bool_), np.zeros(1, np.int64))
+        seen.append(dqn.environments.obs[0].tobytes())
+    drawn = dqn.buffer.sample(np.random.default_rng(0), 200)
+    assert {obs.tobytes() for obs in drawn.obs} <= set(seen)
+    dqn.close()
+
+
+def test_stacked_images_that_fail_as_they_are_looked_at_are_one_line() -> None:
+    with pytest.raises(RunError, match=r"^small_worlds:Stacks-v0: OSError: no camera$"):
+        make("small_worlds:Stacks-v0", {"broken": True}, conv_layers=(2, 8, 4))
+
+
+def test_a_buffer_that_no_memory_can_hold_is_refused() -> None:
+    for size in (10**15, 10**18, 10**30):
+        with pytest.raises(UsageError, match=rf"--buffer-size {size}: too large for the memory"):
+            make("CartPole-v1", buffer_size=size)
+
+
+def test_a_run_that_starts_from_a_policy_has_its_values_as_targets(tmp_path: Path) -> None:
+    folder = train(tmp_path / "run", f"CartPole-v1 --hidden-sizes 8 {SMALL} --n-iterations 3")
+    dqn = make("CartPole-v1")
+    dqn.start_from(load_policy(folder / "policy.safetensors"))
+    assert (dqn._target_parameters.numpy() == dqn.parameters.numpy()).all()
+    assert (dqn.snapshot().weights == load_policy(folder / "policy.safetensors").weights).all()
+    dqn.close()
+
+
+def test_presets_know_how_a_game_is_seen() -> None:
+    seen = {"pixels": "atari", "fire": True}
+    given = {"algo": "dqn"}
+    assert new_plan("ALE/Pong-v5", given).env_kwargs == seen
+    assert new_plan("ALE/Freeway-v5", given).env_kwargs == {}
+    plan = new_plan("ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": ["fire=false"]})
+    assert plan.env_kwargs == {**seen, "fire": False}
+    assert new_plan("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
+    assert new_plan("ALE/Pong-v5", {"algo": "ppo"}).env_kwargs == seen
+    karpathy = new_plan("ALE/Pong-v5", {"algo": "reinforce"})
+    assert (karpathy.env_kwargs, karpathy.config.hidden_sizes) == ({"pixels": "pong"}, (200,))
+    # Nor do its convolutions bind another kind of policy.
+    assert new_plan("Squash", {**given, "policy": "mlp"}).config.conv_layers == ()
+
+
+# Wrong words
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("Pendulum-v1", "--algo dqn: chooses among Discrete actions, and those of Pendulum-v1 are"),
+        (
+            "CartPole-v1 --batch-size 64 --buffer-size 50 --learning-starts 0",
+            "--batch-size 64: more",
+        ),
+        ("CartPole-v1 --buffer-size 500", "--learning-starts 1000: more than the 500 transitions"),
+        (
+            "CartPole-v1 --n-envs 8 --return-steps 10 --buffer-size 79 --learning-starts 0",
+            "--return-steps 10: more than the 79 transitions of --buffer-size",
+        ),
+        ("CartPole-v1 --epsilon-end 2", "--epsilon-end 2.0: must be at most 1"),
+        ("CartPole-v1 --target-tau 1.5", "--target-tau 1.5: must be at most 1"),
+        ("CartPole-v1 --priority-alpha 0.5", "--priority-alpha 0.5: has no meaning without --prio"),
+        ("CartPole-v1 --train-freq 0", "--train-freq 0: must be at least 1"),
+        ("CartPole-v1 --optimizer sgd", "--optimizer sgd: must be one of adam, rmsprop"),
+        ("CartPole-v1 --loss hubert", "did you mean huber?"),
+    ],
+)
+def test_wrong_words_end_in_one_line(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main([*words.split(), "--algo", "dqn"])
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert "run folder" not in out
+
+
+def test_the_row_tells_of_learning(tmp_path: Path) -> None:
+    folder = train(tmp_path / "run", f"CartPole-v1 --hidden-sizes 8 {SMALL} --n-iterations 2")
+    header = (folder / "progress.csv").read_text().splitlines()[0].split(",")
+    assert {"loss", "q_mean", "grad_norm", "updates", "epsilon", "learning_rate"} <= set(header)
+    assert json.loads((folder / "config.json").read_text())["algo"] == "dqn"

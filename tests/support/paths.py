@@ -1,0 +1,8 @@
+"""Where things lie in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SUPPORT = Path(__file__).resolve().parent  # the environments that tests name by module
+ROOT = SUPPORT.parent.parent
