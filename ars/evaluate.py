@@ -16,24 +16,23 @@ from ars.cli.console import progress
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags
 from ars.common.errors import RunError, UsageError
-from ars.common.settings import build, counted, option
-from ars.training.evaluation import acting
+from ars.common.settings import counted, make_config, setting
 
 if TYPE_CHECKING:
-    from ars.training.run_folder import Found
+    from ars.training.run_folder import ResolvedPolicy
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     """How much to evaluate."""
 
-    episodes: int = option(100, "episodes to run", at_least=1)
-    seed: int | None = option(None, "seed of the episodes, else the training run's", at_least=0)
-    stochastic: bool = option(False, "draw actions from the policy's distribution")
+    episodes: int = setting(100, "episodes to run", at_least=1)
+    seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
+    stochastic: bool = setting(False, "draw actions from the policy's distribution")
 
 
 def evaluate(
-    found: Found, episodes: int, seed: int | None = None, stochastic: bool = False
+    found: ResolvedPolicy, episodes: int, seed: int | None = None, stochastic: bool = False
 ) -> dict[str, Any]:
     """Run episodes and return what they gave, ready for JSON.
 
@@ -46,6 +45,7 @@ def evaluate(
     from ars.common.seeding import Stream
     from ars.common.statistics import deviation, mean
     from ars.rollout.task import Snapshot, Task, describe
+    from ars.training.evaluation import acting
 
     policy = found.file.policy
     if stochastic and policy.spec.distribution == "none":
@@ -119,7 +119,7 @@ def _parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; `argv` as after `python -m ars.evaluate`."""
     args = _parser().parse_args(argv)
-    config = build(EvaluateConfig, vars(args))
+    config = make_config(EvaluateConfig, vars(args))
     from ars.training.run_folder import find_policy
 
     found = find_policy(args.run, args.latest)

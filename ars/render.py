@@ -18,8 +18,7 @@ from ars.cli.console import progress
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags
 from ars.common.errors import RunError, UsageError
-from ars.common.settings import build, option
-from ars.training.evaluation import acting
+from ars.common.settings import make_config, setting
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,20 +26,20 @@ if TYPE_CHECKING:
     from ars.rendering.recorder import Shot
     from ars.rendering.video import Kind
     from ars.rollout.episode import Episode, Rollouts
-    from ars.training.run_folder import Found
+    from ars.training.run_folder import ResolvedPolicy
 
 
 @dataclass(frozen=True)
 class RenderConfig:
     """What to show, and where."""
 
-    output: str | None = option(
+    output: str | None = setting(
         None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
     )
-    episodes: int = option(1, "episodes to show", at_least=1)
-    seed: int | None = option(None, "seed of the episodes, else the training run's", at_least=0)
-    width: int | None = option(None, "pixels across, where the environment lets it be chosen")
-    height: int | None = option(None, "pixels down, likewise")
+    episodes: int = setting(1, "episodes to show", at_least=1)
+    seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
+    width: int | None = setting(None, "pixels across, where the environment lets it be chosen")
+    height: int | None = setting(None, "pixels down, likewise")
 
 
 SIZES = (16, 4096)
@@ -63,7 +62,7 @@ def _parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; `argv` as after `python -m ars.render`."""
     args = _parser().parse_args(argv)
-    config = build(RenderConfig, vars(args))
+    config = make_config(RenderConfig, vars(args))
     for name in ("width", "height"):
         value = getattr(config, name)
         if value is not None and not SIZES[0] <= value <= SIZES[1]:
@@ -89,9 +88,10 @@ def _short_name(env_id: str) -> str:
     return env_id.rpartition(":")[2].replace("/", "-")
 
 
-def watch(found: Found, config: RenderConfig) -> None:
+def watch(found: ResolvedPolicy, config: RenderConfig) -> None:
     """Show the episodes in a window, in real time. Raises: RunError."""
     from ars.rendering.recorder import Paced
+    from ars.training.evaluation import acting
 
     with acting(found, config.seed, **_picture_options("human", config)) as rollouts:
         rollouts.env = Paced(rollouts.env, _steps_per_second(rollouts))
@@ -99,9 +99,10 @@ def watch(found: Found, config: RenderConfig) -> None:
             _say(index, _play(rollouts, found, index))
 
 
-def record(found: Found, config: RenderConfig, output: Path) -> None:
+def record(found: ResolvedPolicy, config: RenderConfig, output: Path) -> None:
     """Write the episodes to `output`. Raises: UsageError, RunError; then nothing is written."""
     from ars.rendering import recorder, video
+    from ars.training.evaluation import acting
     from ars.training.signals import Interrupts
     from envs.window import has_display
 
@@ -205,7 +206,7 @@ def _steps_per_second(rollouts: Rollouts) -> float:
     return float(fps) if isinstance(fps, int | float) and fps > 0 else 30.0
 
 
-def _play(rollouts: Rollouts, found: Found, index: int) -> Episode:
+def _play(rollouts: Rollouts, found: ResolvedPolicy, index: int) -> Episode:
     from ars.common.errors import one_line
     from ars.common.seeding import Stream, reset_seed
     from ars.rollout.episode import rollout

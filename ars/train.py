@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ars.algorithms import ALGORITHMS
 from ars.cli.exit import reporting
-from ars.cli.parser import Parser, add_flags, flag_names
+from ars.cli.parser import Parser, add_flags, flag_names, with_flags
 from ars.common.errors import RunError
 from ars.common.settings import counted
-from ars.training.config import Plan, RunConfig, TaskConfig, WorkerConfig
-from ars.training.resolve import new_plan, resumed_plan, stored_algorithm
+from ars.training.config import RunConfig, TaskConfig, TrainingConfig, WorkerConfig
+from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def make_parser(algo: str = "ars") -> Parser:
     for config in (TaskConfig, WorkerConfig):
         add_flags(main, config)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
-    about = " ".join(str(ours.__doc__).split())
+    about = with_flags(" ".join(str(ours.__doc__).split()))
     add_flags(parser.add_argument_group(f"algorithm {algo}", about), ours)
     return parser
 
@@ -106,17 +106,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = vars(parser.parse_args(words))
     with reporting():
         if "resume" in given:
-            plan = resumed_plan(Path(given.pop("resume")), given)
+            plan = resolve_resumed(Path(given.pop("resume")), given)
         elif "env_id" in given:
-            plan = new_plan(given.pop("env_id"), given)
+            plan = resolve_new(given.pop("env_id"), given)
         else:
             parser.error("name an environment, for example: python -m ars.train HalfCheetah")
         train(plan, given.get("run_dir"))
 
 
-def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
+def train(plan: TrainingConfig, run_dir: str | None = None) -> dict[str, Any]:
     """Carry out a plan; returns what result.json holds."""
-    from ars.algorithms.base import Task
+    from ars.algorithms.base import TrainingContext
     from ars.cli.console import open_display
     from ars.training import checkpoint
     from ars.training.env_check import probe
@@ -129,7 +129,7 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
         initial = find_policy(plan.init_from).file.policy
     found = probe(plan.env_id, plan.env_kwargs)
     with open_display(f"{plan.env_id} · {plan.algo}", plan.run, plan.budget_seconds) as display:
-        task = Task(
+        task = TrainingContext(
             plan.env_id,
             found.observation_space,
             found.action_space,
@@ -158,7 +158,7 @@ def train(plan: Plan, run_dir: str | None = None) -> dict[str, Any]:
 
 
 def _run(
-    plan: Plan, algorithm: Algorithm, folder: Path, display: Display, going_on: bool
+    plan: TrainingConfig, algorithm: Algorithm, folder: Path, display: Display, going_on: bool
 ) -> dict[str, Any]:
     from ars.common.errors import RolloutError
     from ars.training import checkpoint
@@ -203,7 +203,7 @@ def _run(
         raise RunError(f"{error}; to play it again: {again}{where}") from error
 
 
-def make_pool(plan: Plan, spec: RolloutSpec, display: Display) -> Pool:
+def make_pool(plan: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool:
     """The pool that the plan's worker flags ask for; Ray is loaded only if it is used."""
     if plan.n_workers == 0:
         from ars.rollout.pool import LocalPool

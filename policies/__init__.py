@@ -9,7 +9,7 @@ from policies.file import FileError, PolicyFile, load_policy, read_policy, save_
 from policies.linear import LinearPolicy
 from policies.mlp import MLPPolicy, initial_weights
 from policies.normalizer import Normalizer, NormalizerRule, RunningMeanStd
-from policies.registry import POLICIES, build
+from policies.registry import POLICIES, build_policy
 from policies.spec import (
     ACTIVATIONS,
     NATURE_CONV_LAYERS,
@@ -39,7 +39,7 @@ __all__ = [
     "PolicySpec",
     "RunningMeanStd",
     "UnsupportedSpace",
-    "build",
+    "build_policy",
     "initial_weights",
     "is_image",
     "load_policy",
@@ -63,4 +63,6 @@ def make_policy(kind: str, observation_space: Any, action_space: Any, **options:
     if kind == "cnn":
         nature = {"conv_layers": NATURE_CONV_LAYERS, "hidden_sizes": NATURE_HIDDEN_SIZES}
         options = {"activation": "relu", **nature, **options}
-    return build(PolicySpec(kind, observation, space_spec(action_space, "action"), **options))
+    return build_policy(
+        PolicySpec(kind, observation, space_spec(action_space, "action"), **options)
+    )

@@ -13,9 +13,9 @@ class CNNPolicy(Policy):
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)
-        from policies.networks import Network  # torch, for those that need it
+        from policies.networks import PolicyNetwork  # torch, for those that need it
 
-        self._network = Network(spec)
+        self._network = PolicyNetwork(spec)
 
     def _load(self, flat: Array) -> None:
         from policies.parameters import load_flat

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from policies.base import Policy
 from policies.normalizer import Normalizer, NormalizerRule
-from policies.registry import build
+from policies.registry import build_policy
 from policies.spec import PolicySpec
 
 FORMAT_VERSION = 1
@@ -152,7 +152,7 @@ def read_policy(path: str | Path) -> PolicyFile:
     try:
         spec = PolicySpec.from_json(document["spec"])
         weights = _vector(arrays["weights"], "weights", spec.n_weights)
-        policy = build(spec)
+        policy = build_policy(spec)
         policy.weights = weights
         rule = document["normalizer"]
         if rule is not None:

@@ -1,8 +1,8 @@
 """The torch face of the policies: the same parameters, for learning on CPU or GPU.
 
-    Network      what a policy computes: convolutions of an image, if any, then affine layers
-    Dueling      state value and advantages, for Q-learning
-    ActorCritic  a policy and a state value
+    PolicyNetwork      what a policy computes: convolutions of an image, if any, then affine layers
+    DuelingNetwork      state value and advantages, for Q-learning
+    ActorCriticNetwork  a policy and a state value
 
 The first `spec.n_weights` parameters of each are the policy's, in the order of its flat vector;
 what only learning needs stands behind them.
@@ -71,7 +71,7 @@ def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Seque
     return nn.Sequential(*modules)
 
 
-class Network(nn.Module):
+class PolicyNetwork(nn.Module):
     """The network of a policy: observations [batch, *shape] -> outputs [batch, n_out].
 
     Vectors come flat, [batch, obs_dim], images as bytes. Parameters run in the order of the
@@ -114,14 +114,14 @@ class Network(nn.Module):
 
 def make_network(
     policy: Policy, device: str = "auto", dtype: torch.dtype = torch.float32
-) -> Network:
+) -> PolicyNetwork:
     """The torch twin of a policy, on a device. Agrees to 1e-12 in float64, 1e-5 in float32."""
-    network = Network(policy.spec, dtype)
+    network = PolicyNetwork(policy.spec, dtype)
     network.load(policy)
     return network.to(resolve_device(device))
 
 
-class Dueling(nn.Module):
+class DuelingNetwork(nn.Module):
     """Q(s, a) = V(s) + A(s, a) - mean_b A(s, b) on a shared trunk (Wang et al., 2016, equation 9).
 
     Observations [batch, *shape] -> [batch, n_actions]. The policy's network is the trunk with the
@@ -144,7 +144,7 @@ class Dueling(nn.Module):
         return value + advantages - advantages.mean(1, keepdim=True)
 
 
-class ActorCritic(nn.Module):
+class ActorCriticNetwork(nn.Module):
     """A policy and a critic: `(outputs [batch, n_out], values [batch])`.
 
     Two networks of the same hidden layers over vectors; over images one trunk with two heads.

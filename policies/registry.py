@@ -15,7 +15,7 @@ POLICIES: dict[str, type[Policy]] = {
 }
 
 
-def build(spec: PolicySpec) -> Policy:
+def build_policy(spec: PolicySpec) -> Policy:
     """The policy a spec describes, weights zero. Raises: ValueError for an unknown kind."""
     if spec.kind not in POLICIES:
         raise ValueError(f"policy {spec.kind!r} is not one of {sorted(POLICIES)}")

@@ -28,7 +28,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ars.algorithms.base import Task
+from ars.algorithms.base import TrainingContext
 from ars.algorithms.dqn import DQN, DQNConfig
 from ars.algorithms.ppo import PPO, PPOConfig
 
@@ -200,7 +200,7 @@ class PlainDQN:
 def ours(algo: str, device: str, steps: int) -> PPO | DQN:
     """The toolkit's algorithm with the plain loop's settings."""
     env = Pictures()
-    task = Task(
+    task = TrainingContext(
         "Pictures-v0", env.observation_space, env.action_space, device=device, say=lambda line: None
     )
     if algo == "ppo":

@@ -38,14 +38,14 @@ Outcome = tuple[float, list[float], int]
 def make_algorithm(robot: str, directions: int) -> ARS:
     """ARS as `ars.train` would run it, from the shipped policy where there is one."""
     from ars.algorithms.ars import ARS, ARSConfig
-    from ars.algorithms.base import Task
+    from ars.algorithms.base import TrainingContext
     from ars.common.errors import UsageError
     from ars.training.env_check import probe
     from ars.training.run_folder import find_policy
 
     found = probe(robot, {})
-    task = Task(robot, found.observation_space, found.action_space)
-    algorithm = ARS(ARSConfig(variant="v2", n_directions=directions), task)
+    context = TrainingContext(robot, found.observation_space, found.action_space)
+    algorithm = ARS(ARSConfig(variant="v2", n_directions=directions), context)
     try:
         algorithm.start_from(find_policy(robot).file.policy)
     except UsageError as error:

@@ -5,17 +5,17 @@ A stretch of steps is played and learned from, over and over:
     w     <- down the slope of (critic - G)^2          the critic, towards the returns G
     theta <- up the slope of log pi(a|s) critique      the actor
 
-`--update` says what a stretch is. `step`: one step (one-step actor-critic; Sutton and Barto, 2018,
+`update` says what a stretch is. `step`: one step (one-step actor-critic; Sutton and Barto, 2018,
 section 13.5). `episode`: a whole episode, when it has ended. `n-step`: some steps of several
 environments side by side (A2C, the synchronous form of A3C; Mnih et al., 2016, arXiv 1602.01783,
 Algorithm S3).
 
-`--critic` says what the critic knows. `v`, the value of a state: the critique is the advantage
+`critic` says what the critic knows. `v`, the value of a state: the critique is the advantage
 G - V(s) (advantage actor-critic). `q`, the value of every action: the critique is Q(s, a) itself (Q
 actor-critic, by the policy gradient theorem; Sutton et al., 2000, Theorem 1), and a state is worth
 the mean of Q over the policy's actions (Expected Sarsa; van Seijen et al., 2009).
 
-Both may have step sizes of their own (`--critic-learning-rate`), as the two have in the book. The
+Both may have step sizes of their own (`critic_learning_rate`), as the two have in the book. The
 factor gamma^t of a step in its episode is left out, as it usually is.
 """
 
@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Arrays, Row, Task
+from ars.algorithms.base import Arrays, Row, TrainingContext
 from ars.algorithms.deep import under
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
 from ars.common.errors import UsageError
-from ars.common.settings import LARGE, option
+from ars.common.settings import LARGE, setting
 from ars.experience.episodes import Trajectories, Trajectory
 from ars.experience.vector_env import Step
 from ars.presets.actor_critic import A2C_PRESETS, ACTOR_CRITIC_PRESETS
@@ -42,55 +42,55 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UPDATES = ("step", "episode", "n-step")
-FIGURES = ("policy_loss", "value_loss", "entropy", "grad_norm")
+METRICS = ("policy_loss", "value_loss", "entropy", "grad_norm")
 
 
 @dataclass(frozen=True)
 class ActorCriticConfig(OnPolicyConfig):
     """Settings of actor-critic. An iteration is n_envs * iteration_steps environment steps."""
 
-    update: str = option("step", "what is played between two updates", choices=UPDATES)
-    n_steps: int | None = option(
+    update: str = setting("step", "what is played between two updates", choices=UPDATES)
+    n_steps: int | None = setting(
         None, "steps of each environment between two updates (n-step: 5)", at_least=1, at_most=LARGE
     )
-    iteration_steps: int = option(
+    iteration_steps: int = setting(
         500, "steps of each environment in an iteration, of many updates", at_least=1
     )
-    critic: str = option("v", "what the critic values: states or actions", choices=("v", "q"))
-    gae_lambda: float = option(
+    critic: str = setting("v", "what the critic values: states or actions", choices=("v", "q"))
+    gae_lambda: float = setting(
         1.0, "decay of the advantage estimate's terms; 1: returns as long as there are", at_least=0
     )
-    normalize_advantages: bool = option(False, "advantages of mean 0 and deviation 1 an update")
-    value_coef: float = option(0.5, "weight of the critic's loss", at_least=0)
-    critic_learning_rate: float | None = option(
+    normalize_advantages: bool = setting(False, "advantages of mean 0 and deviation 1 an update")
+    value_coef: float = setting(0.5, "weight of the critic's loss", at_least=0)
+    critic_learning_rate: float | None = setting(
         None, "step size for what is the critic's alone (default: learning_rate)", above=0
     )
-    distance_penalty: float = option(
+    distance_penalty: float = setting(
         0.0, "subtracted from each reward while training, times LunarLander's distance to its pad"
     )
-    time_penalty: float = option(0.0, "subtracted from each reward while training")
+    time_penalty: float = setting(0.0, "subtracted from each reward while training")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.gae_lambda > 1:
-            raise UsageError(f"--gae-lambda {self.gae_lambda}: must be at most 1")
+            raise UsageError(f"`gae_lambda` {self.gae_lambda}: must be at most 1")
         if self.n_steps is not None and self.update != "n-step":
             raise UsageError(
-                f"--n-steps {self.n_steps}: has no meaning with --update {self.update}, only with "
+                f"`n_steps` {self.n_steps}: has no meaning with `update` {self.update}, only with "
                 "n-step"
             )
         if self.iteration_steps % self.stretch:
             raise UsageError(
-                f"--iteration-steps {self.iteration_steps}: must be a multiple of --n-steps "
+                f"`iteration_steps` {self.iteration_steps}: must be a multiple of `n_steps` "
                 f"{self.stretch}"
             )
         if self.normalize_advantages and self.update == "step" and self.n_envs == 1:
             raise UsageError(
-                "--normalize-advantages: has no meaning where an update is of one step"
+                "`normalize_advantages`: has no meaning where an update is of one step"
             )
         if self.critic == "q" and (self.gae_lambda != 1 or self.normalize_advantages):
-            name = "gae-lambda" if self.gae_lambda != 1 else "normalize-advantages"
-            raise UsageError(f"--{name}: has no meaning with --critic q, which has no advantages")
+            name = "gae_lambda" if self.gae_lambda != 1 else "normalize_advantages"
+            raise UsageError(f"`{name}`: has no meaning with `critic` q, which has no advantages")
 
     @property
     def stretch(self) -> int:
@@ -105,10 +105,10 @@ class A2CConfig(ActorCriticConfig):
     The defaults are those of Stable-Baselines3, after OpenAI's baselines.
     """
 
-    n_envs: int = option(8, "environments stepped together", at_least=1, at_most=LARGE)
-    update: str = option("n-step", "what is played between two updates", choices=UPDATES)
-    optimizer: str = option("rmsprop", "rule of the gradient step", choices=("adam", "rmsprop"))
-    learning_rate: float = option(7e-4, "step size of the optimiser", above=0)
+    n_envs: int = setting(8, "environments stepped together", at_least=1, at_most=LARGE)
+    update: str = setting("n-step", "what is played between two updates", choices=UPDATES)
+    optimizer: str = setting("rmsprop", "rule of the gradient step", choices=("adam", "rmsprop"))
+    learning_rate: float = setting(7e-4, "step size of the optimiser", above=0)
 
 
 class ActorCritic(OnPolicyAlgorithm):
@@ -117,18 +117,18 @@ class ActorCritic(OnPolicyAlgorithm):
     Config: ClassVar[type[ActorCriticConfig]] = ActorCriticConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = ACTOR_CRITIC_PRESETS
 
-    def __init__(self, config: ActorCriticConfig, task: Task) -> None:
+    def __init__(self, config: ActorCriticConfig, context: TrainingContext) -> None:
         by_action = config.critic == "q"
-        if by_action and not isinstance(space_spec(task.action_space, "action"), DiscreteSpec):
+        if by_action and not isinstance(space_spec(context.action_space, "action"), DiscreteSpec):
             raise UsageError(
-                "--critic q: values each action of a Discrete space, and this one is a Box; use v"
+                "`critic` q: values each action of a Discrete space, and this one is a Box; use v"
             )
-        if config.distance_penalty and not _base_name(task.env_id).startswith("LunarLander"):
+        if config.distance_penalty and not _base_name(context.env_id).startswith("LunarLander"):
             raise UsageError(
-                f"--distance-penalty {config.distance_penalty}: is for LunarLander, whose "
-                f"observations begin with its place; {task.env_id} has no pad"
+                f"`distance_penalty` {config.distance_penalty}: is for LunarLander, whose "
+                f"observations begin with its place; {context.env_id} has no pad"
             )
-        super().__init__(config, task, action_values=by_action)
+        super().__init__(config, context, action_values=by_action)
         self.config: ActorCriticConfig = config
         if config.critic_learning_rate is not None:
             factor = config.critic_learning_rate / config.learning_rate
@@ -136,10 +136,10 @@ class ActorCritic(OnPolicyAlgorithm):
         self._trajectories = Trajectories(config.n_envs)
 
     def _iterate(self) -> Row:
-        rate, figures = self._set_learning_rate(), []
+        rate, metrics = self._set_learning_rate(), []
         for _ in range(self.config.iteration_steps // self.config.stretch):
-            figures += [self._update(steps) for steps in self._stretches()]
-        return {**averages(FIGURES, figures), "learning_rate": rate}
+            metrics += [self._update(steps) for steps in self._stretches()]
+        return {**averages(METRICS, metrics), "learning_rate": rate}
 
     def _stretches(self) -> Iterator[Steps]:
         """What is played next: some steps, or the episodes that ended with one."""
@@ -151,7 +151,7 @@ class ActorCritic(OnPolicyAlgorithm):
             yield self._steps_of(self._trajectories.finished.pop(0))
 
     def _update(self, steps: Steps) -> tuple[Tensor, ...]:
-        """One step of both along the gradient of a stretch; returns FIGURES."""
+        """One step of both along the gradient of a stretch; returns METRICS."""
         import torch
 
         from ars.learning.losses import policy_gradient_loss, squared_gradient, squared_loss
@@ -176,7 +176,7 @@ class ActorCritic(OnPolicyAlgorithm):
                 by_values = torch.zeros_like(all_values).scatter_(
                     1, actions.unsqueeze(1), by_values.unsqueeze(1)
                 )
-            figures = (
+            metrics = (
                 policy_gradient_loss(self._log_probs(outputs, actions), critique),
                 squared_loss(values, returns),
                 self._entropy(outputs),
@@ -189,7 +189,7 @@ class ActorCritic(OnPolicyAlgorithm):
                 by_values=by_values,
                 by_entropy=-config.entropy_coef,
             )
-        return *figures, norm
+        return *metrics, norm
 
     def _steps_of(self, episode: Trajectory) -> Steps:
         """An episode as the steps of one environment, valued as the critic does now."""
@@ -210,14 +210,18 @@ class ActorCritic(OnPolicyAlgorithm):
 
     def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
         """See OnPolicyAlgorithm."""
-        outputs, values = self.face(inputs)
+        outputs, values = self.inference(inputs)
         if self.config.critic == "q":
             values = (_softmax(outputs) * values).sum(axis=1)
         return outputs, values
 
     def _values(self, inputs: NDArray[Any]) -> Floats:
         """See OnPolicyAlgorithm."""
-        return self._estimate(inputs)[1] if self.config.critic == "q" else self.face.values(inputs)
+        return (
+            self._estimate(inputs)[1]
+            if self.config.critic == "q"
+            else self.inference.values(inputs)
+        )
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
         """See OnPolicyAlgorithm: less the penalties, which are of the reward's own scale."""

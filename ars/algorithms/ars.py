@@ -21,16 +21,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
+from ars.algorithms.base import Algorithm, Arrays, Row, TrainingContext, checked
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
-from ars.common.settings import LARGE, option
+from ars.common.settings import LARGE, setting
 from ars.common.statistics import deviation, mean, norm
 from ars.presets.ars import ARS_PRESETS
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
-from ars.rollout.task import RolloutSpec, Snapshot, describe
-from ars.rollout.task import Task as RolloutTask
+from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from policies import (
     ACTIVATIONS,
     NormalizerRule,
@@ -47,48 +46,48 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 class ARSConfig:
     """Settings of Augmented Random Search, in the paper's terms."""
 
-    variant: str = option("v2-t", "which algorithm of the paper", choices=VARIANTS)
-    n_directions: int = option(16, "directions per iteration (N)", at_least=1, at_most=10**6)
-    n_top: int | None = option(
+    variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
+    n_directions: int = setting(16, "directions per iteration (N)", at_least=1, at_most=10**6)
+    n_top: int | None = setting(
         None, "best directions used (b); half of N in the -t variants, else all", at_least=1
     )
-    step_size: float = option(0.02, "step size (alpha)", above=0)
-    delta_std: float = option(0.03, "standard deviation of the exploration noise (nu)", above=0)
-    shift: float = option(0.0, "subtracted from each step's reward while training")
-    rollout_length: int = option(1000, "most steps in an episode", at_least=1)
-    eval_length: int | None = option(
+    step_size: float = setting(0.02, "step size (alpha)", above=0)
+    delta_std: float = setting(0.03, "standard deviation of the exploration noise (nu)", above=0)
+    shift: float = setting(0.0, "subtracted from each step's reward while training")
+    rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
+    eval_length: int | None = setting(
         None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
     )
-    common_seeds: str = option(
+    common_seeds: str = setting(
         "none", "rollouts that share a reset seed", choices=("none", "pair", "iteration")
     )
-    reward_clip: float | None = option(
+    reward_clip: float | None = setting(
         None, "bound on each step's absolute reward while training", above=0
     )
-    action_clip: bool = option(True, "clip actions to the action space's bounds")
-    var_floor: float = option(0.0, "smallest variance the normaliser uses", at_least=0)
-    ddof: int = option(1, "1 for the sample deviation in the normaliser, 0 for the population's")
-    policy: str = option("linear", "kind of policy", choices=("linear", "mlp"))
-    hidden_sizes: tuple[int, ...] = option(
+    action_clip: bool = setting(True, "clip actions to the action space's bounds")
+    var_floor: float = setting(0.0, "smallest variance the normaliser uses", at_least=0)
+    ddof: int = setting(1, "1 for the sample deviation in the normaliser, 0 for the population's")
+    policy: str = setting("linear", "kind of policy", choices=("linear", "mlp"))
+    hidden_sizes: tuple[int, ...] = setting(
         (), "units of each hidden layer (mlp: 64 64)", at_least=1, at_most=LARGE
     )
-    activation: str = option("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
+    activation: str = setting("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
 
     def __post_init__(self) -> None:
         if self.ddof not in (0, 1):
-            raise UsageError(f"--ddof {self.ddof}: must be 0 or 1")
+            raise UsageError(f"`ddof` {self.ddof}: must be 0 or 1")
         if self.policy == "linear" and self.hidden_sizes:
             raise UsageError(
-                f"--hidden-sizes {' '.join(map(str, self.hidden_sizes))}: a linear policy has no "
-                "hidden layers; add --policy mlp"
+                f"`hidden_sizes` {' '.join(map(str, self.hidden_sizes))}: a linear policy has no "
+                "hidden layers; add `policy` mlp"
             )
         if self.n_top is not None and self.n_top > self.n_directions:
             raise UsageError(
-                f"--n-top {self.n_top}: must be at most --n-directions {self.n_directions}"
+                f"`n_top` {self.n_top}: must be at most `n_directions` {self.n_directions}"
             )
         if self.n_top not in (None, self.n_directions) and not self.variant.endswith("-t"):
             raise UsageError(
-                f"--n-top {self.n_top}: variant {self.variant} uses all {self.n_directions} "
+                f"`n_top` {self.n_top}: variant {self.variant} uses all {self.n_directions} "
                 "directions; choose v1-t or v2-t to use the best only"
             )
 
@@ -115,20 +114,20 @@ class ARS(Algorithm):
     Config = ARSConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = ARS_PRESETS
 
-    def __init__(self, config: ARSConfig, task: Task) -> None:
-        self.config, self.task = config, task
+    def __init__(self, config: ARSConfig, context: TrainingContext) -> None:
+        self.config, self.context = config, context
         hidden = config.hidden_sizes or ((64, 64) if config.policy == "mlp" else ())
         self.policy = make_policy(
             config.policy,
-            task.observation_space,
-            task.action_space,
+            context.observation_space,
+            context.action_space,
             hidden_sizes=hidden,
             activation=config.activation,
             clip_actions=config.action_clip,
         )
         spec = self.policy.spec
         if hidden:
-            rng = generator(task.seed, Stream.INITIAL_WEIGHTS)
+            rng = generator(context.seed, Stream.INITIAL_WEIGHTS)
             self.policy.weights = initial_weights(spec, rng)
         self._said: set[str] = set()
         self.normalized = config.variant.startswith("v2")
@@ -140,10 +139,10 @@ class ARS(Algorithm):
         """See Algorithm."""
         config = self.config
         return RolloutSpec(
-            self.task.env_id,
+            self.context.env_id,
             self.policy.spec,
-            dict(self.task.env_kwargs),
-            self.task.seed,
+            dict(self.context.env_kwargs),
+            self.context.seed,
             config.delta_std,
             config.shift,
             config.reward_clip,
@@ -161,7 +160,7 @@ class ARS(Algorithm):
     def iterate(self, pool: Pool) -> Row:
         """Play both signs of every direction, then update weights and statistics."""
         tasks = [
-            RolloutTask(Stream.TRAINING, self.iteration, index, sign)
+            Task(Stream.TRAINING, self.iteration, index, sign)
             for index in range(self.config.n_directions)
             for sign in (+1, -1)
         ]
@@ -178,9 +177,7 @@ class ARS(Algorithm):
         self.episodes += len(played)
         return self._row(played, top, sigma, step_norm)
 
-    def _finite_pairs(
-        self, tasks: Sequence[RolloutTask], episodes: Sequence[Episode]
-    ) -> list[Pair]:
+    def _finite_pairs(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[Pair]:
         """The directions to rank: those with a fault stop the run, or are left out on request."""
         pairs = []
         for index, (plus, minus) in enumerate(zip(episodes[::2], episodes[1::2], strict=True)):
@@ -190,11 +187,11 @@ class ARS(Algorithm):
                 continue
             at_fault = tasks[2 * index + (plus.fault is None)]
             where = f"{describe(self.rollout_spec, at_fault)}: {fault}"
-            if self.task.on_nonfinite == "stop":
+            if self.context.on_nonfinite == "stop":
                 raise RolloutError(
-                    f"{where}; a new run with --on-nonfinite exclude leaves such directions out"
+                    f"{where}; a new run with `on_nonfinite` exclude leaves such directions out"
                 )
-            self.task.say(f"{where}; the direction is left out")
+            self.context.say(f"{where}; the direction is left out")
         return pairs
 
     def _update(self, top: Sequence[Pair]) -> tuple[float, float]:
@@ -213,7 +210,7 @@ class ARS(Algorithm):
         # 2. The sum over the directions used, in the order of their indices.
         gradient = np.zeros_like(theta)
         for pair in top:
-            delta = direction(self.task.seed, self.iteration, pair.index, theta.size)
+            delta = direction(self.context.seed, self.iteration, pair.index, theta.size)
             gradient += (pair.plus.score - pair.minus.score) * delta
         # 3. The step.
         step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
@@ -223,7 +220,7 @@ class ARS(Algorithm):
     def _say_once(self, event: str) -> None:
         if event not in self._said:
             self._said.add(event)
-            self.task.say(f"iteration {self.iteration + 1}: {event} (said once)")
+            self.context.say(f"iteration {self.iteration + 1}: {event} (said once)")
 
     def _row(
         self, played: Sequence[Episode], top: Sequence[Pair], sigma: float, step_norm: float
@@ -249,11 +246,11 @@ class ARS(Algorithm):
         for name in ("kind", "layer_sizes", "activation", "bias"):
             ours, theirs = getattr(spec, name), getattr(given_spec, name)
             if ours != theirs:
-                raise UsageError(f"--init-from: its policy has {name} {theirs}, this run's {ours}")
+                raise UsageError(f"`init_from`: its policy has {name} {theirs}, this run's {ours}")
         given = policy.normalizer
         if (given is not None) != self.normalized:
             raise UsageError(
-                f"--init-from: its policy acts on {'raw' if given is None else 'normalised'} "
+                f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, but variant {self.config.variant} does not"
             )
         self.policy.weights = policy.weights

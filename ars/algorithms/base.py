@@ -19,7 +19,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingContext:
     """What is to be learned: the environment and the run's seed.
 
     `say` shows the user a line; `on_nonfinite` is "stop" or "exclude"; `device` (auto, cpu, cuda)
@@ -57,7 +57,7 @@ class Algorithm(ABC):
     episodes: int = 0
 
     @abstractmethod
-    def __init__(self, config: Any, task: Task) -> None: ...
+    def __init__(self, config: Any, context: TrainingContext) -> None: ...
 
     @property
     @abstractmethod

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ars.algorithms.base import Algorithm, Arrays, Row, Task, checked
+from ars.algorithms.base import Algorithm, Arrays, Row, TrainingContext, checked
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
-from ars.common.settings import LARGE, option
+from ars.common.settings import LARGE, setting
 from ars.common.statistics import deviation, mean
 from ars.experience.vector_env import Environments, Finished, Step
 from ars.rollout.pool import Pool
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SCHEDULES = ("constant", "linear")
 INITIAL = ("orthogonal", "xavier", "he", "uniform")
-WINDOW = 100  # episodes behind the figures of a row
+WINDOW = 100  # episodes behind the metrics of a row
 # Statistics of observations: normalised ones are bounded, as in OpenAI's baselines (VecNormalize).
 OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 
@@ -52,55 +52,55 @@ OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 class DeepConfig:
     """Settings of every deep algorithm."""
 
-    n_envs: int = option(1, "environments stepped together", at_least=1, at_most=LARGE)
-    rollout_length: int = option(1000, "most steps in an episode", at_least=1)
-    eval_length: int | None = option(
+    n_envs: int = setting(1, "environments stepped together", at_least=1, at_most=LARGE)
+    rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
+    eval_length: int | None = setting(
         None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
     )
-    policy: str = option(
+    policy: str = setting(
         "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", "mlp", "cnn")
     )
-    hidden_sizes: tuple[int, ...] = option(
+    hidden_sizes: tuple[int, ...] = setting(
         (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1, at_most=LARGE
     )
-    conv_layers: tuple[int, ...] = option(
+    conv_layers: tuple[int, ...] = setting(
         (),
         "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
         at_least=1,
         at_most=LARGE,
     )
-    activation: str | None = option(
+    activation: str | None = setting(
         None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
     )
-    initialization: str = option("orthogonal", "how weights are drawn", choices=INITIAL)
-    learning_rate: float = option(3e-4, "step size of the optimiser", above=0)
-    learning_rate_schedule: str = option(
+    initialization: str = setting("orthogonal", "how weights are drawn", choices=INITIAL)
+    learning_rate: float = setting(3e-4, "step size of the optimiser", above=0)
+    learning_rate_schedule: str = setting(
         "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
     )
-    gamma: float = option(0.99, "discount of a step", at_least=0)
-    max_grad_norm: float | None = option(
+    gamma: float = setting(0.99, "discount of a step", at_least=0)
+    max_grad_norm: float | None = setting(
         0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )
-    reward_clip: float | None = option(
+    reward_clip: float | None = setting(
         None, "bound on each step's absolute reward while training", above=0
     )
-    reward_scale: float = option(1.0, "factor of each reward while training", above=0)
-    cut_returns: bool = option(
+    reward_scale: float = setting(1.0, "factor of each reward while training", above=0)
+    cut_returns: bool = setting(
         True, "end returns where a life is lost in an Atari game, or a point played in Pong"
     )
-    horizon: int | None = option(
+    horizon: int | None = setting(
         None,
-        "timesteps over which schedules run; kept on resume (default: --total-timesteps at the "
+        "timesteps over which schedules run; kept on resume (default: `total_timesteps` at the "
         "start)",
         at_least=1,
     )
 
     def __post_init__(self) -> None:
         if self.gamma > 1:
-            raise UsageError(f"--gamma {self.gamma}: must be at most 1")
+            raise UsageError(f"`gamma` {self.gamma}: must be at most 1")
         if len(self.conv_layers) % 3:
             raise UsageError(
-                f"--conv-layers {' '.join(map(str, self.conv_layers))}: must be three numbers a "
+                f"`conv_layers` {' '.join(map(str, self.conv_layers))}: must be three numbers a "
                 "layer, its filters, kernel and stride"
             )
 
@@ -115,30 +115,30 @@ class DeepAlgorithm(Algorithm):
 
     trains_in_pool: ClassVar[bool] = False
 
-    def __init__(self, config: Any, task: Task, distribution: bool) -> None:
-        self.config, self.task = config, task
-        self.policy = _make_policy(config, task, distribution)
-        self.device = _device(task.device, bool(self.policy.spec.conv_layers))
-        self.rng = generator(task.seed, Stream.ACTIONS)
+    def __init__(self, config: Any, context: TrainingContext, distribution: bool) -> None:
+        self.config, self.context = config, context
+        self.policy = _make_policy(config, context, distribution)
+        self.device = _device(context.device, bool(self.policy.spec.conv_layers))
+        self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
         self._recent: deque[Finished] = deque(maxlen=WINDOW)
         self._said: set[str] = set()
         self.environments = Environments(
-            task.env_id,
-            task.env_kwargs,
+            context.env_id,
+            context.env_kwargs,
             config.n_envs,
-            task.seed,
+            context.seed,
             config.rollout_length,
-            task.env_processes,
-            task.say,
+            context.env_processes,
+            context.say,
         )
 
     # Network and optimiser
 
     def initial_weights_rng(self) -> np.random.Generator:
         """Draws the first weights."""
-        return generator(self.task.seed, Stream.INITIAL_WEIGHTS)
+        return generator(self.context.seed, Stream.INITIAL_WEIGHTS)
 
     def _learn_with(
         self, network: torch.nn.Module, optimizer: str = "adam", eps: float = 1e-5
@@ -172,7 +172,7 @@ class DeepAlgorithm(Algorithm):
             return value
         if self.remaining == 0.0:
             self._say_once(
-                f"the schedule of --{name.replace('_', '-')} has come to 0 at its horizon of "
+                f"the schedule of `{name}` has come to 0 at its horizon of "
                 f"{self.config.horizon:,} timesteps"
             )
         return value * self.remaining
@@ -186,7 +186,7 @@ class DeepAlgorithm(Algorithm):
     def _say_once(self, event: str) -> None:
         if event not in self._said:
             self._said.add(event)
-            self.task.say(f"iteration {self.iteration + 1}: {event} (said once)")
+            self.context.say(f"iteration {self.iteration + 1}: {event} (said once)")
 
     # Observations and actions
 
@@ -227,7 +227,7 @@ class DeepAlgorithm(Algorithm):
     def _diverged(self) -> RunError:
         return RunError(
             f"iteration {self.iteration + 1}: the network's weights are no longer finite; a lower "
-            "--learning-rate or --max-grad-norm may help"
+            "`learning_rate` or `max_grad_norm` may help"
         )
 
     # The trainer's side: see Algorithm.
@@ -236,10 +236,10 @@ class DeepAlgorithm(Algorithm):
     def rollout_spec(self) -> RolloutSpec:
         """See Algorithm."""
         return RolloutSpec(
-            self.task.env_id,
+            self.context.env_id,
             self.policy.spec,
-            dict(self.task.env_kwargs),
-            self.task.seed,
+            dict(self.context.env_kwargs),
+            self.context.seed,
             rollout_length=self.config.rollout_length,
             eval_length=self.config.eval_length,
         )
@@ -262,7 +262,7 @@ class DeepAlgorithm(Algorithm):
         self._normalizer = self._frozen()
         # A network that diverges in the middle of an iteration is told of below.
         with np.errstate(over="ignore", invalid="ignore"):
-            figures = self._iterate()
+            metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
         self.iteration += 1
@@ -277,12 +277,12 @@ class DeepAlgorithm(Algorithm):
             "return_min": min(returns, default=math.nan),
             "return_max": max(returns, default=math.nan),
             "length_mean": mean([float(episode.length) for episode in self._recent]),
-            **figures,
+            **metrics,
         }
 
     @abstractmethod
     def _iterate(self) -> Row:
-        """Learn for one iteration; returns the algorithm's own figures, the same every time."""
+        """Learn for one iteration; returns the algorithm's own metrics, the same every time."""
 
     def start_from(self, policy: Policy) -> None:
         """See Algorithm."""
@@ -290,17 +290,17 @@ class DeepAlgorithm(Algorithm):
         shapes = given_spec.observation.shape, spec.observation.shape
         if shapes[0] != shapes[1]:
             raise UsageError(
-                f"--init-from: its policy sees observations of shape {shapes[0]}, this run "
+                f"`init_from`: its policy sees observations of shape {shapes[0]}, this run "
                 f"{shapes[1]}"
             )
         for name in ("kind", "conv_layers", "layer_sizes", "activation", "bias"):
             ours, theirs = getattr(spec, name), getattr(given_spec, name)
             if ours != theirs:
-                raise UsageError(f"--init-from: its policy has {name} {theirs}, this run's {ours}")
+                raise UsageError(f"`init_from`: its policy has {name} {theirs}, this run's {ours}")
         given = policy.normalizer
         if (given is None) != (self.statistics is None):
             raise UsageError(
-                f"--init-from: its policy acts on {'raw' if given is None else 'normalised'} "
+                f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, this run's on {'raw' if self.statistics is None else 'normalised'}"
             )
         # A policy that draws no actions lacks the log deviations behind the network's weights.
@@ -361,8 +361,8 @@ def under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
 
 
-def _make_policy(config: DeepConfig, task: Task, distribution: bool) -> Policy:
-    observation = space_spec(task.observation_space, "observation")
+def _make_policy(config: DeepConfig, context: TrainingContext, distribution: bool) -> Policy:
+    observation = space_spec(context.observation_space, "observation")
     kind = config.policy
     if kind == "auto":
         kind = "cnn" if is_image(observation) else "mlp"
@@ -372,19 +372,19 @@ def _make_policy(config: DeepConfig, task: Task, distribution: bool) -> Policy:
         options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
         if kind != "cnn":
             raise UsageError(
-                f"--conv-layers: are for images, and {task.env_id} gives observations of shape "
-                f"{task.observation_space.shape} and type {task.observation_space.dtype}"
+                f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
+                f"{context.observation_space.shape} and type {context.observation_space.dtype}"
                 if config.policy == "auto"
-                else f"--conv-layers: has no meaning beside --policy {kind}"
+                else f"`conv_layers`: has no meaning beside `policy` {kind}"
             )
     if config.hidden_sizes:
         options["hidden_sizes"] = config.hidden_sizes
     if config.activation is not None:
         options["activation"] = config.activation
     if distribution:
-        discrete = isinstance(space_spec(task.action_space, "action"), DiscreteSpec)
+        discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
         options["distribution"] = "categorical" if discrete else "gaussian"
-    return make_policy(kind, task.observation_space, task.action_space, **options)
+    return make_policy(kind, context.observation_space, context.action_space, **options)
 
 
 def _device(name: str, images: bool) -> torch.device:
@@ -396,7 +396,7 @@ def _device(name: str, images: bool) -> torch.device:
     try:
         device = resolve_device("cpu" if name == "auto" and not images else name)
     except ValueError as error:
-        raise UsageError(f"--{error}") from None
+        raise UsageError(f"{error}") from None
     if not images:
         torch.set_num_threads(1)
         # Nor may NumPy's BLAS have several, whose sums depend on their number.

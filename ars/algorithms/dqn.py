@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs
-from ars.algorithms.base import Arrays, Row, Task, checked
+from ars.algorithms.base import Arrays, Row, TrainingContext, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
 from ars.common.errors import RunError, UsageError, one_line
-from ars.common.settings import LARGE, option
+from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
-from ars.experience.replay import Batch, ReplayBuffer
+from ars.experience.replay import ReplayBuffer, ReplaySamples
 from ars.experience.storage import HostMemory, NewMemory
 from ars.presets.dqn import DQN_PRESETS
 from envs.atari import n_stacked
@@ -45,70 +45,67 @@ if TYPE_CHECKING:
 class DQNConfig(DeepConfig):
     """Settings of DQN. An iteration is n_envs * n_steps environment steps."""
 
-    n_steps: int = option(
+    n_steps: int = setting(
         1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
-    activation: str | None = option(
+    activation: str | None = setting(
         "relu", "hidden activation", choices=("tanh", "relu", "sigmoid")
     )
-    initialization: str = option(
+    initialization: str = setting(
         "uniform", "how weights are drawn", choices=("orthogonal", "xavier", "he", "uniform")
     )
-    learning_rate: float = option(5e-4, "step size of the optimiser", above=0)
-    max_grad_norm: float | None = option(
+    learning_rate: float = setting(5e-4, "step size of the optimiser", above=0)
+    max_grad_norm: float | None = setting(
         10.0, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )
-    optimizer: str = option("adam", "what takes the steps", choices=("adam", "rmsprop"))
-    loss: str = option("huber", "of a temporal-difference error", choices=("huber", "squared"))
-    batch_size: int = option(64, "transitions in a minibatch", at_least=1)
-    buffer_size: int = option(100_000, "transitions remembered", at_least=1)
-    save_buffer: bool = option(
+    optimizer: str = setting("adam", "what takes the steps", choices=("adam", "rmsprop"))
+    loss: str = setting("huber", "of a temporal-difference error", choices=("huber", "squared"))
+    batch_size: int = setting(64, "transitions in a minibatch", at_least=1)
+    buffer_size: int = setting(100_000, "transitions remembered", at_least=1)
+    save_buffer: bool = setting(
         False, "save the replay buffer in checkpoints although it holds images"
     )
-    learning_starts: int = option(1000, "timesteps before learning starts", at_least=0)
-    train_freq: int = option(
+    learning_starts: int = setting(1000, "timesteps before learning starts", at_least=0)
+    train_freq: int = setting(
         4, "steps of each environment from one round of learning to the next", at_least=1
     )
-    gradient_steps: int = option(1, "minibatches in a round of learning", at_least=1)
-    target_update: int = option(
+    gradient_steps: int = setting(1, "minibatches in a round of learning", at_least=1)
+    target_update: int = setting(
         1000, "timesteps from one renewal of the target network to the next", at_least=1
     )
-    target_tau: float = option(1.0, "part of the way it then goes; 1: a copy", above=0)
-    epsilon_start: float = option(1.0, "probability of a random action at the start", at_least=0)
-    epsilon_end: float = option(0.05, "and from --exploration-steps on", at_least=0)
-    exploration_steps: int = option(
+    target_tau: float = setting(1.0, "part of the way it then goes; 1: a copy", above=0)
+    epsilon_start: float = setting(1.0, "probability of a random action at the start", at_least=0)
+    epsilon_end: float = setting(0.05, "and from `exploration_steps` on", at_least=0)
+    exploration_steps: int = setting(
         10_000, "timesteps over which it falls from one to the other", at_least=1
     )
-    double: bool = option(True, "choose the next action by the network, value it by the target")
-    dueling: bool = option(False, "a state value and advantages instead of values of actions")
-    prioritized: bool = option(False, "draw transitions in proportion to their errors")
-    priority_alpha: float = option(0.6, "exponent of the errors; 0: all alike", at_least=0)
-    priority_beta: float = option(
+    double: bool = setting(True, "choose the next action by the network, value it by the target")
+    dueling: bool = setting(False, "a state value and advantages instead of values of actions")
+    prioritized: bool = setting(False, "draw transitions in proportion to their errors")
+    priority_alpha: float = setting(0.6, "exponent of the errors; 0: all alike", at_least=0)
+    priority_beta: float = setting(
         0.4, "first exponent of the weights that make up for it; 1 at the horizon", at_least=0
     )
-    return_steps: int = option(1, "rewards in a target before a value is used (n)", at_least=1)
+    return_steps: int = setting(1, "rewards in a target before a value is used (n)", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("target_tau", "epsilon_start", "epsilon_end", "priority_beta"):
             if getattr(self, name) > 1:
-                flag = "--" + name.replace("_", "-")
-                raise UsageError(f"{flag} {getattr(self, name)}: must be at most 1")
+                raise UsageError(f"`{name}` {getattr(self, name)}: must be at most 1")
         for name in ("priority_alpha", "priority_beta"):
             value = getattr(self, name)
             if not self.prioritized and value != getattr(DQNConfig, name):
-                flag = "--" + name.replace("_", "-")
-                raise UsageError(f"{flag} {value}: has no meaning without --prioritized")
+                raise UsageError(f"`{name}` {value}: has no meaning without `prioritized`")
         for name, least in (
             ("batch_size", self.batch_size),
             ("learning_starts", self.learning_starts),
             ("return_steps", self.return_steps * self.n_envs),
         ):
             if least > self.buffer_size:
-                flag = "--" + name.replace("_", "-")
                 raise UsageError(
-                    f"{flag} {getattr(self, name)}: more than the {self.buffer_size} transitions "
-                    "of --buffer-size"
+                    f"`{name}` {getattr(self, name)}: more than the {self.buffer_size} transitions "
+                    "of `buffer_size`"
                 )
 
 
@@ -138,20 +135,20 @@ class DQN(DeepAlgorithm):
     Config = DQNConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = DQN_PRESETS
 
-    def __init__(self, config: DQNConfig, task: Task) -> None:
-        if not isinstance(space_spec(task.action_space, "action"), DiscreteSpec):
+    def __init__(self, config: DQNConfig, context: TrainingContext) -> None:
+        if not isinstance(space_spec(context.action_space, "action"), DiscreteSpec):
             raise UsageError(
-                f"--algo dqn: chooses among Discrete actions, and those of {task.env_id} are a Box "
-                f"of shape {task.action_space.shape}; ppo takes both"
+                f"`algo` dqn: chooses among Discrete actions, and those of {context.env_id} are a "
+                f"Box of shape {context.action_space.shape}; ppo takes both"
             )
-        super().__init__(config, task, distribution=False)
+        super().__init__(config, context, distribution=False)
         from ars.learning.backprop import make_passes
-        from ars.learning.inference import NetworkFace
+        from ars.learning.inference import NetworkInference
         from ars.learning.initialization import initialize
-        from policies.networks import Dueling, Network
+        from policies.networks import DuelingNetwork, PolicyNetwork
         from policies.parameters import FlatParameters
 
-        kind = Dueling if config.dueling else Network
+        kind = DuelingNetwork if config.dueling else PolicyNetwork
         network, target = kind(self.policy.spec), kind(self.policy.spec)
         initialize(network, config.initialization, self.initial_weights_rng())
         self._learn_with(network, config.optimizer)
@@ -159,7 +156,7 @@ class DQN(DeepAlgorithm):
         self._renew_target(1.0)
         self.network = make_passes(network, self.parameters, self.device)
         self.target = make_passes(target, self._target_parameters, self.device)
-        self.face = NetworkFace(network, self.device)
+        self.inference = NetworkInference(network, self.device)
         self.buffer = self._make_buffer()
         self._saves_buffer = self._is_buffer_saved()
         self._huber_delta = 1.0 if config.loss == "huber" else None
@@ -185,16 +182,16 @@ class DQN(DeepAlgorithm):
                 return PrioritizedReplayBuffer(*arguments, **details)
             return ReplayBuffer(*arguments, **details)
         except (MemoryError, ValueError) as error:
-            message = f"--buffer-size {config.buffer_size}: too large for the memory ({error})"
+            message = f"`buffer_size` {config.buffer_size}: too large for the memory ({error})"
             raise UsageError(message) from None
 
     def _n_stacked(self) -> int:
-        task = self.task
-        with closing(envs.make(task.env_id, **task.env_kwargs)) as env:
+        context = self.context
+        with closing(envs.make(context.env_id, **context.env_kwargs)) as env:
             try:
                 return n_stacked(env)
             except Exception as error:
-                raise RunError(f"{task.env_id}: {one_line(error)}") from error
+                raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
     def _frame_memory(self) -> NewMemory:
         """Images lie where they are learned from."""
@@ -209,14 +206,14 @@ class DQN(DeepAlgorithm):
         if np.dtype(self.policy.spec.observation.dtype).itemsize > 1:
             if self.config.save_buffer:
                 raise UsageError(
-                    "--save-buffer: is for images; checkpoints always hold a buffer of vectors"
+                    "`save_buffer`: is for images; checkpoints always hold a buffer of vectors"
                 )
             return True
         saved, size = self.config.save_buffer, f"up to {self.buffer.nbytes / 1e6:,.1f} MB"
-        self.task.say(
+        self.context.say(
             f"checkpoints hold the replay buffer, {size}"
             if saved
-            else f"checkpoints leave the replay buffer out; --save-buffer would add {size}"
+            else f"checkpoints leave the replay buffer out; `save_buffer` would add {size}"
         )
         return bool(saved)
 
@@ -232,12 +229,12 @@ class DQN(DeepAlgorithm):
     def _iterate(self) -> Row:
         config, rate = self.config, self._set_learning_rate()
         size = config.n_steps, config.n_envs
-        luck = self.rng.random(size, np.float32)
+        uniforms = self.rng.random(size, np.float32)
         random_actions = self.rng.integers(0, self.policy.spec.action.size, size)
         for step in range(config.n_steps):
             # 1. Act: with probability epsilon at random, else as the network thinks best.
             # 2. Remember what happened.
-            self._play(luck[step] < self.epsilon, random_actions[step])
+            self._play(uniforms[step] < self.epsilon, random_actions[step])
             # 3. Learn from what is remembered, once there is enough of it.
             waited = self.timesteps - self._buffer_since >= config.learning_starts
             enough = waited and len(self.buffer) > 0
@@ -252,7 +249,7 @@ class DQN(DeepAlgorithm):
         """One step of every environment, [n_envs]."""
         config, obs, actions = self.config, self.environments.obs, random_actions
         if not explores.all():
-            best = self.face(self._inputs(obs)).argmax(1)
+            best = self.inference(self._inputs(obs)).argmax(1)
             actions = np.where(explores, random_actions, best)
         step = self.environments.step(self._env_actions(actions))
         self.buffer.add(
@@ -295,7 +292,7 @@ class DQN(DeepAlgorithm):
             for part, y in zip(parts, targets, strict=True):
                 self._update(part, y)
 
-    def _transitions(self, drawn: Batch) -> Transitions:
+    def _transitions(self, drawn: ReplaySamples) -> Transitions:
         import torch
 
         arrays = (
@@ -387,7 +384,7 @@ class DQN(DeepAlgorithm):
             self._buffer_since = int(values["buffer_since"])
             return
         self._buffer_since = self.timesteps
-        self.task.say(
+        self.context.say(
             "the replay buffer was not saved: it refills, and learning goes on after "
             f"{self.config.learning_starts:,} timesteps"
         )

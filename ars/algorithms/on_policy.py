@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Arrays, Task, checked
+from ars.algorithms.base import Arrays, TrainingContext, checked
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig
 from ars.common.errors import UsageError
-from ars.common.settings import option
+from ars.common.settings import setting
 from ars.experience.episodes import Trajectories
 from ars.learning.returns import gae
 from policies import DiscreteSpec, RunningMeanStd
@@ -40,13 +40,13 @@ Floats = NDArray[np.float32]
 class OnPolicyConfig(DeepConfig):
     """Settings of every algorithm that learns from its current policy's own steps."""
 
-    optimizer: str = option("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
-    entropy_coef: float = option(0.0, "weight of the entropy bonus", at_least=0)
-    log_std_init: float = option(0.0, "first logarithm of the deviation of Box actions")
-    normalize_observations: bool = option(
+    optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
+    entropy_coef: float = setting(0.0, "weight of the entropy bonus", at_least=0)
+    log_std_init: float = setting(0.0, "first logarithm of the deviation of Box actions")
+    normalize_observations: bool = setting(
         False, "observations of mean 0 and deviation 1, within +-10 (vectors)"
     )
-    normalize_rewards: bool = option(
+    normalize_rewards: bool = setting(
         False, "rewards by the deviation of discounted returns, within +-10"
     )
 
@@ -74,25 +74,25 @@ class Steps:
 class OnPolicyAlgorithm(DeepAlgorithm):
     """An actor-critic network, and `_play` to run it in the environments."""
 
-    def __init__(self, config: Any, task: Task, action_values: bool = False) -> None:
+    def __init__(self, config: Any, context: TrainingContext, action_values: bool = False) -> None:
         """`action_values`: the critic gives every action's value instead of the state's."""
-        super().__init__(config, task, distribution=True)
+        super().__init__(config, context, distribution=True)
         from ars.learning.backprop import make_actor_critic_passes
-        from ars.learning.inference import ActorCriticFace
+        from ars.learning.inference import ActorCriticInference
         from ars.learning.initialization import initialize_actor_critic
-        from policies.networks import ActorCritic
+        from policies.networks import ActorCriticNetwork
 
         spec = self.policy.spec
         self.discrete = isinstance(spec.action, DiscreteSpec)
         n_values = spec.action.size if action_values else 1
-        self.network = ActorCritic(spec, config.log_std_init, n_values)
+        self.network = ActorCriticNetwork(spec, config.log_std_init, n_values)
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
         self._learn_with(self.network, config.optimizer)
-        self.face = ActorCriticFace(self.network, self.device)
+        self.inference = ActorCriticInference(self.network, self.device)
         self.passes = make_actor_critic_passes(self.network, self.parameters, self.device)
         if config.normalize_observations:
             if spec.conv_layers:
-                raise UsageError("--normalize-observations: has no meaning for images")
+                raise UsageError("`normalize_observations`: has no meaning for images")
             self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self._discounted = np.zeros(config.n_envs)
         self._reward_statistics = RunningMeanStd.zeros(1)
@@ -168,11 +168,11 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
     def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
         """The policy's outputs [n, n_out] and the values of states [n]."""
-        return self.face(inputs)
+        return self.inference(inputs)
 
     def _values(self, inputs: NDArray[Any]) -> Floats:
         """The values of states alone: [n]."""
-        return self.face.values(inputs)
+        return self.inference.values(inputs)
 
     def _play(self, n_steps: int) -> Steps:
         """Run the policy for `n_steps` steps in every environment, and count them.
@@ -191,8 +191,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             x = self._inputs(environments.obs)
             inputs.append(x)
             raw.append(environments.obs)
-            if self.face.apart:
-                outputs[t] = self.face.outputs(x)
+            if self.inference.apart:
+                outputs[t] = self.inference.outputs(x)
             else:
                 outputs[t], values[t] = self._estimate(x)
             actions.append(self._draw(outputs[t]))
@@ -205,7 +205,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
                 cut_values[t, cut] = self._values(self._inputs(step.final_obs[cut]))
         self.timesteps += n_steps * n
         last = self._inputs(environments.obs)
-        if self.face.apart:  # then all at once is faster than step by step
+        if self.inference.apart:  # then all at once is faster than step by step
             values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
         else:
             values[n_steps] = self._values(last)
@@ -229,7 +229,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         """Run the policy for one step in every environment, and count it, as `_play` does."""
         obs = self.environments.obs
         x = self._inputs(obs)
-        actions = self._draw(self.face.outputs(x))
+        actions = self._draw(self.inference.outputs(x))
         step = self.environments.step(self._env_actions(actions))
         terminated, rewards = self._terminated(step), self._rewards(step)
         ended = terminated | step.truncated
@@ -287,12 +287,12 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             )
 
 
-def averages(names: Sequence[str], figures: Sequence[Sequence[Tensor]]) -> dict[str, float]:
+def averages(names: Sequence[str], metrics: Sequence[Sequence[Tensor]]) -> dict[str, float]:
     """The mean of each named figure over an iteration's updates; NaN where there was none."""
     import torch
 
-    if not figures:
+    if not metrics:
         return dict.fromkeys(names, math.nan)
     # All at once: a GPU is waited for a single time.
-    means = torch.stack([torch.stack(tuple(one)) for one in figures]).double().mean(0)
+    means = torch.stack([torch.stack(tuple(one)) for one in metrics]).double().mean(0)
     return dict(zip(names, means.tolist(), strict=True))

@@ -19,51 +19,51 @@ from ars.algorithms.base import Row
 from ars.algorithms.deep import SCHEDULES
 from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
 from ars.common.errors import UsageError
-from ars.common.settings import LARGE, option
+from ars.common.settings import LARGE, setting
 from ars.presets.ppo import PPO_PRESETS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FIGURES = ("policy_loss", "value_loss", "entropy", "approximate_kl")
+METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl")
 
 
 @dataclass(frozen=True)
 class PPOConfig(OnPolicyConfig):
     """Settings of PPO. An iteration is n_envs * n_steps environment steps."""
 
-    n_envs: int = option(8, "environments stepped together", at_least=1, at_most=LARGE)
-    n_steps: int = option(
+    n_envs: int = setting(8, "environments stepped together", at_least=1, at_most=LARGE)
+    n_steps: int = setting(
         128, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
-    batch_size: int = option(256, "steps in a minibatch", at_least=2)
-    n_epochs: int = option(10, "times an iteration's steps are gone over", at_least=1)
-    gae_lambda: float = option(0.95, "decay of the advantage estimate's terms", at_least=0)
-    clip_range: float = option(0.2, "how far a ratio counts (epsilon)", above=0)
-    clip_range_schedule: str = option(
+    batch_size: int = setting(256, "steps in a minibatch", at_least=2)
+    n_epochs: int = setting(10, "times an iteration's steps are gone over", at_least=1)
+    gae_lambda: float = setting(0.95, "decay of the advantage estimate's terms", at_least=0)
+    clip_range: float = setting(0.2, "how far a ratio counts (epsilon)", above=0)
+    clip_range_schedule: str = setting(
         "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
     )
-    value_clip: float | None = option(
+    value_clip: float | None = setting(
         None, "bound on a value's change in an iteration (default: none)", above=0
     )
-    value_coef: float = option(0.5, "weight of the value's loss (c1)", at_least=0)
-    target_kl: float | None = option(
+    value_coef: float = setting(0.5, "weight of the value's loss (c1)", at_least=0)
+    target_kl: float | None = setting(
         None, "end an iteration's epochs once the policy has moved 1.5 times as far", above=0
     )
-    normalize_advantages: bool = option(True, "advantages of mean 0 and deviation 1 a minibatch")
+    normalize_advantages: bool = setting(True, "advantages of mean 0 and deviation 1 a minibatch")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.gae_lambda > 1:
-            raise UsageError(f"--gae-lambda {self.gae_lambda}: must be at most 1")
+            raise UsageError(f"`gae_lambda` {self.gae_lambda}: must be at most 1")
         if self.batch_size > self.n_envs * self.n_steps:
             raise UsageError(
-                f"--batch-size {self.batch_size}: more than the {self.n_envs * self.n_steps} steps "
-                "of an iteration (--n-envs times --n-steps)"
+                f"`batch_size` {self.batch_size}: more than the {self.n_envs * self.n_steps} steps "
+                "of an iteration (`n_envs` times `n_steps`)"
             )
 
 
-class Batch(NamedTuple):
+class RolloutSamples(NamedTuple):
     """Steps in any order: `obs` [n, *shape], `actions` [n] or [n, n_out], the rest [n]."""
 
     obs: Tensor
@@ -87,10 +87,10 @@ class PPO(OnPolicyAlgorithm):
         # 2. Estimate the advantages.
         batch = self._batch(steps)
         # 3. Optimise the surrogate for n_epochs epochs of minibatches.
-        figures = self._optimize(batch, clip)
-        return {**figures, "learning_rate": rate}
+        metrics = self._optimize(batch, clip)
+        return {**metrics, "learning_rate": rate}
 
-    def _batch(self, steps: Steps) -> Batch:
+    def _batch(self, steps: Steps) -> RolloutSamples:
         import torch
 
         estimates = self._advantages(steps, self.config.gae_lambda)
@@ -104,9 +104,9 @@ class PPO(OnPolicyAlgorithm):
         )
         with torch.no_grad():
             old_log_probs = self._log_probs(outputs, actions)
-        return Batch(obs, actions, old_log_probs, values, advantages, targets)
+        return RolloutSamples(obs, actions, old_log_probs, values, advantages, targets)
 
-    def _minibatches(self, batch: Batch) -> Iterator[Batch]:
+    def _minibatches(self, batch: RolloutSamples) -> Iterator[RolloutSamples]:
         """One epoch: all steps in a random order, `batch_size` at a time."""
         import torch
 
@@ -114,21 +114,21 @@ class PPO(OnPolicyAlgorithm):
         columns = batch
         if size < n:
             order = torch.from_numpy(self.rng.permutation(n)).to(self.device)
-            columns = Batch(*(column[order] for column in batch))
+            columns = RolloutSamples(*(column[order] for column in batch))
         for start in range(0, n, size):
-            part = Batch(*(column[start : start + size] for column in columns))
+            part = RolloutSamples(*(column[start : start + size] for column in columns))
             if self.config.normalize_advantages and len(part.obs) > 1:
                 deviation, mean = torch.std_mean(part.advantages)
                 part = part._replace(advantages=(part.advantages - mean) / (deviation + 1e-8))
             yield part
 
-    def _optimize(self, batch: Batch, clip: float) -> dict[str, float]:
-        """Returns figures of the last epoch; those before it spend no time on any."""
+    def _optimize(self, batch: RolloutSamples, clip: float) -> dict[str, float]:
+        """Returns metrics of the last epoch; those before it spend no time on any."""
         import torch
 
         from ars.learning.losses import clipped_surrogate_gradient
 
-        config, figures = self.config, []
+        config, metrics = self.config, []
         with torch.no_grad():
             for epoch in range(config.n_epochs):
                 shown = epoch == config.n_epochs - 1 or config.target_kl is not None
@@ -136,9 +136,9 @@ class PPO(OnPolicyAlgorithm):
                     outputs, values = self.passes.forward(part.obs)
                     log_probs = self._log_probs(outputs, part.actions)
                     if shown:
-                        figures.append(self._figures(part, outputs, log_probs, values, clip))
-                        if self._has_moved_far(figures[-1]):
-                            return averages(FIGURES, figures)
+                        metrics.append(self._metrics(part, outputs, log_probs, values, clip))
+                        if self._has_moved_far(metrics[-1]):
+                            return averages(METRICS, metrics)
                     # Equation 9, turned downhill, term by term.
                     ratio = log_probs, part.old_log_probs
                     self._descend(
@@ -148,9 +148,9 @@ class PPO(OnPolicyAlgorithm):
                         by_values=config.value_coef * self._value_gradient(values, part),
                         by_entropy=-config.entropy_coef,
                     )
-        return averages(FIGURES, figures)
+        return averages(METRICS, metrics)
 
-    def _value_gradient(self, values: Tensor, part: Batch) -> Tensor:
+    def _value_gradient(self, values: Tensor, part: RolloutSamples) -> Tensor:
         from ars.learning.losses import clipped_value_gradient, squared_gradient
 
         bound = self.config.value_clip
@@ -158,8 +158,8 @@ class PPO(OnPolicyAlgorithm):
             return squared_gradient(values, part.targets)
         return clipped_value_gradient(values, part.old_values, part.targets, bound)
 
-    def _figures(
-        self, part: Batch, outputs: Tensor, log_probs: Tensor, values: Tensor, clip: float
+    def _metrics(
+        self, part: RolloutSamples, outputs: Tensor, log_probs: Tensor, values: Tensor, clip: float
     ) -> tuple[Tensor, ...]:
         from ars.learning.losses import (
             approximate_kl,
@@ -178,6 +178,6 @@ class PPO(OnPolicyAlgorithm):
             approximate_kl(*ratio),
         )
 
-    def _has_moved_far(self, figures: tuple[Tensor, ...]) -> bool:
+    def _has_moved_far(self, metrics: tuple[Tensor, ...]) -> bool:
         target = self.config.target_kl
-        return target is not None and float(figures[-1]) > 1.5 * target
+        return target is not None and float(metrics[-1]) > 1.5 * target

@@ -4,7 +4,7 @@ Episodes are played to their end; after every `n_episodes` of them the policy ma
 
     theta <- theta + alpha * mean over their steps of (G_t - b(s_t)) grad log pi(a_t|s_t)
 
-with the discounted return G_t from step t on. The baseline b is 0, or with `--baseline` a value
+with the discounted return G_t from step t on. The baseline b is 0, or with `baseline` a value
 function learned from the same returns. The weights (G_t - b) are standardised over the update's
 steps. The factor gamma^t of a step in its episode is left out, as it usually is.
 
@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Arrays, Row, Task
+from ars.algorithms.base import Arrays, Row, TrainingContext
 from ars.algorithms.deep import under
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig
-from ars.common.settings import LARGE, option
+from ars.common.settings import LARGE, setting
 from ars.common.statistics import mean
 from ars.experience.episodes import Trajectories, Trajectory
 from ars.learning.returns import discounted_returns
@@ -35,7 +35,7 @@ from ars.presets.reinforce import REINFORCE_PRESETS
 if TYPE_CHECKING:
     from torch import Tensor
 
-FIGURES = ("policy_loss", "value_loss", "entropy", "grad_norm")
+METRICS = ("policy_loss", "value_loss", "entropy", "grad_norm")
 CHUNK = 1024  # steps that go through the network at once: activations of images take memory
 
 
@@ -46,14 +46,14 @@ class REINFORCEConfig(OnPolicyConfig):
     Episodes and updates span iterations.
     """
 
-    n_steps: int = option(
+    n_steps: int = setting(
         1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
-    n_episodes: int = option(4, "episodes in an update", at_least=1)
-    standardize: bool = option(True, "weights of mean 0 and deviation 1 in an update")
-    baseline: bool = option(False, "learn a state's value, and subtract it from the returns")
-    value_coef: float = option(0.5, "weight of the baseline's loss", at_least=0)
-    learning_rate: float = option(3e-3, "step size of the optimiser", above=0)
+    n_episodes: int = setting(4, "episodes in an update", at_least=1)
+    standardize: bool = setting(True, "weights of mean 0 and deviation 1 in an update")
+    baseline: bool = setting(False, "learn a state's value, and subtract it from the returns")
+    value_coef: float = setting(0.5, "weight of the baseline's loss", at_least=0)
+    learning_rate: float = setting(3e-3, "step size of the optimiser", above=0)
 
 
 class REINFORCE(OnPolicyAlgorithm):
@@ -62,20 +62,20 @@ class REINFORCE(OnPolicyAlgorithm):
     Config = REINFORCEConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = REINFORCE_PRESETS
 
-    def __init__(self, config: REINFORCEConfig, task: Task) -> None:
-        super().__init__(config, task)
+    def __init__(self, config: REINFORCEConfig, context: TrainingContext) -> None:
+        super().__init__(config, context)
         self.config: REINFORCEConfig = config
         self._trajectories = Trajectories(config.n_envs)
 
     def _iterate(self) -> Row:
-        rate, figures = self._set_learning_rate(), []
+        rate, metrics = self._set_learning_rate(), []
         episodes, n = self._trajectories.finished, self.config.n_episodes
         for _ in range(self.config.n_steps):
             self._play_into(self._trajectories)
             while len(episodes) >= n:
-                figures.append(self._update(episodes[:n]))
+                metrics.append(self._update(episodes[:n]))
                 del episodes[:n]
-        means = {name: mean([update[name] for update in figures]) for name in FIGURES}
+        means = {name: mean([update[name] for update in metrics]) for name in METRICS}
         return {**means, "learning_rate": rate}
 
     def _update(self, episodes: Sequence[Trajectory]) -> dict[str, float]:
@@ -94,7 +94,7 @@ class REINFORCE(OnPolicyAlgorithm):
             weights = (weights - weights.mean()) / (weights.std() + 1e-8)
         # 3. The gradient, summed over parts of the steps, and the step.
         self.parameters.grad.zero_()
-        figures = dict.fromkeys(FIGURES, 0.0)
+        metrics = dict.fromkeys(METRICS, 0.0)
         for part in parts:
             share = len(inputs[part]) / len(inputs)
             found = self._loss(inputs[part], actions[part], weights[part], returns[part])
@@ -103,8 +103,8 @@ class REINFORCE(OnPolicyAlgorithm):
                 loss = loss + config.value_coef * found["value_loss"]
             (share * loss).backward()  # type: ignore[no-untyped-call]
             for name, value in found.items():
-                figures[name] += share * float(value.detach())
-        return {**figures, "grad_norm": float(self._take_step())}
+                metrics[name] += share * float(value.detach())
+        return {**metrics, "grad_norm": float(self._take_step())}
 
     def _loss(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
         """What the loss is made of, of steps: inputs, actions, weights, returns."""

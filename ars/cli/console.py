@@ -7,10 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ars.training.config import RunConfig
-from ars.training.trainer import Display
+from ars.cli.parser import with_flags
+
+if TYPE_CHECKING:
+    from ars.training.config import RunConfig
+    from ars.training.trainer import Display
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -119,7 +122,7 @@ class PlainDisplay:
 
     def say(self, message: str) -> None:
         """See Display."""
-        print(message, flush=True)
+        print(with_flags(message), flush=True)
 
 
 class LiveDisplay:
@@ -168,7 +171,7 @@ class LiveDisplay:
 
     def say(self, message: str) -> None:
         """See Display."""
-        self._live.console.print(message, markup=False, highlight=False)
+        self._live.console.print(with_flags(message), markup=False, highlight=False)
 
 
 def open_display(

@@ -10,7 +10,21 @@ import typing
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from ars.common.settings import _plain_type, flag_name, near
+from ars.common.settings import _plain_type, near
+
+
+def flag_name(setting: str) -> str:
+    """`n_top` -> `--n-top`."""
+    return "--" + setting.replace("_", "-")
+
+
+# What is no flag on a command line, but a word of its own.
+_WORDS = {"env_id": "ENV", "run": "RUN"}
+
+
+def with_flags(text: str) -> str:
+    """A library's message in the words of a command line: its `names` of settings as flags."""
+    return re.sub(r"`([a-z][a-z0-9_]*)`", lambda m: _WORDS.get(m[1], flag_name(m[1])), text)
 
 
 def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
@@ -36,7 +50,7 @@ def flag_names(config: type[Any]) -> list[str]:
 
 
 def _help(field: dataclasses.Field[Any]) -> str:
-    text = str(field.metadata["help"]).replace("%", "%%")
+    text = with_flags(str(field.metadata["help"])).replace("%", "%%")
     default = field.default
     if default is None or default == ():
         return text
@@ -83,5 +97,5 @@ def _with_dashes(word: str) -> str:
 
 def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {' '.join(with_flags(message).split())}", file=sys.stderr)
     raise SystemExit(status)

@@ -1,4 +1,8 @@
-"""The two ways a command fails, each told in one line."""
+"""What can fail, each told in one line.
+
+A message names settings in backticks, as in "`n_top` 9: must be at most `n_directions` 8"; the
+command line shows them as its flags.
+"""
 
 from __future__ import annotations
 

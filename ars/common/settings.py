@@ -1,7 +1,7 @@
 """Settings: dataclass fields that carry their sentence and their bounds.
 
-A field made with `option` is written down once: `ars.cli.parser` turns it into a flag, `build`
-holds a finished configuration against the bounds.
+A field made with `setting` is written down once: `ars.cli.parser` turns it into a flag, and
+`make_config` holds a finished configuration against the bounds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ars.common.errors import UsageError
 LARGE = 10**9
 
 
-def option(
+def setting(
     default: Any,
     help: str,
     *,
@@ -42,11 +42,6 @@ def option(
     )
 
 
-def flag_name(field_name: str) -> str:
-    """`n_top` -> `--n-top`."""
-    return "--" + field_name.replace("_", "-")
-
-
 def _plain_type(hint: Any) -> Any:
     """The type behind `T | None`."""
     if isinstance(hint, types.UnionType):
@@ -54,10 +49,10 @@ def _plain_type(hint: Any) -> Any:
     return hint
 
 
-def build(config: type[Any], values: Mapping[str, Any]) -> Any:
+def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     """Make a config dataclass from the values that name its fields, checked against its bounds.
 
-    Raises: UsageError naming the flag, its value and what is allowed.
+    Raises: UsageError naming the setting, its value and what is allowed.
     """
     names = {field.name for field in dataclasses.fields(config)}
     given = {
@@ -86,14 +81,14 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
     allowed = (int, float) if kinds == (float,) else kinds
     for item in items:
         if not isinstance(item, allowed) or (isinstance(item, bool) and bool not in allowed):
-            raise UsageError(f"{flag_name(name)} {value!r}: must be of type {kinds[0].__name__}")
+            raise UsageError(f"`{name}` {value!r}: must be of type {kinds[0].__name__}")
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
     choices, above, at_least, at_most = (
         field.metadata.get(k) for k in ("choices", "above", "at_least", "at_most")
     )
-    name = flag_name(field.name)
+    name = f"`{field.name}`"
     if choices and value is not None and value not in choices:
         raise UsageError(
             f"{name} {value}: must be one of {', '.join(choices)}" + near(value, choices)

@@ -144,7 +144,7 @@ def _join(address: str, env_id: str) -> Session:
         context, release = _in_thread(
             lambda: ray.init(address, runtime_env=runtime_env, **_SILENT),
             CONNECT_SECONDS,
-            f"--ray-address {address}: cannot connect, perhaps for lack of its token",
+            f"`ray_address` {address}: cannot connect, perhaps for lack of its token",
         )
     _take_back_sigterm()
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ars.common.errors import RolloutError, RunError, one_line
 from ars.distributed.nodes import Nodes
 from ars.distributed.ray_session import NodeView, default_workers, start_ray
-from ars.distributed.task_queue import Batch
+from ars.distributed.task_queue import TaskBatch
 from ars.distributed.timeouts import Deadlines, Watch
 from ars.distributed.versions import machine, mismatch, other_kind
 from ars.distributed.worker import SNAPSHOTS_KEPT, Actor, Answer, Built, Hello, Order
@@ -64,14 +64,14 @@ class Call:
     ref: Any
     worker: Worker
     settle: Settle
-    batch: Batch | None
+    batch: TaskBatch | None
     since: float
 
 
 class PutBack(Protocol):
     """Takes a lost batch back; returns how many rollouts will run again. See Tickets."""
 
-    def __call__(self, batch: Batch, ran: bool, hung_seconds: float | None) -> int: ...
+    def __call__(self, batch: TaskBatch, ran: bool, hung_seconds: float | None) -> int: ...
 
 
 class Crew:
@@ -124,7 +124,7 @@ class Crew:
         data = pickle.dumps(value)
         return data if len(data) <= SENT_BYTES else self._ray.put(data)
 
-    def run(self, worker: Worker, batch: Batch, settle: Settle) -> None:
+    def run(self, worker: Worker, batch: TaskBatch, settle: Settle) -> None:
         """Have a worker run a batch; `settle` gets an `Answer`."""
         # Given once: for each call that has it Ray asks the raylet, twice the work of one without.
         snapshot = None if batch.ticket in worker.has else batch.snapshot
@@ -200,7 +200,9 @@ class Crew:
 
     # Calls
 
-    def _ask(self, worker: Worker, ref: Any, settle: Settle, batch: Batch | None = None) -> None:
+    def _ask(
+        self, worker: Worker, ref: Any, settle: Settle, batch: TaskBatch | None = None
+    ) -> None:
         call = Call(ref, worker, settle, batch, self.now)
         worker.calls.append(call)
         self._calls[ref] = call

@@ -22,7 +22,7 @@ LOST_TRIES = 10  # of a rollout whose worker dies: then the rollout is what kill
 HUNG_TRIES = 4  # of a rollout that does not end, the deadline doubled each time
 
 
-class Batch(NamedTuple):
+class TaskBatch(NamedTuple):
     """Tasks for one call; `indices` are their places in the ticket."""
 
     ticket: int
@@ -67,7 +67,7 @@ class Tickets:
         """How many rollouts no worker has been given."""
         return sum(len(t.waiting) for t in self._tickets.values() if t.error is None)
 
-    def take(self, n_tasks: int, n_workers: int) -> Batch | None:
+    def take(self, n_tasks: int, n_workers: int) -> TaskBatch | None:
         """At most `n_tasks` of those first in the queue; None if nothing waits."""
         waiting = (n for n, t in self._tickets.items() if t.waiting and t.error is None)
         number = next(waiting, None)
@@ -80,12 +80,14 @@ class Tickets:
         n_tasks = 1 if ticket.losses[ticket.waiting[0]] else max(1, min(n_tasks, share))
         return self._batch(number, [ticket.waiting.popleft() for _ in range(n_tasks)])
 
-    def _batch(self, number: int, indices: list[int]) -> Batch:
+    def _batch(self, number: int, indices: list[int]) -> TaskBatch:
         ticket = self._tickets[number]
         ticket.running.update(indices)
-        return Batch(number, tuple(indices), ticket.snapshot, [ticket.tasks[i] for i in indices])
+        return TaskBatch(
+            number, tuple(indices), ticket.snapshot, [ticket.tasks[i] for i in indices]
+        )
 
-    def copy(self, batch: Batch) -> Batch | None:
+    def copy(self, batch: TaskBatch) -> TaskBatch | None:
         """What of a batch still lacks an answer, to be run a second time; None if nothing does."""
         ticket = self._tickets.get(batch.ticket)
         if ticket is None or ticket.error is not None:
@@ -93,7 +95,7 @@ class Tickets:
         open_ = [i for i in batch.indices if i not in ticket.results and ticket.running[i] == 1]
         return self._batch(batch.ticket, open_) if open_ else None
 
-    def hangs(self, batch: Batch) -> int:
+    def hangs(self, batch: TaskBatch) -> int:
         """How many times a rollout of the batch was given up before."""
         ticket = self._tickets.get(batch.ticket)
         return 0 if ticket is None else max(ticket.hangs[index] for index in batch.indices)
@@ -102,7 +104,7 @@ class Tickets:
         """Whether a worker died of late: then one call at a time shows which rollout did it."""
         return any(ticket.losses for ticket in self._tickets.values())
 
-    def answer(self, batch: Batch, results: Sequence[Episode | RolloutError]) -> None:
+    def answer(self, batch: TaskBatch, results: Sequence[Episode | RolloutError]) -> None:
         """File a batch's results; a rollout that raised waits for another try, if it has one.
 
         The first answer to a task counts; one that comes after it changes nothing.
@@ -123,7 +125,7 @@ class Tickets:
             if ticket.failures[index] >= ROLLOUT_TRIES:
                 ticket.error = ticket.error or result
 
-    def put_back(self, batch: Batch, ran: bool, hung_seconds: float | None = None) -> int:
+    def put_back(self, batch: TaskBatch, ran: bool, hung_seconds: float | None = None) -> int:
         """Return a batch to the head of its ticket; how many rollouts will run again.
 
         `ran`: its worker died on it, rather than with it still in the mailbox. `hung_seconds`:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.experience.replay import Batch, ReplayBuffer
+from ars.experience.replay import ReplayBuffer, ReplaySamples
 from ars.experience.storage import Arrays, Indices, put
 
 
@@ -106,7 +106,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def _set_row(self, row: int, priority: float) -> None:
         self._tree.set(row % self._rows * self.n_envs + self._columns, priority)
 
-    def sample_weighted(self, rng: np.random.Generator, n: int, beta: float) -> Batch:
+    def sample_weighted(self, rng: np.random.Generator, n: int, beta: float) -> ReplaySamples:
         """Draw `n` transitions, one from each n-th of the total priority (appendix B.2.1).
 
         Their weights are (N P(i))^-beta, divided by the largest of the batch (section 3.4).

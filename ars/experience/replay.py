@@ -34,7 +34,7 @@ from ars.experience.storage import (
 )
 
 
-class Batch(NamedTuple):
+class ReplaySamples(NamedTuple):
     """Transitions drawn, B of them; the buffer's own arrays, which the next draw overwrites.
 
     `obs`, `next_obs`: [B, *shape], float32, or bytes where the frames' memory puts them;
@@ -88,7 +88,7 @@ class ReplayBuffer:
         self._added = 0  # rows ever added
         self._first = 0  # the oldest row still there, counted likewise
         self._pairs: dict[int, Any] = {}
-        self._batches: dict[int, Batch] = {}
+        self._batches: dict[int, ReplaySamples] = {}
 
     def __len__(self) -> int:
         """Transitions that may be drawn."""
@@ -153,7 +153,7 @@ class ReplayBuffer:
             self._discounts[earlier, envs] = self._powers[back + 1] * bootstrapped[envs]
             self._store.extend(earlier, row, envs)
 
-    def sample(self, rng: np.random.Generator, n: int) -> Batch:
+    def sample(self, rng: np.random.Generator, n: int) -> ReplaySamples:
         """Draw `n` transitions, with replacement. Raises: ValueError where there are none."""
         if not len(self):
             raise ValueError("nothing to draw from yet")
@@ -161,7 +161,7 @@ class ReplayBuffer:
         indices = (rng.integers(0, len(self), n) + start) % self.capacity
         return self._batch(indices)
 
-    def _batch(self, indices: Indices) -> Batch:
+    def _batch(self, indices: Indices) -> ReplaySamples:
         n = len(indices)
         batch = self._batches.get(n) or self._new_batch(n)
         self._store.draw(indices, self._pairs[n])
@@ -171,9 +171,9 @@ class ReplayBuffer:
         batch.indices[:] = indices
         return batch
 
-    def _new_batch(self, n: int) -> Batch:
+    def _new_batch(self, n: int) -> ReplaySamples:
         self._pairs[n] = self._store.room(n)
-        self._batches[n] = Batch(
+        self._batches[n] = ReplaySamples(
             self._pairs[n][:, 0],
             np.empty(n, np.int64),
             np.empty(n, np.float32),

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from policies.networks import ActorCritic, Dueling, Network
+from policies.networks import ActorCriticNetwork, DuelingNetwork, PolicyNetwork
 from policies.parameters import FlatParameters
 
 
@@ -106,29 +106,29 @@ def _detached(layer: nn.Linear) -> _Affine:
 
 
 def make_passes(
-    network: Network | Dueling, parameters: FlatParameters, device: torch.device
+    network: PolicyNetwork | DuelingNetwork, parameters: FlatParameters, device: torch.device
 ) -> Passes:
     """The fastest passes of a network whose parameters are flat already."""
     affine = bool(network.spec.hidden_sizes) and not network.spec.conv_layers
-    if affine and isinstance(network, Network) and device.type == "cpu":
+    if affine and isinstance(network, PolicyNetwork) and device.type == "cpu":
         return ByHand(network.layers)
     return Autograd(network, parameters)
 
 
 class ActorCriticPasses(Protocol):
-    """As Passes, for the two outputs of an ActorCritic and a gaussian policy's `log_std`."""
+    """As Passes, for the two outputs of an ActorCriticNetwork and a gaussian policy's `log_std`."""
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Observations [batch, *shape] -> outputs and values as ActorCritic's, without a graph."""
+        """Observations [batch, *shape] -> outputs and values, without a graph."""
 
     def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
         """Set the gradient of every parameter, from a loss's by what `forward` gave last."""
 
 
 class ActorCriticAutograd:
-    """Passes of any ActorCritic."""
+    """Passes of any ActorCriticNetwork."""
 
-    def __init__(self, network: ActorCritic, parameters: FlatParameters) -> None:
+    def __init__(self, network: ActorCriticNetwork, parameters: FlatParameters) -> None:
         self._network, self._parameters = network, parameters
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,7 @@ class ActorCriticAutograd:
 class ActorCriticByHand:
     """Passes of two networks of affine layers over vectors."""
 
-    def __init__(self, network: ActorCritic) -> None:
+    def __init__(self, network: ActorCriticNetwork) -> None:
         self._network = network
         self._actor = ByHand(nn.Sequential(*network.trunk, network.actor))
         self._critic = ByHand(nn.Sequential(*network.critic_trunk, network.critic))
@@ -164,13 +164,13 @@ class ActorCriticByHand:
         _set_log_std(self._network, log_std)
 
 
-def _set_log_std(network: ActorCritic, gradient: Tensor | None) -> None:
+def _set_log_std(network: ActorCriticNetwork, gradient: Tensor | None) -> None:
     if network.log_std is not None and network.log_std.grad is not None and gradient is not None:
         network.log_std.grad.copy_(gradient)
 
 
 def make_actor_critic_passes(
-    network: ActorCritic, parameters: FlatParameters, device: torch.device
+    network: ActorCriticNetwork, parameters: FlatParameters, device: torch.device
 ) -> ActorCriticPasses:
     """The fastest passes of a network whose parameters are flat already."""
     affine = bool(network.spec.hidden_sizes) and network.spec.bias and not network.shared

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from policies.networks import ActorCritic, Dueling, Network
+from policies.networks import ActorCriticNetwork, DuelingNetwork, PolicyNetwork
 
 Floats = NDArray[np.float32]
 
@@ -26,7 +26,7 @@ _NUMPY_ACTIVATIONS: dict[type[nn.Module], Callable[[Floats], Floats]] = {
 }
 
 
-class NumpyFace:
+class NumpyInference:
     """Affine layers and activations of CPU modules, in float32: [batch, n_in] -> [batch, n_out].
 
     Works on the memory of the torch parameters (take it after FlatParameters has moved them), so
@@ -58,21 +58,21 @@ class NumpyFace:
         return x
 
 
-class ActorCriticFace:
-    """Outputs and values of an ActorCritic for acting: NumPy in, NumPy out.
+class ActorCriticInference:
+    """Outputs and values of an ActorCriticNetwork for acting: NumPy in, NumPy out.
 
     `__call__`: observations [batch, *shape] (float32 vectors or uint8 images) -> (float32
     [batch, n_out], float32 [batch], or [batch, n_values] where the critic gives several);
     `outputs`, `values`: one of the two alone, at less cost where `apart`.
     """
 
-    def __init__(self, network: ActorCritic, device: torch.device) -> None:
+    def __init__(self, network: ActorCriticNetwork, device: torch.device) -> None:
         self._network, self._device = network, device
-        self._numpy: tuple[NumpyFace, NumpyFace] | None = None
+        self._numpy: tuple[NumpyInference, NumpyInference] | None = None
         if device.type == "cpu" and not network.shared:
             self._numpy = (
-                NumpyFace(network.trunk, network.actor),
-                NumpyFace(network.critic_trunk, network.critic),
+                NumpyInference(network.trunk, network.actor),
+                NumpyInference(network.critic_trunk, network.critic),
             )
         self.apart = self._numpy is not None
 
@@ -96,22 +96,22 @@ class ActorCriticFace:
         return values[:, 0] if values.shape[1] == 1 else values
 
 
-class NetworkFace:
-    """Outputs of a Network or Dueling for acting: NumPy in, NumPy out, as ActorCriticFace.
+class NetworkInference:
+    """Outputs of a PolicyNetwork or DuelingNetwork for acting: NumPy in, NumPy out.
 
-    Of a Dueling only the advantages on CPU vectors, Q elsewhere: the best action is the same.
+    Of a DuelingNetwork only the advantages on CPU vectors, Q elsewhere: with the same best action.
     """
 
-    def __init__(self, network: Network | Dueling, device: torch.device) -> None:
+    def __init__(self, network: PolicyNetwork | DuelingNetwork, device: torch.device) -> None:
         self._network, self._device = network, device
-        self._numpy: NumpyFace | None = None
+        self._numpy: NumpyInference | None = None
         if device.type == "cpu" and not network.spec.conv_layers:
             parts = (
                 (network.layers,)
-                if isinstance(network, Network)
+                if isinstance(network, PolicyNetwork)
                 else (network.trunk, network.advantage)
             )
-            self._numpy = NumpyFace(*parts)
+            self._numpy = NumpyInference(*parts)
 
     def __call__(self, obs: NDArray[Any]) -> Floats:
         """Observations [batch, *shape] -> float32 [batch, n_out]."""

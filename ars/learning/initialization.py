@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from policies.networks import ActorCritic
+from policies.networks import ActorCriticNetwork
 
 
 def _orthogonal(shape: tuple[int, int], gain: float, rng: np.random.Generator) -> NDArray[Any]:
@@ -74,7 +74,9 @@ def initialize(
                 layer.bias.zero_()
 
 
-def initialize_actor_critic(network: ActorCritic, scheme: str, rng: np.random.Generator) -> None:
+def initialize_actor_critic(
+    network: ActorCriticNetwork, scheme: str, rng: np.random.Generator
+) -> None:
     """Hidden layers with gain sqrt(2), the policy's outputs 0.01, the value's 1.
 
     The gains of OpenAI's baselines (ppo2), measured by Andrychowicz et al. (2021, arXiv

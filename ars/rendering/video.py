@@ -189,7 +189,7 @@ def replacing(output: Path) -> Iterator[Path]:
             raise IsADirectoryError(0, "it is a folder")
         handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
     except OSError as error:
-        raise UsageError(f"--output {output}: cannot be written ({error.strerror})") from None
+        raise UsageError(f"`output` {output}: cannot be written ({error.strerror})") from None
     temporary = Path(name)
     try:
         os.close(handle)

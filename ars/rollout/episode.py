@@ -18,7 +18,7 @@ import numpy as np
 
 import envs
 from ars.common.seeding import Stream, direction, generator
-from policies import BoxSpec, Policy, RunningMeanStd, build
+from policies import BoxSpec, Policy, RunningMeanStd, build_policy
 
 if TYPE_CHECKING:
     from envs.bullet.compiled.player import FastRunner
@@ -141,7 +141,7 @@ class Rollouts:
 
     def __init__(self, spec: RolloutSpec) -> None:
         self.spec = spec
-        self.policy = build(spec.policy)
+        self.policy = build_policy(spec.policy)
         self.env = envs.make(spec.env_id, **spec.env_kwargs)
         self._runner: FastRunner | None = None
         self.notice: str | None = None

@@ -13,7 +13,7 @@ from typing import Any
 
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
-from ars.common.settings import option
+from ars.common.settings import setting
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.run_folder import (
     CONFIG,
@@ -25,17 +25,17 @@ from policies.file import write_json
 class RunConfig:
     """When to stop, evaluate and save; all of it may change on resume."""
 
-    total_timesteps: int | None = option(
+    total_timesteps: int | None = setting(
         None, "stop after the iteration that reaches as many environment steps", at_least=1
     )
-    n_iterations: int | None = option(None, "stop after as many iterations", at_least=1)
-    time_budget: str | None = option(None, "stop after this time: 90s, 30m, 8h")
-    target_return: float | None = option(
+    n_iterations: int | None = setting(None, "stop after as many iterations", at_least=1)
+    time_budget: str | None = setting(None, "stop after this time: 90s, 30m, 8h")
+    target_return: float | None = setting(
         None, "stop once a scheduled evaluation reaches this mean return"
     )
-    eval_freq: int = option(10, "iterations between evaluations", at_least=1)
-    eval_episodes: int = option(10, "episodes of an evaluation", at_least=1)
-    save_freq: int = option(10, "iterations between checkpoints", at_least=1)
+    eval_freq: int = setting(10, "iterations between evaluations", at_least=1)
+    eval_episodes: int = setting(10, "episodes of an evaluation", at_least=1)
+    save_freq: int = setting(10, "iterations between checkpoints", at_least=1)
 
 
 STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
@@ -51,18 +51,18 @@ class WorkerConfig:
     Only the device can change a result, in the last bits.
     """
 
-    n_workers: str = option(
+    n_workers: str = setting(
         "auto",
         "worker processes; 0: this process, no Ray; auto: all cores, or all of the cluster's as "
         "nodes come and go, but 0 for algorithms that would only evaluate in them",
     )
-    ray_address: str | None = option(None, "address of a Ray cluster (auto: the one around)")
-    env_processes: int = option(
+    ray_address: str | None = setting(None, "address of a Ray cluster (auto: the one around)")
+    env_processes: int = setting(
         0,
-        "processes that share an algorithm's --n-envs, for heavy environments; 0: this process",
+        "processes that share an algorithm's `n_envs`, for heavy environments; 0: this process",
         at_least=0,
     )
-    device: str = option(
+    device: str = setting(
         "auto",
         "where networks learn; auto: a GPU for images where there is one, else the CPU",
         choices=("auto", "cpu", "cuda"),
@@ -73,14 +73,14 @@ class WorkerConfig:
 class TaskConfig:
     """What is learned, and from which randomness."""
 
-    seed: int = option(0, "seed of everything random in the run", at_least=0)
-    on_nonfinite: str = option(
+    seed: int = setting(0, "seed of everything random in the run", at_least=0)
+    on_nonfinite: str = setting(
         "stop", "what a NaN or infinite reward or observation does", choices=("stop", "exclude")
     )
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingConfig:
     """A training run, every setting resolved."""
 
     env_id: str
@@ -149,5 +149,5 @@ def parse_duration(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not 0 < seconds < math.inf:
-        raise UsageError(f"--time-budget {text}: must be a time such as 90s, 30m or 8h")
+        raise UsageError(f"`time_budget` {text}: must be a time such as 90s, 30m or 8h")
     return seconds

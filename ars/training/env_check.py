@@ -37,7 +37,7 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
         raise
     except Exception as error:
         if isinstance(error, TypeError) and env_kwargs:
-            raise UsageError(f"--env-kwargs: {env_id} refuses them: {one_line(error)}") from error
+            raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
         repeats = _repeats(env)

@@ -15,7 +15,7 @@ from ars.rollout.task import Snapshot
 
 if TYPE_CHECKING:
     from ars.rollout.episode import Rollouts
-    from ars.training.run_folder import Found
+    from ars.training.run_folder import ResolvedPolicy
     from policies import BoxSpec, DiscreteSpec
 
 
@@ -55,7 +55,7 @@ _LONGEST_EPISODE = 1_000_000
 
 @contextmanager
 def acting(
-    found: Found, seed: int | None, *, stochastic: bool = False, **env_kwargs: Any
+    found: ResolvedPolicy, seed: int | None, *, stochastic: bool = False, **env_kwargs: Any
 ) -> Iterator[Rollouts]:
     """The policy of `found` in its environment, as training's final evaluation has it.
 
@@ -88,7 +88,7 @@ def acting(
     except Exception as error:
         for name in ("width", "height"):
             if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
-                raise UsageError(f"--{name}: {file.env_id} does not let it be chosen") from None
+                raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
         drawing = "render_mode" in env_kwargs
         hint = drawing_hint(gymnasium.spec(resolve(file.env_id))) if drawing else ""
         raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
@@ -108,7 +108,7 @@ def _stored(training: dict[str, Any], name: str, least: int, default: int) -> in
     return value if isinstance(value, int) and value >= least else default
 
 
-def _check_spaces(found: Found, rollouts: Rollouts) -> None:
+def _check_spaces(found: ResolvedPolicy, rollouts: Rollouts) -> None:
     from policies import space_spec
 
     env, policy = rollouts.env, rollouts.spec.policy

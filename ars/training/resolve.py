@@ -13,13 +13,13 @@ from typing import Any
 import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
-from ars.common.settings import build, flag_name, near
+from ars.common.settings import make_config, near
 from ars.training.config import (
     DEFAULT_TIMESTEPS,
     STOPS,
-    Plan,
     RunConfig,
     TaskConfig,
+    TrainingConfig,
     WorkerConfig,
     parse_duration,
 )
@@ -27,7 +27,7 @@ from ars.training.run_folder import CONFIG, read_json
 from policies import FileError
 
 
-def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
+def resolve_new(env_id: str, given: Mapping[str, Any]) -> TrainingConfig:
     """The plan of a new run. Raises: UsageError, envs.UnknownEnvironment."""
     envs.resolve(env_id)
     algo = given.get("algo", "ars")
@@ -36,7 +36,7 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
     preset = given.get("preset", short if short in presets else None)
     if preset is not None and preset not in presets:
         raise UsageError(
-            f"--preset {preset}: unknown"
+            f"`preset` {preset}: unknown"
             + (near(preset, presets) or f"; known are {', '.join(presets)}")
         )
     values = dict(presets[preset]) if preset is not None else {"total_timesteps": DEFAULT_TIMESTEPS}
@@ -56,28 +56,28 @@ def new_plan(env_id: str, given: Mapping[str, Any]) -> Plan:
     # A preset's options belong to its own view of a game.
     if env_kwargs.get("pixels", of_preset.get("pixels")) == of_preset.get("pixels"):
         env_kwargs = {**of_preset, **env_kwargs}
-    plan = Plan(
+    plan = TrainingConfig(
         env_id,
         env_kwargs,
         algo,
         preset,
         given.get("init_from"),
-        build(TaskConfig, values),
-        build(ALGORITHMS[algo].Config, values),
-        build(RunConfig, values),
-        build(WorkerConfig, values),
+        make_config(TaskConfig, values),
+        make_config(ALGORITHMS[algo].Config, values),
+        make_config(RunConfig, values),
+        make_config(WorkerConfig, values),
         commands=[command_line()],
     )
     return _checked(plan)
 
 
-def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
+def resolve_resumed(folder: Path, given: Mapping[str, Any]) -> TrainingConfig:
     """The stored plan of a run, with what may change on resume changed.
 
     Raises: UsageError naming a flag that may not; FileError where config.json is damaged.
     """
     if not (folder / CONFIG).is_file():
-        raise UsageError(f"--resume {folder}: not a run folder (no {CONFIG} in it)")
+        raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it)")
     data = read_json(folder / CONFIG)
     try:
         fixed = {**data["config"], "algo": data["algo"], "preset": data["preset"]}
@@ -94,30 +94,29 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):
-            word = "ENV" if name == "env_id" else flag_name(name)
             raise UsageError(
-                f"{word} {_shown(value)}: the run was started with {_shown(fixed[name])}; on "
-                "resume only stopping, saving, worker and device flags, --eval-freq and "
-                "--eval-episodes may change"
+                f"`{name}` {_shown(value)}: the run was started with {_shown(fixed[name])}; on "
+                "resume only stopping, saving, worker and device flags, `eval_freq` and "
+                "`eval_episodes` may change"
             )
     for name, value in _given_kwargs(given).items():
         if name not in stored_kwargs or stored_kwargs[name] != value:
             raise UsageError(
-                f"{name}={value}: the run was started with --env-kwargs {json.dumps(stored_kwargs)}"
+                f"{name}={value}: the run was started with `env_kwargs` {json.dumps(stored_kwargs)}"
             )
     if "run_dir" in given:
-        raise UsageError(f"--run-dir {given['run_dir']}: has no meaning beside --resume")
+        raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
     values = _overridden({**fixed, **free}, given)
-    plan = Plan(
+    plan = TrainingConfig(
         data["env_id"],
         stored_kwargs,
         data["algo"],
         data["preset"],
         data["init_from"],
-        build(TaskConfig, values),
-        build(algorithm.Config, values),
-        build(RunConfig, values),
-        build(WorkerConfig, values),
+        make_config(TaskConfig, values),
+        make_config(algorithm.Config, values),
+        make_config(RunConfig, values),
+        make_config(WorkerConfig, values),
         folder,
         commands,
     )
@@ -125,7 +124,7 @@ def resumed_plan(folder: Path, given: Mapping[str, Any]) -> Plan:
 
 
 def stored_algorithm(folder: Path) -> str:
-    """The algorithm of a run folder; that of a run without --algo where it cannot be told."""
+    """The algorithm of a run folder; that of a run without `algo` where it cannot be told."""
     try:
         algo = read_json(folder / CONFIG).get("algo")
     except FileError:  # told when the plan is made
@@ -140,31 +139,31 @@ def _overridden(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, A
     return {**values, **given}
 
 
-def _checked(plan: Plan) -> Plan:
+def _checked(plan: TrainingConfig) -> TrainingConfig:
     text = plan.workers.n_workers
     if text != "auto" and not re.fullmatch(r"\d{1,6}", text):
-        raise UsageError(f"--n-workers {text}: must be auto or a whole number of at least 0")
+        raise UsageError(f"`n_workers` {text}: must be auto or a whole number of at least 0")
     if plan.workers.ray_address is not None and plan.n_workers == 0:
-        raise UsageError("--n-workers 0: runs in this process, so --ray-address has no meaning")
+        raise UsageError("`n_workers` 0: runs in this process, so `ray_address` has no meaning")
     if plan.run.time_budget is not None:
         parse_duration(plan.run.time_budget)
     if ALGORITHMS[plan.algo].trains_in_pool:
         if plan.workers.device == "cuda":
-            raise UsageError(f"--device cuda: {plan.algo} learns without torch, on the CPU alone")
+            raise UsageError(f"`device` cuda: {plan.algo} learns without torch, on the CPU alone")
         if plan.workers.env_processes:
             raise UsageError(
-                f"--env-processes {plan.workers.env_processes}: {plan.algo} plays its episodes in "
-                "--n-workers"
+                f"`env_processes` {plan.workers.env_processes}: {plan.algo} plays its episodes in "
+                "`n_workers`"
             )
     elif plan.task.on_nonfinite == "exclude":
         raise UsageError(
-            f"--on-nonfinite exclude: {plan.algo} cannot leave a step out; only stop has a meaning"
+            f"`on_nonfinite` exclude: {plan.algo} cannot leave a step out; only stop has a meaning"
         )
     return plan
 
 
 def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What --env-kwargs and --pixels say."""
+    """What `env_kwargs` and `pixels` say."""
     pixels = {name: given[name] for name in ("pixels",) if name in given}
     return {**_env_kwargs(given.get("env_kwargs", [])), **pixels}
 
@@ -175,7 +174,7 @@ def _env_kwargs(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"--env-kwargs {pair}: must be name=value")
+            raise UsageError(f"`env_kwargs` {pair}: must be name=value")
         try:
             kwargs[name] = json.loads(text, parse_constant=_refuse_constant)
         except json.JSONDecodeError:
@@ -184,7 +183,7 @@ def _env_kwargs(pairs: list[str]) -> dict[str, Any]:
 
 
 def _refuse_constant(text: str) -> None:
-    raise UsageError(f"--env-kwargs: {text} is no number that JSON can hold")
+    raise UsageError(f"`env_kwargs`: {text} is no number that JSON can hold")
 
 
 def _comparable(value: Any) -> Any:

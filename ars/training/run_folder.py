@@ -27,7 +27,7 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
 @dataclass(frozen=True)
-class Found:
+class ResolvedPolicy:
     """A RUN made concrete: the policy file's path and contents, and which one it is, in words."""
 
     path: Path
@@ -35,7 +35,7 @@ class Found:
     description: str
 
 
-def find_policy(run: str, latest: bool = False) -> Found:
+def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
     """The policy that RUN means: a run folder's best (or latest), a file, or a shipped one.
 
     Raises: UsageError where there is no such RUN; FileError where its file is damaged.
@@ -60,7 +60,7 @@ def find_policy(run: str, latest: bool = False) -> Found:
                 + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
             )
     file = read_policy(path)
-    return Found(path, file, f"{which} {path}{_origin(file.training)}")
+    return ResolvedPolicy(path, file, f"{which} {path}{_origin(file.training)}")
 
 
 def _origin(training: dict[str, Any]) -> str:
@@ -77,14 +77,14 @@ def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
     """
     if run_dir is not None:
         if not run_dir:
-            raise UsageError("--run-dir '': must name a folder")
+            raise UsageError("`run_dir` '': must name a folder")
         path = Path(run_dir)
         if (path / CONFIG).exists():
             raise UsageError(
-                f"--run-dir {run_dir}: holds a run already; choose another folder, or go on with "
-                f"--resume {run_dir}"
+                f"`run_dir` {run_dir}: holds a run already; choose another folder, or go on with "
+                f"`resume` {run_dir}"
             )
-        _make(path, f"--run-dir {run_dir}")
+        _make(path, f"`run_dir` {run_dir}")
         return path
     base = Path("runs") / env_id.replace(":", "-").replace("/", "-") / f"{algo}-s{seed}"
     path, number = base, 1
@@ -111,7 +111,7 @@ def _make(path: Path, name: str) -> None:
 
 
 def _unwritable(name: str, error: OSError) -> UsageError:
-    return UsageError(f"{name}: cannot be written ({error.strerror}); give another --run-dir")
+    return UsageError(f"{name}: cannot be written ({error.strerror}); give another `run_dir`")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from ars.training.run_folder import (
     RESULT,
 )
 from ars.training.signals import InterruptiblePool, Interrupts
-from policies import Normalizer, NormalizerRule, PolicyFile, build, save_policy
+from policies import Normalizer, NormalizerRule, PolicyFile, build_policy, save_policy
 from policies.file import write_json
 
 
@@ -246,7 +246,7 @@ class Trainer:
     # Files
 
     def _write_policy(self, name: str, candidate: Candidate) -> None:
-        policy = build(self.algorithm.policy.spec)
+        policy = build_policy(self.algorithm.policy.spec)
         policy.weights = candidate.snapshot.weights
         policy.normalizer = candidate.snapshot.normalizer
         spec = self.algorithm.rollout_spec

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from torch import nn
 
 from ars.learning.backprop import ActorCriticAutograd, ActorCriticByHand, make_actor_critic_passes
-from ars.learning.inference import ActorCriticFace, NetworkFace
+from ars.learning.inference import ActorCriticInference, NetworkInference
 from ars.learning.initialization import initialize, initialize_actor_critic
 from ars.learning.optimizers import Adam, RMSprop
 from policies import (
@@ -26,7 +26,7 @@ from policies import (
     read_policy,
     save_policy,
 )
-from policies.networks import ActorCritic, Dueling, Network
+from policies.networks import ActorCriticNetwork, DuelingNetwork, PolicyNetwork
 from policies.parameters import FlatParameters
 
 VECTORS = spaces.Box(-1, 1, (5,), np.float32)
@@ -78,16 +78,16 @@ def close(ours: np.ndarray, theirs: np.ndarray) -> None:
 @every_distribution
 def test_an_actor_critic_acts_as_its_policy_does(kind: str, distribution: str) -> None:
     policy = make(kind, distribution)
-    network = ActorCritic(policy.spec, log_std=-0.7)
+    network = ActorCriticNetwork(policy.spec, log_std=-0.7)
     initialize_actor_critic(network, "orthogonal", rng())
     parameters = FlatParameters(network)
     policy.weights = parameters.numpy()[: policy.spec.n_weights].astype(float)
     x = observations(policy)
-    outputs, values = ActorCriticFace(network, CPU)(x)
+    outputs, values = ActorCriticInference(network, CPU)(x)
     learnt, learnt_values = network(torch.from_numpy(x))
     close(outputs, learnt.detach().numpy())
     close(values, learnt_values.detach().numpy())
-    close(ActorCriticFace(network, CPU).values(x), values)
+    close(ActorCriticInference(network, CPU).values(x), values)
     close(outputs, np.array([policy.forward(policy.flatten(row)) for row in x]))
     if distribution == "gaussian":
         assert policy.weights[-2:] == pytest.approx([-0.7, -0.7])
@@ -97,18 +97,18 @@ def test_an_actor_critic_acts_as_its_policy_does(kind: str, distribution: str) -
 def test_q_networks_choose_as_their_policy_does(kind: str) -> None:
     policy = make(kind)
     x = observations(policy)
-    for network in (Network(policy.spec), Dueling(policy.spec)):
+    for network in (PolicyNetwork(policy.spec), DuelingNetwork(policy.spec)):
         initialize(network, "he", rng())
         weights = FlatParameters(network).numpy()
         policy.weights = weights[: policy.spec.n_weights].astype(float)
         q = network(torch.from_numpy(x)).detach().numpy()
         chosen = [policy.act_flat(policy.flatten(row)) for row in x]
         assert q.argmax(axis=1).tolist() == chosen
-        assert NetworkFace(network, CPU)(x).argmax(axis=1).tolist() == chosen
+        assert NetworkInference(network, CPU)(x).argmax(axis=1).tolist() == chosen
 
 
 def test_a_dueling_network_splits_values_from_advantages() -> None:
-    network = Dueling(make("mlp-tanh").spec)
+    network = DuelingNetwork(make("mlp-tanh").spec)
     x = torch.from_numpy(observations(make("mlp-tanh")))
     close(
         network(x).mean(1).detach().numpy(), network.value(network.trunk(x)).detach().numpy()[:, 0]
@@ -217,7 +217,7 @@ def test_a_distribution_belongs_to_its_kind_of_action() -> None:
 
 
 def test_flat_parameters_are_the_network_s() -> None:
-    network = ActorCritic(make("mlp-tanh", "gaussian").spec)
+    network = ActorCriticNetwork(make("mlp-tanh", "gaussian").spec)
     initialize_actor_critic(network, "xavier", rng())
     parts = [p.detach().numpy().ravel().copy() for p in network.parameters()]
     parameters = FlatParameters(network)
@@ -226,7 +226,7 @@ def test_flat_parameters_are_the_network_s() -> None:
     before = network(x)[1].detach().clone()
     parameters.load(parameters.numpy() * 2)
     assert not torch.equal(network(x)[1], before)
-    other = FlatParameters(ActorCritic(make("mlp-tanh", "gaussian").spec))
+    other = FlatParameters(ActorCriticNetwork(make("mlp-tanh", "gaussian").spec))
     old = other.numpy()
     other.copy_from(parameters, 0.25)
     close(other.numpy(), old + 0.25 * (parameters.numpy() - old))
@@ -237,7 +237,7 @@ def test_flat_parameters_are_the_network_s() -> None:
 
 
 def test_gradients_gather_in_one_vector() -> None:
-    network = ActorCritic(make("mlp-tanh").spec)
+    network = ActorCriticNetwork(make("mlp-tanh").spec)
     initialize_actor_critic(network, "orthogonal", rng())
     twin = copy.deepcopy(network)
     parameters = FlatParameters(network)
@@ -258,7 +258,7 @@ def test_gradients_gather_in_one_vector() -> None:
 @pytest.mark.parametrize("n_values", [1, 3])
 @every_distribution
 def test_backward_passes_are_autograd_s(kind: str, distribution: str, n_values: int) -> None:
-    network = ActorCritic(make(kind, distribution).spec, n_values=n_values)
+    network = ActorCriticNetwork(make(kind, distribution).spec, n_values=n_values)
     initialize_actor_critic(network, "orthogonal", rng())
     twin = copy.deepcopy(network)
     parameters = FlatParameters(network)
@@ -331,7 +331,7 @@ def test_other_schemes_have_their_spread() -> None:
 
 
 def test_a_first_policy_hardly_looks_at_its_observation() -> None:
-    network = ActorCritic(make("mlp-tanh").spec)
+    network = ActorCriticNetwork(make("mlp-tanh").spec)
     initialize_actor_critic(network, "orthogonal", rng())
-    outputs, values = ActorCriticFace(network, CPU)(observations(make("mlp-tanh")))
+    outputs, values = ActorCriticInference(network, CPU)(observations(make("mlp-tanh")))
     assert abs(outputs).max() < 0.1 < abs(values).max()

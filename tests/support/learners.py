@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import envs
-from ars.algorithms.base import Algorithm, Task
-from ars.common.settings import build
+from ars.algorithms.base import Algorithm, TrainingContext
+from ars.common.settings import make_config
 from ars.rollout.episode import rollout
 from ars.rollout.pool import LocalPool
 
@@ -22,9 +22,11 @@ def make(
 ) -> Any:
     """An algorithm with small networks that learns in an environment."""
     env = envs.make(env_id, **(env_kwargs or {}))
-    task = Task(env_id, env.observation_space, env.action_space, env_kwargs or {}, seed=3)
+    task = TrainingContext(
+        env_id, env.observation_space, env.action_space, env_kwargs or {}, seed=3
+    )
     env.close()
-    return kind(build(kind.Config, {"hidden_sizes": (8,), **settings}), task)
+    return kind(make_config(kind.Config, {"hidden_sizes": (8,), **settings}), task)
 
 
 def learn(algorithm: Algorithm, iterations: int) -> list[dict[str, Any]]:
@@ -38,7 +40,7 @@ def learn(algorithm: Algorithm, iterations: int) -> list[dict[str, Any]]:
 
 def mean_return(algorithm: Any) -> float:
     """Of the policy as it is, over ten episodes."""
-    env = envs.make(algorithm.task.env_id, **algorithm.task.env_kwargs)
+    env = envs.make(algorithm.context.env_id, **algorithm.context.env_kwargs)
     snapshot = algorithm.snapshot()
     algorithm.policy.weights = snapshot.weights
     algorithm.policy.normalizer = snapshot.normalizer

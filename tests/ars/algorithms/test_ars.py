@@ -10,14 +10,13 @@ import pytest
 from gymnasium import spaces
 
 from ars.algorithms.ars import ARS, ARSConfig, Pair, best_directions
-from ars.algorithms.base import Task
+from ars.algorithms.base import TrainingContext
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import direction
-from ars.common.settings import build
+from ars.common.settings import make_config
 from ars.presets.ars import ARS_PRESETS
 from ars.rollout.episode import Episode
-from ars.rollout.task import Snapshot
-from ars.rollout.task import Task as RolloutTask
+from ars.rollout.task import Snapshot, Task
 from policies import RunningMeanStd
 
 OBSERVATIONS = spaces.Box(-np.inf, np.inf, (3,), np.float32)
@@ -27,12 +26,12 @@ ACTIONS = spaces.Box(-1, 1, (2,), np.float32)
 class StubPool:
     """A pool whose episodes come from a function of the task."""
 
-    def __init__(self, play: Callable[[RolloutTask], Episode]) -> None:
+    def __init__(self, play: Callable[[Task], Episode]) -> None:
         self.play = play
         self.snapshots: list[Snapshot] = []
         self._results: list[Episode] = []
 
-    def submit(self, snapshot: Snapshot, tasks: Sequence[RolloutTask]) -> int:
+    def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
         self.snapshots.append(snapshot)
         self._results = [self.play(task) for task in tasks]
         return 0
@@ -49,8 +48,8 @@ def scores(table: dict[tuple[int, int], float]) -> StubPool:
 
 
 def make(say: Callable[[str], None] = print, nonfinite: str = "stop", **settings: object) -> ARS:
-    config = build(ARSConfig, settings)
-    task = Task("E-v0", OBSERVATIONS, ACTIONS, seed=7, on_nonfinite=nonfinite, say=say)
+    config = make_config(ARSConfig, settings)
+    task = TrainingContext("E-v0", OBSERVATIONS, ACTIONS, seed=7, on_nonfinite=nonfinite, say=say)
     return ARS(config, task)
 
 
@@ -114,7 +113,7 @@ def test_equal_returns_make_no_step_and_say_so() -> None:
     assert said == ["iteration 1: no step where all returns used are equal (said once)"]
 
 
-def observed(task: RolloutTask) -> Episode:
+def observed(task: Task) -> Episode:
     running = RunningMeanStd.zeros(3)
     rng = np.random.default_rng([task.iteration, task.index, task.sign + 1])
     for _ in range(4):
@@ -134,7 +133,7 @@ def test_v2_normalises_with_all_earlier_iterations_and_v1_not_at_all() -> None:
     assert pool.snapshots[0].normalizer is None
 
 
-def faulty(task: RolloutTask) -> Episode:
+def faulty(task: Task) -> Episode:
     if (task.index, task.sign) == (1, -1):
         return Episode(0.0, 0.0, 2, fault="reward 2 is nan")
     return observed(task)
@@ -184,36 +183,36 @@ def test_a_restored_algorithm_goes_on_exactly() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_top": 9, "n_directions": 8}, "--n-top 9: must be at most --n-directions 8"),
-        ({"n_directions": 0}, "--n-directions 0: must be at least 1"),
-        ({"step_size": math.nan}, "--step-size nan: must be a finite number"),
-        ({"step_size": -1.0}, "--step-size -1.0: must be greater than 0"),
-        ({"delta_std": 0.0}, "--delta-std 0.0: must be greater than 0"),
-        ({"variant": "v3"}, "--variant v3: must be one of brs, v1, v1-t, v2, v2-t"),
-        ({"variant": "v1", "n_top": 2}, "--n-top 2: variant v1 uses all 16 directions"),
-        ({"hidden_sizes": (8,)}, "--hidden-sizes 8: a linear policy has no hidden layers"),
-        ({"policy": "mlp", "hidden_sizes": (0,)}, "--hidden-sizes 0: must be at least 1"),
-        ({"ddof": 2}, "--ddof 2: must be 0 or 1"),
+        ({"n_top": 9, "n_directions": 8}, "`n_top` 9: must be at most `n_directions` 8"),
+        ({"n_directions": 0}, "`n_directions` 0: must be at least 1"),
+        ({"step_size": math.nan}, "`step_size` nan: must be a finite number"),
+        ({"step_size": -1.0}, "`step_size` -1.0: must be greater than 0"),
+        ({"delta_std": 0.0}, "`delta_std` 0.0: must be greater than 0"),
+        ({"variant": "v3"}, "`variant` v3: must be one of brs, v1, v1-t, v2, v2-t"),
+        ({"variant": "v1", "n_top": 2}, "`n_top` 2: variant v1 uses all 16 directions"),
+        ({"hidden_sizes": (8,)}, "`hidden_sizes` 8: a linear policy has no hidden layers"),
+        ({"policy": "mlp", "hidden_sizes": (0,)}, "`hidden_sizes` 0: must be at least 1"),
+        ({"ddof": 2}, "`ddof` 2: must be 0 or 1"),
     ],
 )
 def test_unusable_settings_are_refused_in_one_line(
     settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        build(ARSConfig, settings)
+        make_config(ARSConfig, settings)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ARS_PRESETS)
 def test_every_preset_is_a_usable_configuration(name: str) -> None:
-    config = build(ARSConfig, ARS_PRESETS[name])
+    config = make_config(ARSConfig, ARS_PRESETS[name])
     assert 1 <= config.n_used <= config.n_directions
 
 
 def test_the_course_preset_is_the_courses() -> None:
-    config = build(ARSConfig, ARS_PRESETS["course"])
-    ars = ARS(config, Task("E-v0", OBSERVATIONS, ACTIONS))
+    config = make_config(ARSConfig, ARS_PRESETS["course"])
+    ars = ARS(config, TrainingContext("E-v0", OBSERVATIONS, ACTIONS))
     assert (config.variant, config.n_directions, config.n_used) == ("v2", 16, 16)
     assert (config.step_size, config.delta_std, config.reward_clip) == (0.02, 0.03, 1.0)
     assert (ars.rule.ddof, ars.rule.var_floor) == (0, 1e-2)

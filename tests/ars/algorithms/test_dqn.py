@@ -24,9 +24,9 @@ from ars.experience.gpu_storage import DeviceMemory
 from ars.experience.replay import ReplayBuffer
 from ars.learning.backprop import Autograd, ByHand, make_passes
 from ars.learning.losses import td_gradient, td_loss
-from ars.training.resolve import new_plan
+from ars.training.resolve import resolve_new
 from policies import load_policy, make_policy
-from policies.networks import Dueling, Network
+from policies.networks import DuelingNetwork, PolicyNetwork
 from policies.parameters import FlatParameters
 
 TINY = {
@@ -88,13 +88,13 @@ def test_values_are_those_of_the_end_that_an_episode_had() -> None:
     settings = {"gamma": 0.5, "epsilon_end": 1.0, "hidden_sizes": (16,), "train_freq": 2}
     ends = make("small_worlds:Corridor-v0", {"terminal": 3}, **settings)
     learn(ends, 60)
-    worth = ends.face(np.arange(3, dtype=np.float32)[:, None])
+    worth = ends.inference(np.arange(3, dtype=np.float32)[:, None])
     assert worth.max(1) == pytest.approx([1.75, 1.5, 1.0], abs=0.1)
     # Truncated after one step: the value of what follows is bootstrapped, and is never an end's.
     goes_on = make("small_worlds:Corridor-v0", rollout_length=1, **settings)
     goes_on.target.forward = lambda obs: torch.where(obs == 1.0, 2.0, 100.0).expand(-1, 2)  # type: ignore[method-assign]
     learn(goes_on, 40)
-    worth = goes_on.face(np.zeros((1, 1), np.float32))
+    worth = goes_on.inference(np.zeros((1, 1), np.float32))
     assert worth[0] == pytest.approx([2.0, 2.0], abs=0.1)
 
 
@@ -203,7 +203,7 @@ def test_actions_are_random_as_often_as_epsilon_says(epsilon: float, share: floa
         buffer_size=2000,
         learning_starts=2000,
     )
-    dqn.face = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))  # type: ignore[method-assign]
+    dqn.inference = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))  # type: ignore[method-assign]
     learn(dqn, 1)
     actions = dqn.buffer.sample(np.random.default_rng(0), 4000).actions
     assert (actions == 0).mean() == pytest.approx(share, abs=0.04 if share else 0)
@@ -290,7 +290,7 @@ def test_passes_by_hand_are_autograds(activation: str, hidden_sizes: tuple[int, 
     spec = make_policy("mlp", env.observation_space, env.action_space, **options).spec
     env.close()
     torch.manual_seed(0)
-    network = Network(spec)
+    network = PolicyNetwork(spec)
     parameters = FlatParameters(network)
     ours, theirs = (
         make_passes(network, parameters, torch.device("cpu")),
@@ -311,9 +311,9 @@ def test_only_plain_small_networks_are_gone_through_by_hand() -> None:
     env = envs.make("CartPole-v1")
     spec = make_policy("mlp", env.observation_space, env.action_space, hidden_sizes=(4,)).spec
     env.close()
-    dueling = Dueling(spec)
+    dueling = DuelingNetwork(spec)
     assert isinstance(make_passes(dueling, FlatParameters(dueling), torch.device("cpu")), Autograd)
-    plain = Network(spec)
+    plain = PolicyNetwork(spec)
     assert isinstance(make_passes(plain, FlatParameters(plain), torch.device("cuda")), Autograd)
 
 
@@ -407,16 +407,16 @@ def test_a_run_that_starts_from_a_policy_has_its_values_as_targets(tmp_path: Pat
 def test_presets_know_how_a_game_is_seen() -> None:
     seen = {"pixels": "atari", "fire": True}
     given = {"algo": "dqn"}
-    assert new_plan("ALE/Pong-v5", given).env_kwargs == seen
-    assert new_plan("ALE/Freeway-v5", given).env_kwargs == {}
-    plan = new_plan("ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": ["fire=false"]})
+    assert resolve_new("ALE/Pong-v5", given).env_kwargs == seen
+    assert resolve_new("ALE/Freeway-v5", given).env_kwargs == {}
+    plan = resolve_new("ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": ["fire=false"]})
     assert plan.env_kwargs == {**seen, "fire": False}
-    assert new_plan("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
-    assert new_plan("ALE/Pong-v5", {"algo": "ppo"}).env_kwargs == seen
-    karpathy = new_plan("ALE/Pong-v5", {"algo": "reinforce"})
+    assert resolve_new("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
+    assert resolve_new("ALE/Pong-v5", {"algo": "ppo"}).env_kwargs == seen
+    karpathy = resolve_new("ALE/Pong-v5", {"algo": "reinforce"})
     assert (karpathy.env_kwargs, karpathy.config.hidden_sizes) == ({"pixels": "pong"}, (200,))
     # Nor do its convolutions bind another kind of policy.
-    assert new_plan("Squash", {**given, "policy": "mlp"}).config.conv_layers == ()
+    assert resolve_new("Squash", {**given, "policy": "mlp"}).config.conv_layers == ()
 
 
 # Wrong words

@@ -12,9 +12,9 @@ import torch
 
 import ars.train
 import envs
-from ars.algorithms.base import Task
+from ars.algorithms.base import TrainingContext
 from ars.algorithms.ppo import PPO, PPOConfig
-from ars.common.settings import build
+from ars.common.settings import make_config
 from ars.rollout.episode import rollout
 from ars.rollout.pool import LocalPool
 from policies import load_policy
@@ -24,13 +24,15 @@ TINY = {"n_envs": 4, "n_steps": 8, "batch_size": 8, "n_epochs": 2, "hidden_sizes
 
 def make(env_id: str, env_kwargs: dict[str, Any] | None = None, **settings: Any) -> PPO:
     env = envs.make(env_id, **(env_kwargs or {}))
-    task = Task(env_id, env.observation_space, env.action_space, env_kwargs or {}, seed=3)
+    task = TrainingContext(
+        env_id, env.observation_space, env.action_space, env_kwargs or {}, seed=3
+    )
     env.close()
-    return PPO(build(PPOConfig, {**TINY, **settings}), task)
+    return PPO(make_config(PPOConfig, {**TINY, **settings}), task)
 
 
 def mean_return(ppo: PPO, env_kwargs: dict[str, Any] | None = None) -> float:
-    env = envs.make(ppo.task.env_id, **(env_kwargs or {}))
+    env = envs.make(ppo.context.env_id, **(env_kwargs or {}))
     ppo.policy.weights = ppo.snapshot().weights
     ppo.policy.normalizer = ppo.snapshot().normalizer
     returns = [rollout(env, ppo.policy, seed, 1000).total_reward for seed in range(10)]
@@ -98,7 +100,7 @@ def test_a_truncated_episode_goes_on_in_its_values() -> None:
     ppo = make("small_worlds:ShortCorridor-v0", n_envs=2, rollout_length=3)
     ppo.environments.reset()
     steps = ppo._play(7)
-    worth = ppo.face.values(np.arange(5, dtype=np.float32)[:, None]).tolist()
+    worth = ppo.inference.values(np.arange(5, dtype=np.float32)[:, None]).tolist()
     acted_on, led_to = [0, 1, 2, 0, 1, 2, 0], [1, 2, 3, 1, 2, 3, 1]
     for env in range(2):
         assert steps.inputs[:, env, 0].tolist() == acted_on

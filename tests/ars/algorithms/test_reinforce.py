@@ -102,8 +102,8 @@ def test_a_gradient_in_parts_is_the_gradient(monkeypatch: pytest.MonkeyPatch) ->
     for chunk in (1024, 2):
         monkeypatch.setattr(ars.algorithms.reinforce, "CHUNK", chunk)
         reinforce = identity(baseline=True, standardize=True, entropy_coef=0.01)
-        figures = reinforce._update(episodes)
-        found.append((reinforce.parameters.grad.numpy().copy(), list(figures.values())))
+        metrics = reinforce._update(episodes)
+        found.append((reinforce.parameters.grad.numpy().copy(), list(metrics.values())))
     np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-6)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-5)
 

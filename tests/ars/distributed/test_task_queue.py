@@ -12,7 +12,7 @@ import envs
 from ars.common.errors import RolloutError
 from ars.common.seeding import Stream
 from ars.distributed import task_queue
-from ars.distributed.task_queue import Batch, Tickets
+from ars.distributed.task_queue import TaskBatch, Tickets
 from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, Task
 from policies import make_policy
@@ -33,11 +33,11 @@ def episode(number: int) -> Episode:
     return Episode(float(number), float(number), 1)
 
 
-def answers(batch: Batch) -> list[Any]:
+def answers(batch: TaskBatch) -> list[Any]:
     return [episode(task.index) for task in batch.tasks]
 
 
-def take_all(found: Tickets) -> list[Batch]:
+def take_all(found: Tickets) -> list[TaskBatch]:
     batches = []
     while batch := found.take(1, 2):
         batches.append(batch)
