@@ -22,9 +22,8 @@ import ars.evaluate
 import ars.train
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.ppo import PPO
-from ars.cli.parser import flag_names
+from ars.cli.parser import flag_name, flag_names
 from ars.common.seeding import Stream, reset_seed
-from ars.common.settings import flag_name
 from policies import load_policy
 
 DEEP = [name for name, algorithm in ALGORITHMS.items() if not algorithm.trains_in_pool]

@@ -13,7 +13,7 @@ from learners import make
 from torch import Tensor
 
 import policies.networks
-from ars.algorithms.actor_critic import A2C, ActorCriticNetwork
+from ars.algorithms.actor_critic import A2C, ActorCritic
 from ars.algorithms.base import Algorithm
 from ars.algorithms.dqn import DQN
 from ars.algorithms.ppo import PPO
@@ -25,7 +25,7 @@ SMALL: dict[type[Algorithm], dict[str, Any]] = {
     DQN: {"n_steps": 30, "learning_starts": 8, "batch_size": 8, "target_update": 20},
     PPO: {"n_steps": 24, "batch_size": 8, "n_epochs": 2},
     REINFORCE: {"n_steps": 60, "n_episodes": 1},
-    ActorCriticNetwork: {"iteration_steps": 30},
+    ActorCritic: {"iteration_steps": 30},
     A2C: {"iteration_steps": 30},
 }
 CNN = {"conv_layers": (2, 8, 4)}
@@ -69,8 +69,8 @@ def meta(monkeypatch: pytest.MonkeyPatch) -> None:
         (REINFORCE, "CartPole-v1", {}),
         (REINFORCE, "Squash", {**CNN, "baseline": True}),
         (REINFORCE, "Pendulum-v1", {"normalize_observations": True, "n_steps": 200}),
-        (ActorCriticNetwork, "CartPole-v1", {"critic": "q"}),
-        (ActorCriticNetwork, "CartPole-v1", {"update": "episode"}),
+        (ActorCritic, "CartPole-v1", {"critic": "q"}),
+        (ActorCritic, "CartPole-v1", {"update": "episode"}),
         (A2C, "Pendulum-v1", {}),
         (A2C, "Squash", CNN),
     ],
