@@ -96,7 +96,7 @@ def watch(found: ResolvedPolicy, config: RenderConfig) -> None:
     with acting(found, config.seed, **_picture_options("human", config)) as rollouts:
         rollouts.env = Paced(rollouts.env, _steps_per_second(rollouts))
         for index in range(config.episodes):
-            _say(index, _play(rollouts, found, index))
+            _notify(index, _play(rollouts, found, index))
 
 
 def record(found: ResolvedPolicy, config: RenderConfig, output: Path) -> None:
@@ -131,7 +131,7 @@ def record(found: ResolvedPolicy, config: RenderConfig, output: Path) -> None:
             rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
             episodes = [_play(rollouts, found, index) for index in range(config.episodes)]
     for index, episode in enumerate(episodes):
-        _say(index, episode)
+        _notify(index, episode)
     size = output.stat().st_size
     shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     print(f"wrote {output}: {film.summary(writer.size)}, {shown}")
@@ -224,7 +224,7 @@ def _play(rollouts: Rollouts, found: ResolvedPolicy, index: int) -> Episode:
     return episode
 
 
-def _say(index: int, episode: Episode) -> None:
+def _notify(index: int, episode: Episode) -> None:
     print(f"episode {index + 1}: return {episode.total_reward:,.2f}, {episode.length:,} steps")
 
 

@@ -136,7 +136,7 @@ def train(plan: TrainingConfig, run_dir: str | None = None) -> dict[str, Any]:
             plan.env_kwargs,
             plan.task.seed,
             plan.task.on_nonfinite,
-            display.say,
+            display.notify,
             plan.workers.device,
             plan.workers.env_processes,
         )
@@ -144,14 +144,14 @@ def train(plan: TrainingConfig, run_dir: str | None = None) -> dict[str, Any]:
             if initial is not None:
                 algorithm.start_from(initial)
             for warning in found.warnings:
-                display.say(f"warning: {warning}")
+                display.notify(f"warning: {warning}")
             folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
             with lock(folder):
                 try:
                     plan.write(folder)
                 except OSError as error:
                     raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
-                display.say(f"run folder {folder}")
+                display.notify(f"run folder {folder}")
                 result = _run(plan, algorithm, folder, display, going_on)
     _summarize(folder, plan.env_id, result)
     return result
@@ -208,10 +208,10 @@ def make_pool(plan: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool
     if plan.n_workers == 0:
         from ars.rollout.pool import LocalPool
 
-        return LocalPool(spec, display.say)
+        return LocalPool(spec, display.notify)
     from ars.distributed.pool import RayPool
 
-    return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.say)
+    return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.notify)
 
 
 def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:

@@ -201,7 +201,11 @@ def ours(algo: str, device: str, steps: int) -> PPO | DQN:
     """The toolkit's algorithm with the plain loop's settings."""
     env = Pictures()
     task = TrainingContext(
-        "Pictures-v0", env.observation_space, env.action_space, device=device, say=lambda line: None
+        "Pictures-v0",
+        env.observation_space,
+        env.action_space,
+        device=device,
+        notify=lambda line: None,
     )
     if algo == "ppo":
         return PPO(

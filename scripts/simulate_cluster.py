@@ -130,7 +130,7 @@ class Marks:
     def evaluation(self, row: dict[str, Any]) -> None:
         """Nothing to note."""
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """A worker late or lost would spoil the figures: the reader must know."""
         print(message, flush=True)
 
@@ -179,7 +179,7 @@ def wait_for_workers(pool: RayPool, algorithm: ARS, n_workers: int) -> None:
 def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     """Train for some iterations; the figures of a table's row."""
     from ars.algorithms.ars import ARS, ARSConfig
-    from ars.algorithms.base import Task
+    from ars.algorithms.base import TrainingContext
     from ars.distributed.pool import RayPool
     from ars.training.config import RunConfig
     from ars.training.signals import Interrupts
@@ -188,8 +188,8 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     n_iterations = arguments.iterations + 1
     marks, interrupts = Marks(n_iterations), Interrupts()
     env_kwargs = {"seconds": arguments.seconds, "spread": arguments.spread}
-    task = Task(ENV_ID, OBSERVATION, ACTION, env_kwargs, say=marks.say)
-    algorithm = ARS(ARSConfig(n_directions=arguments.directions, rollout_length=1), task)
+    context = TrainingContext(ENV_ID, OBSERVATION, ACTION, env_kwargs, notify=marks.notify)
+    algorithm = ARS(ARSConfig(n_directions=arguments.directions, rollout_length=1), context)
     evaluating = arguments.eval_episodes > 0
     config = RunConfig(
         n_iterations=n_iterations,
@@ -200,7 +200,9 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         interrupts.handled(),
-        contextlib.closing(RayPool(algorithm.rollout_spec, n_workers, on_event=marks.say)) as pool,
+        contextlib.closing(
+            RayPool(algorithm.rollout_spec, n_workers, on_event=marks.notify)
+        ) as pool,
     ):
         marks.pool = pool
         wait_for_workers(pool, algorithm, n_workers)

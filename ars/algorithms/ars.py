@@ -191,7 +191,7 @@ class ARS(Algorithm):
                 raise RolloutError(
                     f"{where}; a new run with `on_nonfinite` exclude leaves such directions out"
                 )
-            self.context.say(f"{where}; the direction is left out")
+            self.context.notify(f"{where}; the direction is left out")
         return pairs
 
     def _update(self, top: Sequence[Pair]) -> tuple[float, float]:
@@ -201,7 +201,7 @@ class ARS(Algorithm):
         sigma = deviation([r for pair in top for r in (pair.plus.score, pair.minus.score)])
         scaled = config.variant != "brs"
         if not top or (scaled and sigma == 0.0):
-            self._say_once(
+            self._notify_once(
                 "no step where all returns used are equal"
                 if top
                 else "no step where every direction is left out"
@@ -217,10 +217,10 @@ class ARS(Algorithm):
         self.policy.weights = theta + step
         return sigma, norm(step.tolist())
 
-    def _say_once(self, event: str) -> None:
+    def _notify_once(self, event: str) -> None:
         if event not in self._said:
             self._said.add(event)
-            self.context.say(f"iteration {self.iteration + 1}: {event} (said once)")
+            self.context.notify(f"iteration {self.iteration + 1}: {event} (said once)")
 
     def _row(
         self, played: Sequence[Episode], top: Sequence[Pair], sigma: float, step_norm: float

@@ -22,8 +22,9 @@ Arrays = dict[str, NDArray[Any]]
 class TrainingContext:
     """What is to be learned: the environment and the run's seed.
 
-    `say` shows the user a line; `on_nonfinite` is "stop" or "exclude"; `device` (auto, cpu, cuda)
-    and `env_processes` are for algorithms that learn by gradients and step their own environments.
+    `notify` shows the user a line; `on_nonfinite` is "stop" or "exclude"; `device` (auto, cpu,
+    cuda) and `env_processes` are for algorithms that learn by gradients and step their own
+    environments.
     """
 
     env_id: str
@@ -32,7 +33,7 @@ class TrainingContext:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     on_nonfinite: str = "stop"
-    say: Callable[[str], None] = print
+    notify: Callable[[str], None] = print
     device: str = "auto"
     env_processes: int = 0
 

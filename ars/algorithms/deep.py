@@ -131,7 +131,7 @@ class DeepAlgorithm(Algorithm):
             context.seed,
             config.rollout_length,
             context.env_processes,
-            context.say,
+            context.notify,
         )
 
     # Network and optimiser
@@ -171,7 +171,7 @@ class DeepAlgorithm(Algorithm):
         if getattr(self.config, f"{name}_schedule") == "constant":
             return value
         if self.remaining == 0.0:
-            self._say_once(
+            self._notify_once(
                 f"the schedule of `{name}` has come to 0 at its horizon of "
                 f"{self.config.horizon:,} timesteps"
             )
@@ -183,10 +183,10 @@ class DeepAlgorithm(Algorithm):
         self.optimizer.learning_rate = rate
         return rate
 
-    def _say_once(self, event: str) -> None:
+    def _notify_once(self, event: str) -> None:
         if event not in self._said:
             self._said.add(event)
-            self.context.say(f"iteration {self.iteration + 1}: {event} (said once)")
+            self.context.notify(f"iteration {self.iteration + 1}: {event} (said once)")
 
     # Observations and actions
 

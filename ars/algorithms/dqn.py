@@ -210,7 +210,7 @@ class DQN(DeepAlgorithm):
                 )
             return True
         saved, size = self.config.save_buffer, f"up to {self.buffer.nbytes / 1e6:,.1f} MB"
-        self.context.say(
+        self.context.notify(
             f"checkpoints hold the replay buffer, {size}"
             if saved
             else f"checkpoints leave the replay buffer out; `save_buffer` would add {size}"
@@ -384,7 +384,7 @@ class DQN(DeepAlgorithm):
             self._buffer_since = int(values["buffer_since"])
             return
         self._buffer_since = self.timesteps
-        self.context.say(
+        self.context.notify(
             "the replay buffer was not saved: it refills, and learning goes on after "
             f"{self.config.learning_starts:,} timesteps"
         )

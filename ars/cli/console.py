@@ -120,7 +120,7 @@ class PlainDisplay:
             cells = self._numbers.cells()
             print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """See Display."""
         print(with_flags(message), flush=True)
 
@@ -169,7 +169,7 @@ class LiveDisplay:
                 table.add_row(*pair)
         self._live.update(Panel(table, title=self._title, expand=False))
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """See Display."""
         self._live.console.print(with_flags(message), markup=False, highlight=False)
 

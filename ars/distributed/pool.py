@@ -54,9 +54,9 @@ class RayPool:
     ) -> None:
         self._tickets = Tickets(spec)
         self._deadlines = Deadlines(max(spec.rollout_length, spec.eval_length or 0))
-        say = on_event or (lambda message: None)
+        notify = on_event or (lambda message: None)
         put_back = self._tickets.put_back
-        self._crew = Crew(spec, n_workers, address, self._deadlines, put_back, say)
+        self._crew = Crew(spec, n_workers, address, self._deadlines, put_back, notify)
         self._tend_at = 0.0
         self.n_answered = 0
         self.cpu_seconds = 0.0
@@ -166,7 +166,7 @@ class RayPool:
             return
         other = min(idle, key=lambda worker: worker.node == call.worker.node)
         idle.remove(other)
-        self._crew.say_once(
+        self._crew.notify_once(
             f"{self._crew.name(call.worker)} is late; its rollouts also run elsewhere"
         )
         self._crew.run(other, batch, self._answered)

@@ -84,14 +84,14 @@ class Crew:
         address: str | None,
         deadlines: Deadlines,
         put_back: PutBack,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> None:
         self._session = start_ray(n_workers or default_workers(), address, spec.env_id)
         import ray
 
         self._ray = ray
         self._spec, self._n_workers = spec, n_workers
-        self._deadlines, self._put_back, self.say = deadlines, put_back, say
+        self._deadlines, self._put_back, self.notify = deadlines, put_back, notify
         # The nodes of a cluster are filled evenly.
         strategy = "SPREAD" if address else "DEFAULT"
         self._options: dict[str, Any] = {
@@ -172,7 +172,7 @@ class Crew:
         """Start a worker afresh and put back what it had been given."""
         name = self.name(worker)
         n_again += self._take_back(worker, hung_seconds)
-        self.say(f"{name} {event}; replaced, {n_again} rollouts run again")
+        self.notify(f"{name} {event}; replaced, {n_again} rollouts run again")
         self._kill(worker)
         self._start(worker)
 
@@ -183,11 +183,11 @@ class Crew:
         )
         return f"worker {worker.index} (pid {worker.pid or 'unknown'}{where})"
 
-    def say_once(self, message: str, matter: str | None = None) -> None:
+    def notify_once(self, message: str, matter: str | None = None) -> None:
         """Tell the user, unless that, or something else of the same matter, has been told."""
         if (matter or message) not in self._said:
             self._said.add(matter or message)
-            self.say(message)
+            self.notify(message)
 
     def close(self) -> None:
         """End the workers, and Ray with them if it was started here; safe to call twice."""
@@ -272,12 +272,14 @@ class Crew:
         self._last_sign = self.now
         if reason := mismatch(machine(), hello.machine):
             self._nodes.refuse(hello.node, reason)
-            self.say_once(f"node {self._nodes.name(hello.node)} is not used: {reason}")
+            self.notify_once(f"node {self._nodes.name(hello.node)} is not used: {reason}")
             self._check_for_refusal()
             self._restart(worker)
             return
         if difference := other_kind(machine(), hello.machine):
-            self.say_once(f"warning: another kind of machine may round differently: {difference}")
+            self.notify_once(
+                f"warning: another kind of machine may round differently: {difference}"
+            )
         self._ask(worker, worker.actor.build.remote(self._spec), self._built)
 
     def _built(self, call: Call, built: Built) -> None:
@@ -286,7 +288,7 @@ class Crew:
             self._cannot_start(worker, built.error)
             return
         if built.notice is not None:
-            self.say_once(f"warning: {self.name(worker)}: {built.notice}", built.notice)
+            self.notify_once(f"warning: {self.name(worker)}: {built.notice}", built.notice)
         self._last_sign = self.now
         self._deadlines.learn_start(self.now - call.since)
         worker.ready, worker.tries = True, 0
@@ -301,7 +303,7 @@ class Crew:
         if not self.workers:
             raise RunError(f"{self._spec.env_id}: a worker cannot start: {reason}")
         self._grow_from = self.now + PAUSE_SECONDS
-        self.say_once(f"a worker cannot start: {reason}; the others go on without it")
+        self.notify_once(f"a worker cannot start: {reason}; the others go on without it")
 
     def _restart(self, worker: Worker) -> None:
         self._take_back(worker)
@@ -323,7 +325,7 @@ class Crew:
         self._check_for_refusal()
         after = len(self._nodes), self._nodes.n_cpus()
         if before != after and before != (0, 0):
-            self.say(
+            self.notify(
                 f"the cluster has {after[0]} nodes and {after[1]} processors now, "
                 f"before {before[0]} and {before[1]}"
             )

@@ -39,8 +39,8 @@ class Environments:
     """n environments stepped together; `obs` is what to act on, [n, *shape] of the space's dtype.
 
     `n_processes`: processes that share them, 0 for this one; the episodes are the same, also where
-    a process dies and another takes its place, of which `say` is told. `finished` collects episodes
-    as they end; who reads them clears them.
+    a process dies and another takes its place, of which `notify` is told. `finished` collects
+    episodes as they end; who reads them clears them.
     """
 
     obs: NDArray[Any]
@@ -53,9 +53,9 @@ class Environments:
         seed: int,
         rollout_length: int,
         n_processes: int = 0,
-        say: Callable[[str], None] = lambda line: None,
+        notify: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.n, self._env_id, self._say = n, env_id, say
+        self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[Finished] = []
         self._shares: list[_Share] = []
         self._kind = There if n_processes else Here
@@ -115,7 +115,7 @@ class Environments:
             step: Step = share.part.finish()
             return step
         except ProcessDied as death:
-            self._say(f"{death}: another one goes on from where its episodes were")
+            self._notify(f"{death}: another one goes on from where its episodes were")
         share.part.close()
         share.part = self._start(share.where)
         actions_since = [self._since_reset(at) for at in range(self.n)[share.where]]

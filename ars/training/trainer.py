@@ -41,7 +41,7 @@ class Display(Protocol):
 
     def evaluation(self, row: dict[str, Any]) -> None: ...
 
-    def say(self, message: str) -> None: ...
+    def notify(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,9 @@ class Trainer:
         try:
             self._save()
         except OSError as error:
-            self.display.say(f"{self.folder}: the last iterations are not saved: {error.strerror}")
+            self.display.notify(
+                f"{self.folder}: the last iterations are not saved: {error.strerror}"
+            )
 
     def _restore(self) -> dict[str, int]:
         """Take back the checkpoint; returns the lengths of the logs at that time."""

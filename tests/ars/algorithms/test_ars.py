@@ -47,9 +47,11 @@ def scores(table: dict[tuple[int, int], float]) -> StubPool:
     return StubPool(lambda task: Episode(0.0, table[task.index, task.sign], 10))
 
 
-def make(say: Callable[[str], None] = print, nonfinite: str = "stop", **settings: object) -> ARS:
+def make(notify: Callable[[str], None] = print, nonfinite: str = "stop", **settings: object) -> ARS:
     config = make_config(ARSConfig, settings)
-    task = TrainingContext("E-v0", OBSERVATIONS, ACTIONS, seed=7, on_nonfinite=nonfinite, say=say)
+    task = TrainingContext(
+        "E-v0", OBSERVATIONS, ACTIONS, seed=7, on_nonfinite=nonfinite, notify=notify
+    )
     return ARS(config, task)
 
 
