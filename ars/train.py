@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ars.algorithms import ALGORITHMS
+from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
 from ars.cli.exit import reporting
-from ars.cli.parser import Parser, add_flags, flag_names, with_flags
+from ars.cli.parser import KeyValues, Parser, add_flags, command_line, with_flags
 from ars.common.errors import RunError
 from ars.common.settings import counted
 from ars.training.config import RunConfig, TaskConfig, TrainingConfig, WorkerConfig
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from ars.training.trainer import Display
 
 
-def make_parser(algo: str = "ars") -> Parser:
+def make_parser(algo: str = DEFAULT) -> Parser:
     """The command's flags, most of them from the config dataclasses, with those of one algorithm.
 
     Flags of the same name may mean different things, or have other defaults, in two algorithms.
     """
     ours = ALGORITHMS[algo].Config
     parser = Parser(
-        elsewhere=_flags_of_others(algo),
+        elsewhere=lambda: settings_of_others(algo),
         prog="python -m ars.train",
         description="Train a policy. Example: python -m ars.train HalfCheetah",
         epilog="Values shown as defaults are those without a preset; a preset of the "
@@ -50,10 +50,17 @@ def make_parser(algo: str = "ars") -> Parser:
         "Gymnasium id (CartPole-v1) or module:Id-v0",
     )
     main = parser.add_argument_group("run")
-    main.add_argument("--algo", choices=ALGORITHMS, default=hidden, help="algorithm (default: ars)")
+    main.add_argument(
+        "--algo", choices=ALGORITHMS, default=hidden, help=f"algorithm (default: {DEFAULT})"
+    )
     main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
     main.add_argument(
-        "--env-kwargs", metavar="K=V", nargs="+", default=hidden, help="for the environment"
+        "--env-kwargs",
+        metavar="K=V",
+        nargs="+",
+        action=KeyValues,
+        default=hidden,
+        help="for the environment",
     )
     main.add_argument(
         "--pixels",
@@ -74,20 +81,6 @@ def make_parser(algo: str = "ars") -> Parser:
     return parser
 
 
-def _flags_of_others(algo: str) -> dict[str, str]:
-    """Flags that only other algorithms have, each with a line that says so."""
-    ours = flag_names(ALGORITHMS[algo].Config)
-    owners: dict[str, list[str]] = {}
-    for name, algorithm in ALGORITHMS.items():
-        for flag in flag_names(algorithm.Config):
-            if flag not in ours:
-                owners.setdefault(flag, []).append(name)
-    return {
-        flag: f"a setting of --algo {', '.join(names)}; this run's algorithm is {algo}"
-        for flag, names in owners.items()
-    }
-
-
 def _chosen_algorithm(argv: Sequence[str]) -> str:
     """The algorithm whose flags a command line may hold: --algo's, or a resumed run's."""
     first = Parser(add_help=False)
@@ -96,7 +89,7 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
         return stored_algorithm(Path(chosen.resume))
-    return chosen.algo if chosen.algo in ALGORITHMS else "ars"
+    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -106,9 +99,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = vars(parser.parse_args(words))
     with reporting():
         if "resume" in given:
-            plan = resolve_resumed(Path(given.pop("resume")), given)
+            plan = resolve_resumed(Path(given.pop("resume")), given, command_line())
         elif "env_id" in given:
-            plan = resolve_new(given.pop("env_id"), given)
+            plan = resolve_new(given.pop("env_id"), given, command_line())
         else:
             parser.error("name an environment, for example: python -m ars.train HalfCheetah")
         train(plan, given.get("run_dir"))
@@ -140,7 +133,7 @@ def train(plan: TrainingConfig, run_dir: str | None = None) -> dict[str, Any]:
             plan.workers.device,
             plan.workers.env_processes,
         )
-        with closing(ALGORITHMS[plan.algo](plan.config, task)) as algorithm:
+        with closing(ALGORITHMS[plan.algo].load()(plan.config, task)) as algorithm:
             if initial is not None:
                 algorithm.start_from(initial)
             for warning in found.warnings:
@@ -165,9 +158,7 @@ def _run(
     from ars.training.signals import Interrupts
     from ars.training.trainer import Trainer
 
-    training = {"algo": plan.algo, "preset": plan.preset}
-    if (variant := getattr(plan.config, "variant", None)) is not None:
-        training["variant"] = variant
+    training = {"algo": plan.algo, "preset": plan.preset, **algorithm.policy_metadata}
     interrupts = Interrupts()
     again = f"python -m ars.train --resume {shlex.quote(str(folder))}"
     try:
