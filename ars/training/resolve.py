@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,11 @@ from ars.training.run_folder import CONFIG, read_json
 from policies import FileError
 
 
-def resolve_new(env_id: str, given: Mapping[str, Any]) -> TrainingConfig:
-    """The plan of a new run. Raises: UsageError, envs.UnknownEnvironment."""
+def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "") -> TrainingConfig:
+    """The plan of a new run; `command` is what asked for it, for config.json.
+
+    Raises: UsageError, envs.UnknownEnvironment.
+    """
     envs.resolve(env_id)
     algo = given.get("algo", "ars")
     presets = ALGORITHMS[algo].presets
@@ -66,12 +67,12 @@ def resolve_new(env_id: str, given: Mapping[str, Any]) -> TrainingConfig:
         make_config(ALGORITHMS[algo].Config, values),
         make_config(RunConfig, values),
         make_config(WorkerConfig, values),
-        commands=[command_line()],
+        commands=[command],
     )
     return _checked(plan)
 
 
-def resolve_resumed(folder: Path, given: Mapping[str, Any]) -> TrainingConfig:
+def resolve_resumed(folder: Path, given: Mapping[str, Any], command: str = "") -> TrainingConfig:
     """The stored plan of a run, with what may change on resume changed.
 
     Raises: UsageError naming a flag that may not; FileError where config.json is damaged.
@@ -84,7 +85,7 @@ def resolve_resumed(folder: Path, given: Mapping[str, Any]) -> TrainingConfig:
         fixed |= {name: data[name] for name in ("seed", "on_nonfinite", "env_id", "init_from")}
         free = {**data["run"], **data["workers"]}
         stored_kwargs = data["env_kwargs"]
-        commands = [*data["commands"], command_line()]
+        commands = [*data["commands"], command]
         if data["algo"] not in ALGORITHMS:
             raise TypeError(f"algo is {data['algo']!r}")
         algorithm = ALGORITHMS[data["algo"]]
@@ -168,8 +169,13 @@ def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**_env_kwargs(given.get("env_kwargs", [])), **pixels}
 
 
-def _env_kwargs(pairs: list[str]) -> dict[str, Any]:
-    """`k=v` words; each value is read as JSON where it is JSON, and is a string otherwise."""
+def _env_kwargs(pairs: list[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """`k=v` words; each value is read as JSON where it is JSON, and is a string otherwise.
+
+    From Python it is a mapping already.
+    """
+    if isinstance(pairs, Mapping):
+        return dict(pairs)
     kwargs = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -193,10 +199,3 @@ def _comparable(value: Any) -> Any:
 def _shown(value: Any) -> str:
     text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text or "none"
-
-
-def command_line() -> str:
-    """This process's command, as a shell would take it."""
-    program = Path(sys.argv[0])
-    name = f"python -m ars.{program.stem}" if program.parent.name == "ars" else program.name
-    return shlex.join([*name.split(), *sys.argv[1:]])
