@@ -12,7 +12,6 @@ from ars.algorithms import ALGORITHMS
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags, flag_name, flag_names, with_flags
 from ars.cli.program import command_line, hint, program
-from ars.common.settings import counted
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
@@ -103,34 +102,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             plan = resolve_new(given.pop("env_id"), given, command_line())
         else:
             parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
-        from ars.cli.console import open_display
+        from ars.cli.console import open_display, summary
         from ars.training.run import run_training
 
-        title = f"{plan.env_id} · {plan.algo}"
-        with open_display(title, plan.run, plan.budget_seconds) as display:
+        with open_display(plan) as display:
             folder, result = run_training(plan, display, _how_to_resume, given.get("run_dir"))
-        print(_summary(folder, plan.env_id, result))
+        print(
+            f"{summary(plan.env_id, result)}\n\n"
+            f"  see it run    {hint('render', folder)}\n"
+            f"  evaluate it   {hint('evaluate', folder)}"
+        )
 
 
 def _how_to_resume(folder: Path, **settings: Any) -> str:
     flags = [word for name, value in settings.items() for word in (flag_name(name), value)]
     return hint("train", "--resume", folder, *flags)
-
-
-def _summary(folder: Path, env_id: str, result: dict[str, Any]) -> str:
-    from ars.cli.console import duration
-
-    final, seconds = result["final_evaluation"], result["seconds"]
-    return (
-        f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
-        f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
-        f"{final['iteration']:,})\n"
-        f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
-        f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
-        f"({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
-        f"  see it run    {hint('render', folder)}\n"
-        f"  evaluate it   {hint('evaluate', folder)}"
-    )
 
 
 if __name__ == "__main__":

@@ -79,14 +79,14 @@ class InterruptiblePool:
         self._pool, self._interrupts = pool, interrupts
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """See Pool."""
+        """Hand in tasks."""
         return self._pool.submit(snapshot, tasks)
 
     def collect(self, ticket: int) -> list[Episode]:
-        """See Pool. Raises: KeyboardInterrupt."""
+        """Wait for a ticket's episodes, unless interrupted. Raises: KeyboardInterrupt."""
         with self._interrupts.allowed():
             return self._pool.collect(ticket)
 
     def close(self) -> None:
-        """See Pool."""
+        """Close the pool."""
         self._pool.close()

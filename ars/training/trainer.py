@@ -42,6 +42,8 @@ class Display(Protocol):
 
     def evaluation(self, row: dict[str, Any]) -> None: ...
 
+    def best_so_far(self, return_mean: float) -> None: ...
+
     def notify(self, message: str) -> None: ...
 
 
@@ -310,6 +312,7 @@ class Trainer:
                 self.best = Best(candidate, float(document["best_return"]))
                 # The file may be of an evaluation after the checkpoint, which will come again.
                 self._write_policy(BEST_POLICY, candidate)
+                self.display.best_so_far(self.best.return_mean)
             if document["target_return"] == self.config.target_return:
                 self.reached = int(document["reached"])
             elif self.best is not None and self._is_target(self.best.return_mean):
