@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser
@@ -12,24 +13,42 @@ from ars.cli.program import program
 from ars.common.own_modules import look_in_current_folder
 from ars.common.settings import near
 
-COMMANDS = {
-    "train": ("ENV", "train a policy for an environment"),
-    "evaluate": ("RUN", "how good a policy is, over many episodes"),
-    "render": ("RUN", "see a policy act: a window, a video or a sheet of pictures"),
+
+class Command(NamedTuple):
+    """What others must know of a command.
+
+    `entry_point`: its function, `module:function`, of the words after the command's name;
+    `argument`: what it acts on, explained below the list; `description`: what it does, in a line.
+    """
+
+    entry_point: str
+    argument: str
+    description: str
+
+
+COMMANDS: Mapping[str, Command] = {
+    "train": Command("ars.train:main", "ENV", "train a policy for an environment"),
+    "evaluate": Command("ars.evaluate:main", "RUN", "how good a policy is, over many episodes"),
+    "render": Command(
+        "ars.render:main", "RUN", "see a policy act: a window, a video or a sheet of pictures"
+    ),
 }
 
 
 def overview() -> str:
-    """The commands, an example, and what ENV and RUN stand for."""
+    """The commands, an example, and what ENV and RUN stand for, and the algorithms."""
     import envs
+    from ars.algorithms import ALGORITHMS
 
-    calls = {f"{program(name)} {word}": text for name, (word, text) in COMMANDS.items()}
-    width = max(map(len, calls))
+    calls = {
+        f"{program(name)} {command.argument}": command.description
+        for name, command in COMMANDS.items()
+    }
     return "\n".join(
         (
             "Augmented Random Search: a robot's name in, a policy that walks out.",
             "",
-            *(f"  {call:<{width}}  {text}" for call, text in calls.items()),
+            *_columns(calls),
             "",
             "For example:",
             "",
@@ -40,9 +59,18 @@ def overview() -> str:
             "     any registered Gymnasium id (CartPole-v1) or module:Id-v0",
             "RUN  a run folder, a policy file or the name of a shipped policy",
             "",
+            "Algorithms, chosen with --algo:",
+            "",
+            *_columns({name: entry.description for name, entry in ALGORITHMS.items()}),
+            "",
             "Each command explains itself with --help.",
         )
     )
+
+
+def _columns(rows: Mapping[str, str]) -> list[str]:
+    width = max(map(len, rows))
+    return [f"  {name:<{width}}  {text}" for name, text in rows.items()]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -50,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     look_in_current_folder()
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
-        importlib.import_module(f"ars.{words[0]}").main(words[1:])
+        module, _, function = COMMANDS[words[0]].entry_point.partition(":")
+        getattr(importlib.import_module(module), function)(words[1:])
     else:
         _show(words)
 

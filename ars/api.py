@@ -40,7 +40,7 @@ from ars.training.config import TrainingConfig
 from ars.training.evaluation import acting, evaluate_policy
 from ars.training.finished import Run
 from ars.training.given_env import GivenEnv, is_given, registered
-from ars.training.keywords import plan_from_keywords
+from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
 from ars.training.run_folder import CONFIG, ResolvedPolicy, find_policy, read_json
 from envs import UnknownEnvironment
@@ -117,7 +117,7 @@ def train(
     if given is not None:
         settings.setdefault("n_workers", 0)
     with _training_id(name, given, folder) as env_id:
-        plan = plan_from_keywords(env_id, settings, folder)
+        plan = _plan(env_id, folder, settings)
         if given is not None:
             _check_stays_here(plan, made=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
@@ -260,6 +260,21 @@ def _training_id(
         raise UsageError(f"`env`: the run was started with {stored}, by its name")
     with registered(given, stored) as env_id:
         yield env_id
+
+
+def _plan(env_id: str | None, folder: Path | None, settings: dict[str, Any]) -> TrainingConfig:
+    """The run that is meant; a setting of None is one not given."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    words = [] if env_id is None else [repr(env_id)]
+    words += [] if folder is None else [f"resume={str(folder)!r}"]
+    words += [f"{name}={value!r}" for name, value in given.items()]
+    call = f"ars.api.train({', '.join(words)})"
+    if folder is not None:
+        own = {} if env_id is None else {"env_id": env_id}
+        return resolve_resumed(folder, given | own, call)
+    if env_id is None:
+        raise UsageError('`env`: name an environment, for example train("HalfCheetah")')
+    return resolve_new(env_id, given, call)
 
 
 def _check_stays_here(plan: TrainingConfig, made: bool) -> None:

@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ars.algorithms import ALGORITHMS
+from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
 from ars.cli.exit import reporting
-from ars.cli.parser import Parser, add_flags, flag_name, flag_names, with_flags
+from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 
 
-def make_parser(algo: str = "ars") -> Parser:
+def make_parser(algo: str = DEFAULT) -> Parser:
     """The command's flags, most of them from the config dataclasses, with those of one algorithm.
 
     Flags of the same name may mean different things, or have other defaults, in two algorithms.
     """
     ours = ALGORITHMS[algo].Config
     parser = Parser(
-        elsewhere=_flags_of_others(algo),
+        elsewhere=lambda: settings_of_others(algo),
         prog=program("train"),
         description=f"Train a policy. Example: {program('train')} HalfCheetah",
         epilog="Values shown as defaults are those without a preset; a preset of the "
@@ -41,10 +41,17 @@ def make_parser(algo: str = "ars") -> Parser:
         "Gymnasium id (CartPole-v1) or module:Id-v0",
     )
     main = parser.add_argument_group("run")
-    main.add_argument("--algo", choices=ALGORITHMS, default=hidden, help="algorithm (default: ars)")
+    main.add_argument(
+        "--algo", choices=ALGORITHMS, default=hidden, help=f"algorithm (default: {DEFAULT})"
+    )
     main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
     main.add_argument(
-        "--env-kwargs", metavar="K=V", nargs="+", default=hidden, help="for the environment"
+        "--env-kwargs",
+        metavar="K=V",
+        nargs="+",
+        action=KeyValues,
+        default=hidden,
+        help="for the environment",
     )
     main.add_argument(
         "--pixels",
@@ -65,20 +72,6 @@ def make_parser(algo: str = "ars") -> Parser:
     return parser
 
 
-def _flags_of_others(algo: str) -> dict[str, str]:
-    """Flags that only other algorithms have, each with a line that says so."""
-    ours = flag_names(ALGORITHMS[algo].Config)
-    owners: dict[str, list[str]] = {}
-    for name, algorithm in ALGORITHMS.items():
-        for flag in flag_names(algorithm.Config):
-            if flag not in ours:
-                owners.setdefault(flag, []).append(name)
-    return {
-        flag: f"a setting of --algo {', '.join(names)}; this run's algorithm is {algo}"
-        for flag, names in owners.items()
-    }
-
-
 def _chosen_algorithm(argv: Sequence[str]) -> str:
     """The algorithm whose flags a command line may hold: --algo's, or a resumed run's."""
     first = Parser(add_help=False)
@@ -87,7 +80,7 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
         return stored_algorithm(Path(chosen.resume))
-    return chosen.algo if chosen.algo in ALGORITHMS else "ars"
+    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,14 +10,26 @@ this package loads no simulator; PyBullet is imported when the first robot is ma
 """
 
 from envs.atari import WrongOptions
-from envs.registry import Row, UnknownEnvironment, accelerate, make, names, resolve, table
+from envs.registry import (
+    OPTIONS,
+    Row,
+    UnknownEnvironment,
+    accelerate,
+    make,
+    merge_kwargs,
+    names,
+    resolve,
+    table,
+)
 
 __all__ = [
+    "OPTIONS",
     "Row",
     "UnknownEnvironment",
     "WrongOptions",
     "accelerate",
     "make",
+    "merge_kwargs",
     "names",
     "resolve",
     "table",

@@ -207,7 +207,7 @@ class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
         return objects
 
 
-VIEWS: dict[str, type[Atari | PongDifference]] = {"atari": Atari, "pong": PongDifference}
+VIEWS: Mapping[str, type[Atari | PongDifference]] = {"atari": Atari, "pong": PongDifference}
 
 
 def make(

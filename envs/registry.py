@@ -1,13 +1,4 @@
-"""Worlds to act in: a table of our own by short name, and everything that Gymnasium knows.
-
-    env = envs.make("HalfCheetah")              ours, see `envs.table()`
-    env = envs.make("CartPole-v1")              any registered Gymnasium id
-    env = envs.make("some_module:Id-v0")        an id that `some_module` registers when imported
-    env = envs.make("ALE/Pong-v5", pixels="atari")    an Atari game, see `envs.atari`
-
-Ours are registered with Gymnasium as well, under ids such as `bullet/HalfCheetah-v0`. Importing
-this package loads no simulator; PyBullet is imported when the first robot is made.
-"""
+"""The registry of environments: a new one of ours is a file and an entry here."""
 
 from __future__ import annotations
 
@@ -16,28 +7,17 @@ import difflib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-from envs.atari import WrongOptions
 from envs.atari import make as view
 
 if TYPE_CHECKING:
     from envs.bullet.compiled.player import FastRunner
-
-__all__ = [
-    "Row",
-    "UnknownEnvironment",
-    "WrongOptions",
-    "accelerate",
-    "make",
-    "names",
-    "resolve",
-    "table",
-]
 
 
 class UnknownEnvironment(ValueError):
@@ -45,11 +25,16 @@ class UnknownEnvironment(ValueError):
 
 
 class Row(NamedTuple):
-    """One of our environments: its short name, its Gymnasium id, and what it is in a line."""
+    """One of our environments.
+
+    `name`: its short name; `id`: its Gymnasium id; `description`: what it is, in a line;
+    `compiled`: whether compiled code can play its episodes.
+    """
 
     name: str
     id: str
     description: str
+    compiled: bool
 
 
 @dataclass(frozen=True)
@@ -59,6 +44,9 @@ class _World:
     reward_threshold: float | None = None  # the return that counts as solved, as in the reference
     max_episode_steps: int = 1000
     namespace: str = "bullet"
+    # Whether compiled code plays its episodes, as it does for every robot of a family of
+    # `bullet.compiled.player`.
+    compiled: bool = True
 
 
 _TABLE = {
@@ -96,17 +84,19 @@ _TABLE = {
     "Thrower": _World(
         "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
     ),
-    "Minitaur": _World("envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0),
+    "Minitaur": _World(
+        "envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0, compiled=False
+    ),
     "Squash": _World(
-        "envs.squash:Squash", "a ball and a paddle, seen as pixels", 9.0, namespace="pixels"
+        "envs.squash:Squash",
+        "a ball and a paddle, seen as pixels",
+        9.0,
+        namespace="pixels",
+        compiled=False,
     ),
 }
 
-
-# Those whose episodes compiled code can play.
-_COMPILED = {
-    f"envs.bullet.{name}" for name in ("locomotion", "flagrun", "pendulum", "manipulation")
-}
+_COMPILED = {world.entry_point for world in _TABLE.values() if world.compiled}
 
 
 def _id(name: str) -> str:
@@ -132,7 +122,9 @@ def names() -> list[str]:
 
 def table() -> list[Row]:
     """Return our environments, ready to be listed."""
-    return [Row(name, _id(name), world.description) for name, world in _TABLE.items()]
+    return [
+        Row(name, _id(name), world.description, world.compiled) for name, world in _TABLE.items()
+    ]
 
 
 def resolve(env_id: str) -> str:
@@ -198,6 +190,19 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
 
 
+# What `make` takes for itself, rather than for the environment.
+OPTIONS = ("pixels",)
+
+
+def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of `make`: those given over the defaults.
+
+    Defaults are left out where another view of a game is given than the one that they are for.
+    """
+    same_view = all(given.get(name, defaults.get(name)) == defaults.get(name) for name in OPTIONS)
+    return {**defaults, **given} if same_view else dict(given)
+
+
 def _hush_mujoco() -> None:
     """Keep MuJoCo's word on the deprecated parts of Gymnasium's models from the user.
 
@@ -219,7 +224,7 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | N
     seconds. Where it fails for an environment that has such code, the second value says why.
     """
     robot = env.unwrapped
-    known = type(robot).__module__ in _COMPILED
+    known = f"{type(robot).__module__}:{type(robot).__qualname__}" in _COMPILED
     if not known or env.render_mode is not None or getattr(env, "env", None) is not robot:
         return None, None
     try:

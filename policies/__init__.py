@@ -9,7 +9,7 @@ from policies.file import FileError, PolicyFile, load_policy, read_policy, save_
 from policies.linear import LinearPolicy
 from policies.mlp import MLPPolicy, initial_weights
 from policies.normalizer import Normalizer, NormalizerRule, RunningMeanStd
-from policies.registry import POLICIES, build_policy
+from policies.registry import POLICIES, PolicyKind, build_policy
 from policies.spec import (
     ACTIVATIONS,
     NATURE_CONV_LAYERS,
@@ -36,6 +36,7 @@ __all__ = [
     "NormalizerRule",
     "Policy",
     "PolicyFile",
+    "PolicyKind",
     "PolicySpec",
     "RunningMeanStd",
     "UnsupportedSpace",
@@ -53,16 +54,21 @@ __all__ = [
 def make_policy(kind: str, observation_space: Any, action_space: Any, **options: Any) -> Policy:
     """A policy with zero weights for two Gymnasium spaces.
 
-    `kind`: "linear", "mlp" or "cnn" (the Nature network unless conv_layers and hidden_sizes say
-    otherwise); `options`: further fields of PolicySpec (hidden_sizes, distribution ...).
-    Raises: UnsupportedSpace; ValueError for an unknown kind or option value.
+    Args:
+        kind: a key of `POLICIES`: "linear", "mlp" or "cnn".
+        observation_space: a Box.
+        action_space: a Box or Discrete.
+        **options: further fields of PolicySpec (hidden_sizes, distribution ...); those not given
+            are the kind's defaults.
+
+    Raises:
+        UnsupportedSpace: it cannot read or act in such a space.
+        ValueError: for an unknown kind or option value.
     """
     observation = space_spec(observation_space, "observation")
     assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
-    options = {"bias": kind != "linear", **options}
-    if kind == "cnn":
-        nature = {"conv_layers": NATURE_CONV_LAYERS, "hidden_sizes": NATURE_HIDDEN_SIZES}
-        options = {"activation": "relu", **nature, **options}
-    return build_policy(
-        PolicySpec(kind, observation, space_spec(action_space, "action"), **options)
+    defaults = POLICIES[kind].defaults if kind in POLICIES else {}
+    spec = PolicySpec(
+        kind, observation, space_spec(action_space, "action"), **{**defaults, **options}
     )
+    return build_policy(spec)

@@ -18,6 +18,7 @@ from torch import nn
 
 from policies.base import Policy
 from policies.parameters import load_flat
+from policies.registry import POLICIES
 from policies.spec import PolicySpec
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -115,7 +116,13 @@ class PolicyNetwork(nn.Module):
 def make_network(
     policy: Policy, device: str = "auto", dtype: torch.dtype = torch.float32
 ) -> PolicyNetwork:
-    """The torch twin of a policy, on a device. Agrees to 1e-12 in float64, 1e-5 in float32."""
+    """The torch twin of a policy, on a device. Agrees to 1e-12 in float64, 1e-5 in float32.
+
+    Raises:
+        ValueError: for a kind of policy that is not made of layers, or a device that is not there.
+    """
+    if not POLICIES[policy.spec.kind].is_layered:
+        raise ValueError(f"a {policy.spec.kind} policy has no twin in torch")
     network = PolicyNetwork(policy.spec, dtype)
     network.load(policy)
     return network.to(resolve_device(device))

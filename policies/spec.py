@@ -106,7 +106,7 @@ class PolicySpec:
     bias: bool = False
     clip_actions: bool = True
     distribution: str = "none"  # of DISTRIBUTIONS: what the outputs are the parameters of
-    conv_layers: tuple[tuple[int, int, int], ...] = ()  # (filters, kernel, stride) of kind "cnn"
+    conv_layers: tuple[tuple[int, int, int], ...] = ()  # (filters, kernel, stride)
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -118,8 +118,6 @@ class PolicySpec:
             raise ValueError(
                 f"distribution {self.distribution!r} is none of these actions': none, {fitting}"
             )
-        if bool(self.conv_layers) != (self.kind == "cnn"):
-            raise ValueError(f"conv_layers {self.conv_layers} of a {self.kind} policy")
         if self.conv_layers:
             self._check_image()
 
@@ -127,8 +125,8 @@ class PolicySpec:
         if not is_image(self.observation):
             raise UnsupportedSpace(
                 f"observation of shape {self.observation.shape} and type {self.observation.dtype}: "
-                "a cnn policy takes images, uint8 boxes of shape (channels, height, width), "
-                "(height, width, channels) or (height, width)"
+                f"a {self.kind} policy takes images, uint8 boxes of shape (channels, height, "
+                "width), (height, width, channels) or (height, width)"
             )
         if any(min(layer) < 1 for layer in self.conv_layers) or self.layer_sizes[0] < 1:
             raise UnsupportedSpace(
@@ -151,7 +149,7 @@ class PolicySpec:
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
-        """Units of every affine layer, input (of a cnn: what the convolutions give) included."""
+        """Units of every affine layer, input (what convolutions give, if any) included."""
         first = self.observation.size
         if self.conv_layers:
             _, height, width = self.image_shape

@@ -1,19 +1,93 @@
-"""How policies learn: one file an algorithm, one line here."""
+"""How policies learn: one file an algorithm, one line in the registry here."""
 
 from __future__ import annotations
 
-from ars.algorithms.actor_critic import A2C, ActorCritic
-from ars.algorithms.ars import ARS
-from ars.algorithms.base import Algorithm
-from ars.algorithms.dqn import DQN
-from ars.algorithms.ppo import PPO
-from ars.algorithms.reinforce import REINFORCE
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-ALGORITHMS: dict[str, type[Algorithm]] = {
-    "ars": ARS,
-    "dqn": DQN,
-    "ppo": PPO,
-    "a2c": A2C,
-    "actor-critic": ActorCritic,
-    "reinforce": REINFORCE,
+from ars.common.settings import setting_names
+
+if TYPE_CHECKING:
+    from ars.algorithms.base import Algorithm
+
+
+@dataclass(frozen=True)
+class RegisteredAlgorithm:
+    """What others must know of an algorithm; its module is imported when it is asked for.
+
+    Args:
+        entry_point: the class, `module:Class`.
+        description: what it is, in a line.
+        presets_module: the module whose `PRESETS` are settings known to work; None for none.
+    """
+
+    entry_point: str
+    description: str
+    presets_module: str | None = None
+
+    def load(self) -> type[Algorithm]:
+        """The class."""
+        module, _, name = self.entry_point.partition(":")
+        algorithm: type[Algorithm] = getattr(importlib.import_module(module), name)
+        return algorithm
+
+    @property
+    def Config(self) -> type[Any]:
+        """The dataclass of its settings."""
+        return self.load().Config
+
+    @property
+    def trains_in_pool(self) -> bool:
+        """Whether training's rollouts run in the pool of workers."""
+        return self.load().trains_in_pool
+
+    @property
+    def presets(self) -> Mapping[str, Mapping[str, Any]]:
+        """Settings known to work, by name."""
+        if self.presets_module is None:
+            return {}
+        presets: Mapping[str, Mapping[str, Any]]
+        presets = importlib.import_module(self.presets_module).PRESETS
+        return presets
+
+
+DEFAULT = "ars"
+
+ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
+    "ars": RegisteredAlgorithm(
+        "ars.algorithms.ars:ARS", "Augmented Random Search", "ars.presets.ars"
+    ),
+    "dqn": RegisteredAlgorithm("ars.algorithms.dqn:DQN", "deep Q-learning", "ars.presets.dqn"),
+    "ppo": RegisteredAlgorithm(
+        "ars.algorithms.ppo:PPO", "Proximal Policy Optimization", "ars.presets.ppo"
+    ),
+    "a2c": RegisteredAlgorithm(
+        "ars.algorithms.actor_critic:A2C", "advantage actor-critic on n steps", "ars.presets.a2c"
+    ),
+    "actor-critic": RegisteredAlgorithm(
+        "ars.algorithms.actor_critic:ActorCritic",
+        "actor-critic on one step or an episode",
+        "ars.presets.actor_critic",
+    ),
+    "reinforce": RegisteredAlgorithm(
+        "ars.algorithms.reinforce:REINFORCE",
+        "the policy gradient from whole episodes",
+        "ars.presets.reinforce",
+    ),
 }
+
+
+def settings_of_others(algo: str) -> dict[str, str]:
+    """Settings that only other algorithms have, each with a line that says so."""
+    ours = setting_names(ALGORITHMS[algo].Config)
+    owners: dict[str, list[str]] = {}
+    for name, algorithm in ALGORITHMS.items():
+        for setting in setting_names(algorithm.Config):
+            if setting not in ours:
+                owners.setdefault(setting, []).append(name)
+    return {
+        setting: f"a setting of `algo` {', '.join(names)}; this run's algorithm is {algo}"
+        for setting, names in owners.items()
+    }

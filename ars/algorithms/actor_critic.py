@@ -35,7 +35,6 @@ from ars.common.errors import UsageError
 from ars.common.settings import LARGE, setting
 from ars.experience.episodes import Trajectories, Trajectory
 from ars.experience.vector_env import Step
-from ars.presets.actor_critic import A2C_PRESETS, ACTOR_CRITIC_PRESETS
 from policies import DiscreteSpec, space_spec
 
 if TYPE_CHECKING:
@@ -51,16 +50,26 @@ class ActorCriticConfig(OnPolicyConfig):
 
     update: str = setting("step", "what is played between two updates", choices=UPDATES)
     n_steps: int | None = setting(
-        None, "steps of each environment between two updates (n-step: 5)", at_least=1, at_most=LARGE
+        None,
+        "steps of each environment between two updates (n-step: 5)",
+        at_least=1,
+        at_most=LARGE,
+        requires={"update": ("n-step",)},
     )
     iteration_steps: int = setting(
         500, "steps of each environment in an iteration, of many updates", at_least=1
     )
     critic: str = setting("v", "what the critic values: states or actions", choices=("v", "q"))
     gae_lambda: float = setting(
-        1.0, "decay of the advantage estimate's terms; 1: returns as long as there are", at_least=0
+        1.0,
+        "decay of the advantage estimate's terms; 1: returns as long as there are",
+        at_least=0,
+        at_most=1,
+        requires={"critic": ("v",)},
     )
-    normalize_advantages: bool = setting(False, "advantages of mean 0 and deviation 1 an update")
+    normalize_advantages: bool = setting(
+        False, "advantages of mean 0 and deviation 1 an update", requires={"critic": ("v",)}
+    )
     value_coef: float = setting(0.5, "weight of the critic's loss", at_least=0)
     critic_learning_rate: float | None = setting(
         None, "step size for what is the critic's alone (default: learning_rate)", above=0
@@ -72,13 +81,6 @@ class ActorCriticConfig(OnPolicyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.gae_lambda > 1:
-            raise UsageError(f"`gae_lambda` {self.gae_lambda}: must be at most 1")
-        if self.n_steps is not None and self.update != "n-step":
-            raise UsageError(
-                f"`n_steps` {self.n_steps}: has no meaning with `update` {self.update}, only with "
-                "n-step"
-            )
         if self.iteration_steps % self.stretch:
             raise UsageError(
                 f"`iteration_steps` {self.iteration_steps}: must be a multiple of `n_steps` "
@@ -88,9 +90,6 @@ class ActorCriticConfig(OnPolicyConfig):
             raise UsageError(
                 "`normalize_advantages`: has no meaning where an update is of one step"
             )
-        if self.critic == "q" and (self.gae_lambda != 1 or self.normalize_advantages):
-            name = "gae_lambda" if self.gae_lambda != 1 else "normalize_advantages"
-            raise UsageError(f"`{name}`: has no meaning with `critic` q, which has no advantages")
 
     @property
     def stretch(self) -> int:
@@ -115,7 +114,6 @@ class ActorCritic(OnPolicyAlgorithm):
     """See the module's text. The update is `_update`."""
 
     Config: ClassVar[type[ActorCriticConfig]] = ActorCriticConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = ACTOR_CRITIC_PRESETS
 
     def __init__(self, config: ActorCriticConfig, context: TrainingContext) -> None:
         by_action = config.critic == "q"
@@ -250,7 +248,6 @@ class A2C(ActorCritic):
     """Advantage actor-critic on n-step returns of several environments."""
 
     Config = A2CConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = A2C_PRESETS
 
 
 def _base_name(env_id: str) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from ars.algorithms.base import Algorithm, Arrays, Row, TrainingContext, checked
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
-from ars.common.settings import LARGE, setting
+from ars.common.settings import LARGE, in_words, setting
 from ars.common.statistics import deviation, mean, norm
-from ars.presets.ars import ARS_PRESETS
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from policies import (
     ACTIVATIONS,
+    POLICIES,
     NormalizerRule,
     Policy,
     RunningMeanStd,
@@ -39,6 +39,7 @@ from policies import (
     make_policy,
 )
 
+VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
@@ -49,14 +50,21 @@ class ARSConfig:
     variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
     n_directions: int = setting(16, "directions per iteration (N)", at_least=1, at_most=10**6)
     n_top: int | None = setting(
-        None, "best directions used (b); half of N in the -t variants, else all", at_least=1
+        None,
+        "best directions used (b); half of N in the -t variants, else all",
+        at_least=1,
+        at_most="n_directions",
+        depends_on=("n_directions", "variant"),
     )
     step_size: float = setting(0.02, "step size (alpha)", above=0)
     delta_std: float = setting(0.03, "standard deviation of the exploration noise (nu)", above=0)
     shift: float = setting(0.0, "subtracted from each step's reward while training")
     rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
     eval_length: int | None = setting(
-        None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
+        None,
+        "most steps in an evaluation's episode (default: `rollout_length`)",
+        at_least=1,
+        depends_on=("rollout_length",),
     )
     common_seeds: str = setting(
         "none", "rollouts that share a reset seed", choices=("none", "pair", "iteration")
@@ -66,24 +74,21 @@ class ARSConfig:
     )
     action_clip: bool = setting(True, "clip actions to the action space's bounds")
     var_floor: float = setting(0.0, "smallest variance the normaliser uses", at_least=0)
-    ddof: int = setting(1, "1 for the sample deviation in the normaliser, 0 for the population's")
-    policy: str = setting("linear", "kind of policy", choices=("linear", "mlp"))
+    ddof: int = setting(
+        1, "1 for the sample deviation in the normaliser, 0 for the population's", choices=(0, 1)
+    )
+    policy: str = setting("linear", "kind of policy", choices=VECTOR_POLICIES)
     hidden_sizes: tuple[int, ...] = setting(
         (), "units of each hidden layer (mlp: 64 64)", at_least=1, at_most=LARGE
     )
     activation: str = setting("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
 
     def __post_init__(self) -> None:
-        if self.ddof not in (0, 1):
-            raise UsageError(f"`ddof` {self.ddof}: must be 0 or 1")
-        if self.policy == "linear" and self.hidden_sizes:
+        if self.hidden_sizes and not POLICIES[self.policy].has_hidden_layers:
+            others = [name for name in VECTOR_POLICIES if POLICIES[name].has_hidden_layers]
             raise UsageError(
-                f"`hidden_sizes` {' '.join(map(str, self.hidden_sizes))}: a linear policy has no "
-                "hidden layers; add `policy` mlp"
-            )
-        if self.n_top is not None and self.n_top > self.n_directions:
-            raise UsageError(
-                f"`n_top` {self.n_top}: must be at most `n_directions` {self.n_directions}"
+                f"`hidden_sizes` {in_words(self.hidden_sizes)}: a {self.policy} policy has no "
+                f"hidden layers; add `policy` {' or '.join(others)}"
             )
         if self.n_top not in (None, self.n_directions) and not self.variant.endswith("-t"):
             raise UsageError(
@@ -112,21 +117,20 @@ class ARS(Algorithm):
     """See the module's text. The update is `_update`."""
 
     Config = ARSConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = ARS_PRESETS
 
     def __init__(self, config: ARSConfig, context: TrainingContext) -> None:
         self.config, self.context = config, context
-        hidden = config.hidden_sizes or ((64, 64) if config.policy == "mlp" else ())
+        sizes = {"hidden_sizes": config.hidden_sizes} if config.hidden_sizes else {}
         self.policy = make_policy(
             config.policy,
             context.observation_space,
             context.action_space,
-            hidden_sizes=hidden,
             activation=config.activation,
             clip_actions=config.action_clip,
+            **sizes,
         )
         spec = self.policy.spec
-        if hidden:
+        if spec.hidden_sizes:
             rng = generator(context.seed, Stream.INITIAL_WEIGHTS)
             self.policy.weights = initial_weights(spec, rng)
         self._said: set[str] = set()
@@ -151,6 +155,11 @@ class ARS(Algorithm):
             self.normalized,
             eval_length=config.eval_length,
         )
+
+    @property
+    def policy_metadata(self) -> dict[str, Any]:
+        """The variant."""
+        return {"variant": self.config.variant}
 
     def snapshot(self) -> Snapshot:
         """See Algorithm."""

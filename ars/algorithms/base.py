@@ -41,15 +41,14 @@ class TrainingContext:
 class Algorithm(ABC):
     """Learns one iteration at a time; knows nothing of files, displays or stopping.
 
-    `Config`: dataclass of its settings, from which the flags are made. `presets`: settings by
-    name. `trains_in_pool`: whether training's rollouts run in the pool, so that workers help, and
-    nothing changes until they are collected; otherwise only evaluations run there, and who fails
-    amid an iteration goes on from the checkpoint before. Construction may raise UsageError or
-    UnsupportedSpace. Its module must import without torch, which it may load when constructed.
+    `Config`: dataclass of its settings, from which the flags are made. `trains_in_pool`: whether
+    training's rollouts run in the pool, so that workers help, and nothing changes until they are
+    collected; otherwise only evaluations run there, and who fails amid an iteration goes on from
+    the checkpoint before. Construction may raise UsageError or UnsupportedSpace. Its module must
+    import without torch, which it may load when constructed.
     """
 
     Config: ClassVar[type[Any]]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     trains_in_pool: ClassVar[bool] = True
 
     policy: Policy
@@ -64,6 +63,11 @@ class Algorithm(ABC):
     @abstractmethod
     def rollout_spec(self) -> RolloutSpec:
         """What a pool's workers are built from."""
+
+    @property
+    def policy_metadata(self) -> dict[str, Any]:
+        """What policy files say of their training beside the algorithm's and the preset's name."""
+        return {}
 
     @abstractmethod
     def snapshot(self) -> Snapshot:

@@ -19,13 +19,14 @@ from threadpoolctl import threadpool_limits
 from ars.algorithms.base import Algorithm, Arrays, Row, TrainingContext, checked
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
-from ars.common.settings import LARGE, setting
+from ars.common.settings import LARGE, in_words, setting
 from ars.common.statistics import deviation, mean
 from ars.experience.vector_env import Environments, Finished, Step
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
     ACTIVATIONS,
+    POLICIES,
     DiscreteSpec,
     Normalizer,
     NormalizerRule,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
     from ars.learning.optimizers import Optimizer
 
+DEEP_POLICIES = [
+    name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
+]
 SCHEDULES = ("constant", "linear")
 INITIAL = ("orthogonal", "xavier", "he", "uniform")
 WINDOW = 100  # episodes behind the metrics of a row
@@ -55,10 +59,13 @@ class DeepConfig:
     n_envs: int = setting(1, "environments stepped together", at_least=1, at_most=LARGE)
     rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
     eval_length: int | None = setting(
-        None, "most steps in an evaluation's episode (default: rollout_length)", at_least=1
+        None,
+        "most steps in an evaluation's episode (default: `rollout_length`)",
+        at_least=1,
+        depends_on=("rollout_length",),
     )
     policy: str = setting(
-        "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", "mlp", "cnn")
+        "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", *DEEP_POLICIES)
     )
     hidden_sizes: tuple[int, ...] = setting(
         (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1, at_most=LARGE
@@ -68,6 +75,7 @@ class DeepConfig:
         "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
         at_least=1,
         at_most=LARGE,
+        requires={"policy": ("auto", *(k for k in DEEP_POLICIES if POLICIES[k].reads_images))},
     )
     activation: str | None = setting(
         None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
@@ -77,7 +85,7 @@ class DeepConfig:
     learning_rate_schedule: str = setting(
         "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
     )
-    gamma: float = setting(0.99, "discount of a step", at_least=0)
+    gamma: float = setting(0.99, "discount of a step", at_least=0, at_most=1)
     max_grad_norm: float | None = setting(
         0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )
@@ -93,15 +101,14 @@ class DeepConfig:
         "timesteps over which schedules run; kept on resume (default: `total_timesteps` at the "
         "start)",
         at_least=1,
+        starts_as="total_timesteps",
     )
 
     def __post_init__(self) -> None:
-        if self.gamma > 1:
-            raise UsageError(f"`gamma` {self.gamma}: must be at most 1")
         if len(self.conv_layers) % 3:
             raise UsageError(
-                f"`conv_layers` {' '.join(map(str, self.conv_layers))}: must be three numbers a "
-                "layer, its filters, kernel and stride"
+                f"`conv_layers` {in_words(self.conv_layers)}: must be three numbers a layer, its "
+                "filters, kernel and stride"
             )
 
 
@@ -365,17 +372,16 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
     observation = space_spec(context.observation_space, "observation")
     kind = config.policy
     if kind == "auto":
-        kind = "cnn" if is_image(observation) else "mlp"
-    options: dict[str, Any] = {} if kind == "cnn" else {"hidden_sizes": (64, 64)}
+        images = is_image(observation)
+        kind = next(name for name in DEEP_POLICIES if POLICIES[name].reads_images == images)
+    options: dict[str, Any] = {}
     if config.conv_layers:
         numbers = iter(config.conv_layers)
         options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
-        if kind != "cnn":
+        if not POLICIES[kind].reads_images:
             raise UsageError(
                 f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
                 f"{context.observation_space.shape} and type {context.observation_space.dtype}"
-                if config.policy == "auto"
-                else f"`conv_layers`: has no meaning beside `policy` {kind}"
             )
     if config.hidden_sizes:
         options["hidden_sizes"] = config.hidden_sizes

@@ -20,22 +20,21 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import envs
 from ars.algorithms.base import Arrays, Row, TrainingContext, checked
-from ars.algorithms.deep import DeepAlgorithm, DeepConfig, under
+from ars.algorithms.deep import INITIAL, DeepAlgorithm, DeepConfig, under
 from ars.common.errors import RunError, UsageError, one_line
 from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
 from ars.experience.replay import ReplayBuffer, ReplaySamples
 from ars.experience.storage import HostMemory, NewMemory
-from ars.presets.dqn import DQN_PRESETS
 from envs.atari import n_stacked
-from policies import DiscreteSpec, Policy, space_spec
+from policies import ACTIVATIONS, DiscreteSpec, Policy, space_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,12 +47,8 @@ class DQNConfig(DeepConfig):
     n_steps: int = setting(
         1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
-    activation: str | None = setting(
-        "relu", "hidden activation", choices=("tanh", "relu", "sigmoid")
-    )
-    initialization: str = setting(
-        "uniform", "how weights are drawn", choices=("orthogonal", "xavier", "he", "uniform")
-    )
+    activation: str | None = setting("relu", "hidden activation", choices=[*ACTIVATIONS])
+    initialization: str = setting("uniform", "how weights are drawn", choices=INITIAL)
     learning_rate: float = setting(5e-4, "step size of the optimiser", above=0)
     max_grad_norm: float | None = setting(
         10.0, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
@@ -73,30 +68,31 @@ class DQNConfig(DeepConfig):
     target_update: int = setting(
         1000, "timesteps from one renewal of the target network to the next", at_least=1
     )
-    target_tau: float = setting(1.0, "part of the way it then goes; 1: a copy", above=0)
-    epsilon_start: float = setting(1.0, "probability of a random action at the start", at_least=0)
-    epsilon_end: float = setting(0.05, "and from `exploration_steps` on", at_least=0)
+    target_tau: float = setting(1.0, "part of the way it then goes; 1: a copy", above=0, at_most=1)
+    epsilon_start: float = setting(
+        1.0, "probability of a random action at the start", at_least=0, at_most=1
+    )
+    epsilon_end: float = setting(0.05, "and from `exploration_steps` on", at_least=0, at_most=1)
     exploration_steps: int = setting(
         10_000, "timesteps over which it falls from one to the other", at_least=1
     )
     double: bool = setting(True, "choose the next action by the network, value it by the target")
     dueling: bool = setting(False, "a state value and advantages instead of values of actions")
     prioritized: bool = setting(False, "draw transitions in proportion to their errors")
-    priority_alpha: float = setting(0.6, "exponent of the errors; 0: all alike", at_least=0)
+    priority_alpha: float = setting(
+        0.6, "exponent of the errors; 0: all alike", at_least=0, requires={"prioritized": (True,)}
+    )
     priority_beta: float = setting(
-        0.4, "first exponent of the weights that make up for it; 1 at the horizon", at_least=0
+        0.4,
+        "first exponent of the weights that make up for it; 1 at the horizon",
+        at_least=0,
+        at_most=1,
+        requires={"prioritized": (True,)},
     )
     return_steps: int = setting(1, "rewards in a target before a value is used (n)", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("target_tau", "epsilon_start", "epsilon_end", "priority_beta"):
-            if getattr(self, name) > 1:
-                raise UsageError(f"`{name}` {getattr(self, name)}: must be at most 1")
-        for name in ("priority_alpha", "priority_beta"):
-            value = getattr(self, name)
-            if not self.prioritized and value != getattr(DQNConfig, name):
-                raise UsageError(f"`{name}` {value}: has no meaning without `prioritized`")
         for name, least in (
             ("batch_size", self.batch_size),
             ("learning_starts", self.learning_starts),
@@ -133,7 +129,6 @@ class DQN(DeepAlgorithm):
     """See the module's text. Acting and learning alternate in `_iterate`; `_update` learns."""
 
     Config = DQNConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = DQN_PRESETS
 
     def __init__(self, config: DQNConfig, context: TrainingContext) -> None:
         if not isinstance(space_spec(context.action_space, "action"), DiscreteSpec):

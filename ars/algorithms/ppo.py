@@ -11,16 +11,15 @@ with rho the ratio of the new policy's probability of an action to the old one's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ars.algorithms.base import Row
 from ars.algorithms.deep import SCHEDULES
 from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
 from ars.common.errors import UsageError
 from ars.common.settings import LARGE, setting
-from ars.presets.ppo import PPO_PRESETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +37,9 @@ class PPOConfig(OnPolicyConfig):
     )
     batch_size: int = setting(256, "steps in a minibatch", at_least=2)
     n_epochs: int = setting(10, "times an iteration's steps are gone over", at_least=1)
-    gae_lambda: float = setting(0.95, "decay of the advantage estimate's terms", at_least=0)
+    gae_lambda: float = setting(
+        0.95, "decay of the advantage estimate's terms", at_least=0, at_most=1
+    )
     clip_range: float = setting(0.2, "how far a ratio counts (epsilon)", above=0)
     clip_range_schedule: str = setting(
         "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
@@ -54,8 +55,6 @@ class PPOConfig(OnPolicyConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.gae_lambda > 1:
-            raise UsageError(f"`gae_lambda` {self.gae_lambda}: must be at most 1")
         if self.batch_size > self.n_envs * self.n_steps:
             raise UsageError(
                 f"`batch_size` {self.batch_size}: more than the {self.n_envs * self.n_steps} steps "
@@ -78,7 +77,6 @@ class PPO(OnPolicyAlgorithm):
     """See the module's text."""
 
     Config = PPOConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PPO_PRESETS
 
     def _iterate(self) -> Row:
         rate, clip = self._set_learning_rate(), self._scheduled("clip_range")

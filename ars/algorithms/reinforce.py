@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from ars.common.settings import LARGE, setting
 from ars.common.statistics import mean
 from ars.experience.episodes import Trajectories, Trajectory
 from ars.learning.returns import discounted_returns
-from ars.presets.reinforce import REINFORCE_PRESETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +59,6 @@ class REINFORCE(OnPolicyAlgorithm):
     """See the module's text. The update is `_update`."""
 
     Config = REINFORCEConfig
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = REINFORCE_PRESETS
 
     def __init__(self, config: REINFORCEConfig, context: TrainingContext) -> None:
         super().__init__(config, context)

@@ -1,16 +1,18 @@
-"""Command-line flags from settings, with errors in one line."""
+"""Command lines: flags from settings, errors in one line."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import re
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from ars.common.settings import _plain_type, near
+from ars.common.errors import UsageError
+from ars.common.settings import near, plain_type, setting_names
 
 
 def flag_name(setting: str) -> str:
@@ -31,7 +33,7 @@ def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
     """Add a flag for each field of a dataclass; flags not given leave no attribute behind."""
     hints = typing.get_type_hints(config)
     for field in dataclasses.fields(config):
-        kind = _plain_type(hints[field.name])
+        kind = plain_type(hints[field.name])
         details: dict[str, Any] = {"help": _help(field), "default": argparse.SUPPRESS}
         if kind is bool:
             details["action"] = argparse.BooleanOptionalAction
@@ -40,13 +42,13 @@ def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
         else:
             details |= {"type": kind, "metavar": kind.__name__.upper()}
             if field.metadata.get("choices"):
-                details["metavar"] = "{" + ",".join(field.metadata["choices"]) + "}"
+                details["metavar"] = "{" + ",".join(map(str, field.metadata["choices"])) + "}"
         parser.add_argument(flag_name(field.name), **details)
 
 
 def flag_names(config: type[Any]) -> list[str]:
     """The flags that `add_flags` adds, without those that turn a setting off."""
-    return [flag_name(field.name) for field in dataclasses.fields(config)]
+    return [flag_name(name) for name in setting_names(config)]
 
 
 def _help(field: dataclasses.Field[Any]) -> str:
@@ -61,12 +63,15 @@ def _help(field: dataclasses.Field[Any]) -> str:
 class Parser(argparse.ArgumentParser):
     """argparse with one-line errors, underscores accepted in flags, and near misses suggested.
 
-    `elsewhere`: flags that are not taken here, and where they are.
+    Args:
+        elsewhere: called when a flag is unknown; gives the settings that are not taken here, each
+            with a line that says where they are.
+        **details: for argparse.
     """
 
-    def __init__(self, elsewhere: Mapping[str, str] | None = None, **details: Any) -> None:
+    def __init__(self, elsewhere: Callable[[], Mapping[str, str]] = dict, **details: Any) -> None:
         super().__init__(allow_abbrev=False, **details)
-        self._elsewhere = elsewhere or {}
+        self._elsewhere = elsewhere
         # argparse's own pattern takes -1 for a value, but -1e9 and -inf for flags.
         self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)")
 
@@ -80,10 +85,11 @@ class Parser(argparse.ArgumentParser):
         result, unknown = super().parse_known_args(words, namespace)
         if unknown:
             name = unknown[0].split("=")[0]
-            if name in self._elsewhere:
-                self.error(f"{name}: {self._elsewhere[name]}")
+            elsewhere = {flag_name(setting): text for setting, text in self._elsewhere().items()}
+            if name in elsewhere:
+                self.error(f"{name}: {elsewhere[name]}")
             flags = [flag for action in self._actions for flag in action.option_strings]
-            hint = near(name, [*flags, *self._elsewhere]) or f"; see {self.prog} --help"
+            hint = near(name, [*flags, *elsewhere]) or f"; see {self.prog} --help"
             self.error(f"unknown argument {unknown[0]}{hint}")
         return result, unknown
 
@@ -99,3 +105,38 @@ def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
     print(f"error: {' '.join(with_flags(message).split())}", file=sys.stderr)
     raise SystemExit(status)
+
+
+class KeyValues(argparse.Action):
+    """`k=v` words as a dictionary, each value read as JSON where it is JSON, else a string."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the dictionary."""
+        try:
+            setattr(namespace, self.dest, key_values(self.dest, values))
+        except UsageError as error:
+            parser.error(str(error))
+
+
+def key_values(setting: str, words: Sequence[str]) -> dict[str, Any]:
+    """What `KeyValues` stores. Raises: UsageError naming the setting."""
+
+    def refuse(constant: str) -> None:
+        raise UsageError(f"`{setting}`: {constant} is no number that JSON can hold")
+
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"`{setting}` {word}: must be name=value")
+        try:
+            found[name] = json.loads(text, parse_constant=refuse)
+        except json.JSONDecodeError:
+            found[name] = text
+    return found

@@ -1,4 +1,4 @@
-"""What can fail, each told in one line.
+"""The exceptions that a user may meet, each told in one line.
 
 A message names settings in backticks, as in "`n_top` 9: must be at most `n_directions` 8"; the
 command line shows them as its flags.

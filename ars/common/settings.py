@@ -1,7 +1,8 @@
-"""Settings: dataclass fields that carry their sentence and their bounds.
+"""Settings: dataclass fields that carry their sentence, their bounds and what they hang on.
 
-A field made with `setting` is written down once: `ars.cli.parser` turns it into a flag, and
-`make_config` holds a finished configuration against the bounds.
+A field made with `setting` is written down once: `ars.cli.parser` turns it into a flag,
+`make_config` holds a finished configuration against what is declared, and `preset_values` leaves
+out of a preset what the user's own settings make void.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 from ars.common.errors import UsageError
@@ -24,12 +26,30 @@ def setting(
     default: Any,
     help: str,
     *,
-    choices: Sequence[str] | None = None,
+    choices: Sequence[Any] | None = None,
     at_least: float | None = None,
-    at_most: float | None = None,
+    at_most: float | str | None = None,
     above: float | None = None,
+    parse: Callable[[str], object] | None = None,
+    requires: Mapping[str, Collection[Any]] | None = None,
+    depends_on: Sequence[str] = (),
+    starts_as: str | None = None,
 ) -> Any:
-    """A dataclass field that becomes a flag. Bounds hold for numbers and each item of a tuple."""
+    """A dataclass field that becomes a flag.
+
+    Args:
+        default: its value unless something else is said.
+        help: its sentence; other settings are named in backticks.
+        choices: the only values allowed.
+        at_least: lower bound of a number, or of each number of a tuple.
+        at_most: upper bound, or the name of the setting that is the upper bound.
+        above: lower bound that is itself not allowed.
+        parse: reads a text, raising UsageError where it cannot.
+        requires: the values that other settings must have for this one to have a meaning; where
+            they have others it must keep its default.
+        depends_on: settings that a preset's value of this one was chosen for.
+        starts_as: the setting whose value at the start of a run this one takes and then keeps.
+    """
     return dataclasses.field(
         default=default,
         metadata={
@@ -38,11 +58,20 @@ def setting(
             "at_least": at_least,
             "at_most": at_most,
             "above": above,
+            "parse": parse,
+            "requires": requires or {},
+            "depends_on": depends_on,
+            "starts_as": starts_as,
         },
     )
 
 
-def _plain_type(hint: Any) -> Any:
+def setting_names(config: type[Any]) -> list[str]:
+    """The settings of a config dataclass."""
+    return [field.name for field in dataclasses.fields(config)]
+
+
+def plain_type(hint: Any) -> Any:
     """The type behind `T | None`."""
     if isinstance(hint, types.UnionType):
         return next(part for part in typing.get_args(hint) if part is not type(None))
@@ -52,47 +81,66 @@ def _plain_type(hint: Any) -> Any:
 def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     """Make a config dataclass from the values that name its fields, checked against its bounds.
 
-    Raises: UsageError naming the setting, its value and what is allowed.
+    Values may come from a command line, from JSON or from Python: a list stands for a tuple, a
+    whole number for a float.
+
+    Raises:
+        UsageError: naming the setting, its value and what is allowed.
     """
-    names = {field.name for field in dataclasses.fields(config)}
+    fields, hints = dataclasses.fields(config), typing.get_type_hints(config)
     given = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-        if name in names
+        field.name: _typed(field.name, values[field.name], hints[field.name])
+        for field in fields
+        if field.name in values
     }
-    hints = typing.get_type_hints(config)
-    for name, value in given.items():
-        _check_type(name, value, hints[name])
-    # Each by itself first: what `config` compares with each other makes sense then.
-    for field in dataclasses.fields(config):
-        _check(field, given.get(field.name, field.default))
+    complete = {field.name: given.get(field.name, field.default) for field in fields}
+    # Each by itself first: what is compared with each other makes sense then.
+    for field in fields:
+        _check(field, complete[field.name])
+    for field in fields:
+        _check_beside_others(field, complete)
     return config(**given)
 
 
-def _check_type(name: str, value: Any, hint: Any) -> None:
-    """Flags have their types already; a config.json may hold anything."""
-    kind = _plain_type(hint)
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """A value as the type of its field. Raises: UsageError where it is of another."""
+    kind = plain_type(hint)
     if value is None and kind is not hint:
-        return
+        return None
     if typing.get_origin(kind) is tuple:
-        kinds, items = typing.get_args(kind)[:1], value if isinstance(value, tuple) else (value,)
-    else:
-        kinds, items = (kind,), (value,)
-    allowed = (int, float) if kinds == (float,) else kinds
-    for item in items:
-        if not isinstance(item, allowed) or (isinstance(item, bool) and bool not in allowed):
-            raise UsageError(f"`{name}` {value!r}: must be of type {kinds[0].__name__}")
+        kind = typing.get_args(kind)[0]
+        items = value if isinstance(value, list | tuple) else (value,)
+        return tuple(_typed(name, item, kind) for item in items)
+    if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    if not isinstance(value, bool):
+        if kind is float and isinstance(value, Real):
+            return _as_float(name, value)
+        if kind is int and isinstance(value, Integral):
+            return int(value)
+        if kind is str and isinstance(value, Real):
+            return str(value)
+    raise UsageError(f"`{name}` {value!r}: must be of type {kind.__name__}")
+
+
+def _as_float(name: str, value: Real) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise UsageError(f"`{name}`: must be a finite number") from None
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    choices, above, at_least, at_most = (
-        field.metadata.get(k) for k in ("choices", "above", "at_least", "at_most")
+    """Hold a value against the bounds of its field that are no other setting's values."""
+    choices, above, at_least, at_most, parse = (
+        field.metadata[name] for name in ("choices", "above", "at_least", "at_most", "parse")
     )
     name = f"`{field.name}`"
     if choices and value is not None and value not in choices:
-        raise UsageError(
-            f"{name} {value}: must be one of {', '.join(choices)}" + near(value, choices)
-        )
+        words = [str(choice) for choice in choices]
+        raise UsageError(f"{name} {value}: must be one of {', '.join(words)}" + near(value, words))
+    if parse is not None and value is not None:
+        parse(value)
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
@@ -102,11 +150,55 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             raise UsageError(f"{name} {number}: must be greater than {above}")
         if at_least is not None and number < at_least:
             raise UsageError(f"{name} {number}: must be at least {at_least}")
-        if at_most is not None and number > at_most:
+        if isinstance(at_most, int | float) and number > at_most:
             raise UsageError(f"{name} {number}: must be at most {at_most}")
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def _check_beside_others(field: dataclasses.Field[Any], values: Mapping[str, Any]) -> None:
+    """Hold a value against those of the settings that its field names."""
+    name, value, at_most = field.name, values[field.name], field.metadata["at_most"]
+    if isinstance(at_most, str) and value is not None and value > values[at_most]:
+        raise UsageError(f"`{name}` {value}: must be at most `{at_most}` {values[at_most]}")
+    if value == field.default:
+        return
+    for other, allowed in field.metadata["requires"].items():
+        if values[other] in allowed:
+            continue
+        shown = "" if value is True else f" {in_words(value)}"
+        if values[other] is False:
+            raise UsageError(f"`{name}`{shown}: has no meaning without `{other}`")
+        raise UsageError(
+            f"`{name}`{shown}: has no meaning with `{other}` {values[other]}, only with "
+            + " or ".join(map(str, allowed))
+        )
+
+
+def preset_values(
+    config: type[Any], preset: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A preset's values, but for those of `config` that the settings given leave without meaning.
+
+    A value that belongs to another number of directions, say, binds nobody who chose a number.
+    """
+    void = {
+        field.name
+        for field in dataclasses.fields(config)
+        if any(name in given for name in field.metadata["depends_on"])
+        or any(
+            name in given and given[name] not in allowed
+            for name, allowed in field.metadata["requires"].items()
+        )
+    }
+    return {name: value for name, value in preset.items() if name not in void}
+
+
+def in_words(value: Any) -> str:
+    """A setting's value as on a command line; `none` where there is none."""
+    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text or "none"
+
+
+def near(word: object, known: Iterable[str]) -> str:
     """` (did you mean X?)`, or nothing where no known word is near."""
     folded = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower(), folded, n=3, cutoff=0.6)

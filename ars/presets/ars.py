@@ -53,7 +53,7 @@ def _robot(
     }
 
 
-ARS_PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, Any]] = {
     # PyBullet robots; HalfCheetah and Hopper measured (README, Results), the rest start from
     # the paper's settings for the same body.
     "HalfCheetah": _robot(0.04, 0.05, 8, 8, 0.0, 3)

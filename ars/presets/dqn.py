@@ -25,8 +25,7 @@ _DQN_ATARI = {
     "save_freq": 100,
 }
 
-
-DQN_PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
         # Raffin's RL Baselines3 Zoo, hyperparams/dqn.yml.
         "learning_rate": 0.0023,

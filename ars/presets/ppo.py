@@ -43,7 +43,7 @@ _PPO_ATARI = {
 
 # The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
 # the robots' and the images'.
-PPO_PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
         "n_envs": 8,
         "n_steps": 32,

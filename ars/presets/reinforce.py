@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-REINFORCE_PRESETS: Mapping[str, Mapping[str, Any]] = {
+PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {"total_timesteps": 200_000},
     # Karpathy (2016), "Deep Reinforcement Learning: Pong from Pixels". A game is 21 points or more,
     # and returns end with a point: 200 make about ten games.

@@ -15,10 +15,26 @@ from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
 from ars.common.settings import setting
 from ars.distributed.versions import cpu, libc, versions
-from ars.training.run_folder import (
-    CONFIG,
-)
+from ars.training.run_folder import CONFIG
 from policies.file import write_json
+
+
+def parse_duration(text: str) -> float:
+    """`90s`, `30m`, `8h` or plain seconds, in seconds. Raises: UsageError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"`time_budget` {text}: must be a time such as 90s, 30m or 8h")
+    return seconds
+
+
+def parse_workers(text: str) -> int | None:
+    """A number of workers; None for `auto`, all there are. Raises: UsageError."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,6}", text):
+        raise UsageError(f"`n_workers` {text}: must be auto or a whole number of at least 0")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,9 @@ class RunConfig:
         None, "stop after the iteration that reaches as many environment steps", at_least=1
     )
     n_iterations: int | None = setting(None, "stop after as many iterations", at_least=1)
-    time_budget: str | None = setting(None, "stop after this time: 90s, 30m, 8h")
+    time_budget: str | None = setting(
+        None, "stop after this time: 90s, 30m, 8h", parse=parse_duration
+    )
     target_return: float | None = setting(
         None, "stop once a scheduled evaluation reaches this mean return"
     )
@@ -39,8 +57,6 @@ class RunConfig:
 
 
 STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
-
-
 DEFAULT_TIMESTEPS = 1_000_000
 
 
@@ -55,6 +71,7 @@ class WorkerConfig:
         "auto",
         "worker processes; 0: this process, no Ray; auto: all cores, or all of the cluster's as "
         "nodes come and go, but 0 for algorithms that would only evaluate in them",
+        parse=parse_workers,
     )
     ray_address: str | None = setting(None, "address of a Ray cluster (auto: the one around)")
     env_processes: int = setting(
@@ -115,9 +132,9 @@ class TrainingConfig:
     @property
     def n_workers(self) -> int | None:
         """The number of workers; None for all there are."""
-        text = self.workers.n_workers
-        if text != "auto":
-            return int(text)
+        number = parse_workers(self.workers.n_workers)
+        if number is not None:
+            return number
         on_request = not ALGORITHMS[self.algo].trains_in_pool
         return 0 if on_request and self.workers.ray_address is None else None
 
@@ -142,12 +159,3 @@ class TrainingConfig:
             },
         }
         write_json(folder / CONFIG, data)
-
-
-def parse_duration(text: str) -> float:
-    """`90s`, `30m`, `8h` or plain seconds, in seconds. Raises: UsageError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if not 0 < seconds < math.inf:
-        raise UsageError(f"`time_budget` {text}: must be a time such as 90s, 30m or 8h")
-    return seconds

@@ -1,17 +1,21 @@
-"""From a command line, or a run folder to resume, to one `TrainingConfig`."""
+"""From a user's settings, or a run folder to resume, to one `TrainingConfig`.
+
+Settings are a mapping from their names to Python values, as the command line reads them or as a
+program gives them.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import envs
-from ars.algorithms import ALGORITHMS
+from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
 from ars.common.errors import UsageError
-from ars.common.settings import make_config, near
+from ars.common.settings import in_words, make_config, near, preset_values, setting_names
 from ars.training.config import (
     DEFAULT_TIMESTEPS,
     STOPS,
@@ -19,20 +23,36 @@ from ars.training.config import (
     TaskConfig,
     TrainingConfig,
     WorkerConfig,
-    parse_duration,
 )
 from ars.training.run_folder import CONFIG, read_json
 from policies import FileError
 
+# Settings that no dataclass holds.
+OTHERS = ("algo", "preset", "env_kwargs", "init_from", "run_dir", *envs.OPTIONS)
 
-def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "") -> TrainingConfig:
-    """The plan of a new run; `command` is what asked for it, for config.json.
 
-    Raises: UsageError, envs.UnknownEnvironment.
+def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") -> TrainingConfig:
+    """The configuration of a new run: what is given, then a preset, then defaults.
+
+    Args:
+        env_id: a name of ours, a registered Gymnasium id or `module:Id-v0`.
+        given: settings by name: `algo`, `preset`, `env_kwargs`, `init_from`, those that
+            `envs.make` takes, and those of the algorithm, the task, the run and the workers.
+        command: what the run was started with, to be recorded.
+
+    Raises:
+        UsageError: a setting is unknown or cannot be used.
+        envs.UnknownEnvironment: there is no such environment.
     """
     envs.resolve(env_id)
-    algo = given.get("algo", "ars")
-    presets = ALGORITHMS[algo].presets
+    algo = given.get("algo", DEFAULT)
+    if algo not in ALGORITHMS:
+        raise UsageError(
+            f"`algo` {algo}: must be one of {', '.join(ALGORITHMS)}" + near(algo, ALGORITHMS)
+        )
+    algorithm = ALGORITHMS[algo]
+    _refuse_unknown(algo, given)
+    presets = algorithm.presets
     short = {row.id: row.name for row in envs.table()}.get(env_id, env_id)
     preset = given.get("preset", short if short in presets else None)
     if preset is not None and preset not in presets:
@@ -40,42 +60,40 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "") -> Tra
             f"`preset` {preset}: unknown"
             + (near(preset, presets) or f"; known are {', '.join(presets)}")
         )
-    values = dict(presets[preset]) if preset is not None else {"total_timesteps": DEFAULT_TIMESTEPS}
-    # n_top belongs to n_directions: a preset's does not bind another number or variant.
-    if {"n_directions", "variant"} & given.keys():
-        values.pop("n_top", None)
-    if "rollout_length" in given:  # likewise
-        values.pop("eval_length", None)
-    if given.get("policy", "cnn") != "cnn":
-        values.pop("conv_layers", None)
-    # A schedule runs over the timesteps planned now, whatever a resumed run goes on to.
-    planned = given.get("total_timesteps", values.get("total_timesteps", DEFAULT_TIMESTEPS))
-    chosen = {name: value for name, value in given.items() if name != "env_kwargs"}
-    values = {"horizon": planned, **_overridden(values, chosen)}
-    env_kwargs = _given_kwargs(given)
-    of_preset: Any = values.get("env_kwargs", {})
-    # A preset's options belong to its own view of a game.
-    if env_kwargs.get("pixels", of_preset.get("pixels")) == of_preset.get("pixels"):
-        env_kwargs = {**of_preset, **env_kwargs}
-    plan = TrainingConfig(
-        env_id,
-        env_kwargs,
-        algo,
-        preset,
-        given.get("init_from"),
-        make_config(TaskConfig, values),
-        make_config(ALGORITHMS[algo].Config, values),
-        make_config(RunConfig, values),
-        make_config(WorkerConfig, values),
-        commands=[command],
+    defaults: Mapping[str, Any] = {"total_timesteps": DEFAULT_TIMESTEPS}
+    if preset is not None:
+        defaults = preset_values(algorithm.Config, presets[preset], given)
+    env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
+    values = {**_started(algorithm.Config, defaults, given), **_overridden(defaults, given)}
+    return _checked(
+        TrainingConfig(
+            env_id,
+            env_kwargs,
+            algo,
+            preset,
+            None if (start := given.get("init_from")) is None else str(start),
+            make_config(TaskConfig, values),
+            make_config(algorithm.Config, values),
+            make_config(RunConfig, values),
+            make_config(WorkerConfig, values),
+            commands=[command],
+        )
     )
-    return _checked(plan)
 
 
-def resolve_resumed(folder: Path, given: Mapping[str, Any], command: str = "") -> TrainingConfig:
-    """The stored plan of a run, with what may change on resume changed.
+def resolve_resumed(
+    folder: Path, given: Mapping[str, Any], command: str = "python"
+) -> TrainingConfig:
+    """The stored configuration of a run, with what may change on resume changed.
 
-    Raises: UsageError naming a flag that may not; FileError where config.json is damaged.
+    Args:
+        folder: of the run.
+        given: settings by name.
+        command: what the run is gone on with, to be recorded.
+
+    Raises:
+        UsageError: a setting given may not change or cannot be used.
+        FileError: config.json is damaged.
     """
     if not (folder / CONFIG).is_file():
         raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it)")
@@ -96,7 +114,7 @@ def resolve_resumed(folder: Path, given: Mapping[str, Any], command: str = "") -
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):
             raise UsageError(
-                f"`{name}` {_shown(value)}: the run was started with {_shown(fixed[name])}; on "
+                f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
                 "resume only stopping, saving, worker and device flags, `eval_freq` and "
                 "`eval_episodes` may change"
             )
@@ -107,95 +125,96 @@ def resolve_resumed(folder: Path, given: Mapping[str, Any], command: str = "") -
             )
     if "run_dir" in given:
         raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
+    _refuse_unknown(data["algo"], given)
     values = _overridden({**fixed, **free}, given)
-    plan = TrainingConfig(
-        data["env_id"],
-        stored_kwargs,
-        data["algo"],
-        data["preset"],
-        data["init_from"],
-        make_config(TaskConfig, values),
-        make_config(algorithm.Config, values),
-        make_config(RunConfig, values),
-        make_config(WorkerConfig, values),
-        folder,
-        commands,
+    return _checked(
+        TrainingConfig(
+            data["env_id"],
+            stored_kwargs,
+            data["algo"],
+            data["preset"],
+            data["init_from"],
+            make_config(TaskConfig, values),
+            make_config(algorithm.Config, values),
+            make_config(RunConfig, values),
+            make_config(WorkerConfig, values),
+            folder,
+            commands,
+        )
     )
-    return _checked(plan)
 
 
 def stored_algorithm(folder: Path) -> str:
     """The algorithm of a run folder; that of a run without `algo` where it cannot be told."""
     try:
-        algo = read_json(folder / CONFIG).get("algo")
-    except FileError:  # told when the plan is made
-        return "ars"
-    return algo if algo in ALGORITHMS else "ars"
+        algo = str(read_json(folder / CONFIG).get("algo"))
+    except FileError:  # told when the run is resolved
+        return DEFAULT
+    return algo if algo in ALGORITHMS else DEFAULT
 
 
-def _overridden(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
+    """Raises: UsageError for a setting that no part of a run has."""
+    configs = (ALGORITHMS[algo].Config, TaskConfig, RunConfig, WorkerConfig)
+    known = {*OTHERS, "env_id", *(name for config in configs for name in setting_names(config))}
+    for name in given.keys() - known:
+        elsewhere = settings_of_others(algo)
+        if name in elsewhere:
+            raise UsageError(f"`{name}`: {elsewhere[name]}")
+        raise UsageError(f"`{name}`: there is no such setting{near(name, known)}")
+
+
+def _started(
+    config: type[Any], defaults: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The settings that keep what others are at the start, whatever those become on resume.
+
+    A schedule runs over the timesteps planned now, also where a run goes on beyond them.
+    """
+    planned = {"total_timesteps": DEFAULT_TIMESTEPS, **defaults, **given}
+    return {
+        field.name: planned[field.metadata["starts_as"]]
+        for field in dataclasses.fields(config)
+        if field.metadata["starts_as"] is not None
+    }
+
+
+def _overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`given` over `values`; any stop given replaces every stop that was there."""
     if any(name in given for name in STOPS):
         values = {name: value for name, value in values.items() if name not in STOPS}
     return {**values, **given}
 
 
-def _checked(plan: TrainingConfig) -> TrainingConfig:
-    text = plan.workers.n_workers
-    if text != "auto" and not re.fullmatch(r"\d{1,6}", text):
-        raise UsageError(f"`n_workers` {text}: must be auto or a whole number of at least 0")
-    if plan.workers.ray_address is not None and plan.n_workers == 0:
+def _checked(config: TrainingConfig) -> TrainingConfig:
+    """The configuration, if its parts go together. Raises: UsageError."""
+    workers, algo = config.workers, config.algo
+    if workers.ray_address is not None and config.n_workers == 0:
         raise UsageError("`n_workers` 0: runs in this process, so `ray_address` has no meaning")
-    if plan.run.time_budget is not None:
-        parse_duration(plan.run.time_budget)
-    if ALGORITHMS[plan.algo].trains_in_pool:
-        if plan.workers.device == "cuda":
-            raise UsageError(f"`device` cuda: {plan.algo} learns without torch, on the CPU alone")
-        if plan.workers.env_processes:
+    if ALGORITHMS[algo].trains_in_pool:
+        if workers.device == "cuda":
+            raise UsageError(f"`device` cuda: {algo} learns without torch, on the CPU alone")
+        if workers.env_processes:
             raise UsageError(
-                f"`env_processes` {plan.workers.env_processes}: {plan.algo} plays its episodes in "
-                "`n_workers`"
+                f"`env_processes` {workers.env_processes}: {algo} plays its episodes in `n_workers`"
             )
-    elif plan.task.on_nonfinite == "exclude":
+    elif config.task.on_nonfinite == "exclude":
         raise UsageError(
-            f"`on_nonfinite` exclude: {plan.algo} cannot leave a step out; only stop has a meaning"
+            f"`on_nonfinite` exclude: {algo} cannot leave a step out; only stop has a meaning"
         )
-    return plan
+    return config
 
 
 def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `env_kwargs` and `pixels` say."""
-    pixels = {name: given[name] for name in ("pixels",) if name in given}
-    return {**_env_kwargs(given.get("env_kwargs", [])), **pixels}
-
-
-def _env_kwargs(pairs: list[str] | Mapping[str, Any]) -> dict[str, Any]:
-    """`k=v` words; each value is read as JSON where it is JSON, and is a string otherwise.
-
-    From Python it is a mapping already.
-    """
-    if isinstance(pairs, Mapping):
-        return dict(pairs)
-    kwargs = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError(f"`env_kwargs` {pair}: must be name=value")
-        try:
-            kwargs[name] = json.loads(text, parse_constant=_refuse_constant)
-        except json.JSONDecodeError:
-            kwargs[name] = text
+    """The keyword arguments given for `envs.make`, as JSON gives them back."""
+    own = {name: given[name] for name in envs.OPTIONS if name in given}
+    try:
+        text = json.dumps({**given.get("env_kwargs", {}), **own}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`env_kwargs`: must be what JSON can hold ({error})") from None
+    kwargs: dict[str, Any] = json.loads(text)
     return kwargs
-
-
-def _refuse_constant(text: str) -> None:
-    raise UsageError(f"`env_kwargs`: {text} is no number that JSON can hold")
 
 
 def _comparable(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _shown(value: Any) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return text or "none"

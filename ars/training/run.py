@@ -83,7 +83,7 @@ def _make_algorithm(
         plan.workers.device,
         plan.workers.env_processes,
     )
-    algorithm = ALGORITHMS[plan.algo](plan.config, context)
+    algorithm = ALGORITHMS[plan.algo].load()(plan.config, context)
     if initial is not None:
         try:
             algorithm.start_from(initial)
@@ -103,9 +103,7 @@ def _train(
     stop: Callable[[], str | None],
 ) -> dict[str, Any]:
     """Run the loop; an early end says how to go on, where that is possible."""
-    training = {"algo": plan.algo, "preset": plan.preset}
-    if (variant := getattr(plan.config, "variant", None)) is not None:
-        training["variant"] = variant
+    training = {"algo": plan.algo, "preset": plan.preset, **algorithm.policy_metadata}
     interrupts = Interrupts()
     try:
         with (

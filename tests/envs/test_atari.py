@@ -236,7 +236,7 @@ def test_options_that_do_not_suit_end_in_one_line(
         ("CartPole-v1 --algo dqn --save-buffer", "--save-buffer: is for images; checkpoints alw"),
         ("Squash --algo dqn --conv-layers 16 4", "--conv-layers 16 4: must be three numbers a"),
         ("Squash --algo dqn --conv-layers 16 40 4", "leave nothing of an image of (2, 24, 24)"),
-        ("Squash --algo dqn --policy mlp --conv-layers 16 4 2", "no meaning beside --policy mlp"),
+        ("Squash --algo dqn --policy mlp --conv-layers 16 4 2", "no meaning with --policy mlp"),
     ],
 )
 def test_flags_for_images_where_there_are_none(

@@ -158,7 +158,7 @@ def test_penalties_are_for_training_alone() -> None:
         ("CartPole-v1 --algo a2c --update step --n-steps 5", "--n-steps 5: has no meaning with"),
         ("CartPole-v1 --algo a2c --iteration-steps 12", "must be a multiple of --n-steps 5"),
         ("CartPole-v1 --algo a2c --gae-lambda 1.1", "--gae-lambda 1.1: must be at most 1"),
-        ("CartPole-v1 --algo a2c --critic q --gae-lambda 0.9", "which has no advantages"),
+        ("CartPole-v1 --algo a2c --critic q --gae-lambda 0.9", "with --critic q, only with v"),
         ("CartPole-v1 --algo a2c --critic q --normalize-advantages", "--normalize-advantages: has"),
         (
             "CartPole-v1 --algo actor-critic --normalize-advantages",

@@ -14,7 +14,7 @@ from ars.algorithms.base import TrainingContext
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import direction
 from ars.common.settings import make_config
-from ars.presets.ars import ARS_PRESETS
+from ars.presets.ars import PRESETS
 from ars.rollout.episode import Episode
 from ars.rollout.task import Snapshot, Task
 from policies import RunningMeanStd
@@ -194,7 +194,7 @@ def test_a_restored_algorithm_goes_on_exactly() -> None:
         ({"variant": "v1", "n_top": 2}, "`n_top` 2: variant v1 uses all 16 directions"),
         ({"hidden_sizes": (8,)}, "`hidden_sizes` 8: a linear policy has no hidden layers"),
         ({"policy": "mlp", "hidden_sizes": (0,)}, "`hidden_sizes` 0: must be at least 1"),
-        ({"ddof": 2}, "`ddof` 2: must be 0 or 1"),
+        ({"ddof": 2}, "`ddof` 2: must be one of 0, 1"),
     ],
 )
 def test_unusable_settings_are_refused_in_one_line(
@@ -206,14 +206,14 @@ def test_unusable_settings_are_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ARS_PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_usable_configuration(name: str) -> None:
-    config = make_config(ARSConfig, ARS_PRESETS[name])
+    config = make_config(ARSConfig, PRESETS[name])
     assert 1 <= config.n_used <= config.n_directions
 
 
 def test_the_course_preset_is_the_courses() -> None:
-    config = make_config(ARSConfig, ARS_PRESETS["course"])
+    config = make_config(ARSConfig, PRESETS["course"])
     ars = ARS(config, TrainingContext("E-v0", OBSERVATIONS, ACTIONS))
     assert (config.variant, config.n_directions, config.n_used) == ("v2", 16, 16)
     assert (config.step_size, config.delta_std, config.reward_clip) == (0.02, 0.03, 1.0)

@@ -409,7 +409,9 @@ def test_presets_know_how_a_game_is_seen() -> None:
     given = {"algo": "dqn"}
     assert resolve_new("ALE/Pong-v5", given).env_kwargs == seen
     assert resolve_new("ALE/Freeway-v5", given).env_kwargs == {}
-    plan = resolve_new("ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": ["fire=false"]})
+    plan = resolve_new(
+        "ALE/Freeway-v5", {**given, "preset": "atari", "env_kwargs": {"fire": False}}
+    )
     assert plan.env_kwargs == {**seen, "fire": False}
     assert resolve_new("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
     assert resolve_new("ALE/Pong-v5", {"algo": "ppo"}).env_kwargs == seen
