@@ -82,10 +82,10 @@ class InterruptiblePool:
         """Hand in tasks."""
         return self._pool.submit(snapshot, tasks)
 
-    def collect(self, ticket: int) -> list[Episode]:
-        """Wait for a ticket's episodes, unless interrupted. Raises: KeyboardInterrupt."""
+    def collect(self, request: int) -> list[Episode]:
+        """Wait for a request's episodes, unless interrupted. Raises: KeyboardInterrupt."""
         with self._interrupts.allowed():
-            return self._pool.collect(ticket)
+            return self._pool.collect(request)
 
     def close(self) -> None:
         """Close the pool."""
