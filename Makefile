@@ -23,7 +23,7 @@ scripts:
 	for script in scripts/*.py; do python "$$script" --help >/dev/null || exit 1; done
 
 wheel:
-	.ci/wheel
+	scripts/check_wheel.sh
 
 site:
 	mkdocs build --strict --quiet --site-dir build/site

@@ -1,13 +1,17 @@
-"""`python -m ars`: what there is."""
+"""`ars`, or `python -m ars`: what there is; followed by a command's name, that command."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser
+from ars.cli.program import program
+from ars.common.own_modules import look_in_current_folder
+from ars.common.settings import near
 
 
 class Command(NamedTuple):
@@ -37,7 +41,7 @@ def overview() -> str:
     from ars.algorithms import ALGORITHMS
 
     calls = {
-        f"python -m ars.{name} {command.argument}": command.description
+        f"{program(name)} {command.argument}": command.description
         for name, command in COMMANDS.items()
     }
     return "\n".join(
@@ -48,8 +52,8 @@ def overview() -> str:
             "",
             "For example:",
             "",
-            "  python -m ars.train HalfCheetah",
-            "  python -m ars.render runs/HalfCheetah/ars-s0",
+            f"  {program('train')} HalfCheetah",
+            f"  {program('render')} runs/HalfCheetah/ars-s0",
             "",
             f"ENV  {', '.join(envs.names())},",
             "     any registered Gymnasium id (CartPole-v1) or module:Id-v0",
@@ -69,14 +73,30 @@ def _columns(rows: Mapping[str, str]) -> list[str]:
     return [f"  {name:<{width}}  {text}" for name, text in rows.items()]
 
 
-@reporting()
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv` as after `python -m ars`."""
-    parser = Parser(prog="python -m ars", description="Shows what commands there are.")
-    words = sys.argv[1:] if argv is None else argv
+    """Run a command, or show what there is; `argv` as after `ars` or `python -m ars`."""
+    look_in_current_folder()
+    words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in COMMANDS:
-        parser.error(f"{words[0]}: written with a dot, python -m ars.{words[0]}")
-    parser.parse_args(words)
+        module, _, function = COMMANDS[words[0]].entry_point.partition(":")
+        getattr(importlib.import_module(module), function)(words[1:])
+    else:
+        _show(words)
+
+
+@reporting()
+def _show(words: list[str]) -> None:
+    parser = Parser(prog=program(), usage=f"{program()} [COMMAND ...]", add_help=False)
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--version", action="store_true")
+    if words and not words[0].startswith("-"):
+        known = near(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        parser.error(f"{words[0]}: no command of that name{known}")
+    if parser.parse_args(words).version:
+        from ars import __version__
+
+        print(f"ars {__version__}")
+        return
     print(overview())
 
 

@@ -1,4 +1,4 @@
-"""`python -m ars.evaluate RUN`: how good a policy is, over many episodes.
+"""`ars evaluate RUN`, or `python -m ars.evaluate RUN`: how good a policy is.
 
 The policy takes its best actions with frozen statistics, and rewards are the environment's own,
 without the training shift. Episodes start from the seeds of training's final evaluation, so the
@@ -10,16 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ars.cli.console import progress
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags
-from ars.common.errors import RunError, UsageError
+from ars.cli.program import program
 from ars.common.settings import counted, make_config, setting
-
-if TYPE_CHECKING:
-    from ars.training.run_folder import ResolvedPolicy
 
 
 @dataclass(frozen=True)
@@ -29,60 +26,6 @@ class EvaluateConfig:
     episodes: int = setting(100, "episodes to run", at_least=1)
     seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
     stochastic: bool = setting(False, "draw actions from the policy's distribution")
-
-
-def evaluate(
-    found: ResolvedPolicy, episodes: int, seed: int | None = None, stochastic: bool = False
-) -> dict[str, Any]:
-    """Run episodes and return what they gave, ready for JSON.
-
-    `return_std` is the population deviation of the episodes' returns (divided by n), as
-    Stable-Baselines3's `evaluate_policy` reports it; `seed` is the training run's if None;
-    `stochastic` draws actions from the policy's distribution.
-    Raises: UsageError where it has none; RunError or RolloutError where an episode fails or is
-    not finite.
-    """
-    from ars.common.seeding import Stream
-    from ars.common.statistics import deviation, mean
-    from ars.rollout.task import Snapshot, Task, describe
-    from ars.training.evaluation import acting
-
-    policy = found.file.policy
-    if stochastic and policy.spec.distribution == "none":
-        raise UsageError(
-            f"--stochastic: {found.path} has no distribution of actions; it was trained by "
-            f"{found.file.training.get('algo', 'ars')}, which always takes the best"
-        )
-    snapshot = Snapshot(policy.weights, policy.normalizer)
-    returns, lengths = [], []
-    with (
-        acting(found, seed, stochastic=stochastic) as rollouts,
-        progress("evaluating", episodes) as count,
-    ):
-        for index in range(episodes):
-            task = Task(Stream.FINAL_EVALUATION, 0, index)
-            [episode] = rollouts.run(snapshot, [task])
-            if episode.fault is not None:
-                raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
-            returns.append(episode.total_reward)
-            lengths.append(episode.length)
-            count()
-        seed = rollouts.spec.seed
-    return {
-        "env_id": found.file.env_id,
-        "policy": str(found.path),
-        "iteration": found.file.training.get("iteration"),
-        "seed": seed,
-        "stochastic": stochastic,
-        "episodes": episodes,
-        "return_mean": mean(returns),
-        "return_std": deviation(returns),
-        "return_min": min(returns),
-        "return_max": max(returns),
-        "length_mean": mean([float(length) for length in lengths]),
-        "returns": returns,
-        "lengths": lengths,
-    }
 
 
 def report(result: dict[str, Any]) -> str:
@@ -103,7 +46,7 @@ def report(result: dict[str, Any]) -> str:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m ars.evaluate",
+        prog=program("evaluate"),
         description="Evaluate a policy over many episodes: no noise, no shift, frozen statistics.",
     )
     parser.add_argument("run", metavar="RUN", help="run folder, policy file or shipped policy")
@@ -117,15 +60,17 @@ def _parser() -> Parser:
 
 @reporting()
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv` as after `python -m ars.evaluate`."""
+    """Run the command; `argv` as after `ars evaluate`."""
     args = _parser().parse_args(argv)
     config = make_config(EvaluateConfig, vars(args))
+    from ars.training.evaluation import evaluate_policy
     from ars.training.run_folder import find_policy
 
     found = find_policy(args.run, args.latest)
     if not args.json:
         print(found.description)
-    result = evaluate(found, config.episodes, config.seed, config.stochastic)
+    with progress("evaluating", config.episodes) as count:
+        result = evaluate_policy(found, config.episodes, config.seed, config.stochastic, count)
     print(json.dumps(result) if args.json else report(result))
 
 

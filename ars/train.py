@@ -1,29 +1,20 @@
-"""`python -m ars.train ENV`: train a policy and say what was reached."""
+"""`ars train ENV`, or `python -m ars.train ENV`: train a policy and say what was reached."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
 from ars.cli.exit import reporting
-from ars.cli.parser import KeyValues, Parser, add_flags, command_line, with_flags
-from ars.common.errors import RunError
-from ars.common.settings import counted
-from ars.training.config import RunConfig, TaskConfig, TrainingConfig, WorkerConfig
+from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
+from ars.cli.program import command_line, hint, program
+from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
-
-if TYPE_CHECKING:
-    from ars.algorithms.base import Algorithm
-    from ars.rollout.pool import Pool
-    from ars.rollout.task import RolloutSpec
-    from ars.training.trainer import Display
 
 
 def make_parser(algo: str = DEFAULT) -> Parser:
@@ -34,8 +25,8 @@ def make_parser(algo: str = DEFAULT) -> Parser:
     ours = ALGORITHMS[algo].Config
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
-        prog="python -m ars.train",
-        description="Train a policy. Example: python -m ars.train HalfCheetah",
+        prog=program("train"),
+        description=f"Train a policy. Example: {program('train')} HalfCheetah",
         epilog="Values shown as defaults are those without a preset; a preset of the "
         "environment's name is used by itself, and any flag overrides it. For the settings of "
         f"another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
@@ -46,7 +37,7 @@ def make_parser(algo: str = DEFAULT) -> Parser:
         metavar="ENV",
         nargs="?",
         default=hidden,
-        help="a robot (HalfCheetah, Ant, Reacher ...: python -m ars names all), a registered "
+        help=f"a robot (HalfCheetah, Ant, Reacher ...: {program()} names all), a registered "
         "Gymnasium id (CartPole-v1) or module:Id-v0",
     )
     main = parser.add_argument_group("run")
@@ -103,123 +94,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         elif "env_id" in given:
             plan = resolve_new(given.pop("env_id"), given, command_line())
         else:
-            parser.error("name an environment, for example: python -m ars.train HalfCheetah")
-        train(plan, given.get("run_dir"))
+            parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
+        from ars.cli.console import open_display, summary
+        from ars.training.run import run_training
 
-
-def train(plan: TrainingConfig, run_dir: str | None = None) -> dict[str, Any]:
-    """Carry out a plan; returns what result.json holds."""
-    from ars.algorithms.base import TrainingContext
-    from ars.cli.console import open_display
-    from ars.training import checkpoint
-    from ars.training.env_check import probe
-    from ars.training.run_folder import find_policy, lock, new_folder
-
-    # A run that ended before its first checkpoint begins again.
-    going_on = plan.folder is not None and checkpoint.exists(plan.folder)
-    initial = None
-    if plan.init_from is not None and not going_on:
-        initial = find_policy(plan.init_from).file.policy
-    found = probe(plan.env_id, plan.env_kwargs)
-    with open_display(f"{plan.env_id} · {plan.algo}", plan.run, plan.budget_seconds) as display:
-        task = TrainingContext(
-            plan.env_id,
-            found.observation_space,
-            found.action_space,
-            plan.env_kwargs,
-            plan.task.seed,
-            plan.task.on_nonfinite,
-            display.notify,
-            plan.workers.device,
-            plan.workers.env_processes,
+        with open_display(plan) as display:
+            folder, result = run_training(plan, display, _how_to_resume, given.get("run_dir"))
+        print(
+            f"{summary(plan.env_id, result)}\n\n"
+            f"  see it run    {hint('render', folder)}\n"
+            f"  evaluate it   {hint('evaluate', folder)}"
         )
-        with closing(ALGORITHMS[plan.algo].load()(plan.config, task)) as algorithm:
-            if initial is not None:
-                algorithm.start_from(initial)
-            for warning in found.warnings:
-                display.notify(f"warning: {warning}")
-            folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
-            with lock(folder):
-                try:
-                    plan.write(folder)
-                except OSError as error:
-                    raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
-                display.notify(f"run folder {folder}")
-                result = _run(plan, algorithm, folder, display, going_on)
-    _summarize(folder, plan.env_id, result)
-    return result
 
 
-def _run(
-    plan: TrainingConfig, algorithm: Algorithm, folder: Path, display: Display, going_on: bool
-) -> dict[str, Any]:
-    from ars.common.errors import RolloutError
-    from ars.training import checkpoint
-    from ars.training.signals import Interrupts
-    from ars.training.trainer import Trainer
-
-    training = {"algo": plan.algo, "preset": plan.preset, **algorithm.policy_metadata}
-    interrupts = Interrupts()
-    again = f"python -m ars.train --resume {shlex.quote(str(folder))}"
-    try:
-        with (
-            interrupts.handled(),  # around the pool too: half a Ray started or ended would stay
-            closing(make_pool(plan, algorithm.rollout_spec, display)) as pool,
-        ):
-            trainer = Trainer(
-                algorithm,
-                pool,
-                interrupts,
-                folder,
-                plan.run,
-                display,
-                plan.identity,
-                training,
-                plan.budget_seconds,
-                resume=going_on,
-            )
-            try:
-                return trainer.run()
-            except RunError as error:
-                hint = f"; to go on: {again}" if checkpoint.exists(folder) else ""
-                raise RunError(f"{error}{hint}") from error
-    except KeyboardInterrupt:
-        if checkpoint.exists(folder):
-            lost = " at once, which loses what came after the last checkpoint"
-            how = lost if interrupts.broke_off else " and saved"
-            raise KeyboardInterrupt(f"interrupted{how}; to go on: {again}") from None
-        raise
-    except RolloutError as error:
-        where = " --n-workers 0" if algorithm.trains_in_pool else ""
-        raise RunError(f"{error}; to play it again: {again}{where}") from error
-
-
-def make_pool(plan: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool:
-    """The pool that the plan's worker flags ask for; Ray is loaded only if it is used."""
-    if plan.n_workers == 0:
-        from ars.rollout.pool import LocalPool
-
-        return LocalPool(spec, display.notify)
-    from ars.distributed.pool import RayPool
-
-    return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.notify)
-
-
-def _summarize(folder: Path, env_id: str, result: dict[str, Any]) -> None:
-    from ars.cli.console import duration
-
-    final, seconds = result["final_evaluation"], result["seconds"]
-    run = shlex.quote(str(folder))
-    print(
-        f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
-        f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
-        f"{final['iteration']:,})\n"
-        f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
-        f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
-        f"({result['timesteps'] / seconds:,.0f} steps/s)\n\n"
-        f"  see it run    python -m ars.render {run}\n"
-        f"  evaluate it   python -m ars.evaluate {run}"
-    )
+def _how_to_resume(folder: Path, **settings: Any) -> str:
+    flags = [word for name, value in settings.items() for word in (flag_name(name), value)]
+    return hint("train", "--resume", folder, *flags)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ars.cli.parser import with_flags
+from ars.common.settings import counted
 
 if TYPE_CHECKING:
-    from ars.training.config import RunConfig
+    from ars.training.config import RunConfig, TrainingConfig
     from ars.training.trainer import Display
 
 SECONDS_BETWEEN_LINES = 10.0
+
+Words = Callable[[str], str]
 
 
 def duration(seconds: float) -> str:
@@ -63,6 +66,10 @@ class Progress:
         if row["best"]:
             self.best = row["return_mean"]
 
+    def best_so_far(self, return_mean: float) -> None:
+        """Take in the best evaluation before a resume."""
+        self.best = return_mean
+
     def seconds_left(self) -> float:
         """Until the nearest of the known stops, at the speed so far."""
         config, row = self._config, self.row
@@ -97,12 +104,13 @@ class Progress:
 class PlainDisplay:
     """Lines on stdout: one after each evaluation, and otherwise one every ten seconds."""
 
-    def __init__(self, numbers: Progress) -> None:
-        self._numbers = numbers
+    def __init__(self, numbers: Progress, words: Words = with_flags) -> None:
+        self._numbers, self._words = numbers, words
+        self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
 
     def progress(self, row: dict[str, Any]) -> None:
-        """See Display."""
+        """An iteration is done."""
         self._numbers.progress(row)
         # An evaluation that comes with this row shows it too, so wait for the next one.
         if self._overdue:
@@ -110,7 +118,7 @@ class PlainDisplay:
         self._overdue = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """See Display."""
+        """An evaluation is done."""
         self._numbers.evaluation(row)
         self._show()
 
@@ -121,17 +129,18 @@ class PlainDisplay:
             print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
 
     def notify(self, message: str) -> None:
-        """See Display."""
-        print(with_flags(message), flush=True)
+        """Something the user should know."""
+        print(self._words(message), flush=True)
 
 
 class LiveDisplay:
     """A panel that stays in place on a terminal, with messages above it."""
 
-    def __init__(self, numbers: Progress, title: str) -> None:
+    def __init__(self, numbers: Progress, title: str, words: Words = with_flags) -> None:
         from rich.live import Live
 
-        self._numbers, self._title = numbers, title
+        self._numbers, self._title, self._words = numbers, title, words
+        self.best_so_far = numbers.best_so_far
         self._live = Live(refresh_per_second=4)
 
     def __enter__(self) -> LiveDisplay:
@@ -142,12 +151,12 @@ class LiveDisplay:
         self._live.stop()
 
     def progress(self, row: dict[str, Any]) -> None:
-        """See Display."""
+        """An iteration is done."""
         self._numbers.progress(row)
         self._show()
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """See Display."""
+        """An evaluation is done."""
         self._numbers.evaluation(row)
         if self._numbers.row:
             self._show()
@@ -170,18 +179,31 @@ class LiveDisplay:
         self._live.update(Panel(table, title=self._title, expand=False))
 
     def notify(self, message: str) -> None:
-        """See Display."""
-        self._live.console.print(with_flags(message), markup=False, highlight=False)
+        """Something the user should know."""
+        self._live.console.print(self._words(message), markup=False, highlight=False)
 
 
 def open_display(
-    title: str, config: RunConfig, budget_seconds: float | None
+    plan: TrainingConfig, words: Words = with_flags
 ) -> AbstractContextManager[Display]:
-    """The display that fits stdout."""
-    numbers = Progress(config, budget_seconds)
+    """The display that fits stdout; `words` puts a message in those of the user's side."""
+    numbers = Progress(plan.run, plan.budget_seconds)
     if sys.stdout.isatty():
-        return LiveDisplay(numbers, title)
-    return nullcontext(PlainDisplay(numbers))
+        return LiveDisplay(numbers, f"{plan.env_id} · {plan.algo}", words)
+    return nullcontext(PlainDisplay(numbers, words))
+
+
+def summary(env_id: str, result: dict[str, Any]) -> str:
+    """What a run reached and cost, from what result.json holds."""
+    final, seconds = result["final_evaluation"], result["seconds"]
+    return (
+        f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
+        f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
+        f"{final['iteration']:,})\n"
+        f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
+        f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
+        f"({result['timesteps'] / seconds:,.0f} steps/s)"
+    )
 
 
 @contextmanager

@@ -6,11 +6,9 @@ import argparse
 import dataclasses
 import json
 import re
-import shlex
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ars.common.errors import UsageError
@@ -142,10 +140,3 @@ def key_values(setting: str, words: Sequence[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             found[name] = text
     return found
-
-
-def command_line() -> str:
-    """This process's command, as a shell would take it."""
-    program = Path(sys.argv[0])
-    name = f"python -m ars.{program.stem}" if program.parent.name == "ars" else program.name
-    return shlex.join([*name.split(), *sys.argv[1:]])

@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ars.common.errors import RunError, one_line
+from ars.common.own_modules import PACKAGES, own_folders
 from ars.distributed import reaper
 from ars.distributed.nodes import Node
 
@@ -115,6 +116,7 @@ def _start_local(n_cpus: int) -> Session:
                     num_cpus=n_cpus,
                     object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
                     include_dashboard=False,
+                    job_config=_job_config(),
                     **_SILENT,
                 ),
                 None,
@@ -134,6 +136,18 @@ def _start_local(n_cpus: int) -> Session:
 
     processes = {"raylet": found["raylet_socket_name"], "gcs_server": found["gcs_address"]}
     return Session(stop, processes)
+
+
+def _job_config() -> Any:
+    """Keeps Ray from putting the current folder first on the workers' path.
+
+    There a file `ars.py` would hide the toolkit from them. They have this process's own path.
+    """
+    from ray.job_config import JobConfig
+
+    config = JobConfig()
+    config._client_job = True  # all that Ray 2.60 does with it in this process
+    return config
 
 
 def _join(address: str, env_id: str) -> Session:
@@ -213,6 +227,7 @@ def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="ars-") as folder:
         for name in (*_TOOLKIT, *_user_modules(env_id)):
             _copy_module(name, Path(folder))
+        _copy_own_folder(env_id.rpartition(":")[0].partition(".")[0], Path(folder))
         yield {**runtime_env, "working_dir": folder}
 
 
@@ -243,6 +258,21 @@ def _copy_module(name: str, folder: Path) -> None:
         shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
     else:
         shutil.copy(path, folder)
+
+
+def _copy_own_folder(package: str, folder: Path) -> None:
+    """The user's modules that are found as the toolkit's, as in `envs.my_robot:Id-v0`."""
+    if package not in PACKAGES:
+        return
+    for own in own_folders(package):
+        for path in Path(own).iterdir():
+            target = folder / package / path.name
+            if target.exists() or path.name == "__pycache__":
+                continue
+            if path.is_dir():
+                shutil.copytree(path, target, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
+            else:
+                shutil.copy(path, target)
 
 
 def _in_thread(

@@ -46,14 +46,14 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._episode, self._step, self._total = -1, 0, 0.0
 
     def reset(self, **details: Any) -> tuple[Any, dict[str, Any]]:
-        """See gymnasium.Env."""
+        """A new episode, perhaps seen."""
         result = self.env.reset(**details)
         self._episode, self._step, self._total = self._episode + 1, 0, 0.0
         self._look()
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """See gymnasium.Env."""
+        """A step, perhaps seen."""
         result = self.env.step(action)
         self._step += 1
         self._total += float(result[1])
@@ -105,7 +105,7 @@ class Paced(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._period, self._due = 1.0 / steps_per_second, time.perf_counter()
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """See gymnasium.Env."""
+        """A step, which ends when it is due."""
         result = self.env.step(action)
         now = time.perf_counter()
         self._due = max(self._due + self._period, now)  # what was late stays late

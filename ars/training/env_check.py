@@ -11,6 +11,7 @@ import numpy as np
 import envs
 from ars.common.errors import RunError, UsageError, one_line
 from ars.rollout.episode import rollout
+from ars.training.given_env import check_given
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
@@ -31,6 +32,7 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     Raises: UnsupportedSpace; envs.WrongOptions; UsageError where it does not take `env_kwargs`;
     RunError where it cannot be made or fails at once.
     """
+    check_given(env_id)
     try:
         env = envs.make(env_id, **env_kwargs)
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):

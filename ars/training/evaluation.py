@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.seeding import Stream
 from ars.common.statistics import deviation, mean
 from ars.rollout.episode import Episode
-from ars.rollout.task import Snapshot
+from ars.rollout.task import Snapshot, Task, describe
+from ars.training.given_env import check_given
 
 if TYPE_CHECKING:
     from ars.rollout.episode import Rollouts
@@ -53,14 +55,23 @@ def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[st
 _LONGEST_EPISODE = 1_000_000
 
 
+def _warn_on_stderr(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
 @contextmanager
 def acting(
-    found: ResolvedPolicy, seed: int | None, *, stochastic: bool = False, **env_kwargs: Any
+    found: ResolvedPolicy,
+    seed: int | None,
+    *,
+    stochastic: bool = False,
+    warn: Callable[[str], None] = _warn_on_stderr,
+    **env_kwargs: Any,
 ) -> Iterator[Rollouts]:
     """The policy of `found` in its environment, as training's final evaluation has it.
 
     `seed`: the training run's if None; `stochastic`: actions are drawn from the policy's
-    distribution; `env_kwargs` are added to the stored ones.
+    distribution; `warn` takes what should be known; `env_kwargs` are added to the stored ones.
     Raises: RunError where the environment cannot be made or has other spaces than the policy.
     """
     import gymnasium
@@ -72,6 +83,7 @@ def acting(
     from envs import UnknownEnvironment, resolve
 
     file = found.file
+    check_given(file.env_id)
     length = "eval_length" if "eval_length" in file.training else "rollout_length"
     spec = RolloutSpec(
         env_id=file.env_id,
@@ -93,7 +105,8 @@ def acting(
         hint = drawing_hint(gymnasium.spec(resolve(file.env_id))) if drawing else ""
         raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
     if rollouts.notice is not None:
-        print(f"warning: {rollouts.notice}", file=sys.stderr)
+        warn(rollouts.notice)
+    rollouts.policy = file.policy
     try:
         _check_spaces(found, rollouts)
         yield rollouts
@@ -101,6 +114,57 @@ def acting(
         # What failed may fail again on closing; the first failure is the one to tell.
         with suppress(Exception):
             rollouts.close()
+
+
+def evaluate_policy(
+    found: ResolvedPolicy,
+    episodes: int,
+    seed: int | None = None,
+    stochastic: bool = False,
+    on_episode: Callable[[], None] = lambda: None,
+    warn: Callable[[str], None] = _warn_on_stderr,
+) -> dict[str, Any]:
+    """Run episodes and return what they gave, ready for JSON.
+
+    `return_std` is the population deviation of the episodes' returns (divided by n), as
+    Stable-Baselines3's `evaluate_policy` reports it; `seed` is the training run's if None;
+    `stochastic` draws actions from the policy's distribution; `on_episode` is called after each.
+    Raises: UsageError where it has none; RunError or RolloutError where an episode fails or is
+    not finite.
+    """
+    policy = found.file.policy
+    if stochastic and policy.spec.distribution == "none":
+        raise UsageError(
+            f"`stochastic`: {found.path} has no distribution of actions; it was trained by "
+            f"{found.file.training.get('algo', 'ars')}, which always takes the best"
+        )
+    snapshot = Snapshot(policy.weights, policy.normalizer)
+    returns, lengths = [], []
+    with acting(found, seed, stochastic=stochastic, warn=warn) as rollouts:
+        for index in range(episodes):
+            task = Task(Stream.FINAL_EVALUATION, 0, index)
+            [episode] = rollouts.run(snapshot, [task])
+            if episode.fault is not None:
+                raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
+            returns.append(episode.total_reward)
+            lengths.append(episode.length)
+            on_episode()
+        seed = rollouts.spec.seed
+    return {
+        "env_id": found.file.env_id,
+        "policy": str(found.path),
+        "iteration": found.file.training.get("iteration"),
+        "seed": seed,
+        "stochastic": stochastic,
+        "episodes": episodes,
+        "return_mean": mean(returns),
+        "return_std": deviation(returns),
+        "return_min": min(returns),
+        "return_max": max(returns),
+        "length_mean": mean([float(length) for length in lengths]),
+        "returns": returns,
+        "lengths": lengths,
+    }
 
 
 def _stored(training: dict[str, Any], name: str, least: int, default: int) -> int:

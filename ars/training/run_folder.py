@@ -46,7 +46,7 @@ def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
         if not (path / name).is_file() and (path / LATEST_POLICY).is_file():
             name = LATEST_POLICY
         if not (path / name).is_file():
-            raise UsageError(f"RUN {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}")
+            raise UsageError(f"`run` {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}")
         path = path / name
         which = "latest policy" if name == LATEST_POLICY else "best policy"
     elif path.is_file():
@@ -56,7 +56,7 @@ def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
         path, which = SHIPPED / f"{run}.safetensors", "shipped policy"
         if run not in shipped:
             raise UsageError(
-                f"RUN {run}: no run folder, policy file or shipped policy of that name"
+                f"`run` {run}: no run folder, policy file or shipped policy of that name"
                 + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
             )
     file = read_policy(path)

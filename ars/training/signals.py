@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -26,14 +27,21 @@ class Interrupts:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Take both signals over for a while."""
+        """Take both signals over for a while.
+
+        In another thread than the main one nothing is done: Python hands signals to that alone.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                if handler is not None:  # one that is not Python's cannot be given back
+                    signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         first, self._requested = not self._requested, True
@@ -71,14 +79,14 @@ class InterruptiblePool:
         self._pool, self._interrupts = pool, interrupts
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """See Pool."""
+        """Hand in tasks."""
         return self._pool.submit(snapshot, tasks)
 
-    def collect(self, ticket: int) -> list[Episode]:
-        """See Pool. Raises: KeyboardInterrupt."""
+    def collect(self, request: int) -> list[Episode]:
+        """Wait for a request's episodes, unless interrupted. Raises: KeyboardInterrupt."""
         with self._interrupts.allowed():
-            return self._pool.collect(ticket)
+            return self._pool.collect(request)
 
     def close(self) -> None:
-        """See Pool."""
+        """Close the pool."""
         self._pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ class Display(Protocol):
 
     def evaluation(self, row: dict[str, Any]) -> None: ...
 
+    def best_so_far(self, return_mean: float) -> None: ...
+
     def notify(self, message: str) -> None: ...
 
 
@@ -57,7 +60,8 @@ class Trainer:
 
     `interrupts`: handled by the caller. `identity`: what decides the run's results, as JSON; a
     checkpoint of another is refused. `training` is stored in the policy files (algorithm, seed
-    ...); `budget_seconds`: the parsed time budget of this call or None.
+    ...); `budget_seconds`: the parsed time budget of this call or None. `stop`: asked before each
+    iteration; a reason that it gives ends the run.
     """
 
     def __init__(
@@ -72,12 +76,13 @@ class Trainer:
         training: dict[str, Any],
         budget_seconds: float | None = None,
         resume: bool = False,
+        stop: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
         self.interrupts = interrupts
         self.pool: Pool = InterruptiblePool(pool, interrupts)
         self.display, self.identity, self.training = display, identity, training
-        self.budget_seconds = budget_seconds
+        self.budget_seconds, self._stop = budget_seconds, stop
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
         self.reached = -1  # the iteration whose evaluation reached the target return
@@ -170,7 +175,7 @@ class Trainer:
         spent = time.monotonic() - self._started
         if self.budget_seconds is not None and spent >= self.budget_seconds:
             return f"time budget {config.time_budget} used"
-        return None
+        return self._stop()
 
     def _log_progress(self, row: dict[str, Any], steps_per_second: float) -> None:
         algorithm = self.algorithm
@@ -307,6 +312,7 @@ class Trainer:
                 self.best = Best(candidate, float(document["best_return"]))
                 # The file may be of an evaluation after the checkpoint, which will come again.
                 self._write_policy(BEST_POLICY, candidate)
+                self.display.best_so_far(self.best.return_mean)
             if document["target_return"] == self.config.target_return:
                 self.reached = int(document["reached"])
             elif self.best is not None and self._is_target(self.best.return_mean):

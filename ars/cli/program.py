@@ -1,0 +1,33 @@
+"""How the user called the toolkit: `ars train`, `python -m ars train` or `python -m ars.train`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+
+def program(command: str = "") -> str:
+    """A command (`train`) or, without one, the toolkit itself, in the form this process was given.
+
+    What is neither the console script nor `python -m ars` gets the form that always works.
+    """
+    called = Path(sys.argv[0])
+    if called.name in ("ars", "ars.exe"):
+        return f"ars {command}".rstrip()
+    if called.parts[-2:] == ("ars", "__main__.py"):
+        return f"python -m ars {command}".rstrip()
+    return f"python -m ars.{command}" if command else "python -m ars"
+
+
+def command_line() -> str:
+    """This process's command, as a shell would take it."""
+    called = Path(sys.argv[0])
+    module = called.stem if called.parts[-2:-1] == ("ars",) else ""
+    name = program("" if module == "__main__" else module) if module else called.name
+    return shlex.join([*name.split(), *sys.argv[1:]])
+
+
+def hint(command: str, *words: object) -> str:
+    """A command to copy: `ars render 'runs/my robot'`."""
+    return f"{program(command)} {shlex.join(map(str, words))}"

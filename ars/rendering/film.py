@@ -1,0 +1,89 @@
+"""Which moments of a policy's episodes are shown, and how their pictures look in a file."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ars.common.settings import setting
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ars.rendering.recorder import Shot
+    from ars.rendering.video import Kind
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """What to show, and where."""
+
+    output: str | None = setting(
+        None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
+    )
+    episodes: int = setting(1, "episodes to show", at_least=1)
+    seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
+    width: int | None = setting(
+        None, "pixels across, where the environment lets it be chosen", at_least=16, at_most=4096
+    )
+    height: int | None = setting(None, "pixels down, likewise", at_least=16, at_most=4096)
+
+
+class Film:
+    """Chooses the moments to take, scales and labels their pictures.
+
+    `speed`: steps in a second of the world; `fps`: pictures in a second of the file.
+    """
+
+    def __init__(self, kind: Kind, config: RenderConfig, name: str, speed: float) -> None:
+        from ars.rendering.recorder import Label
+
+        self._kind, self._config, self._name, self._speed = kind, config, name, speed
+        self._stride = max(1, round(speed / kind.fps))
+        self._label = Label()
+        self._chosen: set[tuple[int, int]] | None = None
+        self._taken = 0
+        self.fps = speed / self._stride
+
+    def choose(self, lengths: Sequence[int]) -> None:
+        """Take moments spread evenly over episodes of these lengths, first and last included."""
+        ends = list(itertools.accumulate(length + 1 for length in lengths))
+        gaps = self._kind.frames - 1
+        self._chosen = set()
+        for state in (round(gap * (ends[-1] - 1) / gaps) for gap in range(gaps + 1)):
+            episode = bisect.bisect_right(ends, state)
+            self._chosen.add((episode, state - (ends[episode - 1] if episode else 0)))
+
+    def wants(self, episode: int, step: int) -> bool:
+        """Whether the state after `step` steps of `episode` is to be taken."""
+        if self._chosen is not None:
+            return (episode, step) in self._chosen
+        return step % self._stride == 0 and self._taken < self._kind.frames
+
+    def develop(self, shot: Shot) -> Image:
+        """The picture as it goes into the file."""
+        from PIL import Image
+
+        self._taken += 1
+        image = Image.fromarray(shot.picture)
+        width, chosen = self._kind.width, self._config.width or self._config.height
+        if width is not None and image.width > width and not chosen:
+            height = round(image.height * width / image.width)
+            image = image.resize((width, height), Image.Resampling.LANCZOS)
+        count = self._config.episodes
+        which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
+        seconds = shot.step / self._speed
+        lines = (self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s")
+        self._label.draw(image, lines)
+        return image
+
+    def summary(self, size: tuple[int, int]) -> str:
+        """What was made: size in pixels, frames, duration."""
+        words = f"{size[0]}x{size[1]}, {self._taken} frames"
+        if self._kind.moments:
+            return words
+        limit = " (the most it may have)" if self._taken == self._kind.frames else ""
+        return f"{words}{limit}, {self._taken / self.fps:.1f} s"

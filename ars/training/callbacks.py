@@ -1,0 +1,56 @@
+"""Who else is told of a run: callbacks from Python, beside or instead of a display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ars.training.trainer import Display
+
+Callback = Callable[[dict[str, Any]], Any]
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def progress(self, row: dict[str, Any]) -> None: ...
+
+    def evaluation(self, row: dict[str, Any]) -> None: ...
+
+    def best_so_far(self, return_mean: float) -> None: ...
+
+    def notify(self, message: str) -> None: ...
+
+
+class Callbacks:
+    """A display with two callbacks behind it, each of which may stop the run.
+
+    A callback gets a copy of a row of progress.csv or of evaluations.csv; one that returns True,
+    and not merely something true, has the run stop after this iteration.
+    """
+
+    def __init__(
+        self, display: Display, on_iteration: Callback | None, on_evaluation: Callback | None
+    ) -> None:
+        self._display = display
+        self._on_iteration, self._on_evaluation = on_iteration, on_evaluation
+        self._stop = False
+        self.best_so_far, self.notify = display.best_so_far, display.notify
+
+    def progress(self, row: dict[str, Any]) -> None:
+        """An iteration is done."""
+        self._display.progress(row)
+        self._call(self._on_iteration, row)
+
+    def evaluation(self, row: dict[str, Any]) -> None:
+        """An evaluation is done."""
+        self._display.evaluation(row)
+        self._call(self._on_evaluation, row)
+
+    def _call(self, callback: Callback | None, row: dict[str, Any]) -> None:
+        if callback is not None and callback(dict(row)) is True:
+            self._stop = True
+
+    def stop_reason(self) -> str | None:
+        """Why the run is to stop now, if it is."""
+        return "stopped by a callback" if self._stop else None

@@ -1,0 +1,158 @@
+"""Environments given from Python: an object, a class or a function that makes one.
+
+Each is registered with Gymnasium for as long as it is used, under an id such as `python/Cart-v0`,
+so that everything else goes on as with names. Config and policy files keep that id: it says where
+the environment came from, and that it has to be given again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium
+
+from ars.common.errors import UsageError
+
+Env = gymnasium.Env[Any, Any]
+GivenEnv = Env | type[Env] | Callable[..., Env]
+
+NAMESPACE = "python"
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def registered(given: GivenEnv, env_id: str | None = None) -> Iterator[str]:
+    """Give an environment an id of Gymnasium's for a while.
+
+    Args:
+        given: an environment, its class, or a function that makes one; the latter two get the
+            run's `env_kwargs`.
+        env_id: the id of the run that goes on; None: a new one, made from the name.
+
+    Raises:
+        UsageError: `given` is none of these, or another call of this process uses `env_id`.
+    """
+    if not isinstance(given, gymnasium.Env) and not callable(given):
+        raise UsageError(
+            f"`env` {given!r}: must be a name, a Gymnasium environment, its class, or a function "
+            "that makes one"
+        )
+    with _one_at_a_time:
+        env_id = _free_id(_name(given)) if env_id is None else env_id
+        if env_id in gymnasium.registry:
+            raise UsageError(f"`env` {env_id}: is in use by another call in this process")
+        gymnasium.register(env_id, entry_point=_creator(given), disable_env_checker=True)
+    try:
+        yield env_id
+    finally:
+        del gymnasium.registry[env_id]
+
+
+def check_given(env_id: str) -> None:
+    """Raises: UsageError where an id is of an environment that must be given from Python."""
+    if is_given(env_id) and env_id not in gymnasium.registry:
+        raise UsageError(
+            f"{env_id}: its environment was given from Python; go on from Python (ars.api) and "
+            "give it again, as env=..."
+        )
+
+
+def is_given(env_id: str) -> bool:
+    """Whether an id is of an environment given from Python."""
+    return env_id.startswith(f"{NAMESPACE}/")
+
+
+def _name(given: GivenEnv) -> str:
+    if isinstance(given, gymnasium.Env):
+        name = type(given.unwrapped).__name__
+    else:
+        given = getattr(given, "func", given)  # of a functools.partial
+        name = getattr(given, "__name__", type(given).__name__)
+    return re.sub(r"\W", "", name) or "Env"
+
+
+def _free_id(name: str) -> str:
+    for number in itertools.count(1):
+        env_id = f"{NAMESPACE}/{name}{'' if number == 1 else f'-{number}'}-v0"
+        if env_id not in gymnasium.registry:
+            return env_id
+    raise AssertionError("there is always a next number")
+
+
+def _creator(given: GivenEnv) -> Callable[..., Env]:
+    """A function that makes the environment, as Gymnasium calls it."""
+
+    def create(**kwargs: Any) -> Env:
+        if isinstance(given, gymnasium.Env):
+            mode = kwargs.pop("render_mode", given.render_mode)
+            if kwargs:
+                raise TypeError(f"an environment that is made already takes no {', '.join(kwargs)}")
+            return Outer(_drawing(given, mode), lasts=True)
+        mode = kwargs.get("render_mode")
+        if mode is not None and not _takes(given, "render_mode"):
+            del kwargs["render_mode"]
+            env = _drawing(given(**kwargs), mode)
+        else:
+            env = given(**kwargs)
+        if not isinstance(env, gymnasium.Env):
+            raise TypeError(f"made a {type(env).__name__}, not a gymnasium.Env")
+        return env if env.unwrapped is env else Outer(env)
+
+    if isinstance(given, type):
+        create.metadata = given.metadata  # type: ignore[attr-defined]  # Gymnasium looks there
+    return create
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # it is not written in Python
+        return True
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def _drawing(env: Env, mode: str | None) -> Env:
+    if env.render_mode != mode:
+        raise TypeError(
+            f"the environment given draws nothing this way: its render_mode is {env.render_mode}, "
+            f"and must be {mode}"
+        )
+    return env
+
+
+class Outer(gymnasium.Env[Any, Any]):
+    """A wrapped environment, as one without wrappers: Gymnasium's `make` would add its own.
+
+    `lasts`: it is the user's, who closes it.
+    """
+
+    def __init__(self, env: Env, lasts: bool = False) -> None:
+        self._env, self._lasts = env, lasts
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        self.metadata, self.render_mode = env.metadata, env.render_mode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """A new episode."""
+        return self._env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """A step of the environment."""
+        return self._env.step(action)
+
+    def render(self) -> Any:
+        """A picture, or nothing where the environment has a window."""
+        return self._env.render()
+
+    def close(self) -> None:
+        """Close the environment, unless the user goes on with it."""
+        if not self._lasts:
+            self._env.close()
