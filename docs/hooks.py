@@ -72,12 +72,14 @@ def _algorithms() -> list[tuple[str, Any]]:
 
 def _table(kind: Any) -> str:
     from ars.cli.parser import flag_name, with_flags
+    from ars.common.settings import plain_type
 
     hints = typing.get_type_hints(kind)
     rows = ["| setting | type | default | |", "|---|---|---|---|"]
     for field in dataclasses.fields(kind):
-        shown = hints[field.name]
-        shown = shown.__name__ if isinstance(shown, type) and not typing.get_args(shown) else shown
+        kind_of = plain_type(hints[field.name])
+        items = typing.get_args(kind_of)
+        shown = f"{items[0].__name__} …" if items else kind_of.__name__
         default = "" if field.default in (None, ()) else f"`{field.default}`"
         choices = field.metadata.get("choices")
         text = with_flags(str(field.metadata["help"]))
