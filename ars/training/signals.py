@@ -74,10 +74,10 @@ class InterruptiblePool:
         """See Pool."""
         return self._pool.submit(snapshot, tasks)
 
-    def collect(self, ticket: int) -> list[Episode]:
+    def collect(self, request: int) -> list[Episode]:
         """See Pool. Raises: KeyboardInterrupt."""
         with self._interrupts.allowed():
-            return self._pool.collect(ticket)
+            return self._pool.collect(request)
 
     def close(self) -> None:
         """See Pool."""

@@ -114,7 +114,7 @@ class Run:
         found = []
         for pid in self.left():
             with contextlib.suppress(OSError):
-                if b"ray::Actor" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"ray::RolloutWorker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(pid)
         return found
 

@@ -36,7 +36,7 @@ class StubPool:
         self._results = [self.play(task) for task in tasks]
         return 0
 
-    def collect(self, ticket: int) -> list[Episode]:
+    def collect(self, request: int) -> list[Episode]:
         return self._results
 
     def close(self) -> None:
