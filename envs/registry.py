@@ -17,7 +17,7 @@ from gymnasium.envs.registration import EnvSpec
 from envs.atari import make as view
 
 if TYPE_CHECKING:
-    from envs.bullet.compiled.player import FastRunner
+    from envs.bullet.compiled.player import CompiledPlayer
 
 
 class UnknownEnvironment(ValueError):
@@ -217,7 +217,7 @@ def _hush_mujoco() -> None:
         )
 
 
-def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | None]:
+def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str | None]:
     """Return what plays whole episodes of `env` in compiled code, if anything does.
 
     The episodes are the same bit for bit. The first time on a machine this compiles for some
@@ -228,9 +228,9 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[FastRunner | None, str | N
     if not known or env.render_mode is not None or getattr(env, "env", None) is not robot:
         return None, None
     try:
-        from envs.bullet.compiled.player import FastRunner
+        from envs.bullet.compiled.player import CompiledPlayer
 
-        return FastRunner(env), None
+        return CompiledPlayer(env), None
     except Exception as error:  # nothing that fails here is needed
         return None, (
             f"{type(robot).__name__} runs at half its speed, with the same results: "

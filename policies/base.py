@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,10 @@ class Layer:
 
 class Policy(ABC):
     """What acts: `act(obs)`, a flat `weights` vector, its `spec` and an optional normaliser."""
+
+    # Whether a compiled loop may play the class's spec as plain affine layers. A class says so for
+    # itself alone: a subclass may act in another way.
+    compiled_layers: ClassVar[bool] = False
 
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec

@@ -13,6 +13,8 @@ from policies.spec import ACTIVATIONS, PolicySpec
 class MLPPolicy(LayeredPolicy):
     """Affine layers with the spec's activation between them and none after the last."""
 
+    compiled_layers = True
+
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)
         self._activation = ACTIVATIONS[spec.activation]

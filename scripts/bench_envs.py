@@ -43,7 +43,7 @@ import envs
 from ars.rollout.episode import compiled_rollout, rollout
 from ars.training.run_folder import SHIPPED
 from envs.bullet.client import pybullet, quiet
-from envs.bullet.compiled.player import FastRunner
+from envs.bullet.compiled.player import CompiledPlayer
 from policies import Policy, RunningMeanStd, make_policy, read_policy
 
 LENGTH = 1000  # steps of an episode, at most
@@ -150,11 +150,11 @@ def compare(robot: str, rounds: int, steps: int, files: list[Path]) -> str:
         torques[seed] = record_torques(env, policy, seed)
         if sum(map(len, torques.values())) >= steps:
             break
-    runner = FastRunner(env)
+    player = CompiledPlayer(env)
     mine, other = Started(env), Started(reference)
-    runner.env = mine  # type: ignore[assignment]
+    player.env = mine  # type: ignore[assignment]
     contenders = {
-        "compiled": (mine, functools.partial(play, compiled_rollout, runner, policy)),
+        "compiled": (mine, functools.partial(play, compiled_rollout, player, policy)),
         "plain": (mine, functools.partial(play, rollout, mine, policy)),
         "reference": (other, functools.partial(play, rollout, other, policy)),
         "limit": (mine, functools.partial(simulate, ours, torques)),

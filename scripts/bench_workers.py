@@ -9,7 +9,7 @@ of the bare ones is the mean over them, as if none ever waited for the other, wh
 beat. Ours is from `submit` to the end of `collect`: sending, waiting and the tail included. They
 take turns; Ray runs in its own turn only, and its start and a first batch are off the clock. Prints
 steps a second, medians over the rounds, and the ratio bare time / our time round by round.
-Figures want an idle machine with as many cores as workers.
+Run it on an idle machine with as many cores as workers.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def play_bare(pipe: Connection, spec: RolloutSpec) -> None:
     from ars.rollout.pool import LocalPool
 
     with closing(LocalPool(spec)) as pool:
-        while (order := pipe.recv()) is not None:
-            snapshot, tasks = order
+        while (request := pipe.recv()) is not None:
+            snapshot, tasks = request
             began = time.perf_counter()
             episodes = pool.collect(pool.submit(snapshot, tasks))
             seconds = time.perf_counter() - began
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def report(ours: float, theirs: float) -> str:
-    """Return a round's figures."""
+    """Return the line of a round, or of the medians."""
     return f"pool {ours:,.0f}, bare {theirs:,.0f} steps/s, ratio {ours / theirs:.3f}"
 
 

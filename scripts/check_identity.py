@@ -73,7 +73,7 @@ def bits(episode: Episode) -> tuple[Any, ...]:
 def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]:
     """Return a line of the report, and the number of episodes that differ."""
     env, second = envs.make(robot), envs.make(robot)
-    runner, notice = envs.accelerate(second)
+    player, notice = envs.accelerate(second)
     if notice is not None:
         sys.exit(f"error: {notice}")
     with quiet():
@@ -90,18 +90,18 @@ def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]
             signs = np.random.default_rng(seed).standard_normal(policy.weights.size)
             policy.weights = policy.weights * signs
         found = []
-        for how, subject in ((rollout, ours), (rollout, theirs), (compiled_rollout, runner)):
+        for how, subject in ((rollout, ours), (rollout, theirs), (compiled_rollout, player)):
             if subject is not None:
                 zeros = RunningMeanStd.zeros(policy.spec.observation.size)
                 found.append(how(subject, policy, seed, limit, statistics=zeros))  # type: ignore[arg-type]
         steps += found[0].length
         early += found[0].length < limit
         other += ours.digest.digest() != theirs.digest.digest()
-        unlike += runner is not None and bits(found[0]) != bits(found[2])
+        unlike += player is not None and bits(found[0]) != bits(found[2])
     env.close()
     second.close()
     reference.close()
-    compiled = "-" if runner is None else str(unlike)
+    compiled = "-" if player is None else str(unlike)
     line = f"{robot:24}{episodes:9}{early:12}{steps:9}{other:22}{compiled:>21}"
     return line + f"{len(trained):10}", other + unlike
 

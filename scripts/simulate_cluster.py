@@ -131,7 +131,7 @@ class Marks:
         """Nothing to note."""
 
     def notify(self, message: str) -> None:
-        """A worker late or lost would spoil the figures: the reader must know."""
+        """Print events: a late or lost worker would spoil the measurement."""
         print(message, flush=True)
 
 
@@ -177,7 +177,7 @@ def wait_for_workers(pool: RayPool, algorithm: ARS, n_workers: int) -> None:
 
 
 def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
-    """Train for some iterations; the figures of a table's row."""
+    """Train for some iterations; returns a row of the table."""
     from ars.algorithms.ars import ARS, ARSConfig
     from ars.algorithms.base import TrainingContext
     from ars.distributed.pool import RayPool

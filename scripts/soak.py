@@ -46,7 +46,7 @@ class Robot:
         self.name = name
         self.env = envs.make(name)
         self.seeds = itertools.count()
-        self.runner, _ = envs.accelerate(self.env)
+        self.player, _ = envs.accelerate(self.env)
         self.rng = np.random.default_rng(0)
 
     def reset(self, count: int) -> None:
@@ -60,7 +60,7 @@ class Robot:
 
     def step(self, count: int) -> tuple[int, int]:
         """Play at least `count` steps; return how many steps and resets that were."""
-        if self.runner is not None:
+        if self.player is not None:
             halves = [self._play_compiled(count // 2), self._play_plain(count // 2)]
         else:
             halves = [self._play_plain(count)]
@@ -68,14 +68,14 @@ class Robot:
         return sum(steps), sum(resets)
 
     def _play_compiled(self, count: int) -> tuple[int, int]:
-        assert self.runner is not None
+        assert self.player is not None
         n_obs, n_act = self.env.observation_space.shape[0], self.env.action_space.shape[0]  # type: ignore[index]
         steps = resets = 0
         while steps < count:
             weights = self.rng.normal(0.0, 0.1, n_obs * n_act)
-            brain = self.runner.brain(weights, (n_obs, n_act), bias=False)
+            policy = self.player.lay_out_policy(weights, (n_obs, n_act), bias=False)
             found: Any = (np.zeros(n_obs), np.zeros(n_obs))
-            steps += self.runner.play(brain, next(self.seeds), 1000, statistics=found).length
+            steps += self.player.play(policy, next(self.seeds), 1000, statistics=found)[2]
             resets += 1
         return steps, resets
 
@@ -106,8 +106,8 @@ def main() -> int:
         for robot in robots:
             share = -(-arguments.resets // shares)
             robot.reset(share)
-            played = robot.step(-(-arguments.steps // shares) + 1)
-            steps, resets = steps + played[0], resets + share + played[1]
+            counts = robot.step(-(-arguments.steps // shares) + 1)
+            steps, resets = steps + counts[0], resets + share + counts[1]
         sizes.append(resident())
         print(f"{steps:12,} steps  {resets:9,} resets  {sizes[-1]:8.1f} MiB", flush=True)
     growth = sizes[-1] - sizes[0]

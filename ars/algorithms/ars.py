@@ -104,15 +104,6 @@ class ARSConfig:
         return max(1, self.n_directions // 2) if self.variant.endswith("-t") else self.n_directions
 
 
-@dataclass(frozen=True)
-class Pair:
-    """The two episodes of direction `index`."""
-
-    index: int
-    plus: Episode
-    minus: Episode
-
-
 class ARS(Algorithm):
     """See the module's text. The update is `_update`."""
 
@@ -174,25 +165,27 @@ class ARS(Algorithm):
             for sign in (+1, -1)
         ]
         episodes = pool.collect(pool.submit(self.snapshot(), tasks))
-        pairs = self._finite_pairs(tasks, episodes)
-        top = best_directions(pairs, self.config.n_used)
-        sigma, step_norm = self._update(top)
+        finite = self._finite_directions(tasks, episodes)
+        plus = [episode.score for episode in episodes[0::2]]
+        minus = [episode.score for episode in episodes[1::2]]
+        top = best_directions(finite, plus, minus, self.config.n_used)
+        sigma, step_norm = self._update(top, plus, minus)
         self.iteration += 1
-        played = [episode for pair in pairs for episode in (pair.plus, pair.minus)]
-        for episode in played:
+        kept, used = _both_signs(episodes, finite), _both_signs(episodes, top)
+        for episode in kept:
             self.timesteps += episode.length
             if episode.statistics is not None:
                 self.statistics.merge(episode.statistics)
-        self.episodes += len(played)
-        return self._row(played, top, sigma, step_norm)
+        self.episodes += len(kept)
+        return self._row(kept, used, sigma, step_norm)
 
-    def _finite_pairs(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[Pair]:
+    def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:
         """The directions to rank: those with a fault stop the run, or are left out on request."""
-        pairs = []
+        finite = []
         for index, (plus, minus) in enumerate(zip(episodes[::2], episodes[1::2], strict=True)):
             fault = plus.fault or minus.fault
             if fault is None:
-                pairs.append(Pair(index, plus, minus))
+                finite.append(index)
                 continue
             at_fault = tasks[2 * index + (plus.fault is None)]
             where = f"{describe(self.rollout_spec, at_fault)}: {fault}"
@@ -201,13 +194,24 @@ class ARS(Algorithm):
                     f"{where}; a new run with `on_nonfinite` exclude leaves such directions out"
                 )
             self.context.notify(f"{where}; the direction is left out")
-        return pairs
+        return finite
 
-    def _update(self, top: Sequence[Pair]) -> tuple[float, float]:
-        """theta += alpha / (b sigma_R) sum (r+ - r-) delta; returns sigma_R and the step's norm."""
+    def _update(
+        self, top: Sequence[int], plus: Sequence[float], minus: Sequence[float]
+    ) -> tuple[float, float]:
+        """theta += alpha / (b sigma_R) sum (r+ - r-) delta.
+
+        Args:
+            top: the directions used, in the order of their indices.
+            plus: r+ of every direction.
+            minus: r- of every direction.
+
+        Returns:
+            sigma_R and the norm of the step.
+        """
         config, theta = self.config, self.policy.weights
         # 1. sigma_R: the population deviation of the 2b returns used.
-        sigma = deviation([r for pair in top for r in (pair.plus.score, pair.minus.score)])
+        sigma = deviation([r for k in top for r in (plus[k], minus[k])])
         scaled = config.variant != "brs"
         if not top or (scaled and sigma == 0.0):
             self._notify_once(
@@ -218,9 +222,9 @@ class ARS(Algorithm):
             return sigma, 0.0
         # 2. The sum over the directions used, in the order of their indices.
         gradient = np.zeros_like(theta)
-        for pair in top:
-            delta = direction(self.context.seed, self.iteration, pair.index, theta.size)
-            gradient += (pair.plus.score - pair.minus.score) * delta
+        for k in top:
+            delta = direction(self.context.seed, self.iteration, k, theta.size)
+            gradient += (plus[k] - minus[k]) * delta
         # 3. The step.
         step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
         self.policy.weights = theta + step
@@ -232,21 +236,20 @@ class ARS(Algorithm):
             self.context.notify(f"iteration {self.iteration + 1}: {event} (said once)")
 
     def _row(
-        self, played: Sequence[Episode], top: Sequence[Pair], sigma: float, step_norm: float
+        self, kept: Sequence[Episode], used: Sequence[Episode], sigma: float, step_norm: float
     ) -> Row:
-        returns = [episode.total_reward for episode in played]
-        best = [e.total_reward for pair in top for e in (pair.plus, pair.minus)]
+        returns = [episode.total_reward for episode in kept]
         return {
             "return_mean": mean(returns),
             "return_std": deviation(returns),
             "return_min": min(returns, default=math.nan),
             "return_max": max(returns, default=math.nan),
-            "length_mean": mean([float(episode.length) for episode in played]),
-            "return_top_mean": mean(best),
+            "length_mean": mean([float(episode.length) for episode in kept]),
+            "return_top_mean": mean([episode.total_reward for episode in used]),
             "sigma_r": sigma,
             "step_norm": step_norm,
             "weight_norm": norm(self.policy.weights.tolist()),
-            "excluded": self.config.n_directions - len(played) // 2,
+            "excluded": self.config.n_directions - len(kept) // 2,
         }
 
     def start_from(self, policy: Policy) -> None:
@@ -290,7 +293,17 @@ class ARS(Algorithm):
             setattr(self, name, int(values[name]))
 
 
-def best_directions(pairs: Sequence[Pair], n_top: int) -> list[Pair]:
-    """The `n_top` pairs with the largest max(r+, r-), ties to the lower index, in index order."""
-    ranked = sorted(pairs, key=lambda pair: (-max(pair.plus.score, pair.minus.score), pair.index))
-    return sorted(ranked[:n_top], key=lambda pair: pair.index)
+def best_directions(
+    directions: Sequence[int], plus: Sequence[float], minus: Sequence[float], n_top: int
+) -> list[int]:
+    """The `n_top` of `directions` with the largest max(r+, r-), in index order.
+
+    Ties go to the lower index. `plus`, `minus`: r+ and r- of every direction, by index.
+    """
+    ranked = sorted(directions, key=lambda k: (-max(plus[k], minus[k]), k))
+    return sorted(ranked[:n_top])
+
+
+def _both_signs(episodes: Sequence[Episode], directions: Sequence[int]) -> list[Episode]:
+    """The two episodes of each direction, of all in task order."""
+    return [episode for k in directions for episode in episodes[2 * k : 2 * k + 2]]

@@ -1,8 +1,8 @@
 """Which machines of a cluster may be used: those alive, neither refused nor in doubt. No Ray here.
 
 A node is refused for the whole run if its versions differ. It is in doubt once a worker on it was
-given up and nothing on it had answered since that worker's call began: it may be cut off, which
-Ray notices after a minute. New workers are then placed elsewhere, if there is room.
+given up and nothing on it has answered since that worker's call began: it may be cut off, which
+Ray notices only after a minute. Until then new workers are placed elsewhere, if there is room.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-DOUBT_SECONDS = 70.0  # by then Ray has declared a silent node dead (seen: 64 s), or it is well
+DOUBT_SECONDS = 70.0  # by then Ray has declared a silent node dead (64 s), or it is well
 
 
 class Node(NamedTuple):
@@ -28,11 +28,11 @@ class Nodes:
         self._alive: dict[str, Node] = {}
         self._known: set[str] = set()
         self._refused: dict[str, str] = {}
-        self._doubted: dict[str, float] = {}  # until when
+        self._doubted: dict[str, float] = {}  # node: until when
         self._heard: dict[str, float] = {}
 
     def update(self, alive: Iterable[Node], now: float) -> None:
-        """Take in a view of the cluster."""
+        """Take in which nodes are alive, and forget doubts that are over."""
         self._alive = {node.id: node for node in alive}
         self._known |= self._alive.keys()
         self._doubted = {
@@ -56,29 +56,29 @@ class Nodes:
         self._refused[node] = reason
 
     def gone(self, node: str) -> bool:
-        """Whether a node has left; one that came since the last look has not."""
+        """Whether a node has left; one that came after the last update has not."""
         return node in self._known and node not in self._alive
 
     def name(self, node: str) -> str:
-        """The address of a node, for a message."""
+        """The address of a node, for messages; the start of its id if it is gone."""
         return self._alive[node].address if node in self._alive else node[:8]
 
     def avoided(self, n_workers: int) -> frozenset[str]:
-        """The nodes on which none of `n_workers` is to be started."""
+        """The nodes on which none of `n_workers` workers is to be started."""
         doubted = self._doubted.keys()
         room = sum(node.n_cpus for node in self._usable() if node.id not in doubted)
         refused = self._alive.keys() & self._refused.keys()
         return frozenset(refused | doubted if room >= n_workers else refused)
 
     def n_cpus(self) -> int:
-        """The processors of all nodes that may be used, those in doubt included."""
+        """The processors of all nodes that are not refused, those in doubt included."""
         return sum(node.n_cpus for node in self._usable())
 
     def __len__(self) -> int:
         return len(self._usable())
 
     def refusal(self) -> str | None:
-        """Why no node can be used, if that is so; None also where there is no node at all."""
+        """Why no node can be used; None if one can, or if there is no node at all."""
         if not self._alive or self._usable():
             return None
         node = next(iter(self._alive))

@@ -1,4 +1,4 @@
-"""Ray on this machine, or the Ray of a cluster: how it is started, reached, looked at and left."""
+"""Ray on this machine or of a cluster: how it is started, connected to, watched and left."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ VIEW_SECONDS = 1.0  # between two looks at the nodes
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _QUIET = {
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # or Ray reports a dead worker in a paragraph of its own
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns of a change to come
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise Ray reports a dead worker in a long paragraph
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray warns of a coming change
 }
 _SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _TOOLKIT = ("ars", "envs", "policies")
-# What Numba has compiled here is sent: nodes with the same kind of processor need not do it again.
+# What Numba has compiled is sent too: nodes with the same kind of processor need not compile it.
 _NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
 
 
@@ -49,10 +49,12 @@ def default_workers() -> int:
 
 
 class Session:
-    """Ray in this process; nothing to stop or to check where the process used it already.
+    """Ray in this process. Where the process used Ray already there is nothing to stop or check.
 
-    `processes`: Ray's here, by name, and where each listens. `shows_token`: this process and a
-    cluster's are to show each other a token.
+    Args:
+        stop: ends Ray here, or leaves the cluster.
+        processes: Ray's processes on this machine, by name, and the address each listens on.
+        shows_token: whether this process and the cluster's show each other a token.
     """
 
     def __init__(
@@ -65,10 +67,10 @@ class Session:
         self._processes = processes
 
     def check(self) -> None:
-        """Raises: RunError if a part of this machine's Ray is gone.
+        """Raises: RunError if one of Ray's processes on this machine is gone.
 
-        Ray would end the process, without a word: if the raylet is, as soon as it writes to the
-        object store, and a minute after the head.
+        Ray itself would end this process without a message: at the next write to the object store
+        if the raylet is gone, after a minute if the head is.
         """
         for name, address in self._processes.items():
             if not _listens(address):
@@ -76,7 +78,7 @@ class Session:
 
 
 def _listens(address: str) -> bool:
-    """Whether somebody does at `host:port`, or at a socket's path; takes 20 us."""
+    """Whether anything listens at `host:port` or at a socket's path; takes 20 us."""
     local = address.startswith("/")
     host, _, port = address.rpartition(":")
     with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as probe:
@@ -107,7 +109,7 @@ def _start_local(n_cpus: int) -> Session:
     import ray
 
     mark = secrets.token_hex(16)
-    sweep = reaper.start(mark)
+    reap = reaper.start(mark)
     with _environment({reaper.VARIABLE: mark}):
         try:
             context, release = _in_thread(
@@ -122,19 +124,22 @@ def _start_local(n_cpus: int) -> Session:
                 None,
             )
         except RunError:
-            sweep()
+            reap()
             raise
     _take_back_sigterm()
-    found = context.address_info
+    addresses = context.address_info
 
     def stop() -> None:
         if ray.is_initialized():
             ray.shutdown(wait_for_processes=True)
         release()
-        sweep()
-        shutil.rmtree(found["session_dir"], ignore_errors=True)
+        reap()
+        shutil.rmtree(addresses["session_dir"], ignore_errors=True)
 
-    processes = {"raylet": found["raylet_socket_name"], "gcs_server": found["gcs_address"]}
+    processes = {
+        "raylet": addresses["raylet_socket_name"],
+        "gcs_server": addresses["gcs_address"],
+    }
     return Session(stop, processes)
 
 
@@ -154,7 +159,7 @@ def _join(address: str, env_id: str) -> Session:
     import ray
 
     with _runtime_env(env_id) as runtime_env, _stderr_closed():
-        # It tries for ever where the token is wrong or nobody answers.
+        # Ray tries for ever if the token is wrong or nothing answers.
         context, release = _in_thread(
             lambda: ray.init(address, runtime_env=runtime_env, **_SILENT),
             CONNECT_SECONDS,
@@ -172,7 +177,7 @@ def _join(address: str, env_id: str) -> Session:
 
 
 class NodeView:
-    """The living nodes, asked for by a thread: Ray blocks for a minute while its head is silent."""
+    """The living nodes, polled by a thread, as Ray blocks for a minute while its head is silent."""
 
     def __init__(self) -> None:
         self.nodes = living_nodes()
@@ -186,7 +191,7 @@ class NodeView:
             try:
                 self.nodes = living_nodes()
             except Exception:
-                continue  # whatever it is, the view grows old
+                continue  # whatever the error, `age` grows
             self._seen = time.monotonic()
 
     @property
@@ -195,13 +200,13 @@ class NodeView:
         return time.monotonic() - self._seen
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop polling."""
         self._stop.set()
         self._thread.join(timeout=VIEW_SECONDS)
 
 
 def living_nodes() -> list[Node]:
-    """The nodes that Ray believes alive and that have a processor to give; 0.9 ms on two nodes."""
+    """The nodes that Ray believes alive and that have processors; takes 0.9 ms on two nodes."""
     import ray
 
     nodes = [
@@ -216,8 +221,8 @@ def living_nodes() -> list[Node]:
 def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
     """What a cluster's nodes need besides Ray and the dependencies.
 
-    A folder of its own: so nothing else of the current one is sent, nor found by its path. A job
-    submitted with a working directory has brought the code with it.
+    They are copied to a folder of their own, so that nothing else in the current folder is sent
+    or found by its path. A job submitted with a working directory has brought the code with it.
     """
     runtime_env: dict[str, Any] = {"env_vars": dict(_ONE_THREAD)}
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
@@ -232,7 +237,7 @@ def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
 
 
 def _user_modules(env_id: str) -> list[str]:
-    """The module of `module:Id-v0`, unless it is installed like any dependency."""
+    """The top-level module of `module:Id-v0`, unless it is installed like a dependency."""
     name = env_id.rpartition(":")[0].partition(".")[0]
     if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
         return []
@@ -278,11 +283,11 @@ def _copy_own_folder(package: str, folder: Path) -> None:
 def _in_thread(
     start: Callable[[], Any], seconds: float | None, trouble: str = "Ray does not start"
 ) -> tuple[Any, Callable[[], None]]:
-    """What `start` returns in a thread of its own, and what lets that thread end.
+    """Run `start` in a thread of its own; returns its result, and what lets that thread end.
 
-    In the main thread Ray would take over SIGTERM, and exit on it with half of itself started.
-    The thread lives on: the system ends the processes it started when it ends.
-    Raises: RunError where `start` fails or does not return in time.
+    In the main thread Ray would take over SIGTERM, and exit on it in the middle of its start. The
+    thread has to live on, because the processes that it started end with it.
+    Raises: RunError if `start` fails or does not return in time.
     """
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
     released = threading.Event()
@@ -306,7 +311,7 @@ def _in_thread(
 
 
 def _take_back_sigterm() -> None:
-    """Ray's C++ part has put a handler before Python's, which writes a stack trace to stderr."""
+    """Remove the SIGTERM handler of Ray's C++ part, which writes a stack trace to stderr."""
     handler = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is threading.main_thread() and handler is not None:
         signal.signal(signal.SIGTERM, handler)
@@ -314,35 +319,35 @@ def _take_back_sigterm() -> None:
 
 @functools.cache
 def _token() -> str:
-    # One for the life of the process: Ray keeps the first that it reads.
+    # The same for the life of the process, because Ray keeps the first one that it reads.
     return secrets.token_hex(32)
 
 
 def _local_environment() -> dict[str, str]:
-    """What Ray's processes inherit. The driver's own environment is as before afterwards."""
+    """What Ray's processes inherit; the driver's own environment is restored afterwards."""
     return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": _token(),
         # On Linux too, this binds every port to the loopback interface alone.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
-        # A process that gives itself a name would overwrite what the sweeper reads.
+        # A process that sets its title would overwrite the mark that the reaper reads.
         "SPT_NOENV": "1",
         **_ONE_THREAD,
-        # Workers import whatever this process can, the module of the user's own world included.
+        # Workers import whatever this process can, the user's own environment included.
         "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
     }
 
 
 def _cluster_environment() -> dict[str, str]:
-    """For the connection alone; the cluster's processes have their own."""
+    """For this process's connection alone; the cluster's processes have their own environment."""
     values = {
-        # What is ours goes before what a submitted job brings.
+        # Our runtime environment takes precedence over that of a submitted job.
         "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
-        # Or Ray leaves out __pycache__, where Numba's files are.
+        # Otherwise Ray leaves out __pycache__, where Numba's files are.
         "RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES": "",
     }
-    # Ray itself shows a token that is there at the address "auto" only.
+    # Ray itself presents an existing token only for the address "auto".
     token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
     if token or (Path.home() / ".ray" / "auth_token").exists():
         values["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
@@ -351,7 +356,7 @@ def _cluster_environment() -> dict[str, str]:
 
 @contextmanager
 def _stderr_closed() -> Iterator[None]:
-    """Ray's C++ part tells of a wrong token or address in many lines, whatever its log level."""
+    """Hide the many lines that Ray's C++ part prints for a wrong token, whatever its log level."""
     with open(os.devnull, "w") as nowhere:
         before = os.dup(2)
         os.dup2(nowhere.fileno(), 2)

@@ -1,11 +1,12 @@
-"""Ends what a Ray of ours leaves behind when the process that started it is gone. Linux only.
+"""Ends the processes that our Ray leaves behind once the process that started it is gone.
 
-`sweeper.py MARK PARENT` waits until its stdin or its parent ends, gives Ray a few seconds to go by
-itself, then kills every process with the mark in its environment. All that Ray starts inherits
-it, and so does what these start. Without it, two of Ray's agents live on for a minute after a
-driver that was killed: they have something to report to a head that is gone as well.
+`reaper.py MARK PARENT` waits until its stdin or its parent ends, gives Ray a few seconds to end by
+itself, then kills every process with the mark in its environment. Everything that Ray starts
+inherits the mark, and so do the processes started by those. Without the reaper, two of Ray's
+agents live on for a minute after the driver was killed: they try to report to a head that is gone.
 
-Standard library only: it is there, 8 MB, as long as the training.
+Linux only. It needs the standard library only, because it stays, with 8 MB, as long as the
+training.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from collections.abc import Callable
 
 VARIABLE = "ARS_SESSION"  # its value is the mark
 GRACE_SECONDS = 3.0  # a worker that loses its raylet takes up to 2 s
-KILL_SECONDS = 3.0  # within which what was killed is gone, and what it had just started too
+KILL_SECONDS = 3.0  # until killed processes, and those they had just started, are gone
 
 
 def start(mark: str) -> Callable[[], None]:
-    """Start this file as a program; returns what has it sweep now, and waits until that is done."""
+    """Start this file as a program; returns a function that has it reap now and waits for that."""
     if not hasattr(os, "pidfd_open"):
         return lambda: None
     import subprocess
@@ -34,26 +35,27 @@ def start(mark: str) -> Callable[[], None]:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        process_group=0,  # a terminal's Ctrl-C is not for it
+        process_group=0,  # so that a terminal's Ctrl-C does not reach it
     )
 
-    def sweep() -> None:
+    def reap() -> None:
         process.communicate()  # closes its stdin
 
-    return sweep
+    return reap
 
 
-def wait_and_sweep() -> None:
-    """What the program does."""
+def wait_and_reap() -> None:
+    """Wait for the parent to end, then end what carries the mark: the program's main function."""
     _wait(int(sys.argv[2]))
     _signal_until_none(0, GRACE_SECONDS)
     _signal_until_none(signal.SIGKILL, KILL_SECONDS)
 
 
 def _wait(parent: int) -> None:
-    """Until the parent is gone or closes the pipe.
+    """Wait until the parent is gone or closes the pipe.
 
-    Not for the pipe alone: children that the parent forked have its end too, and may outlive it.
+    The pipe alone does not tell: children forked by the parent hold its end as well, and may
+    outlive the parent.
     """
     try:
         handle = os.pidfd_open(parent)
@@ -70,11 +72,11 @@ def _signal_until_none(number: int, seconds: float) -> None:
 
 
 def _signal(number: int) -> int:
-    """Send a signal, 0 for none, to the living processes that have the mark; how many there are."""
+    """Signal all processes with the mark (0 sends nothing); returns how many there are."""
     mark, n_found = f"{VARIABLE}={sys.argv[1]}".encode(), 0
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            # It stands for this one process, should another get its number meanwhile.
+            # A handle stays with this process even if another one gets its number meanwhile.
             handle = os.pidfd_open(int(name))
         except OSError:
             continue
@@ -92,4 +94,4 @@ def _signal(number: int) -> int:
 
 
 if __name__ == "__main__":
-    wait_and_sweep()
+    wait_and_reap()

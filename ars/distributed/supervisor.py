@@ -1,6 +1,6 @@
-"""The worker processes of a pool: started where there is room, found fit, replaced when lost.
+"""The worker processes of a pool: started where there is room, compared, replaced when lost.
 
-What a worker was given when it was lost goes back to the pool, which knows the rest.
+The tasks that a lost worker had been given go back to the pool's queue.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,24 +17,30 @@ from ars.common.errors import RolloutError, RunError, one_line
 from ars.distributed.nodes import Nodes
 from ars.distributed.ray_session import NodeView, default_workers, start_ray
 from ars.distributed.task_queue import TaskBatch
-from ars.distributed.timeouts import Deadlines, Watch
+from ars.distributed.timeouts import Timeouts, Watch
 from ars.distributed.versions import machine, mismatch, other_kind
-from ars.distributed.worker import SNAPSHOTS_KEPT, Actor, Answer, Built, Hello, Order
+from ars.distributed.worker import SNAPSHOTS_KEPT, BuildResult, RolloutWorker, WorkerInfo
+from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, describe
 
-SENT_BYTES = 2**16  # with a call; Ray puts up to 100 KB there, and asks its raylet for the rest
-HEAD_SECONDS = 30.0  # without a word from it; after 60 s Ray would end this process
+# A snapshot of up to so many bytes travels with the call. Ray sends up to 100 KB in that way, and
+# for more than that each call asks the raylet.
+SENT_BYTES = 2**16
+HEAD_SECONDS = 30.0  # of silence from the head; after 60 s Ray would end this process
 START_TRIES = 3  # of one worker in a row
-PAUSE_SECONDS = 30.0  # then, while others run
+PAUSE_SECONDS = 30.0  # until the next such try, while other workers run
 START_SECONDS = 60.0  # without a single worker
 NODE_SECONDS = 300.0  # the same on a cluster, where a node may have to be bought first
 
+CallAnswer = tuple[float, Sequence[Episode | RolloutError]]  # seconds, and a result for each task
+
 
 @dataclass(eq=False)
-class Worker:
-    """A place in the crew, and the process in it.
+class WorkerHandle:
+    """One of the workers: its current process and what it has been asked to do.
 
-    `node` and `pid` are known once it has said hello; it is `ready` once it is built.
+    `node` and `pid` are known once the process has identified itself; it is `ready` once it has
+    built its environment.
     """
 
     index: int
@@ -46,43 +52,52 @@ class Worker:
     avoided: frozenset[str] = frozenset()  # nodes on which it was not to be placed
     tries: int = 0  # to start it
     hangs: int = 0  # since it last answered
-    calls: deque[Call] = field(default_factory=deque)  # the oldest, first, is the one that runs
-    # Tickets whose snapshots it has, as soon as it has come to the last of its calls.
+    calls: deque[Call] = field(default_factory=deque)  # the first is the oldest, and runs
+    # The requests whose snapshots it will have once it reaches the last of its calls.
     has: deque[int] = field(default_factory=lambda: deque(maxlen=SNAPSHOTS_KEPT))
 
 
-Settle = Callable[["Call", Any], None]
+OnAnswer = Callable[["Call", Any], None]
 
 
 @dataclass(eq=False)
 class Call:
-    """Something asked of a worker: to start (no batch), or to run one.
+    """Something asked of a worker: to start (no batch), or to run a batch.
 
-    `settle` takes in the answer; `since`: when it began to run, as far as can be told from here.
+    on_answer: takes the answer. since: when it began to run, as far as the driver can tell.
     """
 
     ref: Any
-    worker: Worker
-    settle: Settle
+    worker: WorkerHandle
+    on_answer: OnAnswer
     batch: TaskBatch | None
     since: float
 
 
 class PutBack(Protocol):
-    """Takes a lost batch back; returns how many rollouts will run again. See Tickets."""
+    """What takes a lost batch back: `TaskQueue.put_back`."""
 
     def __call__(self, batch: TaskBatch, ran: bool, hung_seconds: float | None) -> int: ...
 
 
-class Crew:
-    """As many workers as asked for or, by default, as the living nodes have processors."""
+class Supervisor:
+    """Keeps as many workers as asked for or, by default, as the living nodes have processors.
+
+    Args:
+        spec: what the workers are built from.
+        n_workers: how many; None for one for each processor.
+        address: of a Ray cluster; None starts Ray on this machine.
+        timeouts: says when a worker's start has hung.
+        put_back: takes the batches of lost workers.
+        notify: is told, a line each, what happens to workers and nodes.
+    """
 
     def __init__(
         self,
         spec: RolloutSpec,
         n_workers: int | None,
         address: str | None,
-        deadlines: Deadlines,
+        timeouts: Timeouts,
         put_back: PutBack,
         notify: Callable[[str], None],
     ) -> None:
@@ -91,51 +106,50 @@ class Crew:
 
         self._ray = ray
         self._spec, self._n_workers = spec, n_workers
-        self._deadlines, self._put_back, self.notify = deadlines, put_back, notify
+        self._timeouts, self._put_back, self.notify = timeouts, put_back, notify
         # The nodes of a cluster are filled evenly.
         strategy = "SPREAD" if address else "DEFAULT"
         self._options: dict[str, Any] = {
             "num_cpus": 1,
             "scheduling_strategy": strategy,
-            # Or each call would be told to the head: a fifth of what it costs all of Ray.
+            # Otherwise Ray reports each call to its head: a fifth of what the call costs.
             "enable_task_events": False,
         }
-        self._actor_class = ray.remote(Actor)
+        self._actor_class = ray.remote(RolloutWorker)
         self._patience = START_SECONDS if address is None else NODE_SECONDS
-        self.workers: list[Worker] = []
+        self.workers: list[WorkerHandle] = []
         self._last_index = -1
         self._calls: dict[Any, Call] = {}
-        self._said: set[str] = set()
+        self._told: set[str] = set()
         self._watch = Watch(time.monotonic)
-        self._grow_from = self._last_sign = 0.0
+        self._grow_from = self._last_contact = 0.0
         self._nodes, self._view = Nodes(), NodeView()
         self._look_at_nodes()
-        self._fit()
+        self._match_workers_to_nodes()
 
     @property
     def now(self) -> float:
-        """Seconds watched."""
+        """Seconds on the watch, which does not count long pauses of this process."""
         return self._watch.now
 
     def put(self, value: Any) -> Any:
-        """A value for all workers: pickled, or, where that is large, a reference to it in Ray."""
+        """A value for all workers: pickled or, where that is large, a reference to it in Ray."""
         self._watch.look()
         self._session.check()
         data = pickle.dumps(value)
         return data if len(data) <= SENT_BYTES else self._ray.put(data)
 
-    def run(self, worker: Worker, batch: TaskBatch, settle: Settle) -> None:
-        """Have a worker run a batch; `settle` gets an `Answer`."""
-        # Given once: for each call that has it Ray asks the raylet, twice the work of one without.
-        snapshot = None if batch.ticket in worker.has else batch.snapshot
+    def run(self, worker: WorkerHandle, batch: TaskBatch, on_answer: OnAnswer) -> None:
+        """Have a worker run a batch; `on_answer` gets a `CallAnswer`."""
+        # A snapshot is sent once: for a reference Ray asks the raylet, which doubles a call's cost.
+        snapshot = None if batch.request in worker.has else batch.snapshot
         if snapshot is not None:
-            worker.has.append(batch.ticket)
-        order = pickle.dumps(Order(batch.ticket, batch.tasks))
-        ref = worker.actor.run.remote(order, snapshot)
-        self._ask(worker, ref, settle, batch)
+            worker.has.append(batch.request)
+        ref = worker.actor.run.remote(pickle.dumps((batch.request, batch.tasks)), snapshot)
+        self._register(worker, ref, on_answer, batch)
 
-    def take_in(self, seconds: float) -> bool:
-        """Wait for an answer and settle it; whether there was one."""
+    def take_answer(self, seconds: float) -> bool:
+        """Wait for an answer and handle it; whether there was one."""
         ready: list[Any] = []
         if self._calls:
             ready, _ = self._ray.wait(list(self._calls), timeout=seconds)
@@ -143,50 +157,50 @@ class Crew:
             time.sleep(seconds)
         self._watch.look()
         if ready:
-            self._settle(self._calls.pop(ready[0]))
+            self._handle_answer(self._calls.pop(ready[0]))
         return bool(ready)
 
-    def tend(self) -> None:
-        """Follow the nodes, give up starts that hang. Raises: RunError if there is no hope."""
+    def supervise(self) -> None:
+        """Follow the nodes and give up starts that hang. Raises: RunError if nothing can run."""
         self._session.check()
         self._look_at_nodes()
-        self._fit()
+        self._match_workers_to_nodes()
         for worker in self.workers:
-            # Who has not said hello may be waiting for a processor.
+            # One that has not identified itself may be waiting for a processor.
             if worker.node is not None and not worker.ready:
                 seconds = self.now - worker.calls[0].since
-                if seconds > self._deadlines.hung_start():
+                if seconds > self._timeouts.hung_start():
                     self.give_up(worker, seconds)
-        self._check_for_signs()
+        self._check_for_workers()
 
-    def give_up(self, worker: Worker, seconds: float) -> None:
-        """Replace a worker that has not answered for so long."""
+    def give_up(self, worker: WorkerHandle, seconds: float) -> None:
+        """Replace a worker that has not answered for `seconds`."""
         assert worker.node is not None
         worker.hangs += 1
         self._nodes.gave_up(worker.node, worker.calls[0].since, self.now)
         self.replace(worker, f"did not answer for {seconds:.0f} s", hung_seconds=seconds)
 
     def replace(
-        self, worker: Worker, event: str, n_again: int = 0, hung_seconds: float | None = None
+        self, worker: WorkerHandle, event: str, n_again: int = 0, hung_seconds: float | None = None
     ) -> None:
-        """Start a worker afresh and put back what it had been given."""
+        """Put back what a worker had been given and start a fresh process in its place."""
         name = self.name(worker)
         n_again += self._take_back(worker, hung_seconds)
         self.notify(f"{name} {event}; replaced, {n_again} rollouts run again")
         self._kill(worker)
         self._start(worker)
 
-    def name(self, worker: Worker) -> str:
-        """A worker, for a message."""
+    def name(self, worker: WorkerHandle) -> str:
+        """A worker's name in messages."""
         where = (
             f" at {self._nodes.name(worker.node)}" if worker.node and len(self._nodes) > 1 else ""
         )
         return f"worker {worker.index} (pid {worker.pid or 'unknown'}{where})"
 
     def notify_once(self, message: str, matter: str | None = None) -> None:
-        """Tell the user, unless that, or something else of the same matter, has been told."""
-        if (matter or message) not in self._said:
-            self._said.add(matter or message)
+        """Tell the user once; of messages on the same `matter`, only the first."""
+        if (matter or message) not in self._told:
+            self._told.add(matter or message)
             self.notify(message)
 
     def close(self) -> None:
@@ -200,31 +214,31 @@ class Crew:
 
     # Calls
 
-    def _ask(
-        self, worker: Worker, ref: Any, settle: Settle, batch: TaskBatch | None = None
+    def _register(
+        self, worker: WorkerHandle, ref: Any, on_answer: OnAnswer, batch: TaskBatch | None = None
     ) -> None:
-        call = Call(ref, worker, settle, batch, self.now)
+        call = Call(ref, worker, on_answer, batch, self.now)
         worker.calls.append(call)
         self._calls[ref] = call
 
-    def _settle(self, call: Call) -> None:
+    def _handle_answer(self, call: Call) -> None:
         worker = call.worker
         try:
             answer = self._ray.get(call.ref)
             if call.batch is not None:
                 answer = pickle.loads(answer)
-        except self._ray.exceptions.RayTaskError as error:  # an answer that does not pickle, say
+        except self._ray.exceptions.RayTaskError as error:  # such as an answer that does not pickle
             if call.batch is None:
                 self._cannot_start(worker, one_line(error.cause))
                 return
             names = [describe(self._spec, task) for task in call.batch.tasks]
             why = one_line(error.cause)
-            answer = Answer(0.0, [RolloutError(f"{name}: {why}") for name in names])
+            answer = 0.0, [RolloutError(f"{name}: {why}") for name in names]
         except self._ray.exceptions.RayError as error:
             if worker.ready:
                 self.replace(worker, "died")
             else:
-                self._cannot_start(worker, meaning(error, self._session.shows_token))
+                self._cannot_start(worker, explain_start_failure(error, self._session.shows_token))
             return
         worker.calls.remove(call)
         if worker.calls:
@@ -232,12 +246,12 @@ class Crew:
         worker.hangs = 0
         if worker.node is not None:
             self._nodes.heard(worker.node, self.now)
-        call.settle(call, answer)
+        call.on_answer(call, answer)
 
-    def _take_back(self, worker: Worker, hung_seconds: float | None = None) -> int:
-        """Forget what a worker was asked; how many rollouts will run again."""
+    def _take_back(self, worker: WorkerHandle, hung_seconds: float | None = None) -> int:
+        """Take back all of a worker's calls; returns how many rollouts will run again."""
         n_again = 0
-        # The oldest was running. The last to be put back is the first to go out again.
+        # The oldest was running. The last to be put back is the first to be handed out again.
         while worker.calls:
             call = worker.calls.pop()
             self._calls.pop(call.ref, None)
@@ -246,16 +260,16 @@ class Crew:
                 n_again += self._put_back(call.batch, ran, hung_seconds if ran else None)
         return n_again
 
-    def _kill(self, worker: Worker) -> None:
+    def _kill(self, worker: WorkerHandle) -> None:
         if self._ray.is_initialized():
-            # A dead or never placed one is fine too; one whose creation Ray gave up is an error.
+            # Ray accepts a dead actor, but raises for one whose creation it gave up.
             with suppress(self._ray.exceptions.RaySystemError):
                 self._ray.kill(worker.actor)
 
-    # Starting a worker: it says hello, is found fit or not, and is built.
+    # Starting a worker: it identifies itself, its machine is compared, and it builds.
 
-    def _start(self, worker: Worker) -> None:
-        """A fresh process in a place that has none."""
+    def _start(self, worker: WorkerHandle) -> None:
+        """Start a worker's process."""
         worker.avoided = self._nodes.avoided(self._n_wanted())
         options = dict(self._options)
         if worker.avoided:
@@ -264,37 +278,37 @@ class Crew:
         worker.actor = self._actor_class.options(**options).remote()
         worker.node, worker.pid, worker.ready, worker.fresh = None, 0, False, True
         worker.has.clear()
-        self._ask(worker, worker.actor.hello.remote(), self._said_hello)
+        self._register(worker, worker.actor.identify.remote(), self._identified)
 
-    def _said_hello(self, call: Call, hello: Hello) -> None:
+    def _identified(self, call: Call, info: WorkerInfo) -> None:
         worker = call.worker
-        worker.pid, worker.node = hello.pid, hello.node
-        self._last_sign = self.now
-        if reason := mismatch(machine(), hello.machine):
-            self._nodes.refuse(hello.node, reason)
-            self.notify_once(f"node {self._nodes.name(hello.node)} is not used: {reason}")
+        worker.pid, worker.node = info.pid, info.node
+        self._last_contact = self.now
+        if reason := mismatch(machine(), info.machine):
+            self._nodes.refuse(info.node, reason)
+            self.notify_once(f"node {self._nodes.name(info.node)} is not used: {reason}")
             self._check_for_refusal()
             self._restart(worker)
             return
-        if difference := other_kind(machine(), hello.machine):
+        if difference := other_kind(machine(), info.machine):
             self.notify_once(
                 f"warning: another kind of machine may round differently: {difference}"
             )
-        self._ask(worker, worker.actor.build.remote(self._spec), self._built)
+        self._register(worker, worker.actor.build.remote(self._spec), self._finished_building)
 
-    def _built(self, call: Call, built: Built) -> None:
+    def _finished_building(self, call: Call, built: BuildResult) -> None:
         worker = call.worker
         if built.error is not None:
             self._cannot_start(worker, built.error)
             return
         if built.notice is not None:
             self.notify_once(f"warning: {self.name(worker)}: {built.notice}", built.notice)
-        self._last_sign = self.now
-        self._deadlines.learn_start(self.now - call.since)
+        self._last_contact = self.now
+        self._timeouts.learn_start(self.now - call.since)
         worker.ready, worker.tries = True, 0
 
-    def _cannot_start(self, worker: Worker, reason: str) -> None:
-        """Try again, but not for ever: the others may do without it, or all fail in this way."""
+    def _cannot_start(self, worker: WorkerHandle, reason: str) -> None:
+        """Try again, up to `START_TRIES` times. Raises: RunError if no worker is left."""
         worker.tries += 1
         if worker.tries < START_TRIES:
             self._restart(worker)
@@ -305,12 +319,12 @@ class Crew:
         self._grow_from = self.now + PAUSE_SECONDS
         self.notify_once(f"a worker cannot start: {reason}; the others go on without it")
 
-    def _restart(self, worker: Worker) -> None:
+    def _restart(self, worker: WorkerHandle) -> None:
         self._take_back(worker)
         self._kill(worker)
         self._start(worker)
 
-    def _dismiss(self, worker: Worker) -> None:
+    def _dismiss(self, worker: WorkerHandle) -> None:
         self._take_back(worker)
         self._kill(worker)
         self.workers.remove(worker)
@@ -331,11 +345,11 @@ class Crew:
             )
 
     def _n_wanted(self) -> int:
-        # One that waits for a node makes an autoscaler look for it.
+        # One worker that waits for a node makes an autoscaler look for a node.
         return self._n_workers or max(1, self._nodes.n_cpus())
 
-    def _fit(self) -> None:
-        """Bring the workers to what the nodes allow."""
+    def _match_workers_to_nodes(self) -> None:
+        """Start, move and dismiss workers until they match the nodes."""
         avoided = self._nodes.avoided(self._n_wanted())
         for worker in self.workers:
             if worker.node is not None and self._nodes.gone(worker.node):
@@ -349,18 +363,18 @@ class Crew:
         if self.now >= self._grow_from:
             for _ in range(n_missing):
                 self._last_index += 1
-                self.workers.append(Worker(self._last_index))
+                self.workers.append(WorkerHandle(self._last_index))
                 self._start(self.workers[-1])
 
     def _check_for_refusal(self) -> None:
         if refusal := self._nodes.refusal():
             raise RunError(f"no node can be used: {refusal}")
 
-    def _check_for_signs(self) -> None:
-        """Raises: RunError where there has been no worker for too long."""
+    def _check_for_workers(self) -> None:
+        """Raises: RunError if there has been no worker for too long."""
         if any(worker.ready for worker in self.workers):
-            self._last_sign = self.now
-        elif self.now - self._last_sign > self._patience:
+            self._last_contact = self.now
+        elif self.now - self._last_contact > self._patience:
             why = (
                 "no free CPU in the Ray cluster, or the environment takes longer than that to "
                 "construct"
@@ -370,8 +384,8 @@ class Crew:
             raise RunError(f"no worker started within {self._patience:.0f} s: {why}")
 
 
-def meaning(error: Exception, shows_token: bool) -> str:
-    """Why Ray gave a start up: its last words, unless more can be said."""
+def explain_start_failure(error: Exception, shows_token: bool) -> str:
+    """Why Ray gave up a start: the last line of its message, and what to do where that is known."""
     words = str(error).strip().splitlines()[-1].strip()
     if shows_token and "never ran" in words:
         return (

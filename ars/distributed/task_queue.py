@@ -1,8 +1,8 @@
 """Which rollouts wait, run and are done: the bookkeeping of a pool whose workers may die.
 
-Knows no processes: it hands out batches, takes in answers, and takes back what was lost. An
-answer is filed under its task, so nothing of how it was obtained can be seen in the results.
-A rollout may run twice at once; its first answer counts.
+It knows no processes: it hands out batches of tasks, files the answers, and takes back what was
+lost. A result is filed under its task, so the order and the place in which rollouts ran leave no
+trace. A rollout may run twice at the same time; the first result counts.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, Task, describe
 
 ROLLOUT_TRIES = 2  # of a rollout that raises
-LOST_TRIES = 10  # of a rollout whose worker dies: then the rollout is what kills it
-HUNG_TRIES = 4  # of a rollout that does not end, the deadline doubled each time
+LOST_TRIES = 10  # of a rollout whose worker dies: after so many, the rollout is the likely cause
+HUNG_TRIES = 4  # of a rollout that does not end; the timeout doubles each time
 
 
 class TaskBatch(NamedTuple):
-    """Tasks for one call; `indices` are their places in the ticket."""
+    """Tasks that one worker runs in one call.
 
-    ticket: int
+    request: the number of the request that they belong to. indices: their places in it.
+    """
+
+    request: int
     indices: tuple[int, ...]
     snapshot: Any
     tasks: list[Task]
 
 
 @dataclass
-class _Ticket:
-    """Tasks handed in together.
+class Request:
+    """Tasks that were submitted together and share a snapshot.
 
-    An index is in `waiting`, or with one or more workers (`running`), or has its result.
+    Each index is either in `waiting`, or with one or more workers (`running`), or in `results`.
     """
 
     snapshot: Any
@@ -49,117 +52,135 @@ class _Ticket:
     error: RolloutError | None = None
 
 
-class Tickets:
-    """One first-in-first-out queue over all tickets."""
+class TaskQueue:
+    """A first-in-first-out queue of the tasks of all requests."""
 
     def __init__(self, spec: RolloutSpec) -> None:
         self._spec = spec
-        self._tickets: dict[int, _Ticket] = {}
+        self._requests: dict[int, Request] = {}
         self._last = 0
 
     def add(self, snapshot: Any, tasks: Sequence[Task]) -> int:
-        """A new ticket, last in the queue."""
+        """Append a request and return its number."""
         self._last += 1
-        self._tickets[self._last] = _Ticket(snapshot, list(tasks), deque(range(len(tasks))))
+        self._requests[self._last] = Request(snapshot, list(tasks), deque(range(len(tasks))))
         return self._last
 
     def n_waiting(self) -> int:
-        """How many rollouts no worker has been given."""
-        return sum(len(t.waiting) for t in self._tickets.values() if t.error is None)
+        """How many rollouts have not been handed to a worker."""
+        return sum(len(r.waiting) for r in self._requests.values() if r.error is None)
 
     def take(self, n_tasks: int, n_workers: int) -> TaskBatch | None:
-        """At most `n_tasks` of those first in the queue; None if nothing waits."""
-        waiting = (n for n, t in self._tickets.items() if t.waiting and t.error is None)
+        """At most `n_tasks` from the head of the queue; None if nothing waits."""
+        waiting = (n for n, r in self._requests.items() if r.waiting and r.error is None)
         number = next(waiting, None)
         if number is None:
             return None
-        ticket = self._tickets[number]
-        # Half of a worker's fair share at most, so that what is left at the end is small. And one
-        # that lost its worker goes alone: should it be the cause, it is known by name.
-        share = math.ceil(len(ticket.waiting) / (2 * n_workers))
-        n_tasks = 1 if ticket.losses[ticket.waiting[0]] else max(1, min(n_tasks, share))
-        return self._batch(number, [ticket.waiting.popleft() for _ in range(n_tasks)])
+        request = self._requests[number]
+        # At most half of a worker's fair share, so that little is left to wait for at the end. A
+        # rollout that lost its worker goes alone: if it is the cause, that shows which one it was.
+        share = math.ceil(len(request.waiting) / (2 * n_workers))
+        n_tasks = 1 if request.losses[request.waiting[0]] else max(1, min(n_tasks, share))
+        return self._batch(number, [request.waiting.popleft() for _ in range(n_tasks)])
 
     def _batch(self, number: int, indices: list[int]) -> TaskBatch:
-        ticket = self._tickets[number]
-        ticket.running.update(indices)
+        request = self._requests[number]
+        request.running.update(indices)
         return TaskBatch(
-            number, tuple(indices), ticket.snapshot, [ticket.tasks[i] for i in indices]
+            number, tuple(indices), request.snapshot, [request.tasks[i] for i in indices]
         )
 
     def copy(self, batch: TaskBatch) -> TaskBatch | None:
-        """What of a batch still lacks an answer, to be run a second time; None if nothing does."""
-        ticket = self._tickets.get(batch.ticket)
-        if ticket is None or ticket.error is not None:
+        """The tasks of a batch to run a second time: those without a result that run once only.
+
+        None if there is no such task.
+        """
+        request = self._requests.get(batch.request)
+        if request is None or request.error is not None:
             return None
-        open_ = [i for i in batch.indices if i not in ticket.results and ticket.running[i] == 1]
-        return self._batch(batch.ticket, open_) if open_ else None
+        open_ = [i for i in batch.indices if i not in request.results and request.running[i] == 1]
+        return self._batch(batch.request, open_) if open_ else None
 
     def hangs(self, batch: TaskBatch) -> int:
-        """How many times a rollout of the batch was given up before."""
-        ticket = self._tickets.get(batch.ticket)
-        return 0 if ticket is None else max(ticket.hangs[index] for index in batch.indices)
+        """How many times a rollout of the batch has been given up before."""
+        request = self._requests.get(batch.request)
+        return 0 if request is None else max(request.hangs[index] for index in batch.indices)
 
-    def suspicious(self) -> bool:
-        """Whether a worker died of late: then one call at a time shows which rollout did it."""
-        return any(ticket.losses for ticket in self._tickets.values())
+    def has_losses(self) -> bool:
+        """Whether a worker died on a task that is still here.
+
+        Then one call at a time shows which rollout is the cause.
+        """
+        return any(request.losses for request in self._requests.values())
 
     def answer(self, batch: TaskBatch, results: Sequence[Episode | RolloutError]) -> None:
-        """File a batch's results; a rollout that raised waits for another try, if it has one.
+        """File a batch's results; a rollout that raised waits for another try, if it has one left.
 
-        The first answer to a task counts; one that comes after it changes nothing.
+        The first result of a task counts; one that comes later changes nothing.
         """
-        ticket = self._tickets.get(batch.ticket)
-        if ticket is None:  # collected already
+        request = self._requests.get(batch.request)
+        if request is None:  # collected already
             return
         for index, result in zip(batch.indices, results, strict=True):
-            ticket.running[index] -= 1
-            if index in ticket.results:
+            request.running[index] -= 1
+            if index in request.results:
                 continue
             if isinstance(result, Episode):
-                ticket.results[index] = result
+                request.results[index] = result
                 continue
-            ticket.failures[index] += 1
-            if not ticket.running[index]:
-                ticket.waiting.appendleft(index)
-            if ticket.failures[index] >= ROLLOUT_TRIES:
-                ticket.error = ticket.error or result
+            request.failures[index] += 1
+            if not request.running[index]:
+                request.waiting.appendleft(index)
+            if request.failures[index] >= ROLLOUT_TRIES:
+                request.error = request.error or result
 
     def put_back(self, batch: TaskBatch, ran: bool, hung_seconds: float | None = None) -> int:
-        """Return a batch to the head of its ticket; how many rollouts will run again.
+        """Return a lost batch to the head of its request.
 
-        `ran`: its worker died on it, rather than with it still in the mailbox. `hung_seconds`:
-        the worker was given up after so long.
+        Args:
+            batch: what the worker had been given.
+            ran: whether the worker was running it when it was lost; False if the batch still
+                waited in the worker's mailbox.
+            hung_seconds: after how long the worker was given up; None if it died.
+
+        Returns:
+            How many rollouts will run again.
         """
-        ticket = self._tickets.get(batch.ticket)
-        if ticket is None:
+        request = self._requests.get(batch.request)
+        if request is None:
             return 0
-        ticket.running.subtract(batch.indices)
-        lost = [i for i in batch.indices if i not in ticket.results]
-        again = [i for i in lost if not ticket.running[i]]
-        ticket.waiting.extendleft(reversed(again))
+        request.running.subtract(batch.indices)
+        lost = [i for i in batch.indices if i not in request.results]
+        again = [i for i in lost if not request.running[i]]
+        request.waiting.extendleft(reversed(again))
         if ran:
-            ticket.losses.update(lost)
-            self._judge(ticket, ticket.losses, LOST_TRIES, "its worker died")
+            request.losses.update(lost)
+            self._fail_after(LOST_TRIES, request, request.losses, "its worker died")
         if hung_seconds is not None:
-            ticket.hangs.update(lost)
-            self._judge(ticket, ticket.hangs, HUNG_TRIES, f"no answer in {hung_seconds:.0f} s,")
+            request.hangs.update(lost)
+            self._fail_after(
+                HUNG_TRIES, request, request.hangs, f"no answer in {hung_seconds:.0f} s,"
+            )
         return len(again)
 
-    def _judge(self, ticket: _Ticket, counts: Counter[int], tries: int, fate: str) -> None:
+    def _fail_after(self, tries: int, request: Request, counts: Counter[int], reason: str) -> None:
+        """Fail the request if one of its rollouts has used up its tries."""
         for index, count in counts.most_common(1):
-            if count >= tries and ticket.error is None:
-                name = describe(self._spec, ticket.tasks[index])
-                ticket.error = RolloutError(f"{name}: {fate} {count} times")
+            if count >= tries and request.error is None:
+                name = describe(self._spec, request.tasks[index])
+                request.error = RolloutError(f"{name}: {reason} {count} times")
 
     def done(self, number: int) -> bool:
-        """Whether `collect` has an answer."""
-        ticket = self._tickets[number]
-        return ticket.error is not None or len(ticket.results) == len(ticket.tasks)
+        """Whether `collect` returns, or raises, at once."""
+        request = self._requests[number]
+        return request.error is not None or len(request.results) == len(request.tasks)
 
     def collect(self, number: int) -> list[Episode]:
-        """The episodes of a ticket that is done, in task order. Raises: RolloutError."""
-        ticket = self._tickets.pop(number)
-        if ticket.error is not None:
-            raise ticket.error
-        return [ticket.results[index] for index in range(len(ticket.tasks))]
+        """Remove a request that is done and return its episodes in task order.
+
+        Raises: RolloutError.
+        """
+        request = self._requests.pop(number)
+        if request.error is not None:
+            raise request.error
+        return [request.results[index] for index in range(len(request.tasks))]

@@ -1,8 +1,8 @@
 """How long to wait for a worker, learned from the rollouts that came back. Pure: no Ray, no clock.
 
-An ordinary rollout takes at most the usual seconds per step times the steps it may have. A call
-that takes several times that is late: it is worth a second copy where a worker has nothing else
-to do. One that takes many times that is given up and its worker replaced.
+An ordinary rollout takes at most the usual seconds per step times the most steps it may have. A
+call that takes several times as long is late: it is worth a second copy on a worker that has
+nothing else to do. One that takes many times as long has hung: its worker is replaced.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ LATE_SECONDS, LATE_TIMES = 2.0, 3.0
 HUNG_SECONDS, HUNG_TIMES = 20.0, 10.0
 # Before the first answer; the first rollout of an environment may compile something.
 FIRST_LATE_SECONDS, FIRST_HUNG_SECONDS = 30.0, 300.0
-# Of a start: a construction may compile something too, and many at once share a processor.
+# Of building an environment, which may compile too; many at once share a processor.
 HUNG_START_SECONDS, FIRST_HUNG_START_SECONDS = 60.0, 300.0
-# Episodes differ in length, as far as this; beyond it, what takes so long is no step.
+# Episodes differ in length by up to this factor; beyond it, steps are not what takes the time.
 LONGEST_TIMES = 20.0
-WINDOW = 64  # calls; the median of them does not heed a straggler or a slow machine
+WINDOW = 64  # calls; their median ignores a straggler or a slow machine
 
 
-class Deadlines:
+class Timeouts:
     """Learns the pace of rollouts that have at most `rollout_length` steps."""
 
     def __init__(self, rollout_length: int) -> None:
@@ -33,7 +33,7 @@ class Deadlines:
         self.pace: float | None = None  # seconds per rollout, a moving average
 
     def learn(self, seconds: float, n_rollouts: int, n_steps: int) -> None:
-        """Take in a call that came back: the seconds its worker needed for it."""
+        """Take in a call that came back: how long its worker needed, and for what."""
         pace = seconds / n_rollouts
         self.pace = pace if self.pace is None else self.pace + 0.3 * (pace - self.pace)
         self._per_rollout.append(pace)
@@ -46,17 +46,17 @@ class Deadlines:
         return LATE_SECONDS + LATE_TIMES * n_rollouts * self._longest()
 
     def hung(self, n_rollouts: int, tries: int = 0) -> float:
-        """Seconds after which it is given up; twice as many for each of the `tries` before."""
+        """Seconds after which a call is given up, doubled for each of the `tries` before."""
         if not self._per_rollout:
             return FIRST_HUNG_SECONDS * 2.0**tries
         return (HUNG_SECONDS + HUNG_TIMES * n_rollouts * self._longest()) * 2.0**tries
 
     def learn_start(self, seconds: float) -> None:
-        """Take in a worker that was built: its seconds."""
+        """Take in how long a worker took to build its environment."""
         self._starts.append(seconds)
 
     def hung_start(self) -> float:
-        """Seconds after which a worker that is being built is given up."""
+        """Seconds after which a worker that is still building is given up."""
         if not self._starts:
             return FIRST_HUNG_START_SECONDS
         return HUNG_START_SECONDS + HUNG_TIMES * statistics.median(self._starts)
@@ -70,12 +70,12 @@ class Deadlines:
 
 
 class Watch:
-    """A clock that a long look away hardly moves.
+    """A clock that advances by a bounded time between two looks at it.
 
-    So a driver that was busy or stopped for a while does not hold it against its workers.
+    So a driver that was busy or stopped for a while does not hold that against its workers.
     """
 
-    LONGEST = 2.0  # seconds between two looks that count
+    LONGEST = 2.0  # seconds that count between two looks, at most
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -83,7 +83,7 @@ class Watch:
         self.now = 0.0
 
     def look(self) -> float:
-        """Seconds watched so far; `now` has the same until the next look."""
+        """Advance `now`, which stays the same until the next look, and return it."""
         seen = self._clock()
         self.now += min(seen - self._seen, self.LONGEST)
         self._seen = seen

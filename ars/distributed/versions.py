@@ -1,4 +1,4 @@
-"""What a machine runs: the versions and the processor that results may depend on.
+"""What a machine runs: the versions, and the processor, that results may depend on.
 
 Standard library only: a node whose packages differ from the driver's must still be able to say so.
 """
@@ -16,14 +16,14 @@ from typing import NamedTuple
 from ars import __version__
 
 PACKAGES = ("numpy", "gymnasium", "pybullet", "mujoco", "numba", "ray", "torch")
-# Rollouts run on these; where they differ, bits may.
+# Rollouts use these; where they differ, results may differ.
 DECISIVE = ("python", "ars", "code", "numpy", "gymnasium", "pybullet")
-# Decisive as well, but only for those who use it.
+# Decisive as well, but only where both machines have it.
 OPTIONAL = ("mujoco",)
 
 
 class Machine(NamedTuple):
-    """A machine as far as results are concerned; `versions`: those of `DECISIVE`, and others."""
+    """What of a machine results may depend on; `versions` holds those of `DECISIVE` and others."""
 
     versions: dict[str, str]
     cpu: str
@@ -32,7 +32,7 @@ class Machine(NamedTuple):
 
 @functools.cache
 def machine() -> Machine:
-    """This machine, with a digest of the toolkit's code among its versions."""
+    """This machine; its versions include a digest of the toolkit's code."""
     return Machine({**versions(), "code": code_digest()}, cpu(), libc())
 
 
@@ -59,7 +59,7 @@ def code_digest() -> str:
 
 
 def cpu() -> str:
-    """The processor's name: bits are promised within one kind of processor only."""
+    """The processor's name: identical results are promised for one kind of processor only."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -69,12 +69,12 @@ def cpu() -> str:
 
 
 def libc() -> str:
-    """The C library's name and version, whose `tanh` the policies use."""
+    """The name and version of the C library, whose `tanh` the policies use."""
     return " ".join(platform.libc_ver())
 
 
 def mismatch(here: Machine, there: Machine) -> str | None:
-    """Why `there` must not run rollouts of `here`, both sides named; None if it may."""
+    """Why the machine `there` must not run rollouts for `here`; None if it may."""
     ours, theirs = _decisive(here.versions), _decisive(there.versions)
     names = [*DECISIVE, *(name for name in OPTIONAL if name in ours and name in theirs)]
     found = [
@@ -91,10 +91,10 @@ def _decisive(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def other_kind(here: Machine, there: Machine) -> str | None:
-    """How `there` may round differently, both sides named; None if nothing is known of that.
+    """How the machine `there` may round differently from `here`; None if no reason is known.
 
-    By its processor, its C library, or what compiles the robots' loop, which is compared with the
-    plain environment by each worker: so it may differ.
+    Compared are the processor, the C library and Numba. Another Numba is allowed, because each
+    worker compares its compiled loop with the plain environment.
     """
     pairs = [(there.cpu, here.cpu), (there.libc, here.libc)]
     numba = [machine.versions.get("numba") for machine in (there, here)]

@@ -1,7 +1,7 @@
 """What runs in a worker process.
 
-The module itself needs the standard library and Ray only, so that a node which lacks a package or
-has another version of it can still say what it has.
+Importing it needs the standard library and Ray only, so that a node which lacks a package, or has
+another version of it, can still report what it has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ars.distributed.versions import Machine, machine
@@ -20,56 +19,44 @@ if TYPE_CHECKING:
     from ars.rollout.episode import Episode
     from ars.rollout.task import RolloutSpec, Snapshot, Task
 
-
 SNAPSHOTS_KEPT = 2  # by a worker: a training's and, beside it, an evaluation's
 
 
-class Hello(NamedTuple):
-    """Who a worker is."""
+class WorkerInfo(NamedTuple):
+    """Which process a worker is, on which node (Ray's id), and what that machine runs."""
 
     pid: int
     node: str
     machine: Machine
 
 
-class Order(NamedTuple):
-    """Tasks that share the snapshot of a ticket."""
+class BuildResult(NamedTuple):
+    """How building a worker's environment and policy ended.
 
-    ticket: int
-    tasks: Sequence[Task]
-
-
-class Answer(NamedTuple):
-    """The seconds that an order took, and an episode or an error for each of its tasks."""
-
-    seconds: float
-    results: Sequence[Episode | RolloutError]
-
-
-class Built(NamedTuple):
-    """How a worker's start ended: what was raised, on one line; what makes it slow."""
+    error: what was raised, on one line. notice: why the environment plays without compiled code.
+    """
 
     error: str | None = None
     notice: str | None = None
 
 
-class Actor:
-    """Says hello, is built, then runs tasks.
+class RolloutWorker:
+    """An actor of Ray: it identifies itself, builds its environment and policy, then runs tasks.
 
-    Failures are answers: Ray's own tracebacks stay out of it.
+    Failures are returned as values, so that Ray's own tracebacks never appear.
     """
 
     def __init__(self) -> None:
         self._snapshots: dict[int, Snapshot] = {}
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
-    def hello(self) -> Hello:
+    def identify(self) -> WorkerInfo:
         """Where this process is and what it runs on."""
         import ray
 
-        return Hello(os.getpid(), ray.get_runtime_context().get_node_id(), machine())
+        return WorkerInfo(os.getpid(), ray.get_runtime_context().get_node_id(), machine())
 
-    def build(self, spec: RolloutSpec) -> Built:
+    def build(self, spec: RolloutSpec) -> BuildResult:
         """Make the environment and the policy."""
         from ars.common.errors import one_line
         from ars.rollout.episode import Rollouts
@@ -77,22 +64,29 @@ class Actor:
         try:
             self._rollouts = Rollouts(spec)
         except Exception as error:
-            return Built(error=one_line(error))
-        return Built(notice=self._rollouts.notice)
+            return BuildResult(error=one_line(error))
+        return BuildResult(notice=self._rollouts.notice)
 
-    def run(self, order: bytes, snapshot: bytes | None) -> bytes:
-        """Run an `Order`; returns an `Answer`. All is pickled here, in a fifth of Ray's own time.
+    def run(self, batch: bytes, snapshot: bytes | None) -> bytes:
+        """Run tasks of one request. Pickled here, which takes a fifth of the time Ray takes.
 
-        `snapshot`: that of the ticket, unless it is one of the last `SNAPSHOTS_KEPT` to be given.
+        Args:
+            batch: pickled (request, tasks), see `TaskBatch`.
+            snapshot: the request's, pickled; None if it is one of the last `SNAPSHOTS_KEPT`
+                that this worker was given.
+
+        Returns:
+            Pickled (seconds, results): how long it took, and an `Episode` or a `RolloutError`
+            for each task.
         """
-        ticket, tasks = pickle.loads(order)
+        request, tasks = pickle.loads(batch)
         if snapshot is not None:
-            self._snapshots[ticket] = pickle.loads(snapshot)
+            self._snapshots[request] = pickle.loads(snapshot)
             if len(self._snapshots) > SNAPSHOTS_KEPT:
                 del self._snapshots[next(iter(self._snapshots))]
         began = time.perf_counter()
-        results = [self._run_one(self._snapshots[ticket], task) for task in tasks]
-        return pickle.dumps(Answer(time.perf_counter() - began, results))
+        results = [self._run_one(self._snapshots[request], task) for task in tasks]
+        return pickle.dumps((time.perf_counter() - began, results))
 
     def _run_one(self, snapshot: Snapshot, task: Task) -> Episode | RolloutError:
         from ars.common.errors import RolloutError, one_line
@@ -106,7 +100,7 @@ class Actor:
 def _end_with(raylet: int) -> None:
     """End this process once the raylet that started it has ended.
 
-    Ray sees to that too, but a worker of a node that was frozen and thawed may stay for minutes.
+    Ray sees to that too, but a worker on a node that was frozen and thawed may stay for minutes.
     """
     while os.getppid() == raylet:
         time.sleep(1.0)

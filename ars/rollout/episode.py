@@ -17,22 +17,25 @@ import gymnasium
 import numpy as np
 
 import envs
+from ars.common.errors import RolloutError, one_line
 from ars.common.seeding import Stream, direction, generator
+from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
 from policies import BoxSpec, Policy, RunningMeanStd, build_policy
 
 if TYPE_CHECKING:
-    from envs.bullet.compiled.player import FastRunner
-from ars.common.errors import RolloutError, one_line
-from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
+    from envs.bullet.compiled.player import CompiledPlayer
 
 
 @dataclass(frozen=True)
 class Episode:
     """What a rollout gives back.
 
-    `total_reward`: the environment's return; `score`: the same with each reward clipped and less
-    the shift, what training ranks; `statistics`: of the observations acted on; `fault`: set
-    where an observation or reward was not finite, and then nothing else counts.
+    Attributes:
+        total_reward: the environment's return.
+        score: the sum of the rewards, each clipped and less the shift; training ranks by it.
+        length: steps.
+        statistics: of the observations acted on, if they were asked for.
+        fault: which observation or reward was not finite; then nothing else counts.
     """
 
     total_reward: float
@@ -53,11 +56,20 @@ def rollout(
     statistics: RunningMeanStd | None = None,
     rng: np.random.Generator | None = None,
 ) -> Episode:
-    """One episode of at most `max_steps` steps from `env.reset(seed=seed)`.
+    """Play one episode from `env.reset(seed=seed)`.
 
-    `statistics`, if given, takes in every observation acted on and is returned in the episode;
-    `rng`, if given, draws every action from the policy's distribution.
-    Raises: RolloutError where the environment breaks Gymnasium's interface.
+    Args:
+        env: its own time limit holds as well.
+        policy: what acts.
+        seed: for the reset.
+        max_steps: the most steps.
+        shift: subtracted from each reward in the score.
+        reward_clip: bound on each absolute reward in the score.
+        statistics: takes in every observation acted on and is returned in the episode.
+        rng: draws every action from the policy's distribution; None for the deterministic action.
+
+    Raises:
+        RolloutError: the environment breaks Gymnasium's interface.
     """
     total = score = 0.0
     obs = _first_observation(env.reset(seed=seed))
@@ -95,7 +107,7 @@ def _first_observation(result: Any) -> Any:
 
 
 def compiled_rollout(
-    runner: FastRunner,
+    player: CompiledPlayer,
     policy: Policy,
     seed: int,
     max_steps: int,
@@ -104,13 +116,14 @@ def compiled_rollout(
     reward_clip: float | None = None,
     statistics: RunningMeanStd | None = None,
 ) -> Episode:
-    """The episode that `rollout` gives, bit for bit, without Python in its steps.
+    """Play the episode that `rollout` plays, bit for bit, without Python in its steps.
 
-    `statistics`, if given, are empty: `RunningMeanStd.zeros`.
+    The arguments are those of `rollout`; `statistics` must be empty (`RunningMeanStd.zeros`), and
+    the policy's class must have set `compiled_layers`.
     """
     spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
     assert isinstance(action, BoxSpec)
-    brain = runner.brain(
+    compiled = player.lay_out_policy(
         policy.network_weights,
         spec.layer_sizes,
         bias=spec.bias,
@@ -118,8 +131,8 @@ def compiled_rollout(
         normalizer=None if frozen is None else (frozen.mean, frozen.std, frozen.rule.clip),
         bounds=(action.low, action.high) if spec.clip_actions else (None, None),
     )
-    total, score, length, fault = runner.play(
-        brain,
+    total, score, length, fault = player.play(
+        compiled,
         seed,
         max_steps,
         shift=shift,
@@ -136,22 +149,25 @@ def compiled_rollout(
 class Rollouts:
     """Runs tasks one after another in this process: one environment, one policy.
 
-    `notice`: why the environment plays on its own where compiled code was to be expected.
+    Attributes:
+        notice: why the environment plays without the compiled code that it should have.
     """
 
     def __init__(self, spec: RolloutSpec) -> None:
         self.spec = spec
         self.policy = build_policy(spec.policy)
         self.env = envs.make(spec.env_id, **spec.env_kwargs)
-        self._runner: FastRunner | None = None
+        self._player: CompiledPlayer | None = None
         self.notice: str | None = None
-        if spec.compiled and not spec.stochastic and isinstance(spec.policy.action, BoxSpec):
-            self._runner, self.notice = envs.accelerate(self.env)
+        layers = vars(type(self.policy)).get("compiled_layers", False)  # not inherited
+        deterministic_box = isinstance(spec.policy.action, BoxSpec) and not spec.stochastic
+        if spec.compiled and layers and deterministic_box:
+            self._player, self.notice = envs.accelerate(self.env)
 
     def run(self, snapshot: Snapshot, tasks: Sequence[Task]) -> list[Episode]:
         """The episodes of `tasks`, in their order.
 
-        Raises: RolloutError naming the environment and the task, whatever the environment raised.
+        Raises: RolloutError that names the environment and the task, whatever was raised.
         """
         return [self._run_one(snapshot, task) for task in tasks]
 
@@ -168,10 +184,10 @@ class Rollouts:
         try:
             # A squared deviation may overflow to inf; such a component then normalises to 0.
             with np.errstate(over="ignore", invalid="ignore"):
-                runner = self._runner
-                # Whoever watches, watches an environment in the place of `env`.
-                if runner is not None and runner.env is self.env:
-                    play = functools.partial(compiled_rollout, runner)
+                player = self._player
+                # A recorder or display may have put another environment in the place of `env`.
+                if player is not None and player.env is self.env:
+                    play = functools.partial(compiled_rollout, player)
                 else:
                     draws = generator(spec.seed, Stream.ACTIONS, task.stream, task.index)
                     play = functools.partial(

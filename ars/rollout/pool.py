@@ -13,19 +13,19 @@ class Pool(Protocol):
     """Where rollouts run. Results never depend on which pool it is."""
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """Hand in tasks; returns a ticket. Does not wait."""
+        """Hand in tasks that share a snapshot; returns the request's number without waiting."""
 
-    def collect(self, ticket: int) -> list[Episode]:
-        """Wait for a ticket's episodes, in the order of its tasks. Raises: RolloutError."""
+    def collect(self, request: int) -> list[Episode]:
+        """Wait for a request's episodes, in the order of its tasks. Raises: RolloutError."""
 
     def close(self) -> None:
         """Let go of every process and file; safe to call twice."""
 
 
 class LocalPool:
-    """A Pool in this process: no Ray, no other process, no port.
+    """A Pool in this process: no Ray, no other process, no port. `collect` does the work.
 
-    on_event: is told if the environment plays on its own where compiled code was to be expected.
+    on_event: is told if the environment plays without the compiled code that it should have.
     """
 
     def __init__(
@@ -35,18 +35,18 @@ class LocalPool:
         if self._rollouts.notice is not None:
             on_event(f"warning: {self._rollouts.notice}")
         self._pending: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
-        self._tickets = 0
+        self._last_request = 0
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """See Pool; the work is done in `collect`."""
-        self._tickets += 1
-        self._pending[self._tickets] = snapshot, tasks
-        return self._tickets
+        """Keep the tasks until they are collected."""
+        self._last_request += 1
+        self._pending[self._last_request] = snapshot, tasks
+        return self._last_request
 
-    def collect(self, ticket: int) -> list[Episode]:
-        """See Pool."""
-        return self._rollouts.run(*self._pending.pop(ticket))
+    def collect(self, request: int) -> list[Episode]:
+        """Run the request's tasks and return their episodes. Raises: RolloutError."""
+        return self._rollouts.run(*self._pending.pop(request))
 
     def close(self) -> None:
-        """See Pool."""
+        """Close the environment."""
         self._rollouts.close()

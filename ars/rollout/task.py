@@ -1,4 +1,4 @@
-"""Which rollout to play, with what: the whole input of the pure function in `episode`."""
+"""Which rollout to play, and with what: the whole input of the pure function in `episode`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is broadcast: flat weights and the frozen normaliser."""
+    """What a request's rollouts start from: flat weights and the frozen normaliser."""
 
     weights: NDArray[np.float64]
     normalizer: Normalizer | None = None
@@ -37,7 +37,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class RolloutSpec:
-    """What every rollout of a run shares; a worker is built from it."""
+    """What all rollouts of a run share; a worker builds its environment and policy from it."""
 
     env_id: str
     policy: PolicySpec
@@ -50,7 +50,7 @@ class RolloutSpec:
     common_seeds: CommonSeeds = "none"
     statistics: bool = False
     eval_length: int | None = None  # most steps in an evaluation; None: rollout_length
-    compiled: bool = True  # play with compiled code where there is some; the results are the same
+    compiled: bool = True  # play with compiled code if there is any; the results are the same
     stochastic: bool = False  # draw actions from the policy's distribution instead of its best
 
 

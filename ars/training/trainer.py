@@ -214,8 +214,8 @@ class Trainer:
     def _collect_evaluation(self) -> None:
         if self._pending is None:
             return
-        ticket, candidate = self._pending
-        row = evaluation_row(candidate, self.pool.collect(ticket))
+        request, candidate = self._pending
+        row = evaluation_row(candidate, self.pool.collect(request))
         self._pending, self.evaluated = None, candidate.iteration
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:

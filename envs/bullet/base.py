@@ -1,4 +1,4 @@
-"""What every PyBullet world shares: one private simulation, seeded episodes, pictures."""
+"""What all PyBullet environments share: a private simulation, seeded episodes, pictures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.bullet.client import Connection, model_path, pybullet, quiet
-from envs.bullet.renderer import Look, Point, Stage, World
+from envs.bullet.renderer import Point, Renderer, Scene, View
 from envs.window import require_display
 
 Observation = NDArray[np.float32]
 
 
 class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
-    """A simulated world; a subclass says what is in it, how it starts and what a step is worth.
+    """A simulated scene; a subclass says what is in it, how it starts and what a step is worth.
 
     An episode depends on its seed and its actions alone, bit for bit: neither on the episodes
     before it, nor on other environments in the process, nor on whether pictures are taken.
@@ -30,7 +30,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     Args:
         obs_size: length of an observation, float32.
         action_size: length of an action, each component from -1 to 1.
-        look: where the camera stands.
+        view: where the camera stands.
         render_mode: None, "rgb_array", or "human" for a window that keeps real time.
         width: of a picture, in pixels.
         height: of a picture, in pixels.
@@ -52,7 +52,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self,
         obs_size: int,
         action_size: int,
-        look: Look,
+        view: View,
         render_mode: str | None = None,
         width: int = 640,
         height: int = 480,
@@ -68,18 +68,18 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self.render_mode = render_mode
         self._action_shape = (action_size,)
         self._size = width, height
-        self._look = look
-        self._stage: Stage | None = None  # opened for the first picture
+        self._view = view
+        self._renderer: Renderer | None = None  # opened for the first picture
         self._frame_due = 0.0  # on time.perf_counter's clock
         self._ready = False
         self._connection = Connection()
         self._client = self._connection.id
         with quiet():
             self._set_physics()
-            self._world = self._load(self._client)
+            self._scene = self._load(self._client)
         self._survey()
         self._start_state: int = pybullet.saveState(physicsClientId=self._client)
-        # Some worlds repeat themselves only from the first restored state on.
+        # Some scenes repeat themselves only from the first restored state on.
         self._restart(np.random.default_rng(0))
 
     def _set_physics(self) -> None:
@@ -94,16 +94,16 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         pybullet.setGravity(0, 0, -self.gravity, physicsClientId=client)
         pybullet.setDefaultContactERP(0.9, physicsClientId=client)
 
-    def _load(self, client: int) -> World:
+    def _load(self, client: int) -> Scene:
         """Load the models into `client`, the simulation."""
         raise NotImplementedError
 
-    def _load_copy(self, client: int) -> World:
-        """Load into `client`, a copy for the eye, the same bodies, and the floor if it is shown."""
+    def _load_copy(self, client: int) -> Scene:
+        """Load the same bodies into `client`, a copy that is only seen, and a floor to show."""
         return self._load(client)
 
     def _survey(self) -> None:
-        """Look up once, in the loaded simulation, what the steps will need: all attributes."""
+        """Look up what the steps will need in the loaded simulation, and set it as attributes."""
         raise NotImplementedError
 
     def _begin(self, rng: np.random.Generator) -> Observation:
@@ -111,14 +111,14 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         raise NotImplementedError
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
-        """Return what the motors are to do, N m, or N where a joint slides.
+        """Return the motors' torques in N m, or forces in N where a joint slides.
 
         `action` has the right shape. Raises: ValueError where it is not finite.
         """
         raise NotImplementedError
 
     def _advance(self, action: NDArray[Any]) -> None:
-        """Let the world go on for a time step; `action` has the right shape."""
+        """Simulate a time step; `action` has the right shape."""
         pybullet.setJointMotorControlArray(
             self._body,
             self._motors,
@@ -129,10 +129,10 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         pybullet.stepSimulation(self._client)
 
     def _observe(self) -> Observation:
-        """Read the simulation; leaves what the reward needs in attributes."""
+        """Read the simulation; sets what the reward needs as attributes."""
         raise NotImplementedError
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         """Return the reward of the step that led to `obs`, and whether the episode is over."""
         raise NotImplementedError
 
@@ -141,8 +141,8 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         raise NotImplementedError
 
     def _yaw(self) -> float:
-        """Return where the camera looks now, as `Look.yaw`."""
-        return self._look.yaw
+        """Return the direction in which the camera looks now, as `View.yaw`."""
+        return self._view.yaw
 
     def _restart(self, rng: np.random.Generator) -> Observation:
         pybullet.restoreState(self._start_state, physicsClientId=self._client)
@@ -175,7 +175,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             check_action(action, self._action_shape)
         self._advance(action)
         obs = self._observe()
-        reward, terminated = self._judge(obs, action)
+        reward, terminated = self._reward_and_termination(obs, action)
         if self.render_mode == "human":
             self._show()
         return obs, reward, terminated, False, {}
@@ -185,7 +185,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if not self._ready:
             self._refuse("render()")
         if self.render_mode == "rgb_array":
-            return self._open_stage().picture(self._focus(), self._yaw(), *self._size)
+            return self._open_renderer().picture(self._focus(), self._yaw(), *self._size)
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
         return None
@@ -195,25 +195,25 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self._ready = False
         self._client = -1
         self._connection.close()
-        if self._stage is not None:
-            self._stage.close()
+        if self._renderer is not None:
+            self._renderer.close()
 
     def _refuse(self, call: str) -> NoReturn:
         if self._client < 0:
             raise gymnasium.error.Error(f"{call} after close()")
         raise gymnasium.error.ResetNeeded(f"{call} before the first reset()")
 
-    def _open_stage(self) -> Stage:
-        if self._stage is None:
+    def _open_renderer(self) -> Renderer:
+        if self._renderer is None:
             window = self.render_mode == "human"
-            self._stage = Stage(
-                self._client, self._world, self._load_copy, self._look, window=window
+            self._renderer = Renderer(
+                self._client, self._scene, self._load_copy, self._view, window=window
             )
-        return self._stage
+        return self._renderer
 
     def _show(self) -> None:
         """Bring the window up to date and wait until its next frame is due."""
-        self._open_stage().show(self._focus(), self._yaw())
+        self._open_renderer().show(self._focus(), self._yaw())
         now = time.perf_counter()
         time.sleep(max(self._frame_due - now, 0.0))
         self._frame_due = max(self._frame_due, now) + 1.0 / self.metadata["render_fps"]

@@ -1,18 +1,19 @@
 """Two tasks for the humanoid: HumanoidFlagrun, to run from flag to flag; Harder, and to get up.
 
 They behave bit for bit like those of `pybullet_envs_gymnasium` 0.6.0 in an instance's second
-episode. There the first differs from it, and others may, by what Bullet remembers of contacts (see
-`robots.Robot.filters`); here none does. All is as in `locomotion`, but for these:
+episode. There the first episode differs, and later ones may, because Bullet remembers contacts (see
+`robots.Robot.filters`); here none does. Everything is as in `locomotion`, except:
 
     target      a flag in a field of 26.25 by 12.5 m around the start, in the middle of which the
                 robot stands. It moves to a new random place once the mean of all parts is within
                 1 m, and after 150 observations there at the latest.
-    progress    as for every runner. A step in which the flag moves is rewarded, or punished, for
-                the move as well, with the difference of the distances over 0.0165 s.
+    progress    as for every robot there. A step in which the flag moves is rewarded, or punished,
+                for the move as well, with the difference of the distances over 0.0165 s.
 
-The reference means that reward to be left out, but stores the new potential where nothing reads it.
-It also means the robot to start facing any way (Flagrun), or leaning (Harder); its flags for that
-are set on the environment and read from the robot, so that it starts as Humanoid does, and so here.
+The reference intends to leave that reward out, but stores the new potential where nothing reads it.
+It also intends the robot to start facing any direction (Flagrun) or leaning (Harder), but sets the
+flags for that on the environment and reads them from the robot, which therefore starts as Humanoid
+does. Both are kept here.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ import numpy as np
 from envs.bullet import robots
 from envs.bullet.base import Observation
 from envs.bullet.client import model_path, pybullet
-from envs.bullet.locomotion import DOWN, Runner
-from envs.bullet.renderer import Colour, Point, World
+from envs.bullet.locomotion import DOWN, LocomotionEnv
+from envs.bullet.renderer import Colour, Point, Scene
 
 # Of the reference's `robot_locomotors.py` and `scene_stadium.py`.
 FIELD_X, FIELD_Y = 13.125, 6.25  # metres to either side
@@ -46,16 +47,16 @@ _CUBE_COLOUR: Colour = (0.55, 0.12, 0.45, 1.0)
 _ASIDE = 20.0  # degrees from straight behind the robot, which would hide the flag
 
 
-class HumanoidFlagrun(Runner):
+class HumanoidFlagrun(LocomotionEnv):
     """Runs from flag to flag; down at 0.78 m."""
 
     robot = robots.HUMANOID_FLAGRUN
 
-    def _load(self, client: int) -> World:
-        world = super()._load(client)
+    def _load(self, client: int) -> Scene:
+        scene = super()._load(client)
         # Without mass or a shape to collide with: only to be seen.
         flag: int = pybullet.loadURDF(model_path("sphere2red_nocol.urdf"), physicsClientId=client)
-        return World(world.floor, (*world.bodies, flag), {flag: _FLAG_COLOUR})
+        return Scene(scene.floor, (*scene.bodies, flag), {flag: _FLAG_COLOUR})
 
     def _arrange(self, rng: np.random.Generator) -> None:
         super()._arrange(rng)
@@ -67,7 +68,7 @@ class HumanoidFlagrun(Runner):
         self._target_y = self._rng.uniform(-FIELD_Y, FIELD_Y)
         self._patience = PATIENCE
         pybullet.resetBasePositionAndOrientation(
-            self._world.bodies[1],
+            self._scene.bodies[1],
             (self._target_x, self._target_y, _FLAG_HEIGHT),
             _UPRIGHT,
             self._client,
@@ -90,28 +91,28 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     """Runs from flag to flag, is hit by a cube, and has to get up after a fall.
 
     alive       1 + the torso's height over 0.8 m, 2 at most; -1 in the last step, see below
-    progress    gains another 100 times (1 + the torso's height over 0.8 m, 2 at most), and no way
-                made with the torso under 0.8 m counts: the robot might as well lie still
+    progress    gains another 100 times (1 + the torso's height over 0.8 m, 2 at most), and progress
+                with the torso under 0.8 m does not count: the robot might as well lie still
     cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s at where the torso will be, after every
                 30th step from the 121st on, while the robot is on its feet
-    termination when the steps that ended with the torso under 0.8 m are 170 more than those that
-                did not, of which none is saved up for later
+    termination when a counter reaches 170 that goes up by one in each step that ends with the torso
+                under 0.8 m, and down by one, but not below zero, in every other step
 
-    The reference means motors to cost a quarter of what they cost Humanoid, and overwrites that.
+    The reference intends motors to cost a quarter of what they cost Humanoid, but overwrites that.
     """
 
-    def _load(self, client: int) -> World:
-        world = super()._load(client)
+    def _load(self, client: int) -> Scene:
+        scene = super()._load(client)
         cube: int = pybullet.loadURDF(
             model_path("cube_small.urdf"), _CUBE_START, physicsClientId=client
         )
         pybullet.changeDynamics(cube, -1, mass=_CUBE_MASS, physicsClientId=client)
-        colours = {**world.colours, cube: _CUBE_COLOUR}
-        return World(world.floor, (*world.bodies, cube), colours)
+        colours = {**scene.colours, cube: _CUBE_COLOUR}
+        return Scene(scene.floor, (*scene.bodies, cube), colours)
 
     def _survey(self) -> None:
         super()._survey()
-        self._renewed.append((self._world.bodies[2], -1, *_CUBE_FILTERS))
+        self._renewed.append((self._scene.bodies[2], -1, *_CUBE_FILTERS))
 
     def _arrange(self, rng: np.random.Generator) -> None:
         super()._arrange(rng)
@@ -147,14 +148,14 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
 
     def _throw_cube(self) -> None:
         """Let the cube come at the robot from anywhere around it, and a little from above."""
-        rng, cube, client = self._rng, self._world.bodies[2], self._client
+        rng, cube, client = self._rng, self._scene.bodies[2], self._client
         angle, speed = rng.uniform(-3.14, 3.14), rng.uniform(20.0, 30.0)
         away, lead = 4.0, 4.0 / speed  # metres, seconds
         velocity, _ = pybullet.getBaseVelocity(self._body, client)
         x, y, z = (at + rate * lead for at, rate in zip(self._position, velocity, strict=True))
         start = x + away * math.cos(angle), y + away * math.sin(angle), z + 1.0
         path = [to - since for to, since in zip((x, y, z), start, strict=True)]
-        gain = speed / math.sqrt(np.dot(path, path))  # BLAS, as in `Runner._observe`
+        gain = speed / math.sqrt(np.dot(path, path))  # BLAS, as in `LocomotionEnv._observe`
         throw = [
             gain * part + aside
             for part, aside in zip(path, rng.uniform(-1.0, 1.0, 3).tolist(), strict=True)

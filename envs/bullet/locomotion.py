@@ -1,8 +1,8 @@
 """Five robots that are rewarded for running along +x: HalfCheetah, Hopper, Walker2D, Ant, Humanoid.
 
 They behave bit for bit like the locomotion tasks of `pybullet_envs_gymnasium` 0.6.0, whose ancestor
-is OpenAI's Roboschool; only an instance's first episode is unlike the others there, and the one
-that everybody sees first here is like the others. For n joints and f feet:
+is OpenAI's Roboschool. There an instance's first episode differs from all later ones; here every
+episode is like the later ones. For n joints and f feet:
 
     action [n]      torque of each joint as a share of its motor's strength, clipped to -1 .. 1
     observation [8 + 2n + f], float32, each component clipped to -5 .. 5
@@ -45,7 +45,7 @@ from envs.bullet.base import (
     release_joints,
 )
 from envs.bullet.client import pybullet
-from envs.bullet.renderer import Point, World
+from envs.bullet.renderer import Point, Scene
 from envs.bullet.robots import Robot
 
 TARGET_X = 1000.0  # metres along the track; too far to get there
@@ -83,7 +83,7 @@ def pairwise_sum(values: Sequence[float]) -> float:
     return total
 
 
-class Runner(BulletEnv):
+class LocomotionEnv(BulletEnv):
     """A robot on a flat floor; see the module for observation, reward and termination."""
 
     robot: ClassVar[Robot]
@@ -99,18 +99,18 @@ class Runner(BulletEnv):
         size = 8 + 2 * joints + len(robot.feet)
         self._low = np.full(size, -5.0, np.float32)
         self._high = np.full(size, 5.0, np.float32)
-        super().__init__(size, joints, robot.look, render_mode, width, height)
+        super().__init__(size, joints, robot.view, render_mode, width, height)
 
-    def _load(self, client: int) -> World:
+    def _load(self, client: int) -> Scene:
         floor = load_floor(client)
         pybullet.changeDynamics(
             floor, -1, lateralFriction=0.8, restitution=0.5, physicsClientId=client
         )
-        return World(floor, load_robot(self.robot.model, client))
+        return Scene(floor, load_robot(self.robot.model, client))
 
     def _survey(self) -> None:
         client = self._client
-        floor, self._body = self._world.floor, self._world.bodies[0]
+        floor, self._body = self._scene.floor, self._scene.bodies[0]
         assert floor is not None  # see _load
         self._floor = floor
         count = pybullet.getNumJoints(self._body, client)
@@ -141,7 +141,7 @@ class Runner(BulletEnv):
         return super()._restart(rng)
 
     def _arrange(self, rng: np.random.Generator) -> None:
-        """Draw how everything stands at the start."""
+        """Draw the positions at the start of an episode."""
         angles = rng.uniform(-0.1, 0.1, self._joint_count).tolist()
         place_joints(self._body, self._joints, angles, self._client)
 
@@ -211,7 +211,7 @@ class Runner(BulletEnv):
         self._speeds = exact[9 : 9 + 2 * self._joint_count : 2]
         return np.minimum(np.maximum(exact, self._low), self._high)
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         alive = self._find_alive(obs)
         touched = {
             point[3]
@@ -239,7 +239,7 @@ class Runner(BulletEnv):
         return [gain * a for gain, a in zip(self._gains, clipped, strict=True)]
 
     def _find_alive(self, obs: Observation) -> float:
-        """Return what being up is worth, or -1: the torso as it is now, the knees a step ago."""
+        """Return the reward for being up, -1 if down; the knees' contacts are a step old."""
         robot, contacts = self.robot, self._contacts
         for knee in robot.knees:
             if contacts[knee]:
@@ -248,11 +248,11 @@ class Runner(BulletEnv):
         return robot.alive_bonus if high and abs(self._pitch) < robot.max_pitch else DOWN
 
     def _find_potential(self) -> float:
-        """Return that of which a step's gain is its progress."""
+        """Return the potential, whose increase in a step is the progress."""
         return -self._distance / self.time_step
 
 
-class HalfCheetah(Runner):
+class HalfCheetah(LocomotionEnv):
     """Two legs in a plane, 6 joints, observation [26]; runs till the time is up.
 
     Down are a pitch beyond 1 rad, a shin or a thigh on the floor; none of them ends the episode.
@@ -261,25 +261,25 @@ class HalfCheetah(Runner):
     robot = robots.HALF_CHEETAH
 
 
-class Hopper(Runner):
+class Hopper(LocomotionEnv):
     """One leg in a plane, 3 joints, observation [15]; down at 0.8 m or a pitch of 1 rad."""
 
     robot = robots.HOPPER
 
 
-class Walker2D(Runner):
+class Walker2D(LocomotionEnv):
     """Two legs in a plane, 6 joints, observation [22]; down at 0.8 m or a pitch of 1 rad."""
 
     robot = robots.WALKER_2D
 
 
-class Ant(Runner):
+class Ant(LocomotionEnv):
     """Four legs in space, 8 joints, observation [28]; down when the torso scrapes the floor."""
 
     robot = robots.ANT
 
 
-class Humanoid(Runner):
+class Humanoid(LocomotionEnv):
     """A person in space, 17 joints, observation [44]; down at 0.78 m."""
 
     robot = robots.HUMANOID

@@ -1,7 +1,7 @@
 """Three arms and what they are to move or reach: Reacher, Pusher, Thrower.
 
 They behave bit for bit like the tasks of these names in `pybullet_envs_gymnasium` 0.6.0, as far as
-those repeat themselves; see `forget_contacts`.
+the reference repeats itself; see `forget_contacts`.
 
     action          torque of each motor as a share of 0.05 N m, clipped to -1 .. 1: Reacher [2]
                     shoulder and elbow; the others [7] shoulder pan, shoulder lift, upper arm roll,
@@ -33,15 +33,14 @@ those repeat themselves; see `forget_contacts`.
 All starts at rest, angles uniform within +-3.14 rad. A step lasts 0.0165 s, Pusher's and Thrower's
 0.01 s.
 
-Oddities of the reference, kept. Reacher: the shoulder has no limits, for which Bullet reports 1 and
-0, and the angle is scaled between them before its cosine is taken, so opposite poses look alike.
-Pusher and Thrower: the way from object to target, and with it any reward for progress, never
-changes in an episode. In the electricity the forearm's roll counts with the upper arm's speed, and
-negative actions earn. The limit costs what is within the limits, hence nearly always all joints.
-Arms start far outside their limits and are thrown back by them. The drawn distance between the puck
-and its target is not theirs; nor is that of ball and box, which stand off from their places by what
-their models add. Thrower has no gravity, and a box that was shoved stays shoved there in the next
-episode; here it does not.
+Oddities of the reference that are kept. Reacher: the shoulder has no limits; Bullet reports 1 and
+0, between which the angle is scaled before its cosine is taken, so opposite poses look alike.
+Pusher and Thrower: the way from object to target, and any reward for progress, never change in an
+episode. The electricity of the forearm's roll is computed with the upper arm's speed, and negative
+actions earn. The limit costs for joints within their limits, which nearly always are all of them.
+Arms start far outside their limits and are thrown back by them. Puck and target are not as far
+apart as drawn, and neither are ball and box, whose models displace them. Thrower has no gravity.
+One oddity is not kept: in the reference, a box that was pushed stays there in the next episode.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ from envs.bullet.base import (
     release_joints,
 )
 from envs.bullet.client import pybullet
-from envs.bullet.renderer import Look, Point, World
+from envs.bullet.renderer import Point, Scene, View
 
 STRENGTH = 0.05  # N m, of every motor
 _TURN = 3.14  # rad either way, at the start
@@ -87,30 +86,30 @@ class _Group(NamedTuple):
     limits: list[tuple[float, float]]
 
 
-class Arm(BulletEnv):
+class ManipulationEnv(BulletEnv):
     """An arm and things in its reach; see the module for observation, reward and termination."""
 
     model: ClassVar[str]
     motors: ClassVar[int]
     obs_size: ClassVar[int]
-    look: ClassVar[Look]
+    view: ClassVar[View]
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
-        super().__init__(self.obs_size, self.motors, self.look, render_mode, width, height)
+        super().__init__(self.obs_size, self.motors, self.view, render_mode, width, height)
 
-    def _load(self, client: int) -> World:
+    def _load(self, client: int) -> Scene:
         floor, *bodies = load_robot(self.model, client)
-        return World(floor, tuple(bodies))
+        return Scene(floor, tuple(bodies))
 
-    def _load_copy(self, client: int) -> World:
-        floor = load_floor(client, self.look.floor)
-        return World(floor, load_robot(self.model, client, floor=False))
+    def _load_copy(self, client: int) -> Scene:
+        floor = load_floor(client, self.view.floor)
+        return Scene(floor, load_robot(self.model, client, floor=False))
 
     def _survey(self) -> None:
         client = self._client
         groups = []
         self._parts: dict[str, tuple[int, int]] = {}  # body and link; -1 is the body itself
-        for body in self._world.bodies:
+        for body in self._scene.bodies:
             self._parts[pybullet.getBodyInfo(body, client)[0].decode()] = body, -1
             count = pybullet.getNumJoints(body, client)
             infos = [pybullet.getJointInfo(body, joint, client) for joint in range(count)]
@@ -151,13 +150,13 @@ class Arm(BulletEnv):
         return [STRENGTH * (1.0 if a > 1.0 else -1.0 if a < -1.0 else a) for a in shares]
 
 
-class Reacher(Arm):
+class Reacher(ManipulationEnv):
     """Two joints in a plane, observation [9]; the fingertip is to come to a point."""
 
     model = "reacher.xml"
     motors = 2
     obs_size = 9
-    look = Look(
+    view = View(
         0.75,
         height=0.0,
         pitch=-60.0,
@@ -205,7 +204,7 @@ class Reacher(Arm):
             np.float32,
         )
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         before, self._potential = self._potential, -100.0 * self._distance
         # In the action's own precision: a NumPy number times a Python one keeps the former's.
         (shoulder, elbow), (speed, bend_speed) = action, self._speeds
@@ -215,7 +214,7 @@ class Reacher(Arm):
         return self._potential - before + float(electricity) + limit, False
 
 
-class Handler(Arm):
+class ObjectManipulationEnv(ManipulationEnv):
     """An arm of seven joints, an object and a target."""
 
     metadata: dict[str, Any] = {**BulletEnv.metadata, "render_fps": 100}  # noqa: RUF012
@@ -223,7 +222,7 @@ class Handler(Arm):
     time_step = 0.01
     substeps = 5
     wrist: ClassVar[str] = "wrist_roll_link"
-    look = Look(
+    view = View(
         2.4,
         height=0.0,
         yaw=40.0,
@@ -235,11 +234,11 @@ class Handler(Arm):
 
     def _survey(self) -> None:
         super()._survey()
-        keep_one_pair(self._client, self._world.floor, *self._parts[self.wrist])
+        keep_one_pair(self._client, self._scene.floor, *self._parts[self.wrist])
 
     def _restart(self, rng: np.random.Generator) -> Observation:
         obs = super()._restart(rng)
-        forget_contacts(self._client, self._world.bodies)
+        forget_contacts(self._client, self._scene.bodies)
         return obs
 
     def _focus(self) -> Point:
@@ -267,14 +266,14 @@ class Handler(Arm):
         places = *self._position("fingertip"), *self._object, *self._target
         return np.array((*values, *scaled, *self._gap, *places), np.float32)
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         work = float(np.dot(np.abs(action), np.abs(self._speeds)))
         # The sum is in the action's own precision, the work is not.
         electricity = -0.1 * work - float(0.01 * np.add.reduce(action))
         return electricity + LIMIT_COSTS[self._within], False
 
 
-class Pusher(Handler):
+class Pusher(ObjectManipulationEnv):
     """A puck is to come to its place on the table, observation [55]."""
 
     model = "pusher.xml"
@@ -294,7 +293,7 @@ class Pusher(Handler):
         return self._start(target - puck)
 
 
-class Thrower(Handler):
+class Thrower(ObjectManipulationEnv):
     """A ball is to come into a box, observation [48]."""
 
     model = "thrower.xml"
@@ -316,8 +315,8 @@ class Thrower(Handler):
         self._landing: Point | None = None
         return self._start(target - ball)
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
-        reward, _ = super()._judge(obs, action)
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+        reward, _ = super()._reward_and_termination(obs, action)
         if self._landing is None and self._object[2] < -0.25:
             self._landing = self._object
         x, y, _ = self._landing or self._object
@@ -327,24 +326,25 @@ class Thrower(Handler):
 
 
 def keep_one_pair(client: int, floor: int | None, body: int, link: int) -> None:
-    """Let a link and the floor, which may touch anyway, stay a pair while no others may."""
+    """Keep a link and the floor, which may touch anyway, a pair while no other parts may touch."""
     pybullet.setCollisionFilterPair(floor, body, -1, link, 1, client)
 
 
 def forget_contacts(client: int, bodies: Sequence[int]) -> None:
     """Make Bullet forget which parts of `bodies` touched, or were near each other.
 
-    It keeps pairs of parts that came near, drops those that have parted again one by one, and
-    solves the motion of the arm and the object together, in another order, while they are a pair:
-    the last bits change. The way from one episode's end to the next one's start leaves such pairs,
-    so the reference's episodes depend on those before: of 60 seeds 4 (Pusher) and 7 (Thrower) gave
-    three instances with different pasts different bits within 20 steps. The same episodes in one
-    instance after the other agree with ours in 49 (Pusher) and 48 (Thrower) of 50; made to forget
-    as well, the reference agrees in all, which `tests/test_envs.py` repeats.
+    Bullet keeps pairs of parts that came near each other and drops pairs that have parted one by
+    one. While the arm and the object are a pair, it solves their motion together, in another order,
+    which changes the last bits. Moving everything from the end of an episode to the start of the
+    next leaves such pairs, so the reference's episodes depend on earlier ones: for 4 (Pusher) and 7
+    (Thrower) of 60 seeds, three instances with different pasts differed within 20 steps. Episodes
+    played one after the other in one instance agree with ours for 49 (Pusher) and 48 (Thrower) of
+    50 seeds; once it is made to forget as well, the reference agrees for all of them, which
+    `tests/envs/test_envs.py` repeats.
 
-    A body whose filter is touched gets new pairs, from how it stands now. The place where Bullet
-    goes on to look for parted ones stays, but a search among a single pair takes it to the start;
-    that needs `keep_one_pair`.
+    Setting a body's filter gives it new pairs, as it stands now. The index at which Bullet resumes
+    its search for parted pairs stays, but a search among a single pair resets it; that needs
+    `keep_one_pair`.
     """
     for mode in (_NONE, _EITHER_NAMES_THE_OTHER):
         pybullet.setPhysicsEngineParameter(collisionFilterMode=mode, physicsClientId=client)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from envs.bullet.base import BulletEnv, Observation, check_action
 from envs.bullet.client import model_path, pybullet, quiet
-from envs.bullet.renderer import Look, Point, World
+from envs.bullet.renderer import Point, Scene, View
 
 # Numbers are those of the example's `minitaur.py`, `motor.py` and `minitaur_env_randomizer.py`.
 _LEGS = "front_left", "back_left", "front_right", "back_right"
@@ -72,7 +72,7 @@ _FAR_LEGS = [
     for leg in ("front_left", "back_left")
     for side in "LR"
 ]
-_LOOK = Look(1.0, height=0.14, yaw=-25.0, pitch=-20.0, dark=(*_FAR_LEGS, "chassis_left"))
+_VIEW = View(1.0, height=0.14, yaw=-25.0, pitch=-20.0, dark=(*_FAR_LEGS, "chassis_left"))
 
 
 class Minitaur(BulletEnv):
@@ -82,7 +82,7 @@ class Minitaur(BulletEnv):
     time_step: ClassVar[float] = 0.002
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
-        super().__init__(28, 8, _LOOK, render_mode, width, height)
+        super().__init__(28, 8, _VIEW, render_mode, width, height)
         speed = 16.0 / _TORQUE_CONSTANT
         bounds = np.repeat((math.pi, speed, _BELIEVED_TORQUE, 1.0), (8, 8, 8, 4)) + 0.01
         high = bounds.astype(np.float32)
@@ -94,7 +94,7 @@ class Minitaur(BulletEnv):
         pybullet.setTimeStep(self.time_step, client)
         pybullet.setGravity(0, 0, -10, physicsClientId=client)
 
-    def _load(self, client: int) -> World:
+    def _load(self, client: int) -> Scene:
         floor: int = pybullet.loadURDF(model_path("plane.urdf"), physicsClientId=client)
         body: int = pybullet.loadURDF(
             model_path("quadruped", "minitaur.urdf"),
@@ -102,10 +102,10 @@ class Minitaur(BulletEnv):
             flags=pybullet.URDF_USE_SELF_COLLISION,
             physicsClientId=client,
         )
-        return World(floor, (body,))
+        return Scene(floor, (body,))
 
     def _survey(self) -> None:
-        client, body = self._client, self._world.bodies[0]
+        client, body = self._client, self._scene.bodies[0]
         self._body = body
         infos = [
             pybullet.getJointInfo(body, joint, client)
@@ -146,7 +146,7 @@ class Minitaur(BulletEnv):
         with quiet():
             pybullet.resetSimulation(physicsClientId=self._client)
             self._set_physics()
-            self._world = self._load(self._client)
+            self._scene = self._load(self._client)
         self._survey()
         return self._begin(rng)
 
@@ -218,9 +218,9 @@ class Minitaur(BulletEnv):
         for _ in range(_REPEATS):
             self._drive(goals)
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         before, self._x = self._x, self._position[0]
-        # BLAS, as in the example: see `locomotion.Runner`.
+        # BLAS, as in the example: see `locomotion.LocomotionEnv`.
         energy = abs(float(np.dot(self._believed, self._rates))) * self.time_step
         reward = (self._x - before) - _ENERGY * energy
         upright = pybullet.getMatrixFromQuaternion(self._attitude)[8]

@@ -47,12 +47,12 @@ from envs.bullet.base import (
     release_joints,
 )
 from envs.bullet.client import pybullet
-from envs.bullet.renderer import Look, Point, World
+from envs.bullet.renderer import Point, Scene, View
 
 _LEAN = 0.1  # rad either way, at the start
 
 
-class Pendulum(BulletEnv):
+class PendulumEnv(BulletEnv):
     """Poles on a cart on a rail; see the module for observation, reward and termination."""
 
     substeps = 1
@@ -62,20 +62,20 @@ class Pendulum(BulletEnv):
     hinges: ClassVar[tuple[str, ...]] = ("hinge",)
     obs_size: ClassVar[int] = 5
     down: ClassVar[float] = 0.0  # rad from upright at which the first pole starts, give or take
-    look: ClassVar[Look] = Look(3.0, height=0.2, pitch=-7.0, dark=("rail", "cart"), floor=-0.7)
+    view: ClassVar[View] = View(3.0, height=0.2, pitch=-7.0, dark=("rail", "cart"), floor=-0.7)
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
-        super().__init__(self.obs_size, 1, self.look, render_mode, width, height)
+        super().__init__(self.obs_size, 1, self.view, render_mode, width, height)
 
-    def _load(self, client: int) -> World:
-        return World(None, load_robot(self.model, client)[-2:])  # without the double one's floor
+    def _load(self, client: int) -> Scene:
+        return Scene(None, load_robot(self.model, client)[-2:])  # without the double one's floor
 
-    def _load_copy(self, client: int) -> World:
-        floor = load_floor(client, self.look.floor)
-        return World(floor, load_robot(self.model, client, floor=False))
+    def _load_copy(self, client: int) -> Scene:
+        floor = load_floor(client, self.view.floor)
+        return Scene(floor, load_robot(self.model, client, floor=False))
 
     def _survey(self) -> None:
-        self._body = self._world.bodies[-1]
+        self._body = self._scene.bodies[-1]
         count = pybullet.getNumJoints(self._body, self._client)
         infos = [pybullet.getJointInfo(self._body, joint, self._client) for joint in range(count)]
         joints = {info[1].decode(): info[0] for info in infos}
@@ -100,7 +100,7 @@ class Pendulum(BulletEnv):
         return [self.strength * min(max(push, -1.0), 1.0)]
 
 
-class InvertedPendulum(Pendulum):
+class InvertedPendulum(PendulumEnv):
     """One pole that must not fall, observation [5]."""
 
     model = "inverted_pendulum.xml"
@@ -113,7 +113,7 @@ class InvertedPendulum(Pendulum):
         angle = self._angle
         return np.array((x, vx, math.cos(angle), math.sin(angle), rate), np.float32)
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         return 1.0, abs(self._angle) > 0.2
 
 
@@ -122,11 +122,11 @@ class InvertedPendulumSwingup(InvertedPendulum):
 
     down = 3.1415
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         return math.cos(self._angle), False
 
 
-class InvertedDoublePendulum(Pendulum):
+class InvertedDoublePendulum(PendulumEnv):
     """One pole on top of another, observation [9]."""
 
     model = "inverted_double_pendulum.xml"
@@ -153,7 +153,7 @@ class InvertedDoublePendulum(Pendulum):
             np.float32,
         )
 
-    def _judge(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
+    def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         # Squares by C's pow(), as in the reference; its last bit may not be that of a product.
         tip = self._top_z + 0.3
         return 10.0 - (0.01 * self._top_x**2 + (tip - 2.0) ** 2), tip <= 1.0

@@ -1,7 +1,7 @@
 """Pictures of a simulation, taken in a copy of it.
 
 The copy is a second PyBullet client that holds the same models and is never stepped: for a picture
-it takes over the poses. So nothing that drawing needs (a window, EGL, colours, a light) touches the
+it takes over all poses. So nothing that drawing needs (a window, EGL, colours, a light) touches the
 simulation, and the copy can be kept near the origin, the only place where PyBullet casts shadows.
 """
 
@@ -27,8 +27,8 @@ Point = tuple[float, float, float]
 Colour = tuple[float, float, float, float]  # red, green, blue and opacity, 0 to 1
 
 
-class World(NamedTuple):
-    """What a client holds, by PyBullet's numbers.
+class Scene(NamedTuple):
+    """What is in a simulation, by PyBullet's numbers.
 
     floor: None where there is none. bodies: all else. colours: of bodies that have their own.
     """
@@ -39,8 +39,8 @@ class World(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a robot is shown.
+class View:
+    """How a robot is shown: where the camera stands, and what has which colour.
 
     Attributes:
         distance: metres from the camera to the point that it follows.
@@ -70,38 +70,38 @@ _NEAR, _FAR = 0.1, 100.0  # metres
 _LIGHT = (2.0, -5.0, 12.0)  # from over the camera's shoulder
 
 
-class Stage:
-    """A copy of the world for the eye: in a window, or off screen.
+class Renderer:
+    """Draws a copy of the scene, in a window or off screen.
 
     Args:
         client: the simulation that is shown.
-        world: what is in it.
+        scene: what is in it.
         load: puts the same bodies into the client that it is given.
-        look: where the camera stands, and the colours.
+        view: where the camera stands, and the colours.
         window: open PyBullet's own window instead of drawing off screen.
     """
 
     def __init__(
         self,
         client: int,
-        world: World,
-        load: Callable[[int], World],
-        look: Look,
+        scene: Scene,
+        load: Callable[[int], Scene],
+        view: View,
         *,
         window: bool = False,
     ) -> None:
-        self._client, self._bodies, self._look = client, world.bodies, look
-        # A window draws by itself, so a frame may fall between the robot's jump and the camera's:
-        # there it jumps seldom, yet before it runs out of the shadow's reach.
+        self._client, self._bodies, self._view = client, scene.bodies, view
+        # A window draws by itself, and a frame may fall between moving the robot and moving the
+        # camera: there both jump less often, but before the robot leaves the shadow's reach.
         self._period = 4 * _CHECKERS if window else _CHECKERS
         self._connection = Connection(window=window)
         self.close = self._connection.close
         self._copy = self._connection.id
-        self._renderer: int = pybullet.ER_TINY_RENDERER
+        self._backend: int = pybullet.ER_TINY_RENDERER
         with quiet():
             # The plugin sees only what is loaded after it.
             if not window and _start_egl(self._connection):
-                self._renderer = pybullet.ER_BULLET_HARDWARE_OPENGL
+                self._backend = pybullet.ER_BULLET_HARDWARE_OPENGL
             copy = load(self._copy)
             self._copies = copy.bodies
             self._paint(copy)
@@ -111,20 +111,20 @@ class Stage:
                 )
             else:
                 for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
-                    self._capture(8, 8, (0.0, 0.0, 0.0), look.yaw)
+                    self._capture(8, 8, (0.0, 0.0, 0.0), view.yaw)
 
-    def _paint(self, world: World) -> None:
-        assert world.floor is not None  # a copy has one
+    def _paint(self, scene: Scene) -> None:
+        assert scene.floor is not None  # a copy has one
         pybullet.changeVisualShape(
-            world.floor,
+            scene.floor,
             -1,
             rgbaColor=_FLOOR_COLOUR,
             specularColor=(0.0, 0.0, 0.0),
             physicsClientId=self._copy,
         )
-        colours = dict.fromkeys(self._look.dark, _DARK_COLOUR)
-        colours |= dict.fromkeys(self._look.goal, _GOAL_COLOUR)
-        for body in world.bodies:
+        colours = dict.fromkeys(self._view.dark, _DARK_COLOUR)
+        colours |= dict.fromkeys(self._view.goal, _GOAL_COLOUR)
+        for body in scene.bodies:
             for link in range(-1, pybullet.getNumJoints(body, self._copy)):
                 name = (
                     pybullet.getBodyInfo(body, self._copy)[0]
@@ -135,13 +135,13 @@ class Stage:
                 pybullet.changeVisualShape(
                     body,
                     link,
-                    rgbaColor=world.colours.get(body, colour),
+                    rgbaColor=scene.colours.get(body, colour),
                     specularColor=(0.2, 0.2, 0.2),
                     physicsClientId=self._copy,
                 )
 
     def _mirror(self, target: Point) -> Point:
-        """Take over all poses, moved by whole checkers to near the origin; return the target's."""
+        """Copy all poses, moved by whole checkers towards the origin; return where to aim."""
         dx, dy = (self._period * math.floor(x / self._period) for x in target[:2])
         for body, copy in zip(self._bodies, self._copies, strict=True):
             (x, y, z), attitude = pybullet.getBasePositionAndOrientation(body, self._client)
@@ -152,30 +152,30 @@ class Stage:
             states = pybullet.getJointStates(body, joints, self._client) if joints else ()
             for joint, state in enumerate(states):
                 pybullet.resetJointState(copy, joint, state[0], 0.0, self._copy)
-        return target[0] - dx, target[1] - dy, self._look.height
+        return target[0] - dx, target[1] - dy, self._view.height
 
     def picture(self, target: Point, yaw: float, width: int, height: int) -> NDArray[np.uint8]:
         """Return uint8 [height, width, 3], what the camera sees beside `target`.
 
-        `yaw`: see `Look`.
+        `yaw`: see `View`.
 
         Where EGL draws, four samples are averaged for each pixel (55 ms for 640x480 with a software
         driver). The tiny renderer would need 300 ms for that and takes one sample (75 ms).
         """
         aim = self._mirror(target)
-        if self._renderer == pybullet.ER_TINY_RENDERER:
+        if self._backend == pybullet.ER_TINY_RENDERER:
             return self._capture(width, height, aim, yaw)
         fine = self._capture(2 * width, 2 * height, aim, yaw).astype(np.uint16)
         total = fine[0::2, 0::2] + fine[0::2, 1::2] + fine[1::2, 0::2] + fine[1::2, 1::2]
         return (total // 4).astype(np.uint8)
 
     def _capture(self, width: int, height: int, aim: Point, yaw: float) -> NDArray[np.uint8]:
-        look = self._look
+        view = self._view
         _, _, pixels, _, _ = pybullet.getCameraImage(
             width,
             height,
             viewMatrix=pybullet.computeViewMatrixFromYawPitchRoll(
-                aim, look.distance, yaw, look.pitch, 0.0, 2
+                aim, view.distance, yaw, view.pitch, 0.0, 2
             ),
             projectionMatrix=pybullet.computeProjectionMatrixFOV(
                 _FIELD_OF_VIEW, width / height, _NEAR, _FAR
@@ -183,8 +183,8 @@ class Stage:
             lightDirection=_LIGHT,
             lightDistance=math.hypot(*_LIGHT),
             lightSpecularCoeff=0.0,
-            shadow=int(self._renderer != pybullet.ER_TINY_RENDERER),  # it shades the whole floor
-            renderer=self._renderer,
+            shadow=int(self._backend != pybullet.ER_TINY_RENDERER),  # it shades the whole floor
+            renderer=self._backend,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._copy,
         )
@@ -193,19 +193,19 @@ class Stage:
 
     def show(self, target: Point, yaw: float) -> None:
         """Bring the window up to date; the arguments are those of `picture`."""
-        look = self._look
+        view = self._view
         pybullet.resetDebugVisualizerCamera(
-            look.distance, yaw, look.pitch, self._mirror(target), self._copy
+            view.distance, yaw, view.pitch, self._mirror(target), self._copy
         )
 
 
-# A second EGL client leaves the first drawing with its own shapes mixed up (seen with Mesa), so one
-# at a time: the first stage open has it, any beside it takes the tiny renderer.
+# With a second EGL client the first one draws the wrong shapes (seen with Mesa), so only one has it
+# at a time: the renderer that was opened first. Any other takes PyBullet's tiny renderer.
 _egl_user: weakref.ref[Connection] | None = None
 
 
 def _start_egl(connection: Connection) -> bool:
-    """Let EGL draw what is loaded into `connection` from now on, where it can and is free."""
+    """Let EGL draw what is loaded into `connection` from now on, if it works and is free."""
     global _egl_user
     user = _egl_user and _egl_user()
     if (user and user.close.alive) or not _egl_works():
@@ -222,10 +222,10 @@ def _start_egl(connection: Connection) -> bool:
 
 @functools.cache
 def _egl_works() -> bool:
-    """Whether EGL takes a picture here, tried once in a process of its own.
+    """Whether EGL can take a picture here, tried once in a separate process.
 
-    Where there is no usable driver the plugin does not fail, it ends the whole process. Worth the
-    second this takes: at 640x480 EGL is three times as fast with a mere software driver.
+    Without a usable driver the plugin does not fail but ends the whole process. The trial is worth
+    its second: at 640x480 EGL is three times as fast even with a software driver.
     """
     if importlib.util.find_spec("eglRenderer") is None:  # comes with PyBullet's Linux wheels
         return False

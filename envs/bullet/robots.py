@@ -9,19 +9,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from envs.bullet.renderer import Look
+from envs.bullet.renderer import View
 
 
 @dataclass(frozen=True)
 class Robot:
-    """What tells one runner from another.
+    """What tells one running robot from another.
 
     Attributes:
         model: file among PyBullet's MJCF models.
         power: strength of all motors.
         strengths: each joint's own, in the model's order; times `power`, its largest torque in N m.
         feet: links whose contact with the floor is observed.
-        look: how it is shown.
+        view: how it is shown.
         min_height: torso height in metres at which the robot is down.
         max_pitch: angle in rad either way at which it is down.
         knees: those of `feet`, by index, that must not touch the floor.
@@ -32,15 +32,15 @@ class Robot:
         float32_torque: whether float32 actions are multiplied in float32.
         filters: the model's collision group and mask (`contype`, `conaffinity`), for a robot with
             links of several shapes that touch each other. Bullet solves such contacts in an order
-            that an episode leaves behind in spite of `restoreState`, unless it is made to forget.
-            Left out for others: it costs a Humanoid's reset 0.1 ms.
+            that depends on earlier episodes, in spite of `restoreState`, unless it is made to
+            forget them. None for other robots: forgetting costs a Humanoid's reset 0.1 ms.
     """
 
     model: str
     power: float
     strengths: tuple[float, ...]
     feet: tuple[str, ...]
-    look: Look
+    view: View
     min_height: float = -math.inf
     max_pitch: float = math.inf
     knees: tuple[int, ...] = ()
@@ -57,7 +57,7 @@ HALF_CHEETAH = Robot(
     power=0.9,
     strengths=(120.0, 90.0, 60.0, 140.0, 60.0, 30.0),
     feet=("ffoot", "fshin", "fthigh", "bfoot", "bshin", "bthigh"),
-    look=Look(2.3, height=0.45, dark=("bthigh", "bshin", "bfoot")),
+    view=View(2.3, height=0.45, dark=("bthigh", "bshin", "bfoot")),
     max_pitch=1.0,
     knees=(1, 2, 4, 5),
     falls=False,
@@ -68,7 +68,7 @@ HOPPER = Robot(
     power=0.75,
     strengths=(100.0, 100.0, 100.0),
     feet=("foot",),
-    look=Look(2.4, height=0.7, dark=("thigh", "foot")),
+    view=View(2.4, height=0.7, dark=("thigh", "foot")),
     min_height=0.8,
     max_pitch=1.0,
 )
@@ -78,7 +78,7 @@ WALKER_2D = Robot(
     power=0.4,
     strengths=(100.0, 100.0, 30.0, 100.0, 100.0, 30.0),
     feet=("foot", "foot_left"),
-    look=Look(2.4, height=0.7, dark=("thigh_left", "leg_left", "foot_left")),
+    view=View(2.4, height=0.7, dark=("thigh_left", "leg_left", "foot_left")),
     min_height=0.8,
     max_pitch=1.0,
 )
@@ -88,7 +88,7 @@ ANT = Robot(
     power=2.5,
     strengths=(100.0,) * 8,
     feet=("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot"),
-    look=Look(2.8, height=0.4, yaw=-20.0, pitch=-25.0, dark=("aux_1", "aux_2", "aux_3", "aux_4")),
+    view=View(2.8, height=0.4, yaw=-20.0, pitch=-25.0, dark=("aux_1", "aux_2", "aux_3", "aux_4")),
     min_height=0.26,
 )
 
@@ -97,7 +97,7 @@ HUMANOID = Robot(
     power=0.41,
     strengths=(100.0,) * 5 + (300.0, 200.0, 100.0, 100.0, 300.0, 200.0) + (75.0,) * 6,
     feet=("right_foot", "left_foot"),
-    look=Look(
+    view=View(
         2.8,
         height=0.8,
         yaw=-20.0,
@@ -112,4 +112,4 @@ HUMANOID = Robot(
 )
 
 # The camera stands farther off, behind the robot, and looks towards the flag.
-HUMANOID_FLAGRUN = replace(HUMANOID, look=replace(HUMANOID.look, distance=3.4, pitch=-12.0))
+HUMANOID_FLAGRUN = replace(HUMANOID, view=replace(HUMANOID.view, distance=3.4, pitch=-12.0))

@@ -107,7 +107,7 @@ def node_joins(lab: Lab) -> None:
 
 def _is_actor(pid: int) -> bool:
     with contextlib.suppress(OSError):
-        return b"ray::Actor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"ray::RolloutWorker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 
@@ -116,7 +116,7 @@ def no_node_left(lab: Lab) -> str:
     folder = lab.place / "run"
     with raylets() as cluster:
         cluster.add(1)
-        patch = "from ars import crew; crew.NODE_SECONDS = 10.0"
+        patch = "from ars.distributed import supervisor; supervisor.NODE_SECONDS = 10.0"
         with Run(folder, words(SLOW, folder, *_on(cluster.address), workers=1), patch) as run:
             run.wait_for_rows(3)
             cluster.remove(cluster.nodes[0])

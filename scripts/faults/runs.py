@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ars.distributed import ray_session
-
 ROOT = Path(__file__).resolve().parents[2]
 for folder in (ROOT / "tests" / "support", ROOT):
     sys.path.insert(0, str(folder))
@@ -114,7 +112,7 @@ class Run:
         found = []
         for pid in self.left():
             with contextlib.suppress(OSError):
-                if b"ray::Actor" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"ray::RolloutWorker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(pid)
         return found
 
@@ -298,6 +296,8 @@ def _load() -> None:
 def raylets() -> Iterator[Any]:
     """A Ray cluster on this machine; the commands run inside find its token."""
     from raylets import Raylets
+
+    from ars.distributed import ray_session
 
     values = ray_session._QUIET | ray_session._local_environment() | {"PYTHONPATH": ""}
     with ray_session._environment(values):

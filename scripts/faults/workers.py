@@ -25,9 +25,10 @@ from faults.runs import (
 
 LONG = ["--n-iterations", "12", "--rollout-length", "100"]
 SHORT = ["--n-iterations", "5", "--rollout-length", "100"]
-# Deadlines that one can wait for.
+# Timeouts that one can wait for.
 HASTY = (
-    "from ars import deadlines as d; d.LATE_SECONDS, d.HUNG_SECONDS, d.HUNG_START_SECONDS = 1, 3, 3"
+    "from ars.distributed import timeouts as t; "
+    "t.LATE_SECONDS, t.HUNG_SECONDS, t.HUNG_START_SECONDS = 1, 3, 3"
 )
 
 

@@ -26,27 +26,27 @@ from ars.common.seeding import Stream
 from ars.rollout.episode import Episode, Rollouts, compiled_rollout, rollout
 from ars.rollout.pool import LocalPool
 from ars.rollout.task import RolloutSpec, Snapshot, Task
-from envs.bullet.compiled import locomotion as native_runner
-from envs.bullet.compiled import player
-from envs.bullet.compiled.build import compiled
-from envs.bullet.compiled.player import FastRunner
+from envs.bullet.compiled import locomotion as compiled_locomotion
+from envs.bullet.compiled import player as player_module
+from envs.bullet.compiled.jit import compiled_entry
+from envs.bullet.compiled.player import CompiledPlayer
 from envs.bullet.flagrun import HumanoidFlagrunHarder
 from envs.bullet.manipulation import Pusher, Reacher
-from envs.bullet.pendulum import Pendulum
+from envs.bullet.pendulum import PendulumEnv
 from policies import Normalizer, NormalizerRule, Policy, RunningMeanStd, make_policy
 
 ROBOTS = [row.name for row in envs.table() if row.compiled]
 STEPS = 150
 
 
-class Pair(NamedTuple):
+class Robot(NamedTuple):
     """The same robot twice: one steps, the other runs."""
 
     plain: gymnasium.Env[Any, Any]
-    runner: FastRunner
+    player: CompiledPlayer
 
     def policy(self, kind: str = "linear", scale: float = 0.3, **options: Any) -> Policy:
-        env = self.runner.env.env
+        env = self.player.env.env
         policy = make_policy(kind, env.observation_space, env.action_space, **options)
         policy.weights = scale * np.random.default_rng(7).standard_normal(policy.weights.size)
         return policy
@@ -62,7 +62,7 @@ class Pair(NamedTuple):
         """The bits of an episode, after checking that both ways give them."""
         collect = how.pop("statistics", False)
         found = []
-        for play, subject in ((rollout, self.plain), (compiled_rollout, self.runner)):
+        for play, subject in ((rollout, self.plain), (compiled_rollout, self.player)):
             zeros = RunningMeanStd.zeros(policy.spec.observation.size) if collect else None
             with np.errstate(all="ignore"):
                 found.append(bits(play(subject, policy, seed, steps, statistics=zeros, **how)))
@@ -78,112 +78,112 @@ def bits(episode: Episode) -> list[Any]:
 
 
 @pytest.fixture(scope="module", params=ROBOTS)
-def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+def robot(request: pytest.FixtureRequest) -> Iterator[Robot]:
     plain, env = envs.make(request.param), envs.make(request.param)
-    yield Pair(plain, FastRunner(env))
+    yield Robot(plain, CompiledPlayer(env))
     plain.close()
     env.close()
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.0, 0.01, 0.3, 30.0])
-def test_linear_policies(pair: Pair, scale: float) -> None:
+def test_linear_policies(robot: Robot, scale: float) -> None:
     for seed, clip_actions in enumerate((True, False) * 5):
-        policy = pair.policy(scale=scale, clip_actions=clip_actions)
-        pair.play(policy, seed, 60, statistics=True)
+        policy = robot.policy(scale=scale, clip_actions=clip_actions)
+        robot.play(policy, seed, 60, statistics=True)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
-def test_networks(pair: Pair, activation: str) -> None:
+def test_networks(robot: Robot, activation: str) -> None:
     for hidden_sizes in [(64, 64), (3,), (1, 50)]:
-        policy = pair.policy("mlp", 0.5, activation=activation, hidden_sizes=hidden_sizes)
-        pair.play(policy, steps=60, statistics=True)
+        policy = robot.policy("mlp", 0.5, activation=activation, hidden_sizes=hidden_sizes)
+        robot.play(policy, steps=60, statistics=True)
 
 
-def test_sigmoid_far_out(pair: Pair) -> None:
-    pair.play(pair.policy("mlp", 1e4, activation="sigmoid", hidden_sizes=(8,)))
+def test_sigmoid_far_out(robot: Robot) -> None:
+    robot.play(robot.policy("mlp", 1e4, activation="sigmoid", hidden_sizes=(8,)))
 
 
 @pytest.mark.parametrize("clip", [None, 1.5])
-def test_normaliser_shift_and_reward_clip(pair: Pair, clip: float | None) -> None:
-    policy = pair.policy()
-    policy.normalizer = pair.normalizer(clip)
+def test_normaliser_shift_and_reward_clip(robot: Robot, clip: float | None) -> None:
+    policy = robot.policy()
+    policy.normalizer = robot.normalizer(clip)
     for statistics in (True, False):
-        pair.play(policy, steps=60, statistics=statistics, shift=1.25)
-        pair.play(policy, steps=60, statistics=statistics, reward_clip=0.5)
-        pair.play(policy, steps=60, statistics=statistics, shift=-0.1, reward_clip=1.0)
+        robot.play(policy, steps=60, statistics=statistics, shift=1.25)
+        robot.play(policy, steps=60, statistics=statistics, reward_clip=0.5)
+        robot.play(policy, steps=60, statistics=statistics, shift=-0.1, reward_clip=1.0)
 
 
-def test_whole_episodes_of_the_longest_lived(pair: Pair) -> None:
+def test_whole_episodes_of_the_longest_lived(robot: Robot) -> None:
     lived: list[tuple[int, int, Policy]] = []
     while len(lived) < 40 and not any(length >= 100 for length, *_ in lived):
-        policy, seed = pair.policy(), len(lived)
+        policy, seed = robot.policy(), len(lived)
         policy.weights = 0.4 * np.random.default_rng(seed).standard_normal(policy.weights.size)
-        lived.append((compiled_rollout(pair.runner, policy, seed, 250).length, seed, policy))
+        lived.append((compiled_rollout(robot.player, policy, seed, 250).length, seed, policy))
     length, seed, policy = max(lived, key=lambda found: found[0])
     assert length > 25
-    assert pair.play(policy, seed, 5000, statistics=True)[2] >= length
+    assert robot.play(policy, seed, 5000, statistics=True)[2] >= length
 
 
-def test_an_episode_stops_at_the_time_limit(pair: Pair) -> None:
+def test_an_episode_stops_at_the_time_limit(robot: Robot) -> None:
     for steps in (1, 2, 17):
-        assert pair.play(pair.policy(), steps=steps)[2] <= steps
+        assert robot.play(robot.policy(), steps=steps)[2] <= steps
     limited = envs.make("HalfCheetah", max_episode_steps=5)
-    assert FastRunner(limited).play(_brain(limited), 0, 100).length == 5
+    assert CompiledPlayer(limited).play(_zero_policy(limited), 0, 100)[2] == 5
     limited.close()
 
 
-def _brain(env: gymnasium.Env[Any, Any]) -> Any:
+def _zero_policy(env: gymnasium.Env[Any, Any]) -> Any:
     (size,), (joints,) = env.observation_space.shape or (), env.action_space.shape or ()
-    return FastRunner.brain(np.zeros(size * joints), (size, joints), bias=False)
+    return CompiledPlayer.lay_out_policy(np.zeros(size * joints), (size, joints), bias=False)
 
 
-def test_rewards_that_are_not_finite(pair: Pair) -> None:
-    found = pair.play(pair.policy(scale=1e25, clip_actions=False), statistics=True)
+def test_rewards_that_are_not_finite(robot: Robot) -> None:
+    found = robot.play(robot.policy(scale=1e25, clip_actions=False), statistics=True)
     # These count no squares of actions, so nothing that they do is worth so little.
-    finite = isinstance(pair.plain.unwrapped, Pendulum | Reacher | Pusher)
+    finite = isinstance(robot.plain.unwrapped, PendulumEnv | Reacher | Pusher)
     assert found[3] == (None if finite else "reward 0 is -inf")
 
 
-def test_actions_that_are_not_finite(pair: Pair) -> None:
-    policy = pair.policy(scale=np.inf)
+def test_actions_that_are_not_finite(robot: Robot) -> None:
+    policy = robot.policy(scale=np.inf)
     with (
         pytest.raises(ValueError, match="action is not finite") as plain,
         np.errstate(all="ignore"),
     ):
-        rollout(pair.plain, policy, 1, 9)
+        rollout(robot.plain, policy, 1, 9)
     with pytest.raises(ValueError, match="action is not finite") as compiled:
-        compiled_rollout(pair.runner, policy, 1, 9)
+        compiled_rollout(robot.player, policy, 1, 9)
     assert str(plain.value) == str(compiled.value)
 
 
-def test_histories_leave_no_trace(pair: Pair) -> None:
-    policy, other = pair.policy(), pair.policy(scale=5.0)
-    expected = bits(compiled_rollout(pair.runner, policy, 4, STEPS))
-    second = envs.make(pair.plain.spec.id)  # type: ignore[union-attr]
-    beside = FastRunner(second)
-    for runner in (pair.runner, beside, pair.runner):
-        runner.env.reset(seed=9)
-        runner.env.step(np.ones(runner.env.action_space.shape, np.float32))
-        compiled_rollout(runner, other, 2, 40)
-        assert bits(compiled_rollout(runner, policy, 4, STEPS)) == expected
+def test_histories_leave_no_trace(robot: Robot) -> None:
+    policy, other = robot.policy(), robot.policy(scale=5.0)
+    expected = bits(compiled_rollout(robot.player, policy, 4, STEPS))
+    second = envs.make(robot.plain.spec.id)  # type: ignore[union-attr]
+    beside = CompiledPlayer(second)
+    for player in (robot.player, beside, robot.player):
+        player.env.reset(seed=9)
+        player.env.step(np.ones(player.env.action_space.shape, np.float32))
+        compiled_rollout(player, other, 2, 40)
+        assert bits(compiled_rollout(player, policy, 4, STEPS)) == expected
     # And the plain environment goes on from a compiled episode as if there had been none.
     assert bits(rollout(second, policy, 4, STEPS)) == expected
     second.close()
 
 
 def test_threads_do_not_disturb_each_other() -> None:
-    runners = [FastRunner(envs.make(name)) for name in ("HalfCheetah", "Hopper", "HalfCheetah")]
+    players = [CompiledPlayer(envs.make(name)) for name in ("HalfCheetah", "Hopper", "HalfCheetah")]
 
-    def work(runner: FastRunner, found: list[Any]) -> None:
-        brain = _brain(runner.env)
-        found += [runner.play(brain, seed, 60) for seed in range(20)]
+    def work(player: CompiledPlayer, found: list[Any]) -> None:
+        policy = _zero_policy(player.env)
+        found += [player.play(policy, seed, 60) for seed in range(20)]
 
     alone: list[list[Any]] = [[], [], []]
     together: list[list[Any]] = [[], [], []]
-    for runner, found in zip(runners, alone, strict=True):
-        work(runner, found)
+    for player, found in zip(players, alone, strict=True):
+        work(player, found)
     threads = [
-        threading.Thread(target=work, args=job) for job in zip(runners, together, strict=True)
+        threading.Thread(target=work, args=job) for job in zip(players, together, strict=True)
     ]
     for thread in threads:
         thread.start()
@@ -191,8 +191,8 @@ def test_threads_do_not_disturb_each_other() -> None:
         thread.join()
     assert together == alone
     assert alone[0] == alone[2]
-    for runner in runners:
-        runner.env.close()
+    for player in players:
+        player.env.close()
 
 
 def test_a_rollout_is_the_same_in_any_process_and_thread_and_both_ways() -> None:
@@ -213,14 +213,14 @@ def test_a_rollout_is_the_same_in_any_process_and_thread_and_both_ways() -> None
 
 def test_misuse_is_refused() -> None:
     env = envs.make("Hopper")
-    runner = FastRunner(env)
+    player = CompiledPlayer(env)
     with pytest.raises(ValueError, match="a policy from 26 to 6 numbers; this robot has 15 and 3"):
-        runner.play(FastRunner.brain(np.zeros(156), (26, 6), bias=False), 0, 9)
+        player.play(CompiledPlayer.lay_out_policy(np.zeros(156), (26, 6), bias=False), 0, 9)
     with pytest.raises(ValueError, match="157 weights"):
-        FastRunner.brain(np.zeros(157), (26, 6), bias=False)
+        CompiledPlayer.lay_out_policy(np.zeros(157), (26, 6), bias=False)
     env.close()
     with pytest.raises(gymnasium.error.Error, match="after close"):
-        runner.play(_brain(env), 0, 9)
+        player.play(_zero_policy(env), 0, 9)
 
 
 def make_rollouts(**changes: Any) -> Rollouts:
@@ -256,7 +256,7 @@ def test_where_it_cannot_be_used_the_plain_environment_plays_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = run(make_rollouts())
-    monkeypatch.setattr(native_runner, "simulated", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(compiled_locomotion, "simulated_body", lambda *_, **__: 1 / 0)
     plain = make_rollouts()
     assert plain.notice is not None
     assert "division by zero" in plain.notice
@@ -267,7 +267,7 @@ def test_where_it_cannot_be_used_the_plain_environment_plays_and_says_so(
 
 
 def test_results_that_differ_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_runner, "AT_LIMIT", 0.5)
+    monkeypatch.setattr(compiled_locomotion, "AT_LIMIT", 0.5)
     assert "differ" in str(make_rollouts().notice)
 
 
@@ -310,15 +310,15 @@ def test_a_cube_is_thrown_and_crawling_does_not_count(monkeypatch: pytest.Monkey
         lambda env, throw=HumanoidFlagrunHarder._throw_cube: thrown.append(throw(env)),
     )
     plain, env = envs.make("HumanoidFlagrunHarder"), envs.make("HumanoidFlagrunHarder")
-    pair = Pair(plain, FastRunner(env))
+    robot = Robot(plain, CompiledPlayer(env))
     for seed in range(5):
         for how in (
             {"_frame": 120 - seed % 3},
             {"_crawl_start": -500.0, "_crawled": 3.0 * seed, "_patience": 7 + seed},
         ):
-            pair.runner.env = Later(env, **how)  # type: ignore[assignment]
-            pair._replace(plain=Later(plain, **how)).play(  # type: ignore[arg-type]
-                pair.policy(), seed, 250, statistics=True
+            robot.player.env = Later(env, **how)  # type: ignore[assignment]
+            robot._replace(plain=Later(plain, **how)).play(  # type: ignore[arg-type]
+                robot.policy(), seed, 250, statistics=True
             )
     assert len(thrown) >= 5
     plain.close()
@@ -340,7 +340,7 @@ def test_the_loop_is_compiled_once_and_for_all() -> None:
             text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-    families = len(player._FAMILIES)
+    families = len(player_module._FAMILIES)
     assert done.stdout == f"{families} {families}\n"
 
 
@@ -355,9 +355,9 @@ def test_a_damaged_file_of_compiled_code_is_made_anew(
     twice = importlib.import_module("own_loop").twice
 
     def cache_hits() -> int:
-        fast = compiled(twice)
+        fast = compiled_entry(twice)
         assert fast(21) == 42
-        return sum(player.stats.cache_hits.values())
+        return sum(fast.stats.cache_hits.values())
 
     assert (cache_hits(), cache_hits()) == (0, 1)
     (file,) = (tmp_path / "__pycache__").glob(f"*{suffix}")

@@ -105,7 +105,7 @@ def test_every_bit_of_the_reference_with_a_helping_hand(
             assert (type(got[1]), *got[1:3]) == (float, *want[1:3]), f"seed {seed}, step {t}"
             if harder:
                 cube = pybullet.getContactPoints(
-                    ours._body, ours._world.bodies[2], physicsClientId=ours._client
+                    ours._body, ours._scene.bodies[2], physicsClientId=ours._client
                 )
                 seen["hit"] += len(cube) > 0
                 seen["crawling"] += ours._crawl_start is not None
@@ -197,7 +197,7 @@ def test_flag_and_cube_are_seen_and_the_camera_turns_to_the_flag(make: Callable[
         env.reset(seed=seed)
         for flag in ((6.0, 0.0), (-3.0, 5.0)):
             env._target_x, env._target_y = flag
-            _, flag_body, cube_body = env._world.bodies
+            _, flag_body, cube_body = env._scene.bodies
             pybullet.resetBasePositionAndOrientation(flag_body, (*flag, 0.7), UP, env._client)
             pybullet.resetBasePositionAndOrientation(cube_body, (0.3, 0.3, 1.0), UP, env._client)
             red, green, blue = np.moveaxis(env.render().astype(int), 2, 0)

@@ -1,4 +1,4 @@
-"""What some rollouts of each robot give, as digests: `python tests/digests.py HalfCheetah Ant`."""
+"""What some rollouts of each robot give, as digests: `python digests.py HalfCheetah Ant`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def digest(name: str, compiled: bool) -> str:
         name, policy, delta_std=0.3, rollout_length=60, statistics=True, compiled=compiled
     )
     rollouts = Rollouts(spec)
-    assert rollouts.notice is None and (rollouts._runner is not None) == compiled
+    assert rollouts.notice is None and (rollouts._player is not None) == compiled
     tasks = [Task(Stream.TRAINING, 3, k, sign) for k in range(2) for sign in (1, -1)]
     found = hashlib.sha256()
     for episode in rollouts.run(Snapshot(np.zeros(policy.n_weights)), tasks):

@@ -16,7 +16,7 @@ import pybullet_envs_gymnasium  # noqa: F401  registers its ids
 
 import envs
 from envs.bullet.client import pybullet
-from envs.bullet.manipulation import Handler, forget_contacts, keep_one_pair
+from envs.bullet.manipulation import ObjectManipulationEnv, forget_contacts, keep_one_pair
 from policies import Policy, make_policy
 
 # Minitaur has another reference, and no other robot of ours none.
@@ -37,7 +37,7 @@ class Reference:
         self.step, self.close = self.env.step, self.env.close
         self.client = self.env._p._client
         self._renewed = getattr(ours, "_renewed", ()) if forget else ()
-        self._handles = forget and isinstance(ours, Handler)
+        self._handles = forget and isinstance(ours, ObjectManipulationEnv)
         if self._handles:
             floor, *self._bodies = self.env.robot.objects
             wrist = self.env.robot.parts[ours.wrist]

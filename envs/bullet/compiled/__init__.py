@@ -1,5 +1,6 @@
 """Whole episodes as machine code, compiled by Numba, through PyBullet's own C functions.
 
-`loop` is the episode, `physics` what it asks of the simulation, and `locomotion`, `pendulum` ...
-what a step is worth, for one family of robots each. `player` is how to get at them.
+`player` is what others use. `loop` is the episode, `policy` acts in it, `physics` is what a step
+asks of the simulation through the functions of `capi`, and `locomotion`, `pendulum` and the others
+are the step of one family of robots each. `jit` compiles.
 """

@@ -1,10 +1,10 @@
 """PyBullet's C functions and the C library's mathematics, for code compiled by Numba.
 
 PyBullet's extension module exports Bullet's C interface (`PhysicsClientC_API.h`), so code without
-Python can drive a simulation that Python opened. All it lacks is the simulation's handle, which
+Python can drive a simulation that Python opened. Only the simulation's handle is missing, which
 PyBullet keeps in a static array; the module's symbol table says where that is.
 
-Importing this raises an ImportError, one line, on another system or with another PyBullet.
+Importing this module raises an ImportError, one line, on another system or with another PyBullet.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import mmap
 import struct
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import binding
 from numba import types
 
 from envs.bullet.client import pybullet
-from envs.bullet.compiled.records import Simulated
+from envs.bullet.compiled.jit import Array, Indices
 
-VERSION = "3.2.7"  # the release whose structures and numbers `physics` knows
+VERSION = "3.2.7"  # the release whose structures and constants `physics` knows
 
 # ELF, 64 bits: what is read of a section header and of a symbol.
 _SECTION = np.dtype(
@@ -55,7 +55,7 @@ def _open() -> tuple[ctypes.CDLL, ctypes.CDLL]:
 
 
 def _locate(path: str, name: str) -> int:
-    """Return where in a shared library's memory `name` is, be it exported or not."""
+    """Return the offset of `name` in a shared library, exported or not."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
         if image[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
             raise ImportError("PyBullet's library is not a 64-bit ELF file")
@@ -91,16 +91,16 @@ _clients = (
 )
 
 
-def bullet(name: str, result: Any, *arguments: Any) -> Any:
-    """Return PyBullet's `name` for compiled code, of these Numba types."""
+def bullet_function(name: str, result: Any, *arguments: Any) -> Any:
+    """Return PyBullet's function `name` for compiled code, with these Numba types."""
     binding.add_symbol(name, _address(_bullet, name))
     return types.ExternalFunction(name, result(*arguments))
 
 
-def libc(name: str, result: Any, *arguments: Any) -> Any:
-    """Return the C library's `name`, likewise.
+def libc_function(name: str, result: Any, *arguments: Any) -> Any:
+    """Return the C library's function `name` for compiled code, with these Numba types.
 
-    By a name of its own, or LLVM would recognise it and might put something else in its place.
+    Under a name of our own, because LLVM recognises the real one and might replace the function.
     """
     binding.add_symbol(f"libc_{name}", _address(_math, name))
     return types.ExternalFunction(f"libc_{name}", result(*arguments))
@@ -115,8 +115,41 @@ def handle(client: int) -> int:
     return value
 
 
-def simulated(client: int, body: int, dofs: Sequence[int], *, with_velocities: bool) -> Simulated:
-    """Return a body of the simulation that Python knows as `client`, as `records` describes it."""
+class SimulatedBody(NamedTuple):
+    """A body in a simulation, and views of the memory in which PyBullet answers with its state.
+
+    simulation: the handle. body: PyBullet's number.
+    angles: [128], the base's position and quaternion, then the joints'.
+    rates: [128], the base's linear and angular velocity, then the joints'.
+    links: [n, 7], positions and quaternions of the centres of mass.
+    velocities: [n, 6], linear and angular; zero unless `with_velocities`.
+    dofs: int64 [motors], where among `rates` the driven joints are. torques: [motors], to be set.
+    """
+
+    simulation: int
+    body: int
+    angles: Array
+    rates: Array
+    links: Array
+    velocities: Array
+    with_velocities: bool
+    dofs: Indices
+    torques: Array
+
+
+def simulated_body(
+    client: int, body: int, dofs: Sequence[int], *, with_velocities: bool
+) -> SimulatedBody:
+    """Find a body of a simulation, and where PyBullet answers with its state.
+
+    Args:
+        client: PyBullet's number of the simulation.
+        body: PyBullet's number of the body.
+        dofs: where among the velocities the driven joints are.
+        with_velocities: whether the state includes the links' velocities.
+
+    Raises: RuntimeError if PyBullet does not answer, or is not laid out as expected.
+    """
     simulation = handle(client)
     pointer, count = ctypes.c_void_p, ctypes.c_int()
     request, submit = (
@@ -134,7 +167,7 @@ def simulated(client: int, body: int, dofs: Sequence[int], *, with_velocities: b
     )  # fmt: skip
     if not all(arrays):
         raise RuntimeError("PyBullet does not answer a request for a body's state")
-    return Simulated(
+    return SimulatedBody(
         simulation=simulation,
         body=body,
         angles=np.ctypeslib.as_array(arrays[0], (128,)),

@@ -1,4 +1,4 @@
-"""A step of a humanoid that runs to a flag, the arithmetic of `flagrun` operation by operation.
+"""A step of a humanoid that runs to a flag: the arithmetic of `flagrun` operation by operation.
 
 The flag itself stays where it is: only pictures show it. Random numbers are drawn beforehand,
 which leaves the environment's generator elsewhere than the plain environment's steps would.
@@ -14,48 +14,49 @@ from numba.types import float64, int32, intp
 
 from envs.bullet import flagrun
 from envs.bullet.compiled import locomotion
-from envs.bullet.compiled.build import part
-from envs.bullet.compiled.capi import bullet
+from envs.bullet.compiled.capi import bullet_function
+from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 from envs.bullet.compiled.locomotion import (
     REST_HEIGHT,
     TARGET_X,
     TARGET_Y,
-    RunnerTask,
+    LocomotionTask,
     X,
     Y,
     Z,
     drive,
     find_alive,
     finish,
-    look,
+    observe,
 )
 from envs.bullet.compiled.loop import Outcome, step_of
 from envs.bullet.compiled.physics import cos, dot, dot_is_fused, read_state, sin, submit_pose
-from envs.bullet.compiled.records import Array, Array32, Indices
 from envs.bullet.flagrun import HumanoidFlagrun, HumanoidFlagrunHarder
 from envs.bullet.locomotion import DOWN
 
-_pose = bullet("b3CreatePoseCommandInit", intp, intp, int32)
-_place = bullet("b3CreatePoseCommandSetBasePosition", int32, intp, float64, float64, float64)
-_turn = bullet("b3CreatePoseCommandSetBaseOrientation", int32, intp, *[float64] * 4)
-_move = bullet("b3CreatePoseCommandSetBaseLinearVelocity", int32, intp, intp)
-_spin = bullet("b3CreatePoseCommandSetBaseAngularVelocity", int32, intp, intp)
+_pose = bullet_function("b3CreatePoseCommandInit", intp, intp, int32)
+_place = bullet_function(
+    "b3CreatePoseCommandSetBasePosition", int32, intp, float64, float64, float64
+)
+_turn = bullet_function("b3CreatePoseCommandSetBaseOrientation", int32, intp, *[float64] * 4)
+_move = bullet_function("b3CreatePoseCommandSetBaseLinearVelocity", int32, intp, intp)
+_spin = bullet_function("b3CreatePoseCommandSetBaseAngularVelocity", int32, intp, intp)
 
-_PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # what `FlagTask.counts` holds
-_CRAWL_START, _CRAWLED = range(2)  # what `FlagTask.crawl` holds
+_PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # what `FlagrunTask.counts` holds
+_CRAWL_START, _CRAWLED = range(2)  # what `FlagrunTask.crawl` holds
 _FIELD_X, _FIELD_Y = flagrun.FIELD_X, flagrun.FIELD_Y
 _NEAR, _FULL_PATIENCE = flagrun.NEAR, flagrun.PATIENCE
 _TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
 
 
-class FlagTask(NamedTuple):
+class FlagrunTask(NamedTuple):
     """A humanoid, its flag, and PyBullet's number of the cube if the task is the harder one.
 
     draws: random numbers from 0 to 1, enough for the episode. throw: [6], scratch.
     fused: see `physics.dot_is_fused`.
     """
 
-    runner: RunnerTask
+    locomotion: LocomotionTask
     harder: bool
     cube: int
     draws: Array
@@ -65,14 +66,14 @@ class FlagTask(NamedTuple):
     fused: bool
 
 
-def build(env: HumanoidFlagrun) -> FlagTask:
-    """Put together what the loop needs to know."""
-    task = locomotion.build(env)
+def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
+    """Return the task for a humanoid and its flag: all that its steps need to know."""
+    task = locomotion.locomotion_task(env)
     harder = isinstance(env, HumanoidFlagrunHarder)
-    return FlagTask(
-        runner=task,
+    return FlagrunTask(
+        locomotion=task,
         harder=harder,
-        cube=env._world.bodies[2] if harder else -1,
+        cube=env._scene.bodies[2] if harder else -1,
         draws=np.zeros(0),
         counts=np.zeros(5, np.int64),
         crawl=np.zeros(2),
@@ -81,9 +82,9 @@ def build(env: HumanoidFlagrun) -> FlagTask:
     )
 
 
-def begin(env: HumanoidFlagrun, task: FlagTask, max_steps: int) -> FlagTask:
-    """Take over from where a reset left the robot."""
-    locomotion.begin(env, task.runner, max_steps)
+def begin(env: HumanoidFlagrun, task: FlagrunTask, max_steps: int) -> FlagrunTask:
+    """Tell the task where a reset left the robot, and draw the episode's random numbers."""
+    locomotion.begin(env, task.locomotion, max_steps)
     task.counts[:] = 0
     task.counts[_PATIENCE] = env._patience
     task.crawl[:] = 0.0
@@ -95,31 +96,31 @@ def begin(env: HumanoidFlagrun, task: FlagTask, max_steps: int) -> FlagTask:
     return task._replace(draws=env._rng.random(2 * max_steps + 5 * (max_steps // 30 + 1)))
 
 
-@part
-def _uniform(task: FlagTask, low: float, high: float) -> float:
+@compiled
+def _uniform(task: FlagrunTask, low: float, high: float) -> float:
     """As `numpy.random.Generator.uniform`."""
     draw = task.draws[task.counts[_DRAWN]]
     task.counts[_DRAWN] += 1
     return float(low + (high - low) * draw)
 
 
-@part
-def _observe(task: FlagTask, obs: Array32) -> tuple[float, float, int]:
+@compiled
+def _observe(task: FlagrunTask, obs: Array32) -> tuple[float, float, int]:
     """Observe, once more if that was reason to move the flag."""
-    counts, now = task.counts, task.runner.now
+    counts, now = task.counts, task.locomotion.now
     counts[_PATIENCE] -= 1
-    distance, pitch, at_limit = look(task.runner, obs)
+    distance, pitch, at_limit = observe(task.locomotion, obs)
     if distance < _NEAR or counts[_PATIENCE] <= 0:
         now[TARGET_X] = _uniform(task, -_FIELD_X, _FIELD_X)
         now[TARGET_Y] = _uniform(task, -_FIELD_Y, _FIELD_Y)
         counts[_PATIENCE] = _FULL_PATIENCE
-        distance, pitch, at_limit = look(task.runner, obs)
+        distance, pitch, at_limit = observe(task.locomotion, obs)
     return distance, pitch, at_limit
 
 
-@part
-def _throw_cube(task: FlagTask) -> bool:
-    now, robot, throw = task.runner.now, task.runner.robot, task.throw
+@compiled
+def _throw_cube(task: FlagrunTask) -> bool:
+    now, robot, throw = task.locomotion.now, task.locomotion.robot, task.throw
     rates = robot.rates
     angle, speed = _uniform(task, -3.14, 3.14), _uniform(task, 20.0, 30.0)
     away, lead = 4.0, 4.0 / speed
@@ -145,27 +146,27 @@ def _throw_cube(task: FlagTask) -> bool:
     return bool(submit_pose(robot.simulation, command))
 
 
-@part
+@compiled
 def _leak(height: float) -> float:
     return min(max(height, 0.0), _TALL) / _TALL + 1.0
 
 
-@part
-def _judge(task: FlagTask, height: float) -> float:
-    """What being up, or trying to get up, is worth; a float32 height."""
+@compiled
+def _alive_reward(task: FlagrunTask, height: float) -> float:
+    """The reward for being up, or for trying to get up; `height` is a float32."""
     counts = task.counts
     counts[_FRAME] += 1
-    if height + np.float32(task.runner.now[REST_HEIGHT]) < np.float32(_TALL):
+    if height + np.float32(task.locomotion.now[REST_HEIGHT]) < np.float32(_TALL):
         counts[_DOWN] += 1
     elif counts[_DOWN] > 0:
         counts[_DOWN] -= 1
-    return float(_leak(task.runner.now[Z])) if counts[_DOWN] < _GET_UP else DOWN
+    return float(_leak(task.locomotion.now[Z])) if counts[_DOWN] < _GET_UP else DOWN
 
 
-@part
-def _potential(task: FlagTask, progress: float) -> float:
+@compiled
+def _potential(task: FlagrunTask, progress: float) -> float:
     """Progress that is not crawled, and being up."""
-    counts, crawl, height = task.counts, task.crawl, task.runner.now[Z]
+    counts, crawl, height = task.counts, task.crawl, task.locomotion.now[Z]
     if height < _TALL:
         if not counts[_CRAWLS]:
             counts[_CRAWLS] = 1
@@ -178,19 +179,19 @@ def _potential(task: FlagTask, progress: float) -> float:
     return float(progress + _leak(height) * _LEAK)
 
 
-@step_of(FlagTask)
+@step_of(FlagrunTask)
 def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
-    if not drive(task.runner, action):
+    if not drive(task.locomotion, action):
         return 0.0, False, False
     distance, pitch, at_limit = _observe(task, obs)
-    potential = -distance / task.runner.time_step
+    potential = -distance / task.locomotion.time_step
     if task.harder:
         frame = task.counts[_FRAME]
         due = frame > 100 and frame % 30 == 0 and task.counts[_DOWN] == 0
         if due and not _throw_cube(task):
             return 0.0, False, False
-        alive = _judge(task, obs[0])
+        alive = _alive_reward(task, obs[0])
         potential = _potential(task, potential)
     else:
-        alive = find_alive(task.runner, obs[0], pitch)
-    return finish(task.runner, action, obs, alive, potential, at_limit)
+        alive = find_alive(task.locomotion, obs[0], pitch)
+    return finish(task.locomotion, action, obs, alive, potential, at_limit)

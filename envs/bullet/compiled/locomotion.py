@@ -1,4 +1,4 @@
-"""A step of a robot that runs, the arithmetic of `locomotion.Runner` operation by operation."""
+"""A step of a robot that runs: the arithmetic of `LocomotionEnv`, operation by operation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs.bullet.client import pybullet
-from envs.bullet.compiled.build import part
-from envs.bullet.compiled.capi import simulated
+from envs.bullet.compiled.capi import SimulatedBody, simulated_body
+from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 from envs.bullet.compiled.loop import Outcome, step_of
 from envs.bullet.compiled.physics import (
     advance,
@@ -24,15 +24,14 @@ from envs.bullet.compiled.physics import (
     total,
     touch,
 )
-from envs.bullet.compiled.records import Array, Array32, Indices, Simulated
-from envs.bullet.locomotion import AT_LIMIT, DOWN, JOINT_AT_LIMIT, Runner
+from envs.bullet.locomotion import AT_LIMIT, DOWN, JOINT_AT_LIMIT, LocomotionEnv
 
-# What `RunnerTask.now` holds; the position is of all parts, and the torso's height.
+# What `LocomotionTask.now` holds; the position is of all parts, and the torso's height.
 POTENTIAL, REST_HEIGHT, TARGET_X, TARGET_Y, X, Y, Z = range(7)
 
 
-class RunnerTask(NamedTuple):
-    """A robot of n joints and f feet; what is not said here is in `robots.Robot`.
+class LocomotionTask(NamedTuple):
+    """A robot of n joints and f feet; the fields not explained here are those of `robots.Robot`.
 
     robot: its state. floor: PyBullet's number. pose, velocity: the torso's, views of the state.
     torso: a link, or -1 for the base. parts: links (or -1) whose sum over `part_count` is the
@@ -47,7 +46,7 @@ class RunnerTask(NamedTuple):
     scratch: as long as the observation and the parts. efforts: float32 [n]. found: int64 [3].
     """
 
-    robot: Simulated
+    robot: SimulatedBody
     floor: int
     pose: Array
     velocity: Array
@@ -81,16 +80,16 @@ class RunnerTask(NamedTuple):
     found: Indices
 
 
-def build(env: Runner) -> RunnerTask:
-    """Put together what the loop needs to know of a robot."""
+def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
+    """Return the task for a robot: all that its steps need to know."""
     robot, joints = env.robot, env._joint_count
     infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
     dofs = [info[4] for info in infos]
-    body = simulated(env._client, env._body, dofs, with_velocities=env._torso >= 0)
+    body = simulated_body(env._client, env._body, dofs, with_velocities=env._torso >= 0)
     # The mean of the positions takes the base, where it is the torso, second.
     parts = [*env._links[:1], -1, *env._links[1:]] if env._torso < 0 else env._links
     lowest, extent = np.array(env._limits).T.copy()
-    return RunnerTask(
+    return LocomotionTask(
         robot=body,
         floor=env._floor,
         pose=body.angles if env._torso < 0 else body.links[env._torso],
@@ -126,17 +125,17 @@ def build(env: Runner) -> RunnerTask:
     )
 
 
-def begin(env: Runner, task: RunnerTask, max_steps: int) -> RunnerTask:
-    """Take over from where a reset left the robot."""
+def begin(env: LocomotionEnv, task: LocomotionTask, max_steps: int) -> LocomotionTask:
+    """Tell the task where a reset left the robot."""
     now = env._potential, env._rest_height, env._target_x, env._target_y, *env._position
     task.now[:] = now
     task.contacts[:] = 0.0
     return task
 
 
-@part
-def drive(task: RunnerTask, action: Array32) -> bool:
-    """Let the joints turn for a step as `action` says."""
+@compiled
+def drive(task: LocomotionTask, action: Array32) -> bool:
+    """Apply the torques of `action` for a step."""
     for joint in range(action.size):
         share = clip(action[joint], np.float32(-1.0), np.float32(1.0))
         if task.float32_torque:
@@ -147,8 +146,8 @@ def drive(task: RunnerTask, action: Array32) -> bool:
     return bool(advance(task.robot))
 
 
-@part
-def _mean_coordinate(task: RunnerTask, axis: int) -> float:
+@compiled
+def _mean_coordinate(task: LocomotionTask, axis: int) -> float:
     """The mean of all parts' x (axis 0) or y (1)."""
     state, scratch = task.robot, task.scratch
     for i in range(task.parts.size):
@@ -157,8 +156,8 @@ def _mean_coordinate(task: RunnerTask, axis: int) -> float:
     return float(total(scratch, task.parts.size) / task.part_count)
 
 
-@part
-def _distance(task: RunnerTask, dx: float, dy: float) -> float:
+@compiled
+def _distance(task: LocomotionTask, dx: float, dy: float) -> float:
     if dy == 0.0:
         return abs(dx)
     gap = task.scratch[:2]
@@ -166,8 +165,8 @@ def _distance(task: RunnerTask, dx: float, dy: float) -> float:
     return math.sqrt(dot(gap, gap, task.fused))
 
 
-@part
-def look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
+@compiled
+def observe(task: LocomotionTask, obs: Array32) -> tuple[float, float, int]:
     """Observe; return the distance to the target, the pitch and how many joints are at a limit."""
     state, speeds, contacts, now = task.robot, task.speeds, task.contacts, task.now
     pose, velocity = task.pose, task.velocity
@@ -205,9 +204,9 @@ def look(task: RunnerTask, obs: Array32) -> tuple[float, float, int]:
     return _distance(task, dx, dy), pitch, at_limit
 
 
-@part
-def find_alive(task: RunnerTask, height: float, pitch: float) -> float:
-    """What being up is worth: the torso as it is now, the knees as a step ago; a float32 height."""
+@compiled
+def find_alive(task: LocomotionTask, height: float, pitch: float) -> float:
+    """The reward for being up, -1 if down; `height` is a float32, contacts are a step old."""
     rest_height = task.now[REST_HEIGHT]
     for i in range(task.knees.size):
         if task.contacts[task.knees[i]]:
@@ -221,8 +220,8 @@ def find_alive(task: RunnerTask, height: float, pitch: float) -> float:
     return task.alive_bonus if high else DOWN
 
 
-@part
-def electricity(task: RunnerTask, action: Array32) -> float:
+@compiled
+def electricity(task: LocomotionTask, action: Array32) -> float:
     """The costs of mean |action * speed| and mean action^2, in float32 as NumPy takes the means."""
     speeds, scratch, size = task.speeds, task.efforts, np.float32(action.size)
     for i in range(action.size):
@@ -234,11 +233,16 @@ def electricity(task: RunnerTask, action: Array32) -> float:
     return task.power_cost * power + task.stall_cost * stall
 
 
-@part
+@compiled
 def finish(
-    task: RunnerTask, action: Array32, obs: Array32, alive: float, potential: float, at_limit: int
+    task: LocomotionTask,
+    action: Array32,
+    obs: Array32,
+    alive: float,
+    potential: float,
+    at_limit: int,
 ) -> Outcome:
-    """Feel the floor, for the next observation, and count what the step was worth."""
+    """Find which feet touch the floor, for the next observation, and the step's reward."""
     if not touch(task.robot, task.floor, task.feet, task.contacts, task.found):
         return 0.0, False, False
     progress = potential - task.now[POTENTIAL]
@@ -247,10 +251,10 @@ def finish(
     return reward, (task.falls and alive < 0.0) or not finite(obs), True
 
 
-@step_of(RunnerTask)
+@step_of(LocomotionTask)
 def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     if not drive(task, action):
         return 0.0, False, False
-    distance, pitch, at_limit = look(task, obs)
+    distance, pitch, at_limit = observe(task, obs)
     alive = find_alive(task, obs[0], pitch)
     return finish(task, action, obs, alive, -distance / task.time_step, at_limit)

@@ -3,8 +3,8 @@
 The arithmetic is that of the plain environments, of `policies` and of `ars.rollout`, operation by
 operation: nothing is contracted or reassociated (Numba's default), float32 stays float32.
 
-What a step does depends on the kind of task, for each of which Numba compiles the loop once.
-Whatever tells one robot of a kind from another comes in as an argument.
+What a step does depends on the type of the task, and Numba compiles the loop once for each type.
+What tells apart the robots of one family is in the task's values.
 """
 
 from __future__ import annotations
@@ -13,26 +13,32 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numba.extending import overload
 
-from envs.bullet.compiled.build import Function, compiled, part, sources
-from envs.bullet.compiled.physics import clip, exp, finite, tanh
-from envs.bullet.compiled.records import Array, Array32, Brain, Memory, Rules
+from envs.bullet.compiled.jit import (
+    Array,
+    Array32,
+    Function,
+    compiled,
+    compiled_entry,
+    source_digest,
+)
+from envs.bullet.compiled.physics import clip, finite
+from envs.bullet.compiled.policy import CompiledPolicy, compute_action
 
-TANH, RELU, SIGMOID = range(3)  # activations
-PLAYED, BAD_OBSERVATION, BAD_REWARD, BAD_ACTION, NO_ANSWER = range(5)  # how an episode ended
+# How an episode ended.
+FINISHED, BAD_OBSERVATION, BAD_REWARD, BAD_ACTION, NO_ANSWER = range(5)
 
 Outcome = tuple[float, bool, bool]  # reward, whether the episode is over, whether PyBullet answered
 
 
 def step(task: Any, action: Array32, obs: Array32) -> Outcome:
-    """Apply `action` and put what is then seen into `obs`; see `step_of`."""
+    """Apply `action` and write the next observation to `obs`; see `step_of`."""
     raise NotImplementedError
 
 
 def step_of(kind: type[Any]) -> Callable[[Function], Function]:
-    """Have tasks of this kind, a NamedTuple, do the decorated function as their `step`."""
+    """Make the decorated function the `step` of tasks of type `kind`, a NamedTuple."""
 
     def register(function: Function) -> Function:
         @overload(step)  # type: ignore[untyped-decorator]
@@ -44,49 +50,9 @@ def step_of(kind: type[Any]) -> Callable[[Function], Function]:
     return register
 
 
-@part
-def _activate(x: Array, size: int, activation: int) -> None:
-    """Apply an activation in place, as `policies.base.ACTIVATIONS` has them."""
-    for i in range(size):
-        value = x[i]
-        if activation == TANH:
-            x[i] = tanh(value)
-        elif activation == RELU:
-            x[i] = value if value > 0.0 else 0.0
-        else:
-            x[i] = 1.0 / (1.0 + exp(-value)) if value > -700.0 else 0.0
-
-
-@part
-def _think(brain: Brain, obs: Array32, action: Array32) -> None:
-    """Find the action for an observation, as `policies.base.Policy.act_flat` does."""
-    at, weights, front, back = 0, brain.weights, brain.front, brain.back
-    for i in range(obs.size):
-        front[i] = clip((obs[i] - brain.mean[i]) / brain.std[i], -brain.clip, brain.clip)
-    for layer in range(1, brain.sizes.size):
-        n_in, n_out = brain.sizes[layer - 1], brain.sizes[layer]
-        if layer > 1:
-            _activate(front, n_in, brain.activation)
-        for j in range(n_out):
-            back[j] = 0.0
-        # Inputs outside, outputs inside: each output's sum runs in index order, and none of them
-        # waits for itself.
-        for i in range(n_in):
-            for j in range(n_out):
-                back[j] += weights[at + j] * front[i]
-            at += n_out
-        if brain.bias:
-            for j in range(n_out):
-                back[j] += weights[at + j]
-            at += n_out
-        front, back = back, front
-    for j in range(action.size):
-        action[j] = clip(np.float32(front[j]), brain.low[j], brain.high[j])
-
-
-@part
+@compiled
 def _update(count: int, mean: Array, m2: Array, obs: Array32) -> None:
-    """Welford's step, as `policies.RunningMeanStd.update` does it."""
+    """Take an observation into the statistics: Welford's step, as `policies.RunningMeanStd`."""
     for i in range(mean.size):
         before = obs[i] - mean[i]
         mean[i] += before / count
@@ -95,16 +61,23 @@ def _update(count: int, mean: Array, m2: Array, obs: Array32) -> None:
 
 def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float]]:
     def play(
-        task: Any, brain: Brain, rules: Rules, memory: Memory
+        task: Any,
+        policy: CompiledPolicy,
+        max_steps: int,
+        shift: float,
+        reward_clip: float,
+        obs: Array32,
+        action: Array32,
+        mean: Array,
+        m2: Array,
     ) -> tuple[float, float, int, int, float]:
-        digest  # noqa: B018  see `build.sources`
-        obs, action = memory.obs, memory.action
+        digest  # noqa: B018  see `jit.source_digest`
         total = score = 0.0
-        for count in range(rules.max_steps):
+        for count in range(max_steps):
             if not finite(obs):
                 return total, score, count, BAD_OBSERVATION, 0.0
-            _update(count + 1, memory.mean, memory.m2, obs)
-            _think(brain, obs, action)
+            _update(count + 1, mean, m2, obs)
+            compute_action(policy, obs, action)
             if not finite(action):
                 return total, score, count, BAD_ACTION, 0.0
             reward, over, answered = step(task, action, obs)
@@ -113,14 +86,18 @@ def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float
             if not math.isfinite(reward):
                 return total, score, count, BAD_REWARD, reward
             total += reward
-            score += clip(reward, -rules.reward_clip, rules.reward_clip) - rules.shift
+            score += clip(reward, -reward_clip, reward_clip) - shift
             if over:
-                return total, score, count + 1, PLAYED, 0.0
-        return total, score, rules.max_steps, PLAYED, 0.0
+                return total, score, count + 1, FINISHED, 0.0
+        return total, score, max_steps, FINISHED, 0.0
 
-    return compiled(play)
+    return compiled_entry(play)
 
 
-# Play on from where a reset left the robot, whose task has taken over: see `records` for what goes
-# in. Returns total reward, score, length, how it ended, and the reward where that was not finite.
-play = _make_play(sources())
+# Plays an episode from where a reset left the robot; the family's `begin` has told the task.
+#
+# reward_clip: infinite for none.
+# obs: float32 [obs], the first observation, and written to. action: float32 [n], written to.
+# mean, m2: zeros [obs], written to: the statistics of the observations acted on; [0] for none.
+# Returns total reward, score, length, how it ended, and the reward if that was not finite.
+play = _make_play(source_digest())

@@ -1,4 +1,4 @@
-"""A step of an arm, the arithmetic of `manipulation` operation by operation."""
+"""A step of an arm: the arithmetic of `manipulation` operation by operation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import numpy as np
 
 from envs.bullet import manipulation
 from envs.bullet.client import pybullet
-from envs.bullet.compiled.build import part
-from envs.bullet.compiled.capi import simulated
+from envs.bullet.compiled.capi import SimulatedBody, simulated_body
+from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 from envs.bullet.compiled.loop import Outcome, step_of
 from envs.bullet.compiled.physics import advance, clip, cos, dot, dot_is_fused, read_state, sin
-from envs.bullet.compiled.records import Array, Array32, Indices, Simulated
-from envs.bullet.manipulation import Arm, Handler, Reacher, Thrower
+from envs.bullet.manipulation import ManipulationEnv, ObjectManipulationEnv, Reacher, Thrower
 
 _STRENGTH = manipulation.STRENGTH
-_FINGERTIP, _OBJECT, _TARGET = range(3)  # what `ArmTask.places` holds
-_POTENTIAL, _LANDED, _LANDED_X, _LANDED_Y = range(4)  # what `ArmTask.now` holds
+_FINGERTIP, _OBJECT, _TARGET = range(3)  # what `ManipulationTask.places` holds
+_POTENTIAL, _LANDED, _LANDED_X, _LANDED_Y = range(4)  # what `ManipulationTask.now` holds
 
 
-class ArmTask(NamedTuple):
+class ManipulationTask(NamedTuple):
     """An arm, whose joints come first, and what moves beside it; n joints in all.
 
     robot: the arm. reaches, throws: whether it is Reacher, Thrower, or else Pusher.
@@ -34,7 +33,7 @@ class ArmTask(NamedTuple):
     now: [4]. turns, rates, shares: [n]. points: [3, 3]. first, second: [7], scratch.
     """
 
-    robot: Simulated
+    robot: SimulatedBody
     reaches: bool
     throws: bool
     bodies: Indices
@@ -57,8 +56,8 @@ class ArmTask(NamedTuple):
     second: Array
 
 
-def build(env: Arm) -> ArmTask:
-    """Put together what the loop needs to know of an arm and what is beside it."""
+def manipulation_task(env: ManipulationEnv) -> ManipulationTask:
+    """Return the task for an arm and what is beside it: all that its steps need to know."""
     client = env._client
     arm, reaches = env._groups[0], isinstance(env, Reacher)
     fingertip = env._parts["fingertip"]
@@ -70,8 +69,8 @@ def build(env: Arm) -> ArmTask:
     count = len(joints)
     motors = [infos[motor][4] for motor in range(env.motors)]
     turns, rates, shares = np.zeros((3, count))
-    return ArmTask(
-        robot=simulated(client, arm.body, motors, with_velocities=False),
+    return ManipulationTask(
+        robot=simulated_body(client, arm.body, motors, with_velocities=False),
         reaches=reaches,
         throws=isinstance(env, Thrower),
         bodies=np.array(bodies, np.int64),
@@ -83,7 +82,9 @@ def build(env: Arm) -> ArmTask:
         place_owners=np.array([bodies.index(body) for body, _ in spots], np.int64),
         places=np.array([link for _, link in spots], np.int64),
         stuck=np.array(manipulation.LIMIT_COSTS[: count + 1]),
-        gap=np.zeros(0 if reaches else len(env._gap)) if isinstance(env, Handler) else np.zeros(0),
+        gap=np.zeros(0 if reaches else len(env._gap))
+        if isinstance(env, ObjectManipulationEnv)
+        else np.zeros(0),
         fused=(dot_is_fused(2), dot_is_fused(3), dot_is_fused(7)),
         now=np.zeros(4),
         turns=turns,
@@ -95,19 +96,19 @@ def build(env: Arm) -> ArmTask:
     )
 
 
-def begin(env: Arm, task: ArmTask, max_steps: int) -> ArmTask:
-    """Take over from where a reset left everything."""
+def begin(env: ManipulationEnv, task: ManipulationTask, max_steps: int) -> ManipulationTask:
+    """Tell the task where a reset left everything."""
     task.now[:] = 0.0
-    if isinstance(env, Handler):
+    if isinstance(env, ObjectManipulationEnv):
         task.gap[:] = env._gap
     elif isinstance(env, Reacher):
         task.now[_POTENTIAL] = env._potential
     return task
 
 
-@part
-def _collect(task: ArmTask, owner: int) -> None:
-    """Take what is needed of one body from the state that was read last."""
+@compiled
+def _collect(task: ManipulationTask, owner: int) -> None:
+    """Copy what is needed of one body from the state that was read last."""
     state = task.robot
     for joint in range(task.owners.size):
         if task.owners[joint] == owner:
@@ -122,9 +123,9 @@ def _collect(task: ArmTask, owner: int) -> None:
                 task.points[spot, axis] = place
 
 
-@part
-def _drive(task: ArmTask, action: Array32) -> bool:
-    """Let the joints turn for a step as `action` says, and see where everything is."""
+@compiled
+def _drive(task: ManipulationTask, action: Array32) -> bool:
+    """Apply the torques of `action` for a step, and read where everything is."""
     for motor in range(action.size):
         task.robot.torques[motor] = _STRENGTH * clip(float(action[motor]), -1.0, 1.0)
     if not advance(task.robot):
@@ -137,15 +138,15 @@ def _drive(task: ArmTask, action: Array32) -> bool:
     return True
 
 
-@part
+@compiled
 def _write(obs: Array32, at: int, values: Array) -> int:
     for i in range(values.size):
         obs[at + i] = np.float32(values[i])
     return at + values.size
 
 
-@part
-def _reach(task: ArmTask, action: Array32, obs: Array32) -> float:
+@compiled
+def _reach(task: ManipulationTask, action: Array32, obs: Array32) -> float:
     """Reacher's observation and reward."""
     turns, shares, points, gap = task.turns, task.shares, task.points, task.first[:3]
     for axis in range(3):
@@ -166,8 +167,8 @@ def _reach(task: ArmTask, action: Array32, obs: Array32) -> float:
     return float(progress + float(electricity) + stuck)
 
 
-@part
-def _handle(task: ArmTask, action: Array32, obs: Array32) -> float:
+@compiled
+def _handle(task: ManipulationTask, action: Array32, obs: Array32) -> float:
     """The observation of an arm that handles an object, and the reward but for the throw."""
     at, stuck = 0, 0
     count = task.turns.size
@@ -192,8 +193,8 @@ def _handle(task: ArmTask, action: Array32, obs: Array32) -> float:
     return float(electricity + task.stuck[stuck])
 
 
-@part
-def _throw(task: ArmTask, action: Array32) -> tuple[float, float]:
+@compiled
+def _throw(task: ManipulationTask, action: Array32) -> tuple[float, float]:
     """What the throw adds to the reward: the distance, to be taken off, and the effort."""
     now, points, gap = task.now, task.points, task.first[:2]
     if now[_LANDED] == 0.0:
@@ -208,7 +209,7 @@ def _throw(task: ArmTask, action: Array32) -> tuple[float, float]:
     return math.sqrt(dot(gap, gap, task.fused[0])), float(np.float32(0.002) * effort)
 
 
-@step_of(ArmTask)
+@step_of(ManipulationTask)
 def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     if not _drive(task, action):
         return 0.0, False, False

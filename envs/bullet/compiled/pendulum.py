@@ -1,4 +1,4 @@
-"""A step of poles on a cart, the arithmetic of `pendulum` operation by operation."""
+"""A step of poles on a cart: the arithmetic of `pendulum` operation by operation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from envs.bullet.client import pybullet
-from envs.bullet.compiled.build import part
-from envs.bullet.compiled.capi import simulated
+from envs.bullet.compiled.capi import SimulatedBody, simulated_body
+from envs.bullet.compiled.jit import Array32, Indices, compiled
 from envs.bullet.compiled.loop import Outcome, step_of
 from envs.bullet.compiled.physics import advance, clip, cos, power, sin
-from envs.bullet.compiled.records import Array32, Indices, Simulated
-from envs.bullet.pendulum import InvertedDoublePendulum, InvertedPendulumSwingup, Pendulum
+from envs.bullet.pendulum import InvertedDoublePendulum, InvertedPendulumSwingup, PendulumEnv
 
 _BALANCE, _SWINGUP, _DOUBLE = range(3)
 
@@ -24,7 +23,7 @@ class PendulumTask(NamedTuple):
     poles. top: the link of the uppermost pole.
     """
 
-    robot: Simulated
+    robot: SimulatedBody
     kind: int
     strength: float
     angle_index: Indices
@@ -32,12 +31,12 @@ class PendulumTask(NamedTuple):
     top: int
 
 
-def build(env: Pendulum) -> PendulumTask:
-    """Put together what the loop needs to know of a cart."""
+def pendulum_task(env: PendulumEnv) -> PendulumTask:
+    """Return the task for a cart: all that its steps need to know."""
     infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
     kinds = {InvertedDoublePendulum: _DOUBLE, InvertedPendulumSwingup: _SWINGUP}
     return PendulumTask(
-        robot=simulated(env._client, env._body, [infos[0][4]], with_velocities=False),
+        robot=simulated_body(env._client, env._body, [infos[0][4]], with_velocities=False),
         kind=kinds.get(type(env), _BALANCE),
         strength=env.strength,
         angle_index=np.array([info[3] for info in infos], np.int64),
@@ -46,13 +45,13 @@ def build(env: Pendulum) -> PendulumTask:
     )
 
 
-def begin(env: Pendulum, task: PendulumTask, max_steps: int) -> PendulumTask:
-    """Take over from where a reset left the cart: all of that is in the simulation."""
+def begin(env: PendulumEnv, task: PendulumTask, max_steps: int) -> PendulumTask:
+    """Nothing to tell: all that a reset changes is in the simulation."""
     return task
 
 
-@part
-def _look(task: PendulumTask, obs: Array32) -> None:
+@compiled
+def _observe(task: PendulumTask, obs: Array32) -> None:
     """Observe: the cart, the upper pole's place if there are two, and each pole."""
     angles, rates = task.robot.angles, task.robot.rates
     obs[0] = np.float32(angles[task.angle_index[0]])
@@ -74,7 +73,7 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     task.robot.torques[0] = task.strength * clip(float(action[0]), -1.0, 1.0)
     if not advance(task.robot):
         return 0.0, False, False
-    _look(task, obs)
+    _observe(task, obs)
     if task.kind == _DOUBLE:
         x, tip = task.robot.links[task.top, 0], task.robot.links[task.top, 2] + 0.3
         reward = 10.0 - (0.01 * power(x, 2.0) + power(tip - 2.0, 2.0))

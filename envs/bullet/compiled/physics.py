@@ -13,56 +13,57 @@ from typing import Any
 import numpy as np
 from numba.types import float64, int32, intp, void
 
-from envs.bullet.compiled.build import part
-from envs.bullet.compiled.capi import bullet, libc
-from envs.bullet.compiled.records import Array, Array32, Indices, Simulated
+from envs.bullet.compiled.capi import SimulatedBody, bullet_function, libc_function
+from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 
 # PyBullet 3.2.7: a control mode, its answers, and the layout of a contact point.
 _TORQUE_CONTROL = 1
 _POSE_TAKEN, _STATE_SENT, _TORQUES_TAKEN, _STEPPED, _CONTACTS_SENT = 2, 21, 25, 26, 39
 _POINT_SIZE, _LINK_OFFSET, _LINK_SIZE = 176, 12, 4
 
-_submit = bullet("b3SubmitClientCommandAndWaitStatus", intp, intp, intp)
-_answer = bullet("b3GetStatusType", int32, intp)
-_init_torques = bullet("b3JointControlCommandInit2", intp, intp, int32, int32)
-_set_torque = bullet("b3JointControlSetDesiredForceTorque", int32, intp, int32, float64)
-_init_step = bullet("b3InitStepSimulationCommand", intp, intp)
-_init_state = bullet("b3RequestActualStateCommandInit", intp, intp, int32)
-_with_velocities = bullet("b3RequestActualStateCommandComputeLinkVelocity", int32, intp, int32)
-_init_contacts = bullet("b3InitRequestContactPointInformation", intp, intp)
-_of_body = bullet("b3SetContactFilterBodyA", void, intp, int32)
-_with_body = bullet("b3SetContactFilterBodyB", void, intp, int32)
-_get_contacts = bullet("b3GetContactPointInformation", void, intp, intp)
-_copy = libc("memcpy", intp, intp, intp, intp)
+_submit = bullet_function("b3SubmitClientCommandAndWaitStatus", intp, intp, intp)
+_answer = bullet_function("b3GetStatusType", int32, intp)
+_init_torques = bullet_function("b3JointControlCommandInit2", intp, intp, int32, int32)
+_set_torque = bullet_function("b3JointControlSetDesiredForceTorque", int32, intp, int32, float64)
+_init_step = bullet_function("b3InitStepSimulationCommand", intp, intp)
+_init_state = bullet_function("b3RequestActualStateCommandInit", intp, intp, int32)
+_with_velocities = bullet_function(
+    "b3RequestActualStateCommandComputeLinkVelocity", int32, intp, int32
+)
+_init_contacts = bullet_function("b3InitRequestContactPointInformation", intp, intp)
+_of_body = bullet_function("b3SetContactFilterBodyA", void, intp, int32)
+_with_body = bullet_function("b3SetContactFilterBodyB", void, intp, int32)
+_get_contacts = bullet_function("b3GetContactPointInformation", void, intp, intp)
+_copy = libc_function("memcpy", intp, intp, intp, intp)
 
-asin = libc("asin", float64, float64)
-atan2 = libc("atan2", float64, float64, float64)
-cos = libc("cos", float64, float64)
-exp = libc("exp", float64, float64)
-fma = libc("fma", float64, float64, float64, float64)
-power = libc("pow", float64, float64, float64)
-sin = libc("sin", float64, float64)
-tanh = libc("tanh", float64, float64)
+asin = libc_function("asin", float64, float64)
+atan2 = libc_function("atan2", float64, float64, float64)
+cos = libc_function("cos", float64, float64)
+exp = libc_function("exp", float64, float64)
+fma = libc_function("fma", float64, float64, float64, float64)
+power = libc_function("pow", float64, float64, float64)
+sin = libc_function("sin", float64, float64)
+tanh = libc_function("tanh", float64, float64)
 
 
-@part
-def read_state(robot: Simulated, body: int) -> bool:
-    """Have the views of a robot's state show that of a body, itself or another one."""
+@compiled
+def read_state(robot: SimulatedBody, body: int) -> bool:
+    """Read the state of a body, the robot itself or another one, into the robot's views."""
     command = _init_state(robot.simulation, body)
     if robot.with_velocities:
         _with_velocities(command, 1)
     return bool(_answer(_submit(robot.simulation, command)) == _STATE_SENT)
 
 
-@part
+@compiled
 def submit_pose(simulation: int, command: int) -> bool:
     """Put a body where a command of the family `b3CreatePoseCommand` says."""
     return bool(_answer(_submit(simulation, command)) == _POSE_TAKEN)
 
 
-@part
-def advance(robot: Simulated) -> bool:
-    """Set the torques, let the physics do a step, and read the new state."""
+@compiled
+def advance(robot: SimulatedBody) -> bool:
+    """Set the torques, simulate a step and read the new state."""
     command = _init_torques(robot.simulation, robot.body, _TORQUE_CONTROL)
     for motor in range(robot.dofs.size):
         _set_torque(command, robot.dofs[motor], robot.torques[motor])
@@ -73,8 +74,10 @@ def advance(robot: Simulated) -> bool:
     return bool(read_state(robot, robot.body))
 
 
-@part
-def touch(robot: Simulated, other: int, links: Indices, contacts: Array, found: Indices) -> bool:
+@compiled
+def touch(
+    robot: SimulatedBody, other: int, links: Indices, contacts: Array, found: Indices
+) -> bool:
     """Set 1 for each link that touches the body `other`, else 0. `found`: zeros [3], scratch."""
     for link in range(contacts.size):
         contacts[link] = 0.0
@@ -94,7 +97,7 @@ def touch(robot: Simulated, other: int, links: Indices, contacts: Array, found: 
     return True
 
 
-@part
+@compiled
 def total(values: Any, size: int) -> Any:
     """Add up to 128 numbers in the order of `locomotion.pairwise_sum`, in their own precision."""
     blocks = size - size % 8
@@ -117,7 +120,7 @@ def total(values: Any, size: int) -> Any:
     return result
 
 
-@part
+@compiled
 def clip(value: Any, low: Any, high: Any) -> Any:
     """Like NumPy, and unlike `min` and `max`, this lets NaN through."""
     if value < low:
@@ -125,7 +128,7 @@ def clip(value: Any, low: Any, high: Any) -> Any:
     return high if value > high else value
 
 
-@part
+@compiled
 def finite(values: Array32) -> bool:
     """Whether all of `values` are finite."""
     for value in values:  # noqa: SIM110  a generator expression compiles to far more
@@ -134,7 +137,7 @@ def finite(values: Array32) -> bool:
     return True
 
 
-@part
+@compiled
 def euler(x: float, y: float, z: float, w: float) -> tuple[float, float, float]:
     """Roll, pitch and yaw of a quaternion, as PyBullet's `getEulerFromQuaternion` has them."""
     sine = -2.0 * (x * z - w * y)
@@ -148,7 +151,7 @@ def euler(x: float, y: float, z: float, w: float) -> tuple[float, float, float]:
     return roll, asin(sine), yaw
 
 
-@part
+@compiled
 def dot(a: Array, b: Array, fused: bool) -> float:
     """NumPy's dot product of a few numbers; `fused`: see `dot_is_fused`."""
     result = a[0] * b[0]
@@ -158,9 +161,9 @@ def dot(a: Array, b: Array, fused: bool) -> float:
 
 
 def dot_is_fused(size: int) -> bool:
-    """Whether NumPy's dot product of so many numbers rounds each product only with the sum.
+    """Whether NumPy's dot product of `size` numbers is made of fused multiply-adds.
 
-    Some kernels of its BLAS do. Raises: RuntimeError if this one adds up in an order of its own.
+    In some BLAS kernels it is. Raises: RuntimeError if this one adds up in another order.
     """
     vectors = np.random.default_rng(0).normal(size=(20, 2, size))
     for fused in (False, True):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from ars.algorithms.ars import ARS, ARSConfig, Pair, best_directions
+from ars.algorithms.ars import ARS, ARSConfig, best_directions
 from ars.algorithms.base import TrainingContext
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import direction
@@ -36,7 +36,7 @@ class StubPool:
         self._results = [self.play(task) for task in tasks]
         return 0
 
-    def collect(self, ticket: int) -> list[Episode]:
+    def collect(self, request: int) -> list[Episode]:
         return self._results
 
     def close(self) -> None:
@@ -99,12 +99,10 @@ def test_the_second_iteration_draws_other_directions_from_where_it_stands() -> N
 
 
 def test_ties_keep_exactly_n_top_by_index() -> None:
-    def pair(index: int, plus: float, minus: float) -> Pair:
-        return Pair(index, Episode(0, plus, 1), Episode(0, minus, 1))
-
-    pairs = [pair(0, 1, 2), pair(1, 2, 0), pair(2, 3, 0), pair(3, 0, 2)]
-    assert [p.index for p in best_directions(pairs, 2)] == [0, 2]
-    assert [p.index for p in best_directions(pairs, 3)] == [0, 1, 2]
+    plus, minus = [1.0, 2.0, 3.0, 0.0], [2.0, 0.0, 0.0, 2.0]
+    assert best_directions([0, 1, 2, 3], plus, minus, 2) == [0, 2]
+    assert best_directions([0, 1, 2, 3], plus, minus, 3) == [0, 1, 2]
+    assert best_directions([1, 3], plus, minus, 3) == [1, 3]  # of those left in
 
 
 def test_equal_returns_make_no_step_and_say_so() -> None:

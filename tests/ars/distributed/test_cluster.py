@@ -75,10 +75,10 @@ def test_workers_follow_the_nodes_and_nothing_shows_in_the_episodes(
     run_until(pool, lambda: len(pool.pids()) == 3)
     assert events == ["the cluster has 2 nodes and 3 processors now, before 1 and 2"]
 
-    ticket = pool.submit(make_snapshot(), TRAINING)  # amid which a node goes
+    request = pool.submit(make_snapshot(), TRAINING)  # amid which a node goes
     remover = threading.Timer(0.5, raylets.remove, [first])
     remover.start()
-    assert plain(pool.collect(ticket)) == expected(make_spec(), TRAINING)
+    assert plain(pool.collect(request)) == expected(make_spec(), TRAINING)
     remover.join()
     run_until(pool, lambda: "has 1 nodes and 1 processors now" in events[-1])
     run_until(pool, lambda: len(pool.pids()) == 1)

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from paths import ROOT, SUPPORT
-from processes import alive, session_processes, wait_until
+from processes import alive, wait_until
 from rollouts import EVALUATION, TRAINING, expected, make_snapshot, make_spec, plain, run
 
 import envs
@@ -62,14 +61,14 @@ def test_episodes_do_not_depend_on_the_number_of_workers(make_pool: Any, n_worke
 
 
 @pytest.mark.parametrize("evaluation_first", [True, False])
-def test_two_tickets_collected_in_either_order(make_pool: Any, evaluation_first: bool) -> None:
+def test_two_requests_collected_in_either_order(make_pool: Any, evaluation_first: bool) -> None:
     spec = make_spec()
     pool = make_pool(spec, 2)
     evaluation = pool.submit(make_snapshot(), EVALUATION)
     training = pool.submit(Snapshot(np.ones(8)), TRAINING)
     empty = pool.submit(make_snapshot(), [])
     order = [evaluation, training] if evaluation_first else [training, evaluation]
-    episodes = {ticket: pool.collect(ticket) for ticket in order}
+    episodes = {request: pool.collect(request) for request in order}
     local = LocalPool(spec)
     assert plain(episodes[training]) == plain(
         local.collect(local.submit(Snapshot(np.ones(8)), TRAINING))
@@ -134,7 +133,7 @@ def test_a_rollout_that_fails_once_is_run_again(make_pool: Any, tmp_path: Path, 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines that a test can wait for."""
+    """Timeouts that a test can wait for."""
     monkeypatch.setattr(timeouts, "LATE_SECONDS", 0.5)
     monkeypatch.setattr(timeouts, "HUNG_SECONDS", 2.0)
     monkeypatch.setattr(timeouts, "HUNG_START_SECONDS", 1.0)
@@ -215,20 +214,20 @@ def test_second_calls_wait_at_workers_only_while_many_rollouts_do(
     while len(pool.pids()) < 2:
         run(pool, TRAINING[:2])
     waiting: list[int] = []
-    hand_out = pool._crew.run
+    hand_out = pool._supervisor.run
 
     def watched(worker: Any, batch: Any, settle: Any) -> None:
         if worker.calls:
-            waiting.append(pool._tickets.n_waiting() + len(batch.tasks))
+            waiting.append(pool._queue.n_waiting() + len(batch.tasks))
         hand_out(worker, batch, settle)
 
-    monkeypatch.setattr(pool._crew, "run", watched)
+    monkeypatch.setattr(pool._supervisor, "run", watched)
     assert run(pool, TRAINING) == expected(make_spec(), TRAINING)
     assert waiting and min(waiting) >= pool_module.WAITING_PER_WORKER * 2
 
 
 @pytest.mark.parametrize("sent_bytes", [supervisor.SENT_BYTES, 0])  # with the call, or through Ray
-def test_snapshots_of_many_tickets_are_not_confused(
+def test_snapshots_of_many_requests_are_not_confused(
     make_pool: Any, monkeypatch: pytest.MonkeyPatch, sent_bytes: int
 ) -> None:
     monkeypatch.setattr(supervisor, "SENT_BYTES", sent_bytes)
@@ -236,10 +235,10 @@ def test_snapshots_of_many_tickets_are_not_confused(
     pool, local = make_pool(spec, 1), LocalPool(spec)
     snapshots = [Snapshot(np.full(8, 0.1 * n)) for n in range(5)]
     for tasks in (TRAINING[:4], EVALUATION[:3]):
-        tickets_ = [pool.submit(snapshot, tasks) for snapshot in snapshots]
-        for ticket, snapshot in reversed(list(zip(tickets_, snapshots, strict=True))):
+        requests = [pool.submit(snapshot, tasks) for snapshot in snapshots]
+        for request, snapshot in reversed(list(zip(requests, snapshots, strict=True))):
             want = local.collect(local.submit(snapshot, tasks))
-            assert plain(pool.collect(ticket)) == plain(want)
+            assert plain(pool.collect(request)) == plain(want)
 
 
 def test_a_rollout_that_always_raises_is_named(make_pool: Any) -> None:
@@ -320,102 +319,3 @@ def test_ray_refuses_a_client_without_the_token() -> None:
         first = client.stdout.readline()  # it tries again and again, and says so
         client.kill()
     assert "InvalidAuthToken" in first
-
-
-SCRIPT = """
-import os, signal, sys, threading
-from ars.rollout import Task
-from ars.distributed.pool import RayPool
-from rollouts import Stream, TRAINING, make_snapshot, make_spec
-
-def handler(number, frame): ...
-signal.signal(signal.SIGTERM, handler)
-if __name__ == "__main__":
-    pool = RayPool(make_spec("own_world:Own-v0"), 2)
-    assert signal.getsignal(signal.SIGTERM) is handler
-    os.kill(os.getpid(), signal.SIGTERM)  # without a word from Ray
-    pool.collect(pool.submit(make_snapshot(), TRAINING))
-    os.kill(pool.pids()[0], signal.SIGKILL)
-    # As a terminal does it: to the whole process group.
-    threading.Timer(2, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
-    try:
-        pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
-    except KeyboardInterrupt:
-        pool.close()
-        pool.close()
-        assert "torch" not in sys.modules
-        print("closed", flush=True)
-        sys.stdin.read()
-"""
-
-
-def start(code: str, folder: Path) -> subprocess.Popen[str]:
-    """A driver, in a session of its own; its module can be imported, and whatever is beside it."""
-    (folder / "driver.py").write_text(code)
-    return subprocess.Popen(
-        [sys.executable, "-m", "driver"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), str(ROOT)])},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
-def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
-    (tmp_path / "own_world.py").write_text(
-        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
-    )
-    with start(SCRIPT, tmp_path) as driver:
-        assert driver.stdout
-        assert driver.stdout.readline() == "closed\n"
-        assert wait_until(lambda: session_processes(driver.pid) == [driver.pid])
-        assert driver.communicate("")[0] == ""
-    assert driver.returncode == 0
-
-
-BUSY = """
-from ars.common.errors import RunError
-from ars.distributed.pool import RayPool
-from rollouts import TRAINING, make_snapshot, make_spec
-
-pool = RayPool(make_spec("faulty_envs:Slow-v0"), 2)
-while len(pool.pids()) < 2:
-    pool.collect(pool.submit(make_snapshot(), TRAINING[:2]))
-print(*pool.pids(), flush=True)
-try:
-    pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
-except RunError as error:
-    print(error)
-pool.close()
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
-def test_a_killed_driver_leaves_no_process_not_even_a_stopped_one(tmp_path: Path) -> None:
-    with start(BUSY, tmp_path) as driver:
-        assert driver.stdout
-        stopped, _ = map(int, driver.stdout.readline().split())
-        os.kill(stopped, signal.SIGSTOP)
-        driver.kill()
-        assert wait_until(lambda: not session_processes(driver.pid))
-        assert not alive(stopped)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
-def test_the_death_of_rays_head_is_told_and_leaves_no_process(tmp_path: Path) -> None:
-    with start(BUSY, tmp_path) as driver:
-        assert driver.stdout
-        driver.stdout.readline()
-        (head,) = (
-            pid
-            for pid in session_processes(driver.pid)
-            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"gcs_server")
-        )
-        os.kill(head, signal.SIGKILL)
-        told = "Ray's process on this machine (gcs_server) has died\n"
-        assert driver.communicate(timeout=60)[0] == told
-        assert wait_until(lambda: not session_processes(driver.pid))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MARK = "0123456789abcdef"
 DRIVER = f"""
 import os, sys
-from ars import sweeper
+from ars.distributed import reaper
 reaper.start({MARK!r})
 if child := os.fork():
     print(child, flush=True)
@@ -60,31 +60,31 @@ def test_a_killed_process_takes_with_it_what_carries_its_mark(
     ) as driver:
         assert driver.stdout
         child = int(driver.stdout.readline())  # has the pipe too, and outlives its parent
-        sweeping = _sweeper()
+        reaper_pid = _find_reaper()
         assert all(alive(process.pid) for process in sleepers.values())
         driver.kill()
-        assert wait_until(lambda: not alive(sweeping))
+        assert wait_until(lambda: not alive(reaper_pid))
         assert alive(child)
     ended = {name for name, process in sleepers.items() if process.poll() is not None}
     assert ended == {"own", "stopped"}
 
 
-def test_a_sweep_leaves_no_zombie_and_is_quick_where_nothing_is_left() -> None:
-    sweep = reaper.start(MARK)
-    sweeping = _sweeper()
-    sweep()
-    sweep()  # safe
-    assert not Path(f"/proc/{sweeping}").exists()
+def test_reaping_leaves_no_zombie_and_is_quick_where_nothing_is_left() -> None:
+    reap = reaper.start(MARK)
+    reaper_pid = _find_reaper()
+    reap()
+    reap()  # safe
+    assert not Path(f"/proc/{reaper_pid}").exists()
 
 
 def test_a_terminals_interrupt_does_not_reach_it() -> None:
-    sweep = reaper.start(MARK)
-    sweeping = _sweeper()
-    assert os.getpgid(sweeping) != os.getpgrp()
-    sweep()
+    reap = reaper.start(MARK)
+    reaper_pid = _find_reaper()
+    assert os.getpgid(reaper_pid) != os.getpgrp()
+    reap()
 
 
-def _sweeper() -> int:
+def _find_reaper() -> int:
     """The process id of the only one with the mark."""
     assert wait_until(lambda: bool(_processes_of_mark()))
     (pid,) = _processes_of_mark()

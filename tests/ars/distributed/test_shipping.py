@@ -23,7 +23,7 @@ def shipped(env_id: str) -> dict[str, Path]:
 
 def test_the_toolkit_is_sent_without_what_python_left_in_it() -> None:
     found = shipped("HalfCheetah")
-    assert {"ars/crew.py", "envs/bullet/native/loop.py", "policies/base.py"} <= found.keys()
+    assert {"ars/distributed/supervisor.py", "envs/bullet/compiled/loop.py"} <= found.keys()
     assert {name.split("/")[0] for name in found} == {"ars", "envs", "policies"}
     assert not any(name.endswith(".pyc") for name in found)
 
@@ -64,8 +64,12 @@ def test_a_submitted_job_has_brought_its_code(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_token_that_the_cluster_does_not_ask_for_is_named() -> None:
     error = RuntimeError("The actor died.\n\tclass_name: Actor\nThe actor never ran - cancelled.\n")
-    assert supervisor.meaning(error, shows_token=False) == "The actor never ran - cancelled."
-    assert "set RAY_AUTH_MODE=disabled (The actor never ran" in supervisor.meaning(error, True)
+    assert (
+        supervisor.explain_start_failure(error, shows_token=False)
+        == "The actor never ran - cancelled."
+    )
+    advice = supervisor.explain_start_failure(error, shows_token=True)
+    assert "set RAY_AUTH_MODE=disabled (The actor never ran" in advice
 
 
 @pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])

@@ -12,7 +12,7 @@ import envs
 from ars.common.errors import RolloutError
 from ars.common.seeding import Stream
 from ars.distributed import task_queue
-from ars.distributed.task_queue import TaskBatch, Tickets
+from ars.distributed.task_queue import TaskBatch, TaskQueue
 from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, Task
 from policies import make_policy
@@ -21,11 +21,11 @@ TASKS = [Task(Stream.TRAINING, 3, k, 1) for k in range(4)]
 
 
 @pytest.fixture
-def waiting() -> tuple[Tickets, int]:
+def waiting() -> tuple[TaskQueue, int]:
     env = envs.make("CartPole-v1")
     policy = make_policy("linear", env.observation_space, env.action_space).spec
     env.close()
-    found = Tickets(RolloutSpec("CartPole-v1", policy))
+    found = TaskQueue(RolloutSpec("CartPole-v1", policy))
     return found, found.add(np.zeros(1), TASKS)
 
 
@@ -37,7 +37,7 @@ def answers(batch: TaskBatch) -> list[Any]:
     return [episode(task.index) for task in batch.tasks]
 
 
-def take_all(found: Tickets) -> list[TaskBatch]:
+def take_all(found: TaskQueue) -> list[TaskBatch]:
     batches = []
     while batch := found.take(1, 2):
         batches.append(batch)
@@ -49,7 +49,7 @@ def numbers(episodes: Sequence[Episode]) -> list[float]:
 
 
 def test_the_first_answer_counts_and_the_late_one_changes_nothing(waiting: Any) -> None:
-    found, ticket = waiting
+    found, request = waiting
     late, *others = take_all(found)
     for batch in others:
         found.answer(batch, answers(batch))
@@ -57,9 +57,9 @@ def test_the_first_answer_counts_and_the_late_one_changes_nothing(waiting: Any) 
     assert copy == late
     assert found.copy(late) is None  # not a third time
     found.answer(copy, answers(copy))
-    assert found.done(ticket)
+    assert found.done(request)
     found.answer(late, [episode(99)])
-    assert numbers(found.collect(ticket)) == [0, 1, 2, 3]
+    assert numbers(found.collect(request)) == [0, 1, 2, 3]
     found.answer(late, [episode(99)])  # later still
     assert found.put_back(late, ran=True) == 0
     assert found.copy(late) is None
@@ -67,7 +67,7 @@ def test_the_first_answer_counts_and_the_late_one_changes_nothing(waiting: Any) 
 
 
 def test_a_lost_copy_does_not_run_a_third_time_while_the_first_runs(waiting: Any) -> None:
-    found, ticket = waiting
+    found, request = waiting
     first, *others = take_all(found)
     copy = found.copy(first)
     assert copy is not None
@@ -76,11 +76,11 @@ def test_a_lost_copy_does_not_run_a_third_time_while_the_first_runs(waiting: Any
     assert found.copy(first) is not None  # but may be copied again
     for batch in [first, *others]:
         found.answer(batch, answers(batch))
-    assert numbers(found.collect(ticket)) == [0, 1, 2, 3]
+    assert numbers(found.collect(request)) == [0, 1, 2, 3]
 
 
 def test_when_both_are_lost_it_runs_again_once(waiting: Any) -> None:
-    found, ticket = waiting
+    found, request = waiting
     first, *others = take_all(found)
     copy = found.copy(first)
     assert copy is not None
@@ -90,7 +90,7 @@ def test_when_both_are_lost_it_runs_again_once(waiting: Any) -> None:
     assert again.indices == first.indices
     for batch in [again, *others]:
         found.answer(batch, answers(batch))
-    assert numbers(found.collect(ticket)) == [0, 1, 2, 3]
+    assert numbers(found.collect(request)) == [0, 1, 2, 3]
 
 
 def test_only_what_is_unanswered_is_copied(waiting: Any) -> None:
@@ -105,35 +105,35 @@ def test_only_what_is_unanswered_is_copied(waiting: Any) -> None:
 
 
 def test_a_failure_beside_an_answer_does_not_count(waiting: Any) -> None:
-    found, ticket = waiting
+    found, request = waiting
     first, *others = take_all(found)
     copy = found.copy(first)
     for batch in [copy, *others]:
         found.answer(batch, answers(batch))
     found.answer(first, [RolloutError("too late")])
-    assert numbers(found.collect(ticket)) == [0, 1, 2, 3]
+    assert numbers(found.collect(request)) == [0, 1, 2, 3]
 
 
 def test_a_failure_beside_a_running_copy_waits_for_the_copy(waiting: Any) -> None:
-    found, ticket = waiting
+    found, request = waiting
     first, *others = take_all(found)
     copy = found.copy(first)
     found.answer(first, [RolloutError("once")])
     assert found.take(1, 2) is None
     for batch in [copy, *others]:
         found.answer(batch, answers(batch))
-    assert numbers(found.collect(ticket)) == [0, 1, 2, 3]
+    assert numbers(found.collect(request)) == [0, 1, 2, 3]
 
 
 def test_a_rollout_that_never_ends_is_named(waiting: Any) -> None:
-    found, ticket = waiting
+    found, request = waiting
     for tries in range(task_queue.HUNG_TRIES):
-        assert not found.done(ticket)
+        assert not found.done(request)
         batch = found.take(1, 2)
         assert batch is not None and found.hangs(batch) == tries
         found.put_back(batch, ran=True, hung_seconds=20.0 * 2**tries)
     with pytest.raises(RolloutError, match=r"direction 0, sign \+: no answer in 160 s, 4 times$"):
-        found.collect(ticket)
+        found.collect(request)
 
 
 def test_what_waits_is_counted_until_it_is_handed_out_and_when_it_comes_back(waiting: Any) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from ars.distributed import timeouts
-from ars.distributed.timeouts import Deadlines, Watch
+from ars.distributed.timeouts import Timeouts, Watch
 
 
-def learned(seconds: float, n_steps: int, rollout_length: int = 1000) -> Deadlines:
-    found = Deadlines(rollout_length)
+def learned(seconds: float, n_steps: int, rollout_length: int = 1000) -> Timeouts:
+    found = Timeouts(rollout_length)
     for _ in range(10):
         found.learn(seconds, 1, n_steps)
     return found
 
 
 def test_before_the_first_answer_there_is_much_patience() -> None:
-    assert Deadlines(1000).late(1) == 30
-    assert Deadlines(1000).hung(1) == 300
-    assert Deadlines(1000).pace is None
+    assert Timeouts(1000).late(1) == 30
+    assert Timeouts(1000).hung(1) == 300
+    assert Timeouts(1000).pace is None
 
 
 def test_deadlines_follow_the_pace() -> None:
@@ -30,7 +30,7 @@ def test_deadlines_follow_the_pace() -> None:
 
 
 def test_a_call_of_several_rollouts_counts_each() -> None:
-    found = Deadlines(1000)
+    found = Timeouts(1000)
     found.learn(2.0, 4, 4000)
     assert found.pace == 0.5
     assert found.late(1) == 2 + 3 * 0.5
@@ -56,7 +56,7 @@ def test_stragglers_do_not_teach_patience() -> None:
 def test_patience_doubles_with_every_try() -> None:
     found = learned(seconds=0.5, n_steps=1000)
     assert [found.hung(1, tries) for tries in range(3)] == [25, 50, 100]
-    assert Deadlines(1000).hung(1, 1) == 600
+    assert Timeouts(1000).hung(1, 1) == 600
 
 
 def test_starts_are_learned_apart() -> None:

@@ -1,0 +1,110 @@
+"""However a pool's process ends, nothing of its Ray stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT, SUPPORT
+from processes import alive, session_processes, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts processes in /proc")
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from ars.distributed.pool import RayPool
+from rollouts import Stream, TRAINING, make_snapshot, make_spec
+
+def handler(number, frame): ...
+signal.signal(signal.SIGTERM, handler)
+if __name__ == "__main__":
+    pool = RayPool(make_spec("own_world:Own-v0"), 2)
+    assert signal.getsignal(signal.SIGTERM) is handler
+    os.kill(os.getpid(), signal.SIGTERM)  # without a word from Ray
+    pool.collect(pool.submit(make_snapshot(), TRAINING))
+    os.kill(pool.pids()[0], signal.SIGKILL)
+    # As a terminal does it: to the whole process group.
+    threading.Timer(2, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
+    try:
+        pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
+    except KeyboardInterrupt:
+        pool.close()
+        pool.close()
+        assert "torch" not in sys.modules
+        print("closed", flush=True)
+        sys.stdin.read()
+"""
+
+
+def start_driver(code: str, folder: Path) -> subprocess.Popen[str]:
+    """Run `code` as a module in a session of its own, with `folder` to import from."""
+    (folder / "driver.py").write_text(code)
+    return subprocess.Popen(
+        [sys.executable, "-m", "driver"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), str(ROOT)])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_an_interrupted_pool_closes_silently_and_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "own_world.py").write_text(
+        "import gymnasium\nfrom faulty_envs import Slow\ngymnasium.register('Own-v0', Slow)\n"
+    )
+    with start_driver(INTERRUPTED, tmp_path) as driver:
+        assert driver.stdout
+        assert driver.stdout.readline() == "closed\n"
+        assert wait_until(lambda: session_processes(driver.pid) == [driver.pid])
+        assert driver.communicate("")[0] == ""
+    assert driver.returncode == 0
+
+
+BUSY = """
+from ars.common.errors import RunError
+from ars.distributed.pool import RayPool
+from rollouts import TRAINING, make_snapshot, make_spec
+
+pool = RayPool(make_spec("faulty_envs:Slow-v0"), 2)
+while len(pool.pids()) < 2:
+    pool.collect(pool.submit(make_snapshot(), TRAINING[:2]))
+print(*pool.pids(), flush=True)
+try:
+    pool.collect(pool.submit(make_snapshot(), TRAINING * 1000))
+except RunError as error:
+    print(error)
+pool.close()
+"""
+
+
+def test_a_killed_driver_leaves_no_process_not_even_a_stopped_one(tmp_path: Path) -> None:
+    with start_driver(BUSY, tmp_path) as driver:
+        assert driver.stdout
+        stopped, _ = map(int, driver.stdout.readline().split())
+        os.kill(stopped, signal.SIGSTOP)
+        driver.kill()
+        assert wait_until(lambda: not session_processes(driver.pid))
+        assert not alive(stopped)
+
+
+def test_the_death_of_rays_head_is_told_and_leaves_no_process(tmp_path: Path) -> None:
+    with start_driver(BUSY, tmp_path) as driver:
+        assert driver.stdout
+        driver.stdout.readline()
+        (head,) = (
+            pid
+            for pid in session_processes(driver.pid)
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"gcs_server")
+        )
+        os.kill(head, signal.SIGKILL)
+        told = "Ray's process on this machine (gcs_server) has died\n"
+        assert driver.communicate(timeout=60)[0] == told
+        assert wait_until(lambda: not session_processes(driver.pid))
