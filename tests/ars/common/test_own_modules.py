@@ -96,7 +96,6 @@ def test_a_script_of_the_users_may_import_its_own_envs_after_the_toolkit(tmp_pat
     assert done.stdout == "42 HalfCheetah\n"
     (tmp_path / "envs" / "__init__.py").touch()
     last = run("import envs.tools\nimport ars").stderr.splitlines()[-1]
-    assert last.startswith(
-        f"ImportError: a module 'envs' of your own ({tmp_path}/envs/__init__.py) was imported before"
-    )
+    own = tmp_path / "envs" / "__init__.py"
+    assert last.startswith(f"ImportError: a module 'envs' of your own ({own}) was imported before")
     assert "import ars first" in last
