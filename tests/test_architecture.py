@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
+from ars.__main__ import COMMANDS
+
 # From the top down: a folder imports from the rows below its own, and from itself.
 ORDER = (
     {"ars"},  # the commands and the Python API
@@ -160,7 +162,11 @@ def test_ray_torch_and_pybullet_have_their_places(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ars.train", "ars.evaluate", "ars.render", "ars.__main__", "envs", "policies"]
+    "name",
+    [
+        *(command.entry_point.partition(":")[0] for command in COMMANDS.values()),
+        *("ars.__main__", "ars.algorithms", "envs", "policies"),
+    ],
 )
 def test_importing_a_command_loads_nothing_heavy(name: str) -> None:
     code = (

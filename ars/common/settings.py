@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import PurePath
 from typing import Any
 
 from ars.common.errors import UsageError
@@ -81,8 +82,8 @@ def plain_type(hint: Any) -> Any:
 def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     """Make a config dataclass from the values that name its fields, checked against its bounds.
 
-    Values may come from a command line, from JSON or from Python: a list stands for a tuple, a
-    whole number for a float.
+    Values may come from a command line, from JSON or from Python. What means the same is taken: an
+    array for a tuple, NumPy's numbers, 1e6 for a million, 4 for the text "4", a path for its text.
 
     Raises:
         UsageError: naming the setting, its value and what is allowed.
@@ -109,23 +110,24 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         return None
     if typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
-        items = value if isinstance(value, list | tuple) else (value,)
-        return tuple(_typed(name, item, kind) for item in items)
+        several = isinstance(value, Iterable) and not isinstance(value, str)
+        return tuple(_typed(name, item, kind) for item in (value if several else (value,)))
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    if not isinstance(value, bool):
-        if kind is float and isinstance(value, Real):
-            return _as_float(name, value)
-        if kind is int and isinstance(value, Integral):
-            return int(value)
-        if kind is str and isinstance(value, Real):
-            return str(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return _number(name, value, kind)
+    if kind is str and isinstance(value, PurePath):
+        return str(value)
     raise UsageError(f"`{name}` {value!r}: must be of type {kind.__name__}")
 
 
-def _as_float(name: str, value: Real) -> float:
+def _number(name: str, value: Real, kind: Any) -> Any:
+    """A number as another type that can hold it. Raises: UsageError."""
+    whole = isinstance(value, Integral) or float(value).is_integer()
+    if kind is bool or (kind is int and not whole):
+        raise UsageError(f"`{name}` {value!r}: must be of type {kind.__name__}")
     try:
-        return float(value)
+        return kind(value)
     except OverflowError:
         raise UsageError(f"`{name}`: must be a finite number") from None
 

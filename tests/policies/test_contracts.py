@@ -1,0 +1,142 @@
+"""What every registered kind of policy keeps; a new one is tested as soon as it is registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import envs
+from ars.common.seeding import Stream
+from ars.rollout.episode import Rollouts
+from ars.rollout.task import RolloutSpec, Snapshot, Task
+from policies import (
+    POLICIES,
+    Normalizer,
+    NormalizerRule,
+    Policy,
+    PolicyFile,
+    build_policy,
+    make_policy,
+    read_policy,
+    save_policy,
+)
+from policies.networks import make_network
+
+VECTORS = spaces.Box(-np.inf, np.inf, (5,), np.float32)
+IMAGES = spaces.Box(0, 255, (2, 36, 36), np.uint8)
+ACTIONS = {
+    "discrete": spaces.Discrete(4, start=-2),
+    "box": spaces.Box(-2, 3, (2, 1), np.float32),
+    "one": spaces.Box(-1, 1, (1,), np.float64),
+}
+every_kind = pytest.mark.parametrize("kind", POLICIES)
+every_policy = pytest.mark.parametrize(
+    ("kind", "action"), [(kind, action) for kind in POLICIES for action in ACTIONS]
+)
+
+
+def random_policy(kind: str, action: str) -> Policy:
+    images = POLICIES[kind].reads_images
+    policy = make_policy(kind, IMAGES if images else VECTORS, ACTIONS[action])
+    rng = np.random.default_rng(3)
+    policy.weights = 0.1 * rng.standard_normal(policy.spec.n_weights)
+    if not images:
+        policy.normalizer = Normalizer(rng.standard_normal(5), rng.random(5), 9, NormalizerRule())
+    return policy
+
+
+def observations(policy: Policy, n: int = 5) -> list[Any]:
+    space = IMAGES if POLICIES[policy.spec.kind].reads_images else VECTORS
+    space.seed(1)
+    return [space.sample() for _ in range(n)]
+
+
+@every_kind
+def test_the_registry_says_what_others_must_know(kind: str) -> None:
+    entry = POLICIES[kind]
+    assert issubclass(entry.load(), Policy)
+    assert entry.description and not entry.description.endswith(".")
+    spec = random_policy(kind, "box").spec
+    assert {name: getattr(spec, name) for name in entry.defaults} == entry.defaults
+
+
+@every_policy
+def test_actions_are_of_the_space_and_the_observation_s_alone(kind: str, action: str) -> None:
+    policy = random_policy(kind, action)
+    seen = observations(policy)
+    actions = [policy.act(obs) for obs in seen]
+    for chosen in actions:
+        assert ACTIONS[action].contains(chosen)
+    again = [policy.act(obs) for obs in reversed(seen)][::-1]
+    assert all(np.array_equal(one, other) for one, other in zip(actions, again, strict=True))
+    outputs = [policy.forward(policy.flatten(obs)) for obs in seen]
+    assert {(y.shape, y.dtype) for y in outputs} == {((policy.spec.action.size,), np.dtype(float))}
+    assert len({y.tobytes() for y in outputs}) > 1
+
+
+@every_policy
+def test_weights_are_all_that_a_policy_is(kind: str, action: str) -> None:
+    policy = random_policy(kind, action)
+    other = build_policy(policy.spec)
+    assert not other.weights.any()
+    other.weights, other.normalizer = policy.weights, policy.normalizer
+    assert np.array_equal(other.weights, policy.weights)
+    for obs in observations(policy):
+        assert np.array_equal(other.act(obs), policy.act(obs))
+    with pytest.raises(ValueError, match="weights of shape"):
+        policy.weights = np.zeros(policy.spec.n_weights + 1)
+
+
+@every_policy
+def test_a_policy_file_gives_back_the_same_policy(kind: str, action: str, tmp_path: Path) -> None:
+    policy, path = random_policy(kind, action), tmp_path / "p.safetensors"
+    save_policy(path, PolicyFile(policy, "Env-v0", {"x": 1}, {"seed": 3}))
+    again = read_policy(path)
+    assert again.policy.spec == policy.spec
+    for obs in observations(policy):
+        assert np.array_equal(again.policy.act(obs), policy.act(obs))
+    first = path.read_bytes()
+    save_policy(path, again)
+    assert path.read_bytes() == first
+
+
+@every_policy
+def test_the_twin_in_torch_agrees(kind: str, action: str) -> None:
+    import torch
+
+    policy = random_policy(kind, action)
+    if not POLICIES[kind].is_layered:
+        with pytest.raises(ValueError, match=f"a {kind} policy has no twin in torch"):
+            make_network(policy, "cpu")
+        return
+    seen = observations(policy)
+    inputs = np.stack(seen) if policy.spec.conv_layers else np.stack(seen).reshape(len(seen), -1)
+    network = make_network(policy, "cpu")
+    with torch.inference_mode():
+        twin = network(torch.from_numpy(inputs)).numpy()
+    for obs, outputs in zip(seen, twin, strict=True):
+        x = policy.flatten(obs)
+        ours = policy.forward(x if policy.normalizer is None else policy.normalizer(x))
+        np.testing.assert_allclose(ours, outputs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "kind", [name for name, entry in POLICIES.items() if not entry.reads_images]
+)
+def test_compiled_code_plays_it_as_it_acts_or_not_at_all(kind: str) -> None:
+    env = envs.make("InvertedPendulumSwingup")
+    spec = make_policy(kind, env.observation_space, env.action_space).spec
+    env.close()
+    weights = np.random.default_rng(2).standard_normal(spec.n_weights)
+    found = []
+    for compiled in (True, False):
+        rollouts = Rollouts(
+            RolloutSpec("InvertedPendulumSwingup", spec, rollout_length=50, compiled=compiled)
+        )
+        found += rollouts.run(Snapshot(weights), [Task(Stream.EVALUATION, 0, 0)])
+        rollouts.close()
+    assert found[0] == found[1]
