@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from envs.atari import make as view
+from envs.suggestions import is_stub, suggest, why_not_imported
 
 if TYPE_CHECKING:
     from envs.bullet.compiled.player import CompiledPlayer
@@ -144,12 +143,14 @@ def resolve(env_id: str) -> str:
         try:
             importlib.import_module(module)
         except Exception as error:  # a module may fail in any way
-            raise UnknownEnvironment(
-                f"environment {env_id!r}: module {module!r} does not import ({_line(error)})"
-            ) from error
-    if registered in gymnasium.registry or _is_atari(registered):
+            reason = why_not_imported(module, registered, error)
+            raise UnknownEnvironment(f"environment {env_id!r}: {reason}") from error
+    known = registered in gymnasium.registry or _is_atari(registered)
+    if known and not is_stub(gymnasium.registry[registered]):
         return env_id
-    raise UnknownEnvironment(f"unknown environment {env_id!r}; {_suggest(registered)}")
+    raise UnknownEnvironment(
+        f"unknown environment {env_id!r}; {suggest(registered, module, _TABLE)}"
+    )
 
 
 def _is_atari(registered: str) -> bool:
@@ -240,17 +241,6 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _suggest(env_id: str) -> str:
-    atari = env_id.startswith("ALE/") or "NoFrameskip" in env_id
-    if atari and importlib.util.find_spec("ale_py") is None:
-        return "Atari games need ale-py: pip install ale-py (from a checkout: -e '.[atari]')"
-    known = {name.lower(): name for name in [*gymnasium.registry, *_TABLE]}
-    near = difflib.get_close_matches(env_id.lower(), known, n=3, cutoff=0.6)
-    if near:
-        return f"did you mean {' or '.join(known[name] for name in near)}?"
-    return f"choose from {', '.join(_TABLE)}, any registered Gymnasium id, or module:Id-v0"
 
 
 def _explain(spec: EnvSpec, error: Exception) -> str:

@@ -6,6 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
+SCRIPT = ("ars", "ars.exe")  # the console script
+
 
 def program(command: str = "") -> str:
     """A command (`train`) or, without one, the toolkit itself, in the form this process was given.
@@ -13,7 +15,7 @@ def program(command: str = "") -> str:
     What is neither the console script nor `python -m ars` gets the form that always works.
     """
     called = Path(sys.argv[0])
-    if called.name in ("ars", "ars.exe"):
+    if called.name in SCRIPT:
         return f"ars {command}".rstrip()
     if called.parts[-2:] == ("ars", "__main__.py"):
         return f"python -m ars {command}".rstrip()
@@ -23,8 +25,10 @@ def program(command: str = "") -> str:
 def command_line() -> str:
     """This process's command, as a shell would take it."""
     called = Path(sys.argv[0])
-    module = called.stem if called.parts[-2:-1] == ("ars",) else ""
-    name = program("" if module == "__main__" else module) if module else called.name
+    if called.parts[-2:-1] == ("ars",):
+        name = program("" if called.stem == "__main__" else called.stem)
+    else:
+        name = program() if called.name in SCRIPT else called.name
     return shlex.join([*name.split(), *sys.argv[1:]])
 
 

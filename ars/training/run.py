@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError
-from ars.rollout.pool import LocalPool, Pool
+from ars.rollout import pool as pools
+from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
@@ -144,7 +145,7 @@ def _train(
 def make_pool(plan: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool:
     """The pool that the plan's worker settings ask for; Ray is loaded only if it is used."""
     if plan.n_workers == 0:
-        return LocalPool(spec, display.notify)
+        return pools.LocalPool(spec, display.notify)
     from ars.distributed.pool import RayPool
 
     return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.notify)

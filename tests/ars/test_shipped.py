@@ -9,11 +9,11 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-import ars.evaluate
 import envs
 from ars.common.seeding import Stream
 from ars.rollout.episode import Rollouts, rollout
 from ars.rollout.task import RolloutSpec, Snapshot, Task, task_seed
+from ars.training.evaluation import evaluate_policy
 from ars.training.run_folder import SHIPPED, find_policy
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
@@ -36,10 +36,10 @@ def test_a_shipped_policy_is_found_by_its_environments_name(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_policy_is_far_better_than_none(name: str) -> None:
-    trained = ars.evaluate.evaluate(find_policy(name), episodes=3)
+    trained = evaluate_policy(find_policy(name), episodes=3)
     untrained = find_policy(name)
     untrained.file.policy.weights = 0.0 * untrained.file.policy.weights
-    assert trained["return_min"] > ars.evaluate.evaluate(untrained, episodes=3)["return_max"] + 500
+    assert trained["return_min"] > evaluate_policy(untrained, episodes=3)["return_max"] + 500
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,95 @@
+"""What to say where no environment has the name that was given."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+CLOSE = 0.8  # how like (difflib's ratio) what needs no other advice is
+
+
+def is_stub(spec: EnvSpec) -> bool:
+    """Whether Gymnasium keeps the id only to say where the environment has gone."""
+    return callable(spec.entry_point) and spec.entry_point.__module__ == "gymnasium.envs"
+
+
+def suggest(registered: str, module: str, ours: Collection[str]) -> str:
+    """What may have been meant.
+
+    Args:
+        registered: the id that nothing has.
+        module: the module that was imported to find it, or "".
+        ours: the short names of our environments.
+    """
+    if module:
+        return _of_module(registered, module)
+    if registered.startswith("ALE/") or "NoFrameskip" in registered:
+        if importlib.util.find_spec("ale_py") is None:
+            return "Atari games need ale-py: pip install ale-py (from a checkout: -e '.[atari]')"
+    elif old := re.fullmatch(r"(\w+)BulletEnv(-v\d+)?", registered):
+        for name in ours:
+            if name.lower() == old[1].lower():
+                return f"did you mean {name}, the same robot?"
+    near = _near(registered, [*ours, *_newest(gymnasium.registry.values())])
+    if not near:
+        return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
+    text = f"did you mean {' or '.join(near)}?"
+    ratio = difflib.SequenceMatcher(None, registered.lower(), near[0].lower()).ratio()
+    return text if ratio >= CLOSE else f"{text} One of your own is module:Id-v0"
+
+
+def _of_module(registered: str, module: str) -> str:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is not None and Path(__file__).parent in Path(file).parents:
+        return (
+            f"{module} is the toolkit's own module, which hides yours of that name: give yours "
+            "another, such as envs/my_robot.py and envs.my_robot:MyRobot-v0"
+        )
+    package = module.partition(".")[0]
+    ids = [spec.id for spec in gymnasium.registry.values() if _package(spec) == package]
+    if near := _near(registered, ids) or ids[:3]:
+        return f"did you mean {' or '.join(f'{module}:{env_id}' for env_id in near)}?"
+    return f"{module} registers no environment with Gymnasium (gymnasium.register)"
+
+
+def _package(spec: EnvSpec) -> str:
+    origin = spec.entry_point if isinstance(spec.entry_point, str) else spec.entry_point.__module__
+    return re.split(r"[.:]", origin)[0]
+
+
+def _newest(specs: Iterable[EnvSpec]) -> list[str]:
+    """The latest version of everything that can be made, without ours, which have short names."""
+    newest: dict[tuple[str | None, str], EnvSpec] = {}
+    for spec in specs:
+        if is_stub(spec) or _package(spec) == "envs":
+            continue
+        key = spec.namespace, spec.name
+        if key not in newest or (spec.version or 0) >= (newest[key].version or 0):
+            newest[key] = spec
+    return [spec.id for spec in newest.values()]
+
+
+def _near(word: str, known: Iterable[str]) -> list[str]:
+    folded = {name.lower(): name for name in known}
+    matches = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)
+    return [folded[match] for match in matches]
+
+
+def why_not_imported(module: str, registered: str, error: Exception) -> str:
+    """Why the module of `module:Id-v0` cannot be imported, and what to do."""
+    plain = re.sub(r"^.*[/\\]|\.py$", "", module)
+    if plain != module:
+        return f"name the module without folders and .py, as {plain}:{registered}, where it lies"
+    reason = " ".join(str(error).split()) or type(error).__name__
+    text = f"module {module!r} does not import ({reason})"
+    top = module.partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and error.name == top:
+        text += f"; run it in the folder where {top} is, or set PYTHONPATH to that folder"
+    return text

@@ -1,0 +1,247 @@
+"""The toolkit from Python: what `train`, `load`, `evaluate` and `render` give, take and refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import doctest
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from PIL import Image
+
+from ars import api, evaluate
+from ars.api import Run, RunError, UnknownEnvironment, UsageError, load, train
+
+FEW = {"n_iterations": 2, "n_directions": 2, "eval_freq": 1, "eval_episodes": 2}
+HERE = {**FEW, "n_workers": 0, "verbose": False}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_examples_hold() -> None:
+    failed, tried = doctest.testmod(api)
+    assert failed == 0 and tried > 10
+
+
+def test_a_run_has_its_result_curves_and_policies(capfd: pytest.CaptureFixture[str]) -> None:
+    run = train("CartPole-v1", seed=3, **HERE)
+    assert run.folder == Path("runs/CartPole-v1/ars-s3")
+    assert run.result == json.loads((run.folder / "result.json").read_text())
+    assert run.progress["iteration"].tolist() == [1, 2]
+    assert run.progress["iteration"].dtype == np.int64
+    assert run.evaluations["return_mean"].shape == (3,)
+    assert run.evaluations["return_mean"].dtype == np.float64
+    best, latest = (load(run, latest=latest).weights for latest in (False, True))
+    assert run.policy.weights.tolist() == best.tolist()
+    assert run.latest_policy.weights.tolist() == latest.tolist()
+    assert Run.open(run.folder) == run
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_is_the_commands_run(capfd: pytest.CaptureFixture[str]) -> None:
+    run = train("CartPole-v1", run_dir="here", **HERE)
+    words = "CartPole-v1 --n-iterations 2 --n-directions 2 --eval-freq 1 --eval-episodes 2"
+    from ars.train import main
+
+    main([*words.split(), "--n-workers", "0", "--run-dir", "there"])
+    assert (run.folder / "policy.safetensors").read_bytes() == Path(
+        "there/policy.safetensors"
+    ).read_bytes()
+    capfd.readouterr()
+    evaluate.main(["there", "--episodes", "3", "--json"])
+    said = json.loads(capfd.readouterr().out)
+    found = api.evaluate("there", episodes=3)
+    assert found == said
+    assert api.evaluate(run, episodes=3)["returns"] == said["returns"]
+
+
+def test_verbose_prints_what_the_command_does_without_flags(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train("CartPole-v1", **{**HERE, "verbose": True})
+    said = capsys.readouterr().out
+    assert said.startswith("run folder runs/CartPole-v1/ars-s0\niteration 1 ")
+    assert "2 iterations done" in said
+    assert "--" not in said and "python -m" not in said
+
+
+# Callbacks
+
+
+def test_callbacks_see_every_row(capfd: pytest.CaptureFixture[str]) -> None:
+    rows: list[dict[str, Any]] = []
+    evaluations: list[dict[str, Any]] = []
+    run = train("CartPole-v1", on_iteration=rows.append, on_evaluation=evaluations.append, **HERE)
+    assert [row["timesteps"] for row in rows] == run.progress["timesteps"].tolist()
+    assert [row["return_mean"] for row in evaluations] == run.evaluations["return_mean"].tolist()
+
+
+@pytest.mark.parametrize("which", ["on_iteration", "on_evaluation"])
+def test_a_callback_that_returns_true_stops_the_run_which_goes_on_as_if_it_had_not(
+    which: str,
+) -> None:
+    def third(row: dict[str, Any]) -> bool:
+        return row["iteration"] >= 3
+
+    settings = {**HERE, "n_iterations": 5}
+    whole = train("CartPole-v1", run_dir="whole", **settings)
+    stopped = train("CartPole-v1", run_dir="stopped", **{which: third}, **settings)
+    assert stopped.result["stopped"] == "stopped by a callback"
+    assert 3 <= stopped.result["iterations"] < 5
+    resumed = train(resume=stopped, verbose=False)
+    assert resumed.folder == stopped.folder
+    assert resumed.result["stopped"] == "5 iterations done"
+    for name in ("policy.safetensors", "best_policy.safetensors"):
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_only_true_itself_stops() -> None:
+    run = train("CartPole-v1", on_iteration=lambda row: row["timesteps"], **HERE)
+    assert run.result["stopped"] == "2 iterations done"
+
+
+def test_a_callback_that_fails_leaves_the_run_saved() -> None:
+    def fails(row: dict[str, Any]) -> None:
+        if row["iteration"] == 2:
+            raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        train("CartPole-v1", on_iteration=fails, **{**HERE, "n_iterations": 4})
+    run = train(resume="runs/CartPole-v1/ars-s0", verbose=False)
+    assert run.progress["iteration"].tolist() == [1, 2, 3, 4]
+
+
+# Where it is called
+
+
+def test_a_thread_and_a_running_event_loop_are_places_to_train() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    runs: list[Run] = []
+    thread = threading.Thread(target=lambda: runs.append(train("CartPole-v1", **HERE)))
+    thread.start()
+
+    async def notebook() -> None:
+        runs.append(train("CartPole-v1", run_dir="loop", **HERE))
+
+    asyncio.run(notebook())
+    thread.join()
+    assert {run.folder.as_posix() for run in runs} == {"runs/CartPole-v1/ars-s0", "loop"}
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_interrupt_saves_and_is_raised_with_the_call_that_goes_on() -> None:
+    def interrupt(row: dict[str, Any]) -> None:
+        if row["iteration"] == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as error:
+        train("CartPole-v1", on_iteration=interrupt, **{**HERE, "n_iterations": 3})
+    folder = "runs/CartPole-v1/ars-s0"
+    assert str(error.value) == f"interrupted and saved; to go on: train(resume={folder!r})"
+    assert signal.getsignal(signal.SIGINT) is before
+    assert train(resume=folder, verbose=False).result["iterations"] == 3
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("env", "settings", "told"),
+    [
+        (None, {}, '`env`: name an environment, for example train("HalfCheetah")'),
+        ("CartPole-v1", {"n_top": 9, "n_directions": 2}, "`n_top` 9: must be at most"),
+        ("CartPole-v1", {"stepsize": 1}, "did you mean step_size?"),
+        ("CartPole-v1", {"gamma": 0.9}, "a setting of `algo` dqn"),
+        ("CartPole-v1", {"algo": "arz"}, "`algo` arz: must be one of ars, dqn"),
+        ("CartPole-v1", {"seed": 1.5}, "`seed` 1.5: must be of type int"),
+        ("CartPole-v1", {"env_kwargs": {"f": print}}, "`env_kwargs`: must be"),
+        ("CartPole-v1", {"resume": "nowhere"}, "`resume` nowhere: not a run folder"),
+        (3, {}, "`env` 3: must be a name, a Gymnasium environment, its class, or a function"),
+    ],
+)
+def test_what_cannot_be_used_is_a_usage_error(
+    env: Any, settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        train(env, **{**HERE, **settings})
+    assert told in str(error.value)
+    assert not Path("runs").exists()
+
+
+def test_other_failures_are_exceptions_too() -> None:
+    with pytest.raises(UnknownEnvironment, match="did you mean HalfCheetah"):
+        train("HalfCheeta", **HERE)
+    with pytest.raises(UsageError, match="`run` nowhere: no run folder"):
+        load("nowhere")
+    with pytest.raises(UsageError, match="`episodes` 0: must be at least 1"):
+        api.evaluate("HalfCheetah", episodes=0)
+    with pytest.raises(UsageError, match=r"`output` x.avi: must end in .mp4, .gif, .png"):
+        api.render("HalfCheetah", "x.avi")
+    with pytest.raises(UsageError, match="`env`: must be given, a policy does not know"):
+        api.evaluate(load("HalfCheetah"))
+    with pytest.raises(UsageError, match=r"`folder` .*: not a run folder"):
+        Run.open(".")
+    with pytest.raises(RunError, match=r"to play it again: train\(env, resume="):
+        train(Fragile, **HERE)
+
+
+class Fragile(gymnasium.Env[Any, Any]):
+    """Fails in its long episodes, which a look at it before training does not have."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed)
+        self.count = 0
+        return self.np_random.uniform(-1, 1, 2), {}
+
+    def step(self, action: Any) -> Any:
+        self.count += 1
+        if self.count == 50:
+            raise OSError("no robot there")
+        return self.np_random.uniform(-1, 1, 2), 1.0, False, False, {}
+
+
+def test_numbers_that_mean_the_same_are_taken() -> None:
+    run = train(
+        "CartPole-v1", **{**HERE, "n_iterations": np.int64(1), "seed": 3.0, "n_workers": "0"}
+    )
+    assert run.result["iterations"] == 1
+    config = json.loads((run.folder / "config.json").read_text())
+    assert config["seed"] == 3
+    assert config["commands"][0].startswith("ars.api.train('CartPole-v1', n_iterations=")
+
+
+# Policies by themselves, and pictures
+
+
+def test_a_policy_is_evaluated_in_the_environment_that_is_named() -> None:
+    run = train("CartPole-v1", **HERE)
+    by_name = api.evaluate(run.policy, episodes=2, env="CartPole-v1", seed=0)
+    assert by_name["returns"] == api.evaluate(run, episodes=2, seed=0)["returns"]
+    elsewhere = api.evaluate(run, 2, env=lambda: gymnasium.make("CartPole-v1"), seed=0)
+    assert elsewhere["env_id"] == "python/lambda-v0"
+    assert elsewhere["returns"] == by_name["returns"]
+
+
+def test_pictures_are_written_and_their_file_is_returned(
+    square: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = api.render(square, "out.png")
+    assert path == Path("out.png")
+    with Image.open(path) as sheet:
+        assert sheet.size == (4 * 65 + 3 * 4, 3 * 49 + 2 * 4)
+    assert capfd.readouterr() == ("", "")

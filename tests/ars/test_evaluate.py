@@ -1,0 +1,131 @@
+"""`ars evaluate`: what it prints and refuses, and what it has in common with `ars render`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import Main, Square, refusal, save
+
+from ars import evaluate, render
+from ars.common.seeding import Stream
+from ars.rollout.pool import LocalPool
+from ars.rollout.task import RolloutSpec, Snapshot, Task
+from policies import read_policy, save_policy
+
+pytestmark = pytest.mark.usefixtures("no_display")
+
+
+def test_evaluation_is_training_s_final_evaluation(
+    cheetah: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate.main([str(cheetah), "--episodes", "3", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    policy = read_policy(cheetah).policy
+    pool = LocalPool(RolloutSpec("HalfCheetah", policy.spec, seed=5, rollout_length=40))
+    tasks = [Task(Stream.FINAL_EVALUATION, 0, index) for index in range(3)]
+    episodes = pool.collect(pool.submit(Snapshot(policy.weights), tasks))
+    pool.close()
+    returns = [episode.total_reward for episode in episodes]
+    assert found["returns"] == returns
+    assert found["lengths"] == [episode.length for episode in episodes]
+    assert found["return_mean"] == pytest.approx(np.mean(returns))
+    assert found["return_std"] == pytest.approx(np.std(returns))
+    assert (found["return_min"], found["return_max"]) == (min(returns), max(returns))
+    assert found["length_mean"] == np.mean(found["lengths"])
+    assert (found["env_id"], found["policy"]) == ("HalfCheetah", str(cheetah))
+    assert (found["iteration"], found["seed"], found["episodes"]) == (7, 5, 3)
+
+
+def test_summary_names_the_policy_and_lines_up(
+    square: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate.main([str(square), "--episodes", "4", "--seed", "9"])
+    first, second, *table = capsys.readouterr().out.splitlines()
+    assert first == f"policy file {square} (iteration 7, 12,345 timesteps)"
+    assert second == "Square-v0, 4 episodes, seed 9"
+    assert [line[:14].strip() for line in table] == [
+        "mean return",
+        "deviation",
+        "minimum",
+        "maximum",
+        "mean length",
+    ]
+    assert len({len(line) for line in table}) == 1
+    assert table[-1].endswith(" 20.00")
+
+
+def test_a_run_folder_means_its_best_policy_unless_latest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "best_policy.safetensors", seed=1)
+    save(tmp_path / "policy.safetensors", seed=2)
+    for flags, file, seed in (([], "best_policy", 1), (["--latest"], "policy", 2)):
+        evaluate.main([str(tmp_path), "--episodes", "1", "--json", *flags])
+        found = json.loads(capsys.readouterr().out)
+        assert (found["policy"], found["seed"]) == (str(tmp_path / f"{file}.safetensors"), seed)
+
+
+def test_a_reward_that_is_not_finite_is_told(
+    square: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Square, "trouble", "nan")
+    for main in (evaluate.main, render.main):
+        status, line = refusal(main, [square], capsys)
+        assert status == 1
+        assert "Square-v0" in line
+        assert "episode 0: reward 9 is nan" in line
+    assert not list(square.parent.glob("*.mp4"))
+
+
+# What both refuse
+
+
+@pytest.mark.parametrize("main", [evaluate.main, render.main])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["RUN", "--episodes", "0"], "--episodes 0: must be at least 1"),
+        (["RUN", "--seed", "-1"], "--seed -1: must be at least 0"),
+        (["RUN", "--epsiodes", "3"], "unknown argument --epsiodes (did you mean --episodes?)"),
+        (["nowhere"], "RUN nowhere: no run folder, policy file or shipped policy"),
+        ([], "the following arguments are required: RUN"),
+    ],
+)
+def test_wrong_words(
+    main: Main, words: list[str], expected: str, square: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, line = refusal(main, [square if word == "RUN" else word for word in words], capsys)
+    assert status == 2
+    assert line.startswith(f"error: {expected}")
+
+
+@pytest.mark.parametrize("main", [evaluate.main, render.main])
+def test_files_that_cannot_be_used(
+    main: Main,
+    square: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(square.read_bytes()[:-40])
+    status, line = refusal(main, [half], capsys)
+    assert status == 1
+    assert str(half) in line
+    file = read_policy(square)
+    for env_id, kwargs, expected, told in (
+        ("Sqare-v0", {}, 2, "unknown environment 'Sqare-v0'; did you mean Square-v0"),
+        ("Square-v0", {"n_obs": 4}, 1, "observations of 4 numbers, the policy takes 3"),
+        ("Square-v0", {"n_actions": 5}, 1, "actions 0 to 4, the policy gives actions 0 to 1"),
+        ("Square-v0", {"wheels": 5}, 1, "cannot be made: TypeError"),
+    ):
+        file.env_id, file.env_kwargs = env_id, kwargs
+        save_policy(half, file)
+        status, line = refusal(main, [half], capsys)
+        assert status == expected
+        assert told in line
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".mp4"] == []

@@ -1,0 +1,63 @@
+"""What is said where an environment's name is not known."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+import envs
+
+
+@pytest.fixture(autouse=True)
+def without_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests may have registered it: then its names are known."""
+    for env_id in [name for name in gymnasium.registry if "BulletEnv" in name]:
+        monkeypatch.delitem(gymnasium.registry, env_id)
+
+
+def told(env_id: str) -> str:
+    with pytest.raises(envs.UnknownEnvironment) as error:
+        envs.resolve(env_id)
+    line = str(error.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("env_id", "expected"),
+    [
+        ("HalfCheetahBulletEnv-v0", "did you mean HalfCheetah, the same robot?"),
+        ("Walker2DBulletEnv-v0", "did you mean Walker2D, the same robot?"),
+        ("HalfCheeta", "did you mean HalfCheetah"),
+        ("CartPole-v99", "did you mean CartPole-v1 or"),
+        ("Cart-v0", "One of your own is module:Id-v0"),
+        ("KukaBulletEnv-v0", "choose from HalfCheetah, Hopper"),
+        ("small_worlds:Identiti", "did you mean small_worlds:Identity-v0"),
+        ("json:Thing-v0", "json registers no environment with Gymnasium"),
+        ("small_worlds.py:Identity-v0", "as small_worlds:Identity-v0, where it lies"),
+        ("./worlds/small:Identity-v0", "as small:Identity-v0, where it lies"),
+        ("nowhere:Thing-v0", "(No module named 'nowhere'); run it in the folder where nowhere is"),
+        ("envs:Mine-v0", "envs is the toolkit's own module, which hides yours of that name"),
+        ("envs.atari:Mine-v0", "envs.atari is the toolkit's own module"),
+    ],
+)
+def test_what_may_have_been_meant(env_id: str, expected: str) -> None:
+    assert expected in told(env_id)
+
+
+def test_an_id_that_only_says_where_it_went_is_unknown_and_is_never_suggested() -> None:
+    assert "HalfCheetah-v2" in gymnasium.registry
+    assert "did you mean HalfCheetah-v5 or HalfCheetah" in told("HalfCheetah-v2")
+    assert "-v3" not in told("HalfCheetah-v9")
+
+
+def test_a_modules_own_failure_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fails_at_once.py").write_text("import no_such_thing")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert told("fails_at_once:X-v0").endswith(
+        "module 'fails_at_once' does not import (No module named 'no_such_thing')"
+    )
+    assert "fails_at_once" not in sys.modules
