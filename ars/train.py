@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
+from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, command_line, with_flags
 from ars.common.errors import RunError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ars.training.trainer import Display
 
 
-def make_parser(algo: str = DEFAULT) -> Parser:
+def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     """The command's flags, most of them from the config dataclasses, with those of one algorithm.
 
     Flags of the same name may mean different things, or have other defaults, in two algorithms.
@@ -51,7 +51,10 @@ def make_parser(algo: str = DEFAULT) -> Parser:
     )
     main = parser.add_argument_group("run")
     main.add_argument(
-        "--algo", choices=ALGORITHMS, default=hidden, help=f"algorithm (default: {DEFAULT})"
+        "--algo",
+        choices=ALGORITHMS,
+        default=hidden,
+        help=f"algorithm (default: {DEFAULT_ALGORITHM})",
     )
     main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
     main.add_argument(
@@ -89,7 +92,7 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
         return stored_algorithm(Path(chosen.resume))
-    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT
+    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
 def main(argv: Sequence[str] | None = None) -> None:
