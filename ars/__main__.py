@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def overview() -> str:
-    """The commands, an example, and what ENV and RUN stand for, and the algorithms."""
+    """The commands, an example, what ENV and RUN stand for, and the algorithms."""
     import envs
     from ars.algorithms import ALGORITHMS
 

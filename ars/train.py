@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
+from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
@@ -17,7 +17,7 @@ from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 
 
-def make_parser(algo: str = DEFAULT) -> Parser:
+def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     """The command's flags, most of them from the config dataclasses, with those of one algorithm.
 
     Flags of the same name may mean different things, or have other defaults, in two algorithms.
@@ -42,7 +42,10 @@ def make_parser(algo: str = DEFAULT) -> Parser:
     )
     main = parser.add_argument_group("run")
     main.add_argument(
-        "--algo", choices=ALGORITHMS, default=hidden, help=f"algorithm (default: {DEFAULT})"
+        "--algo",
+        choices=ALGORITHMS,
+        default=hidden,
+        help=f"algorithm (default: {DEFAULT_ALGORITHM})",
     )
     main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
     main.add_argument(
@@ -80,7 +83,7 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
         return stored_algorithm(Path(chosen.resume))
-    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT
+    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
 def main(argv: Sequence[str] | None = None) -> None:

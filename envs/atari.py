@@ -39,8 +39,14 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
     larger of the last two frames', since some games draw objects in every other frame only; an
     episode begins with 1 to `noop_max` frames in which nothing is done.
 
-    `fire`: press FIRE as an episode begins and after a lost life, in games that have it: some wait
-    for it, and who has not learned that waits for ever.
+    Args:
+        env: the game, one frame a step, in grey.
+        n_frames: how many frames are seen.
+        size: their height and width.
+        frame_skip: frames that an action is held for.
+        noop_max: the most frames in which nothing is done at first.
+        fire: press FIRE as an episode begins and after a lost life, in games that have it. Some
+            games wait for it, and a policy that has not learned to press it waits for ever.
     """
 
     made_with: ClassVar[Mapping[str, Any]] = {"frameskip": 1, "obs_type": "grayscale"}
@@ -79,7 +85,6 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Frame, dict[str, Any]]:
-        """See gymnasium.Env."""
         screen, info = self.env.reset(seed=seed, options=options)
         self._screens = screen, screen
         if self._noop_max:
@@ -111,7 +116,6 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
         return total, over, truncated, info
 
     def step(self, action: Any) -> Step:
-        """See gymnasium.Env."""
         reward, over, truncated, info = self._play(action, self._frame_skip)
         lives = info.get("lives", 0)
         info["cut_returns"] = lives < self._lives
@@ -188,13 +192,11 @@ class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """See gymnasium.Env."""
         screen, info = self.env.reset(seed=seed, options=options)
         self._before = self._objects(screen)
         return np.zeros((80, 80), np.int8), info
 
     def step(self, action: Any) -> Step:
-        """See gymnasium.Env."""
         screen, reward, over, truncated, info = self.env.step(self.ACTIONS[action])
         now = self._objects(screen)
         difference, self._before = now - self._before, now
@@ -215,8 +217,14 @@ def make(
 ) -> gymnasium.Env[Any, Any]:
     """Make an Atari game as `pixels` ("atari" or "pong") sees it.
 
-    `kwargs`: options of the view by their names, the rest for `gymnasium.make`.
-    Raises: WrongOptions.
+    Args:
+        spec: what Gymnasium knows of the game.
+        env_id: the game's id.
+        pixels: a key of `VIEWS`.
+        kwargs: options of the view by their names, the rest for `gymnasium.make`.
+
+    Raises:
+        WrongOptions: it is no such game, or an option cannot be used.
     """
     if pixels not in VIEWS:
         raise WrongOptions(f"pixels={pixels}: must be one of {', '.join(VIEWS)}")

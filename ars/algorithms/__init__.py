@@ -53,7 +53,7 @@ class RegisteredAlgorithm:
         return presets
 
 
-DEFAULT = "ars"
+DEFAULT_ALGORITHM = "ars"
 
 ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
     "ars": RegisteredAlgorithm(

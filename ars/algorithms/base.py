@@ -41,11 +41,21 @@ class TrainingContext:
 class Algorithm(ABC):
     """Learns one iteration at a time; knows nothing of files, displays or stopping.
 
-    `Config`: dataclass of its settings, from which the flags are made. `trains_in_pool`: whether
-    training's rollouts run in the pool, so that workers help, and nothing changes until they are
-    collected; otherwise only evaluations run there, and who fails amid an iteration goes on from
-    the checkpoint before. Construction may raise UsageError or UnsupportedSpace. Its module must
-    import without torch, which it may load when constructed.
+    A subclass's module must import without torch, which it may load when it is constructed.
+
+    Attributes:
+        Config: the dataclass of its settings, from which the flags are made.
+        trains_in_pool: whether training's rollouts run in the pool, so that workers help, and
+            nothing changes until they are collected. Otherwise only evaluations run there, and a
+            run that fails in the middle of an iteration goes on from the checkpoint before it.
+        policy: what is being learned.
+        iteration: how many are done.
+        timesteps: environment steps taken in training.
+        episodes: ended in training.
+
+    Raises:
+        UsageError: the settings do not suit the environment.
+        UnsupportedSpace: no policy can read or act in its spaces.
     """
 
     Config: ClassVar[type[Any]]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import envs
-from ars.algorithms import ALGORITHMS, DEFAULT, settings_of_others
+from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.common.errors import UsageError
 from ars.common.settings import in_words, make_config, near, preset_values, setting_names
 from ars.training.config import (
@@ -45,7 +45,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         envs.UnknownEnvironment: there is no such environment.
     """
     envs.resolve(env_id)
-    algo = given.get("algo", DEFAULT)
+    algo = given.get("algo", DEFAULT_ALGORITHM)
     if algo not in ALGORITHMS:
         raise UsageError(
             f"`algo` {algo}: must be one of {', '.join(ALGORITHMS)}" + near(algo, ALGORITHMS)
@@ -149,8 +149,8 @@ def stored_algorithm(folder: Path) -> str:
     try:
         algo = str(read_json(folder / CONFIG).get("algo"))
     except FileError:  # told when the run is resolved
-        return DEFAULT
-    return algo if algo in ALGORITHMS else DEFAULT
+        return DEFAULT_ALGORITHM
+    return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
 def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:

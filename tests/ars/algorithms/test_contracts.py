@@ -14,7 +14,7 @@ import pytest
 from learners import make
 
 from ars.__main__ import overview
-from ars.algorithms import ALGORITHMS, DEFAULT
+from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.algorithms.base import Algorithm
 from ars.common.errors import UsageError
 from ars.common.settings import make_config, plain_type, setting_names
@@ -32,7 +32,7 @@ def config_of(algo: str, **values: Any) -> Any:
 
 
 def test_the_default_is_registered() -> None:
-    assert resolve_new("CartPole-v1", {}).algo == DEFAULT
+    assert resolve_new("CartPole-v1", {}).algo == DEFAULT_ALGORITHM
 
 
 @every_algorithm

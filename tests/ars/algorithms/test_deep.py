@@ -21,12 +21,13 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import ars.evaluate
 import ars.train
 from ars.algorithms import ALGORITHMS
+from ars.algorithms.deep import DeepAlgorithm
 from ars.algorithms.ppo import PPO
 from ars.cli.parser import flag_name, flag_names
 from ars.common.seeding import Stream, reset_seed
 from policies import load_policy
 
-DEEP = [name for name, algorithm in ALGORITHMS.items() if not algorithm.trains_in_pool]
+DEEP = [name for name, entry in ALGORITHMS.items() if issubclass(entry.load(), DeepAlgorithm)]
 every_algorithm = pytest.mark.parametrize("algo", DEEP)
 
 # Where the defaults make an iteration long: settings that make it short, and use what there is.

@@ -1,0 +1,88 @@
+"""Settings as a program gives them become the run that the same command line starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ars.common.errors import UsageError
+from ars.training.resolve import resolve_new, resolve_resumed
+
+
+def test_settings_of_python_are_those_of_a_command_line() -> None:
+    words = {"algo": "dqn", "hidden_sizes": (32, 16), "gamma": 1.0, "n_workers": "0", "seed": 3}
+    program = {**words, "hidden_sizes": np.array([32, 16]), "gamma": 1, "n_workers": 0}
+    program["seed"] = np.int64(3)
+    assert resolve_new("CartPole-v1", program) == resolve_new("CartPole-v1", words)
+
+
+def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
+    config = resolve_new("CartPole-v1", {"n_directions": 4}, "python -m ars.train CartPole-v1")
+    config.write(tmp_path)
+    resumed = resolve_resumed(tmp_path, {"n_directions": 4, "n_iterations": 9})
+    assert resumed.commands == ["python -m ars.train CartPole-v1", "python"]
+    assert (resumed.run.n_iterations, resumed.run.total_timesteps) == (9, None)
+    changed = {"run": resumed.run, "commands": resumed.commands, "folder": tmp_path}
+    assert resumed == dataclasses.replace(config, **changed)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"algo": "dqnn"}, "`algo` dqnn: must be one of ars, dqn, ppo, a2c, actor-critic"),
+        ({"n_direction": 4}, "`n_direction`: there is no such setting (did you mean n_directions"),
+        ({"n_steps": 4}, "`n_steps`: a setting of `algo` dqn, ppo, a2c, actor-critic, reinforce;"),
+        ({"env_kwargs": {"a": {1, 2}}}, "`env_kwargs`: must be what JSON can hold"),
+        ({"env_kwargs": {"a": np.inf}}, "`env_kwargs`: must be what JSON can hold"),
+        ({"preset": "Hoper"}, "`preset` Hoper: unknown (did you mean Hopper"),
+        ({"n_workers": 0, "ray_address": "auto"}, "`n_workers` 0: runs in this process"),
+        ({"n_workers": -1}, "`n_workers` -1: must be auto or a whole number of at least 0"),
+        ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m or 8h"),
+    ],
+)
+def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve_new("CartPole-v1", given)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "given", "expected"),
+    [
+        # Of n_directions and variant that the preset was made for, and no others.
+        ("HalfCheetah", {}, {"n_top": 8, "eval_length": 1000}),
+        ("HalfCheetah", {"n_directions": 4}, {"n_top": None, "eval_length": 1000}),
+        ("HalfCheetah", {"variant": "v2-t"}, {"n_top": None}),
+        ("HalfCheetah", {"n_directions": 4, "n_top": 4}, {"n_top": 4}),
+        ("HalfCheetah", {"rollout_length": 50}, {"eval_length": None, "rollout_length": 50}),
+        ("Squash", {"algo": "dqn"}, {"conv_layers": (16, 4, 2, 32, 3, 2)}),
+        ("Squash", {"algo": "dqn", "policy": "cnn"}, {"conv_layers": (16, 4, 2, 32, 3, 2)}),
+        ("Squash", {"algo": "dqn", "policy": "mlp"}, {"conv_layers": (), "hidden_sizes": (128,)}),
+        ("LunarLander-v3", {"algo": "a2c", "critic": "q"}, {"gae_lambda": 1.0}),
+        ("LunarLander-v3", {"algo": "a2c", "update": "step"}, {"n_steps": None}),
+    ],
+)
+def test_a_preset_does_not_bind_who_chose_otherwise(
+    env_id: str, given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    config = resolve_new(env_id, given).config
+    assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "horizon"),
+    [
+        ({}, 500_000),
+        ({"total_timesteps": 1000}, 1000),
+        ({"n_iterations": 5}, 500_000),
+        ({"horizon": 7, "total_timesteps": 1000}, 7),
+        ({"preset": None}, 1_000_000),
+    ],
+)
+def test_a_schedule_runs_over_what_is_planned(given: dict[str, Any], horizon: int) -> None:
+    config = resolve_new("LunarLander-v3", {"algo": "dqn", **given})
+    assert config.config.horizon == horizon
