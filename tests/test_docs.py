@@ -26,7 +26,6 @@ from paths import ROOT
 NOT_RUN = {
     "python scripts/": "takes minutes to hours",
     "python -m ars.train Humanoid --ray-address": "needs a cluster",
-    "-- python -m ars.train Humanoid": "needs a cluster",
     "ray ": "needs a cluster",
     "scp ": "needs a cluster",
     "chmod 600 ": "changes the user's own token",
@@ -214,14 +213,20 @@ def smaller(block: Block) -> str:
     return text
 
 
+def ours(words: list[str]) -> list[str]:
+    """The toolkit's command or script in a line, also behind `ray job submit … --`; or nothing."""
+    words = words[words.index("--") + 1 :] if "--" in words else words
+    script = words[0] == "python" and words[1].startswith("scripts/")
+    return words if script or command_of(words) is not None else []
+
+
 NOT_RUN_OF_OURS = {
     " ".join(words): words
     for page in PAGES
     for block in blocks(page)
     if block.language in ("bash", "console")
-    for words in commands(block)
-    if reason_not_to_run(words) is not None
-    and (command_of(words) is not None or words[:2][-1].startswith("scripts/"))
+    for line in commands(block)
+    if reason_not_to_run(line) is not None and (words := ours(line))
 }
 
 
