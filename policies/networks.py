@@ -34,9 +34,9 @@ def resolve_device(name: str) -> torch.device:
     Raises: ValueError, one line, for another name or where there is no CUDA device.
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device {name!r} is not one of auto, cpu, cuda")
+        raise ValueError(f"`device` {name!r} is not one of auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda': torch finds no CUDA device here; use auto or cpu")
+        raise ValueError("`device` 'cuda': torch finds no CUDA device here; use auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -105,7 +105,7 @@ class ARSConfig:
 
 
 class ARS(Algorithm):
-    """See the module's text. The update is `_update`."""
+    """Augmented Random Search; the update is `_update`."""
 
     Config = ARSConfig
 
@@ -124,14 +124,12 @@ class ARS(Algorithm):
         if spec.hidden_sizes:
             rng = generator(context.seed, Stream.INITIAL_WEIGHTS)
             self.policy.weights = initial_weights(spec, rng)
-        self._said: set[str] = set()
         self.normalized = config.variant.startswith("v2")
         self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self.rule = NormalizerRule(ddof=config.ddof, var_floor=config.var_floor)
 
     @property
     def rollout_spec(self) -> RolloutSpec:
-        """See Algorithm."""
         config = self.config
         return RolloutSpec(
             self.context.env_id,
@@ -153,7 +151,6 @@ class ARS(Algorithm):
         return {"variant": self.config.variant}
 
     def snapshot(self) -> Snapshot:
-        """See Algorithm."""
         normalizer = self.statistics.freeze(self.rule) if self.normalized else None
         return Snapshot(self.policy.weights, normalizer)
 
@@ -214,11 +211,8 @@ class ARS(Algorithm):
         sigma = deviation([r for k in top for r in (plus[k], minus[k])])
         scaled = config.variant != "brs"
         if not top or (scaled and sigma == 0.0):
-            self._notify_once(
-                "no step where all returns used are equal"
-                if top
-                else "no step where every direction is left out"
-            )
+            why = "all returns used are equal" if top else "every direction is left out"
+            self.context.notify_once(f"no step where {why}", self.iteration + 1)
             return sigma, 0.0
         # 2. The sum over the directions used, in the order of their indices.
         gradient = np.zeros_like(theta)
@@ -229,11 +223,6 @@ class ARS(Algorithm):
         step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
         self.policy.weights = theta + step
         return sigma, norm(step.tolist())
-
-    def _notify_once(self, event: str) -> None:
-        if event not in self._said:
-            self._said.add(event)
-            self.context.notify(f"iteration {self.iteration + 1}: {event} (said once)")
 
     def _row(
         self, kept: Sequence[Episode], used: Sequence[Episode], sigma: float, step_norm: float
@@ -253,7 +242,6 @@ class ARS(Algorithm):
         }
 
     def start_from(self, policy: Policy) -> None:
-        """See Algorithm."""
         given_spec, spec = policy.spec, self.policy.spec
         for name in ("kind", "layer_sizes", "activation", "bias"):
             ours, theirs = getattr(spec, name), getattr(given_spec, name)

@@ -22,9 +22,16 @@ Arrays = dict[str, NDArray[Any]]
 class TrainingContext:
     """What is to be learned: the environment and the run's seed.
 
-    `notify` shows the user a line; `on_nonfinite` is "stop" or "exclude"; `device` (auto, cpu,
-    cuda) and `env_processes` are for algorithms that learn by gradients and step their own
-    environments.
+    Attributes:
+        env_id: as for `envs.make`.
+        observation_space: the environment's.
+        action_space: the environment's.
+        env_kwargs: for `envs.make`.
+        seed: of everything random in the run.
+        on_nonfinite: what a NaN or infinite number does, "stop" or "exclude".
+        notify: shows the user a line.
+        device: where networks learn, "auto", "cpu" or "cuda".
+        env_processes: processes that share the environments of an algorithm that steps its own.
     """
 
     env_id: str
@@ -36,6 +43,13 @@ class TrainingContext:
     notify: Callable[[str], None] = print
     device: str = "auto"
     env_processes: int = 0
+    _notified: set[str] = field(default_factory=set, init=False, repr=False)
+
+    def notify_once(self, event: str, iteration: int) -> None:
+        """Show the user an event and its iteration, the first time that it happens."""
+        if event not in self._notified:
+            self._notified.add(event)
+            self.notify(f"iteration {iteration}: {event} (said once)")
 
 
 class Algorithm(ABC):

@@ -130,7 +130,6 @@ class DeepAlgorithm(Algorithm):
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
         self._recent: deque[Finished] = deque(maxlen=WINDOW)
-        self._said: set[str] = set()
         self.environments = Environments(
             context.env_id,
             context.env_kwargs,
@@ -178,9 +177,10 @@ class DeepAlgorithm(Algorithm):
         if getattr(self.config, f"{name}_schedule") == "constant":
             return value
         if self.remaining == 0.0:
-            self._notify_once(
+            self.context.notify_once(
                 f"the schedule of `{name}` has come to 0 at its horizon of "
-                f"{self.config.horizon:,} timesteps"
+                f"{self.config.horizon:,} timesteps",
+                self.iteration + 1,
             )
         return value * self.remaining
 
@@ -189,11 +189,6 @@ class DeepAlgorithm(Algorithm):
         rate = self._scheduled("learning_rate")
         self.optimizer.learning_rate = rate
         return rate
-
-    def _notify_once(self, event: str) -> None:
-        if event not in self._said:
-            self._said.add(event)
-            self.context.notify(f"iteration {self.iteration + 1}: {event} (said once)")
 
     # Observations and actions
 
@@ -241,7 +236,6 @@ class DeepAlgorithm(Algorithm):
 
     @property
     def rollout_spec(self) -> RolloutSpec:
-        """See Algorithm."""
         return RolloutSpec(
             self.context.env_id,
             self.policy.spec,
@@ -252,7 +246,6 @@ class DeepAlgorithm(Algorithm):
         )
 
     def snapshot(self) -> Snapshot:
-        """See Algorithm."""
         weights = self.parameters.numpy()[: self.policy.spec.n_weights].astype(np.float64)
         return Snapshot(weights, self._frozen())
 
@@ -292,7 +285,6 @@ class DeepAlgorithm(Algorithm):
         """Learn for one iteration; returns the algorithm's own metrics, the same every time."""
 
     def start_from(self, policy: Policy) -> None:
-        """See Algorithm."""
         given_spec, spec = policy.spec, self.policy.spec
         shapes = given_spec.observation.shape, spec.observation.shape
         if shapes[0] != shapes[1]:
@@ -358,7 +350,6 @@ class DeepAlgorithm(Algorithm):
             self.environments.restore(under("environments", arrays))
 
     def close(self) -> None:
-        """See Algorithm."""
         self.environments.close()
 
 
