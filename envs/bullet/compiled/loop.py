@@ -46,7 +46,7 @@ def step_of(kind: type[Any]) -> Callable[[Function], Function]:
 
 @part
 def _activate(x: Array, size: int, activation: int) -> None:
-    """Apply an activation in place, as `policies.base.ACTIVATIONS` has them."""
+    """Apply an activation in place, as `policies.activations` has them."""
     for i in range(size):
         value = x[i]
         if activation == TANH:
