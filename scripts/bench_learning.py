@@ -27,9 +27,9 @@ from torch.nn.functional import mse_loss
 
 from ars.learning.backprop import AutogradBackprop, make_backprop
 from ars.learning.inference import NetworkInference
-from ars.learning.losses import Loss, clipped_surrogate_loss, squared_loss
+from ars.learning.losses import clipped_surrogate_loss, entropy_bonus, squared_loss
 from policies import PolicySpec, make_policy
-from policies.distributions import categorical_entropy, categorical_gradient, categorical_log_prob
+from policies.distributions import Categorical
 from policies.networks import PolicyNetwork
 from policies.parameters import FlatParameters
 
@@ -75,20 +75,21 @@ def losses() -> Variants:
 
     def by_formula(reads_value: bool) -> None:
         with torch.no_grad():
-            log_probs = categorical_log_prob(logits, actions)
-            entropy = Loss(lambda: categorical_entropy(logits).mean(), entropy=1.0)
-            policy = clipped_surrogate_loss(log_probs, old, advantages, 0.2)
+            pi = Categorical(logits)
+            entropy = entropy_bonus(pi.entropy)
+            policy = clipped_surrogate_loss(pi.log_prob(actions), old, advantages, 0.2)
             loss = policy + 0.5 * squared_loss(values, targets) - 0.01 * entropy
             if reads_value:
                 loss.value()
             by = loss.gradients
-            categorical_gradient(logits, actions, by["log_probs"], by["entropy"])
+            pi.backward(actions, by["log_probs"], by["entropy"])
 
     def by_autograd() -> None:
         x, v = logits.detach().requires_grad_(), values.detach().requires_grad_()
-        ratios = (categorical_log_prob(x, actions) - old).exp()
+        pi = Categorical(x)
+        ratios = (pi.log_prob(actions) - old).exp()
         policy = -torch.minimum(ratios * advantages, ratios.clamp(0.8, 1.2) * advantages).mean()
-        loss = policy + 0.5 * mse_loss(v, targets) - 0.01 * categorical_entropy(x).mean()
+        loss = policy + 0.5 * mse_loss(v, targets) - 0.01 * pi.entropy()
         torch.autograd.grad(loss, (x, v))
 
     return {

@@ -156,7 +156,7 @@ class ActorCritic(OnPolicyAlgorithm):
         """One step of actor and critic along the gradient of a segment; returns METRICS."""
         import torch
 
-        from ars.learning.losses import policy_gradient_loss, squared_loss
+        from ars.learning.losses import entropy_bonus, policy_gradient_loss, squared_loss
 
         config = self.config
         # 1. Returns: the segment's rewards, then the critic's value. GAE mixes their lengths.
@@ -165,7 +165,7 @@ class ActorCritic(OnPolicyAlgorithm):
             segment.inputs, segment.actions, advantages, advantages + segment.values
         )
         with torch.no_grad():
-            outputs, values = self._forward(inputs)
+            pi, values = self._forward(inputs)
             # 2. What an action weighs: its advantage, or its value.
             if config.critic == "q":
                 values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
@@ -173,13 +173,13 @@ class ActorCritic(OnPolicyAlgorithm):
             elif config.normalize_advantages and len(weights) > 1:
                 weights = (weights - weights.mean()) / (weights.std() + 1e-8)
             # 3. Both losses, and the bonus for a policy that stays open.
-            policy_loss = policy_gradient_loss(self._log_probs(outputs, actions), weights)
+            policy_loss = policy_gradient_loss(pi.log_prob(actions), weights)
             value_loss = squared_loss(values, returns)
-            entropy = self._entropy(outputs)
+            entropy = entropy_bonus(pi.entropy)
             metrics = policy_loss.value(), value_loss.value(), entropy.value()
             # 4. The step.
             loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
-            norm = self._descend(outputs, actions, loss)
+            norm = self._descend(pi, actions, loss)
         return *metrics, norm
 
     def _segment_of(self, episode: Trajectory) -> Segment:

@@ -17,16 +17,7 @@ from ars.common.settings import setting
 from ars.experience.episodes import Trajectories
 from ars.learning.returns import gae
 from policies import DiscreteSpec, RunningMeanStd
-from policies.distributions import (
-    categorical_entropy,
-    categorical_gradient,
-    categorical_log_prob,
-    gaussian_entropy,
-    gaussian_gradient,
-    gaussian_log_prob,
-    sample_categorical,
-    sample_gaussian,
-)
+from policies.distributions import Categorical, Gaussian, sample_categorical, sample_gaussian
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,56 +104,39 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             return sample_categorical(outputs, self.rng)
         return sample_gaussian(outputs, self.network.log_std.detach().cpu().numpy(), self.rng)
 
-    def _log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:
-        """Log-probabilities of actions: [batch]."""
-        if self.network.log_std is None:
-            return categorical_log_prob(outputs, actions)
-        return gaussian_log_prob(outputs, self.network.log_std, actions)
-
-    def _entropy(self, outputs: Tensor) -> Loss:
-        """The mean entropy, to be weighed against losses."""
-        from ars.learning.losses import Loss
-
+    def _distribution(self, outputs: Tensor) -> Categorical | Gaussian:
+        """Of the actions, given the network's outputs [batch, n_out]."""
         log_std = self.network.log_std
-        if log_std is None:
-            return Loss(lambda: categorical_entropy(outputs).mean(), entropy=1.0)
-        return Loss(lambda: gaussian_entropy(log_std), entropy=1.0)
+        return Categorical(outputs) if log_std is None else Gaussian(outputs, log_std)
 
     # Learning
 
-    def _forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs [batch, n_out] and values [batch], or [batch, n_values], for `_descend`."""
+    def _forward(self, inputs: Tensor) -> tuple[Categorical | Gaussian, Tensor]:
+        """The actions' distribution and values, [batch] or [batch, n_values], for `_descend`."""
         import torch
 
         with torch.enable_grad():
             outputs, values = self.backprop.forward(inputs)
-        return outputs, values
+        return self._distribution(outputs), values
 
-    def _descend(self, outputs: Tensor, actions: Tensor, loss: Loss) -> Tensor:
+    def _descend(self, distribution: Categorical | Gaussian, actions: Tensor, loss: Loss) -> Tensor:
         """One step of the optimiser down a loss; returns the gradient's norm before clipping.
 
         By the chain rule, from the loss's gradients by `log_probs` (of the actions), `values` (of
-        the states, or of the actions taken) and the mean `entropy`. `outputs`: of the last
+        the states, or of the actions taken) and the mean `entropy`. `distribution`: of the last
         `_forward`.
         """
         import torch
 
-        by_log_prob, by_entropy = loss.gradients["log_probs"], loss.gradients["entropy"]
-        by_values = loss.gradients["values"]
-        if self._action_values:
-            by_values = torch.zeros_like(outputs).scatter_(
+        by, log_std = loss.gradients, self.network.log_std
+        by_outputs, by_log_std = distribution.backward(actions, by["log_probs"], by["entropy"])
+        by_values = by["values"]
+        if self._action_values:  # 0 by those of the other actions
+            by_values = torch.zeros_like(by_outputs).scatter_(
                 1, actions.unsqueeze(1), by_values.unsqueeze(1)
             )
-        log_std = self.network.log_std
-        if log_std is None:
-            by_outputs = categorical_gradient(outputs, actions, by_log_prob, by_entropy)
-            self.backprop.backward(by_outputs, by_values)
-        else:
-            by_outputs, by_log_std = gaussian_gradient(
-                outputs, log_std.detach(), actions, by_log_prob, by_entropy
-            )
-            self.backprop.backward(by_outputs, by_values)
-            assert log_std.grad is not None  # a part of FlatParameters
+        self.backprop.backward(by_outputs, by_values)
+        if log_std is not None and log_std.grad is not None and by_log_std is not None:
             log_std.grad.copy_(by_log_std)
         return self._take_step()
 

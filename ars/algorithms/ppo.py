@@ -105,7 +105,7 @@ class PPO(OnPolicyAlgorithm):
             estimates + segment.values,
         )
         with torch.no_grad():
-            old_log_probs = self._log_probs(outputs, actions)
+            old_log_probs = self._distribution(outputs).log_prob(actions)
         return RolloutSamples(obs, actions, old_log_probs, values, advantages, targets)
 
     def _minibatches(self, batch: RolloutSamples) -> Iterator[RolloutSamples]:
@@ -128,18 +128,18 @@ class PPO(OnPolicyAlgorithm):
         """Returns metrics of the last epoch; those before it spend no time on any."""
         import torch
 
-        from ars.learning.losses import approximate_kl, clipped_surrogate_loss
+        from ars.learning.losses import approximate_kl, clipped_surrogate_loss, entropy_bonus
 
         config, metrics = self.config, []
         with torch.no_grad():
             for epoch in range(config.n_epochs):
                 shown = epoch == config.n_epochs - 1 or config.target_kl is not None
                 for part in self._minibatches(batch):
-                    outputs, values = self._forward(part.obs)
-                    ratio = self._log_probs(outputs, part.actions), part.old_log_probs
+                    pi, values = self._forward(part.obs)
+                    ratio = pi.log_prob(part.actions), part.old_log_probs
                     policy_loss = clipped_surrogate_loss(*ratio, part.advantages, clip)
                     value_loss = self._value_loss(values, part)
-                    entropy = self._entropy(outputs)
+                    entropy = entropy_bonus(pi.entropy)
                     if shown:
                         losses = policy_loss.value(), value_loss.value(), entropy.value()
                         metrics.append((*losses, approximate_kl(*ratio)))
@@ -149,7 +149,7 @@ class PPO(OnPolicyAlgorithm):
                     loss = (
                         policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
                     )
-                    self._descend(outputs, part.actions, loss)
+                    self._descend(pi, part.actions, loss)
         return averages(METRICS, metrics)
 
     def _value_loss(self, values: Tensor, part: RolloutSamples) -> Loss:

@@ -115,11 +115,11 @@ class REINFORCE(OnPolicyAlgorithm):
         tensors = (torch.from_numpy(column).to(self.device) for column in columns)
         inputs, actions, weights, returns = tensors
         outputs, values = self.network(inputs)
-        log_probs = self._log_probs(outputs, actions)
+        log_probs = self._distribution(outputs).log_prob(actions)
         return {
             "policy_loss": policy_gradient_loss(log_probs, weights).value(),
             "value_loss": squared_loss(values, returns).value(),
-            "entropy": self._entropy(outputs).value(),
+            "entropy": self._distribution(outputs).entropy(),
         }
 
     def _returns(self, episode: Trajectory) -> Floats:

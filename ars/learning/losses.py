@@ -81,6 +81,15 @@ def clipped_surrogate_loss(
     )
 
 
+def entropy_bonus(entropy: Callable[[], Tensor]) -> Loss:
+    """H, the mean entropy, to be weighed against losses: `entropy` computes it if need be.
+
+    Williams and Peng (1991), Function optimization using connectionist reinforcement
+    learning algorithms.
+    """
+    return Loss(entropy, entropy=1.0)
+
+
 def approximate_kl(log_probs: Tensor, old_log_probs: Tensor) -> Tensor:
     """E[(rho - 1) - log rho], an estimate of KL(pi_old, pi) from actions of pi_old; never negative.
 

@@ -129,7 +129,7 @@ def test_the_first_ratio_is_1(env_id: str) -> None:
     ppo.environments.reset()
     batch = ppo._batch(ppo._play(8))
     outputs, values = ppo.network(batch.obs)
-    log_probs = ppo._log_probs(outputs, batch.actions)
+    log_probs = ppo._distribution(outputs).log_prob(batch.actions)
     torch.testing.assert_close(log_probs, batch.old_log_probs, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(values, batch.old_values, rtol=1e-5, atol=1e-5)
     ppo.close()
