@@ -154,8 +154,6 @@ class ActorCritic(OnPolicyAlgorithm):
 
     def _update(self, segment: Segment) -> tuple[Tensor, ...]:
         """One step of actor and critic along the gradient of a segment; returns METRICS."""
-        import torch
-
         from ars.learning.losses import entropy_bonus, policy_gradient_loss, squared_loss
 
         config = self.config
@@ -164,22 +162,21 @@ class ActorCritic(OnPolicyAlgorithm):
         inputs, actions, weights, returns = self._flat(
             segment.inputs, segment.actions, advantages, advantages + segment.values
         )
-        with torch.no_grad():
-            pi, values = self._forward(inputs)
-            # 2. What an action weighs: its advantage, or its value.
-            if config.critic == "q":
-                values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
-                weights = values
-            elif config.normalize_advantages and len(weights) > 1:
-                weights = (weights - weights.mean()) / (weights.std() + 1e-8)
-            # 3. Both losses, and the bonus for a policy that stays open.
-            policy_loss = policy_gradient_loss(pi.log_prob(actions), weights)
-            value_loss = squared_loss(values, returns)
-            entropy = entropy_bonus(pi.entropy)
-            metrics = policy_loss.value(), value_loss.value(), entropy.value()
-            # 4. The step.
-            loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
-            norm = self._descend(pi, actions, loss)
+        pi, values = self._forward(inputs)
+        # 2. What an action weighs: its advantage, or its value.
+        if config.critic == "q":
+            values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
+            weights = values
+        elif config.normalize_advantages and len(weights) > 1:
+            weights = (weights - weights.mean()) / (weights.std() + 1e-8)
+        # 3. Both losses, and the bonus for a policy that stays open.
+        policy_loss = policy_gradient_loss(pi.log_prob(actions), weights)
+        value_loss = squared_loss(values, returns)
+        entropy = entropy_bonus(pi.entropy)
+        metrics = policy_loss.value(), value_loss.value(), entropy.value()
+        # 4. The step.
+        loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+        norm = self._descend(pi, actions, loss)
         return *metrics, norm
 
     def _segment_of(self, episode: Trajectory) -> Segment:

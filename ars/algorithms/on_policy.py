@@ -112,12 +112,15 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     # Learning
 
     def _forward(self, inputs: Tensor) -> tuple[Categorical | Gaussian, Tensor]:
-        """The actions' distribution and values, [batch] or [batch, n_values], for `_descend`."""
-        import torch
+        """The actions' distribution and values, [batch] or [batch, n_values], for `_descend`.
 
-        with torch.enable_grad():
-            outputs, values = self.backprop.forward(inputs)
-        return self._distribution(outputs), values
+        Nothing of them has a graph, so that no_grad is not needed around what is done with them.
+        """
+        outputs, values = self.backprop.forward(inputs)
+        log_std = self.network.log_std
+        if log_std is None:
+            return Categorical(outputs), values
+        return Gaussian(outputs, log_std.detach()), values
 
     def _descend(self, distribution: Categorical | Gaussian, actions: Tensor, loss: Loss) -> Tensor:
         """One step of the optimiser down a loss; returns the gradient's norm before clipping.

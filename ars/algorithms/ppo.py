@@ -126,30 +126,25 @@ class PPO(OnPolicyAlgorithm):
 
     def _optimize(self, batch: RolloutSamples, clip: float) -> dict[str, float]:
         """Returns metrics of the last epoch; those before it spend no time on any."""
-        import torch
-
         from ars.learning.losses import approximate_kl, clipped_surrogate_loss, entropy_bonus
 
         config, metrics = self.config, []
-        with torch.no_grad():
-            for epoch in range(config.n_epochs):
-                shown = epoch == config.n_epochs - 1 or config.target_kl is not None
-                for part in self._minibatches(batch):
-                    pi, values = self._forward(part.obs)
-                    ratio = pi.log_prob(part.actions), part.old_log_probs
-                    policy_loss = clipped_surrogate_loss(*ratio, part.advantages, clip)
-                    value_loss = self._value_loss(values, part)
-                    entropy = entropy_bonus(pi.entropy)
-                    if shown:
-                        losses = policy_loss.value(), value_loss.value(), entropy.value()
-                        metrics.append((*losses, approximate_kl(*ratio)))
-                        if self._has_moved_far(metrics[-1]):
-                            return averages(METRICS, metrics)
-                    # Equation 9, turned downhill.
-                    loss = (
-                        policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
-                    )
-                    self._descend(pi, part.actions, loss)
+        for epoch in range(config.n_epochs):
+            shown = epoch == config.n_epochs - 1 or config.target_kl is not None
+            for part in self._minibatches(batch):
+                pi, values = self._forward(part.obs)
+                ratio = pi.log_prob(part.actions), part.old_log_probs
+                policy_loss = clipped_surrogate_loss(*ratio, part.advantages, clip)
+                value_loss = self._value_loss(values, part)
+                entropy = entropy_bonus(pi.entropy)
+                if shown:
+                    losses = policy_loss.value(), value_loss.value(), entropy.value()
+                    metrics.append((*losses, approximate_kl(*ratio)))
+                    if self._has_moved_far(metrics[-1]):
+                        return averages(METRICS, metrics)
+                # Equation 9, turned downhill.
+                loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+                self._descend(pi, part.actions, loss)
         return averages(METRICS, metrics)
 
     def _value_loss(self, values: Tensor, part: RolloutSamples) -> Loss:
