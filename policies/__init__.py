@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from policies.activations import ACTIVATIONS
 from policies.base import Policy
 from policies.file import FileError, PolicyFile, load_policy, read_policy, save_policy
 from policies.linear import LinearPolicy
@@ -11,7 +12,6 @@ from policies.mlp import MLPPolicy, initial_weights
 from policies.normalizer import Normalizer, NormalizerRule, RunningMeanStd
 from policies.registry import POLICIES, PolicyKind, build_policy
 from policies.spec import (
-    ACTIVATIONS,
     NATURE_CONV_LAYERS,
     NATURE_HIDDEN_SIZES,
     BoxSpec,

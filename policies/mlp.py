@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 
+from policies.activations import ACTIVATIONS
 from policies.base import Array, LayeredPolicy
-from policies.spec import ACTIVATIONS, PolicySpec
+from policies.spec import PolicySpec
 
 
 class MLPPolicy(LayeredPolicy):
@@ -17,7 +18,7 @@ class MLPPolicy(LayeredPolicy):
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)
-        self._activation = ACTIVATIONS[spec.activation]
+        self._activation = ACTIVATIONS[spec.activation].scalar
 
     def forward(self, x: Array) -> Array:
         """`x`: float64 [obs_dim] -> float64 [n_out]."""

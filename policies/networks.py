@@ -1,4 +1,4 @@
-"""The torch face of the policies: the same parameters, for learning on CPU or GPU.
+"""The policies as torch modules: the same parameters, for learning on CPU or GPU.
 
     PolicyNetwork      what a policy computes: convolutions of an image, if any, then affine layers
     DuelingNetwork      state value and advantages, for Q-learning
@@ -16,16 +16,11 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from policies.activations import ACTIVATIONS
 from policies.base import Policy
 from policies.parameters import load_flat
 from policies.registry import POLICIES
 from policies.spec import PolicySpec
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -48,7 +43,6 @@ class Pixels(nn.Module):
         self._shape, self._channels_last = spec.image_shape, spec.channels_last
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         x = images.movedim(-1, 1) if self._channels_last else images
         return x.reshape(-1, *self._shape).float() * (1.0 / 255.0)
 
@@ -58,7 +52,7 @@ def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Seque
 
     With convolutions this is, for Nature's sizes, the network of Mnih et al. (2015).
     """
-    activation = ACTIVATIONS[spec.activation]
+    activation: type[nn.Module] = getattr(nn, ACTIVATIONS[spec.activation].module)
     modules: list[nn.Module] = []
     if spec.conv_layers:
         modules.append(Pixels(spec))
@@ -70,6 +64,12 @@ def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Seque
     for n_in, n_out in itertools.pairwise(spec.layer_sizes[:-1]):
         modules += [nn.Linear(n_in, n_out, bias=spec.bias, dtype=dtype), activation()]
     return nn.Sequential(*modules)
+
+
+def affine_layers(*modules: nn.Module) -> list[nn.Linear]:
+    """Every affine layer in `modules`, in order."""
+    inner = (layer for module in modules for layer in module.modules())
+    return [layer for layer in inner if isinstance(layer, nn.Linear)]
 
 
 class PolicyNetwork(nn.Module):
@@ -93,7 +93,6 @@ class PolicyNetwork(nn.Module):
         self.clip: float | None = None
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         if self.mean is not None and self.std is not None:
             obs = (obs - self.mean) / self.std
             if self.clip is not None:
@@ -144,7 +143,6 @@ class DuelingNetwork(nn.Module):
         self.value = nn.Linear(width, 1)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
-        """See the class."""
         features = self.trunk(obs)
         advantages: torch.Tensor = self.advantage(features)
         value: torch.Tensor = self.value(features)
@@ -174,7 +172,6 @@ class ActorCriticNetwork(nn.Module):
         self.critic = nn.Linear(width, n_values)
 
     def forward(self, obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See the class."""
         features = self.trunk(obs)
         outputs: torch.Tensor = self.actor(features)
         values: torch.Tensor = self.critic(features if self.shared else self.critic_trunk(obs))

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-ACTIVATIONS: dict[str, Callable[[float], float]] = {
-    "tanh": math.tanh,
-    "relu": lambda x: x if x > 0.0 else 0.0,
-    # exp(-x) overflows below -709; the exact limit there is 0.
-    "sigmoid": lambda x: 1.0 / (1.0 + math.exp(-x)) if x > -700.0 else 0.0,
-}
+from policies.activations import ACTIVATIONS
 
 DISTRIBUTIONS = ("none", "categorical", "gaussian")
 

@@ -1,19 +1,19 @@
-"""Actor-critic methods: the policy learns from what a critic says of its actions.
+"""Actor-critic methods: the policy learns from a critic's values of what it did.
 
-A stretch of steps is played and learned from, over and over:
+A segment of steps is played and learned from, over and over:
 
-    w     <- down the slope of (critic - G)^2          the critic, towards the returns G
-    theta <- up the slope of log pi(a|s) critique      the actor
+    w     <- w - beta d/dw (critic - G)^2                  the critic, towards the returns G
+    theta <- theta + alpha A d/dtheta log pi(a|s)          the actor
 
-`update` says what a stretch is. `step`: one step (one-step actor-critic; Sutton and Barto, 2018,
+`update` says what a segment is. `step`: one step (one-step actor-critic; Sutton and Barto, 2018,
 section 13.5). `episode`: a whole episode, when it has ended. `n-step`: some steps of several
 environments side by side (A2C, the synchronous form of A3C; Mnih et al., 2016, arXiv 1602.01783,
 Algorithm S3).
 
-`critic` says what the critic knows. `v`, the value of a state: the critique is the advantage
-G - V(s) (advantage actor-critic). `q`, the value of every action: the critique is Q(s, a) itself (Q
-actor-critic, by the policy gradient theorem; Sutton et al., 2000, Theorem 1), and a state is worth
-the mean of Q over the policy's actions (Expected Sarsa; van Seijen et al., 2009).
+`critic` says what the critic knows. `v`, the value of a state: A is the advantage G - V(s)
+(advantage actor-critic). `q`, the value of every action: A is Q(s, a) itself (Q actor-critic, by
+the policy gradient theorem; Sutton et al., 2000, Theorem 1), and a state is worth the mean of Q
+over the policy's actions (Expected Sarsa; van Seijen et al., 2009).
 
 Both may have step sizes of their own (`critic_learning_rate`), as the two have in the book. The
 factor gamma^t of a step in its episode is left out, as it usually is.
@@ -30,11 +30,12 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Arrays, Row, TrainingContext
 from ars.algorithms.deep import under
-from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
+from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Segment, averages
 from ars.common.errors import UsageError
 from ars.common.settings import LARGE, setting
 from ars.experience.episodes import Trajectories, Trajectory
 from ars.experience.vector_env import Step
+from envs.shaping import GOAL_DISTANCES, goal_distance
 from policies import DiscreteSpec, space_spec
 
 if TYPE_CHECKING:
@@ -75,16 +76,16 @@ class ActorCriticConfig(OnPolicyConfig):
         None, "step size for what is the critic's alone (default: learning_rate)", above=0
     )
     distance_penalty: float = setting(
-        0.0, "subtracted from each reward while training, times LunarLander's distance to its pad"
+        0.0, "subtracted from each reward while training, times the distance to the goal"
     )
     time_penalty: float = setting(0.0, "subtracted from each reward while training")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.iteration_steps % self.stretch:
+        if self.iteration_steps % self.segment_length:
             raise UsageError(
                 f"`iteration_steps` {self.iteration_steps}: must be a multiple of `n_steps` "
-                f"{self.stretch}"
+                f"{self.segment_length}"
             )
         if self.normalize_advantages and self.update == "step" and self.n_envs == 1:
             raise UsageError(
@@ -92,7 +93,7 @@ class ActorCriticConfig(OnPolicyConfig):
             )
 
     @property
-    def stretch(self) -> int:
+    def segment_length(self) -> int:
         """Steps of each environment that are played at once."""
         return (self.n_steps or 5) if self.update == "n-step" else 1
 
@@ -111,7 +112,7 @@ class A2CConfig(ActorCriticConfig):
 
 
 class ActorCritic(OnPolicyAlgorithm):
-    """See the module's text. The update is `_update`."""
+    """The update is `_update`."""
 
     Config: ClassVar[type[ActorCriticConfig]] = ActorCriticConfig
 
@@ -121,10 +122,11 @@ class ActorCritic(OnPolicyAlgorithm):
             raise UsageError(
                 "`critic` q: values each action of a Discrete space, and this one is a Box; use v"
             )
-        if config.distance_penalty and not _base_name(context.env_id).startswith("LunarLander"):
+        self._goal_distance = goal_distance(context.env_id)
+        if config.distance_penalty and self._goal_distance is None:
             raise UsageError(
-                f"`distance_penalty` {config.distance_penalty}: is for LunarLander, whose "
-                f"observations begin with its place; {context.env_id} has no pad"
+                f"`distance_penalty` {config.distance_penalty}: no goal of {context.env_id} is "
+                f"known; there is one in {', '.join(GOAL_DISTANCES)}"
             )
         super().__init__(config, context, action_values=by_action)
         self.config: ActorCriticConfig = config
@@ -135,62 +137,48 @@ class ActorCritic(OnPolicyAlgorithm):
 
     def _iterate(self) -> Row:
         rate, metrics = self._set_learning_rate(), []
-        for _ in range(self.config.iteration_steps // self.config.stretch):
-            metrics += [self._update(steps) for steps in self._stretches()]
+        for _ in range(self.config.iteration_steps // self.config.segment_length):
+            metrics += [self._update(segment) for segment in self._segments()]
         return {**averages(METRICS, metrics), "learning_rate": rate}
 
-    def _stretches(self) -> Iterator[Steps]:
-        """What is played next: some steps, or the episodes that ended with one."""
+    def _segments(self) -> Iterator[Segment]:
+        """What is played next: a segment of every environment, or the episodes that now ended."""
         if self.config.update != "episode":
-            yield self._play(self.config.stretch)
+            yield self._play(self.config.segment_length)
             return
         self._play_into(self._trajectories)
         while self._trajectories.finished:
-            yield self._steps_of(self._trajectories.finished.pop(0))
+            yield self._segment_of(self._trajectories.finished.pop(0))
 
-    def _update(self, steps: Steps) -> tuple[Tensor, ...]:
-        """One step of both along the gradient of a stretch; returns METRICS."""
-        import torch
-
-        from ars.learning.losses import policy_gradient_loss, squared_gradient, squared_loss
+    def _update(self, segment: Segment) -> tuple[Tensor, ...]:
+        """One step of actor and critic along the gradient of a segment; returns METRICS."""
+        from ars.learning.losses import entropy_bonus, policy_gradient_loss, squared_loss
 
         config = self.config
-        # 1. Returns: the stretch's rewards, then what the critic expects. GAE mixes their lengths.
-        advantages = self._advantages(steps, config.gae_lambda)
-        inputs, actions, critique, returns = self._flat(
-            steps.inputs, steps.actions, advantages, advantages + steps.values
+        # 1. Returns: the segment's rewards, then the critic's value. GAE mixes their lengths.
+        advantages = self._advantages(segment, config.gae_lambda)
+        inputs, actions, weights, returns = self._flat(
+            segment.inputs, segment.actions, advantages, advantages + segment.values
         )
-        with torch.no_grad():
-            outputs, values = self.passes.forward(inputs)
-            # 2. The critique: advantages, or the action's value.
-            if config.critic == "q":
-                all_values, values = values, values.gather(1, actions.unsqueeze(1)).squeeze(1)
-                critique = values
-            elif config.normalize_advantages and len(critique) > 1:
-                critique = (critique - critique.mean()) / (critique.std() + 1e-8)
-            # 3. Both losses' slopes, and that of the bonus for a policy that stays open.
-            by_values = config.value_coef * squared_gradient(values, returns)
-            if config.critic == "q":
-                by_values = torch.zeros_like(all_values).scatter_(
-                    1, actions.unsqueeze(1), by_values.unsqueeze(1)
-                )
-            metrics = (
-                policy_gradient_loss(self._log_probs(outputs, actions), critique),
-                squared_loss(values, returns),
-                self._entropy(outputs),
-            )
-            # 4. The step.
-            norm = self._descend(
-                outputs,
-                actions,
-                by_log_prob=critique / -len(critique),
-                by_values=by_values,
-                by_entropy=-config.entropy_coef,
-            )
+        pi, values = self._forward(inputs)
+        # 2. What an action weighs: its advantage, or its value.
+        if config.critic == "q":
+            values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
+            weights = values
+        elif config.normalize_advantages and len(weights) > 1:
+            weights = (weights - weights.mean()) / (weights.std() + 1e-8)
+        # 3. Both losses, and the bonus for a policy that stays open.
+        policy_loss = policy_gradient_loss(pi.log_prob(actions), weights)
+        value_loss = squared_loss(values, returns)
+        entropy = entropy_bonus(pi.entropy)
+        metrics = policy_loss.value(), value_loss.value(), entropy.value()
+        # 4. The step.
+        loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+        norm = self._descend(pi, actions, loss)
         return *metrics, norm
 
-    def _steps_of(self, episode: Trajectory) -> Steps:
-        """An episode as the steps of one environment, valued as the critic does now."""
+    def _segment_of(self, episode: Trajectory) -> Segment:
+        """An episode as a segment of one environment, with the values that the critic gives now."""
         states = np.concatenate([episode.inputs, episode.final_input[None]])
         outputs, values = self._estimate(states)
         ended = np.arange(len(episode)) == len(episode) - 1
@@ -204,17 +192,16 @@ class ActorCritic(OnPolicyAlgorithm):
             ended & episode.terminated,
             ended,
         )
-        return Steps(*(column[:, None] for column in columns))
+        return Segment(*(column[:, None] for column in columns))
 
     def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
-        """See OnPolicyAlgorithm."""
+        """A state is worth the mean over the policy's actions where the critic values these."""
         outputs, values = self.inference(inputs)
         if self.config.critic == "q":
             values = (_softmax(outputs) * values).sum(axis=1)
         return outputs, values
 
     def _values(self, inputs: NDArray[Any]) -> Floats:
-        """See OnPolicyAlgorithm."""
         return (
             self._estimate(inputs)[1]
             if self.config.critic == "q"
@@ -222,10 +209,10 @@ class ActorCritic(OnPolicyAlgorithm):
         )
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
-        """See OnPolicyAlgorithm: less the penalties, which are of the reward's own scale."""
+        """Less the penalties, which are of the reward's own scale."""
         config, rewards = self.config, super()._rewards(step)
-        if config.distance_penalty:
-            distances = np.hypot(*step.final_obs[:, :2].T)
+        if config.distance_penalty and self._goal_distance is not None:
+            distances = self._goal_distance(step.final_obs)
             rewards = rewards - config.reward_scale * config.distance_penalty * distances
         return rewards - config.reward_scale * config.time_penalty
 
@@ -248,11 +235,6 @@ class A2C(ActorCritic):
     """Advantage actor-critic on n-step returns of several environments."""
 
     Config = A2CConfig
-
-
-def _base_name(env_id: str) -> str:
-    """An id without the module that registers it."""
-    return env_id.rpartition(":")[2]
 
 
 def _softmax(outputs: Floats) -> Floats:

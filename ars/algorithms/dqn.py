@@ -126,7 +126,7 @@ class Transitions(NamedTuple):
 
 
 class DQN(DeepAlgorithm):
-    """See the module's text. Acting and learning alternate in `_iterate`; `_update` learns."""
+    """Acting and learning alternate in `_iterate`; `_update` learns."""
 
     Config = DQNConfig
 
@@ -137,7 +137,7 @@ class DQN(DeepAlgorithm):
                 f"Box of shape {context.action_space.shape}; ppo takes both"
             )
         super().__init__(config, context, distribution=False)
-        from ars.learning.backprop import make_passes
+        from ars.learning.backprop import make_backprop
         from ars.learning.inference import NetworkInference
         from ars.learning.initialization import initialize
         from policies.networks import DuelingNetwork, PolicyNetwork
@@ -149,8 +149,8 @@ class DQN(DeepAlgorithm):
         self._learn_with(network, config.optimizer)
         self._target_parameters = FlatParameters(target.to(self.device))
         self._renew_target(1.0)
-        self.network = make_passes(network, self.parameters, self.device)
-        self.target = make_passes(target, self._target_parameters, self.device)
+        self.network = make_backprop(network, self.parameters, self.device)
+        self.target = make_backprop(target, self._target_parameters, self.device)
         self.inference = NetworkInference(network, self.device)
         self.buffer = self._make_buffer()
         self._saves_buffer = self._is_buffer_saved()
@@ -307,28 +307,30 @@ class DQN(DeepAlgorithm):
         from ars.learning.losses import td_targets
 
         with torch.no_grad():
-            next_q = self.target.forward(batch.next_obs)
-            next_online_q = self.network.forward(batch.next_obs) if self.config.double else None
+            (next_q,) = self.target.forward(batch.next_obs)
+            if not self.config.double:
+                return td_targets(batch.returns, batch.discounts, next_q)
+            (next_online_q,) = self.network.forward(batch.next_obs)
             return td_targets(batch.returns, batch.discounts, next_q, next_online_q)
 
     def _update(self, batch: Transitions, targets: Tensor) -> Tensor:
         """One step down E[w l(y - Q(s, a))]; returns the errors y - Q(s, a), [n]."""
         import torch
 
-        from ars.learning.losses import td_gradient
+        from ars.learning.losses import td_loss
 
         weights = batch.weights if self.config.prioritized else None
-        # 1. What the network thinks of the actions taken.
-        values = self.network.forward(batch.obs)
-        q = values.gather(1, batch.actions)
-        # 2. The gradient of the loss by these, 0 by the values of all other actions.
-        slopes = td_gradient(q.squeeze(1), targets, weights, self._huber_delta)
-        gradient = torch.zeros_like(values).scatter_(1, batch.actions, slopes.unsqueeze(1))
-        # 3. From there that by the weights, and a step.
-        self.network.backward(gradient)
+        # 1. The values of the actions taken, and the loss.
+        values = self.network.forward(batch.obs)[0]
+        q = values.gather(1, batch.actions).squeeze(1)
+        loss = td_loss(q, targets, weights, self._huber_delta)
+        # 2. Its gradient: by q, then by all values (0 for the other actions), then by the weights.
+        by_q = loss.gradients["q"].unsqueeze(1)
+        self.network.backward(torch.zeros_like(values).scatter_(1, batch.actions, by_q))
+        # 3. The step.
         norm = self._take_step()
-        self._learned.append((q.squeeze(1), targets, norm))
-        return targets - q.squeeze(1)
+        self._learned.append((q, targets, norm))
+        return targets - q
 
     def _renew_target(self, tau: float) -> None:
         self._target_parameters.copy_from(self.parameters, tau)
@@ -346,7 +348,7 @@ class DQN(DeepAlgorithm):
         self._learned.clear()
         loss = td_loss(torch.cat(q), torch.cat(targets), huber_delta=self._huber_delta)
         return {
-            "loss": float(loss),
+            "loss": float(loss.value()),
             "q_mean": float(torch.cat(q).mean()),
             "grad_norm": float(torch.stack(norms).mean()),
             "updates": updates,

@@ -17,19 +17,12 @@ from ars.common.settings import setting
 from ars.experience.episodes import Trajectories
 from ars.learning.returns import gae
 from policies import DiscreteSpec, RunningMeanStd
-from policies.distributions import (
-    categorical_entropy,
-    categorical_gradient,
-    categorical_log_prob,
-    gaussian_entropy,
-    gaussian_gradient,
-    gaussian_log_prob,
-    sample_categorical,
-    sample_gaussian,
-)
+from policies.distributions import Categorical, Gaussian, sample_categorical, sample_gaussian
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ars.learning.losses import Loss
 
 REWARD_CLIP = 10.0  # of normalised rewards, as in OpenAI's baselines (VecNormalize)
 
@@ -52,13 +45,18 @@ class OnPolicyConfig(DeepConfig):
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Steps of n_envs environments side by side: arrays [n_steps, n_envs, ...].
+class Segment:
+    """Some steps of n_envs environments side by side: arrays [n_steps, n_envs, ...].
 
-    `inputs`: observations as the network takes them; `actions`: as drawn, int64 from 0 or float32
-    [.., n_out]; `outputs`: what they were drawn from; `values`, `next_values`: of the observation
-    acted on and of the one it truly led to (an ended episode's last one); `rewards`: to learn from;
-    `terminated`: reached a terminal state; `ended`: terminated or truncated.
+    Attributes:
+        inputs: observations as the network takes them.
+        actions: as drawn, int64 from 0 or float32 [.., n_out].
+        outputs: the network's, from which they were drawn.
+        values: of the observation acted on.
+        next_values: of the observation it truly led to (an ended episode's last one).
+        rewards: to learn from.
+        terminated: reached a terminal state.
+        ended: terminated or truncated.
     """
 
     inputs: NDArray[Any]
@@ -72,24 +70,25 @@ class Steps:
 
 
 class OnPolicyAlgorithm(DeepAlgorithm):
-    """An actor-critic network, and `_play` to run it in the environments."""
+    """An actor-critic network, `_play` to run it in the environments, `_descend` to improve it."""
 
     def __init__(self, config: Any, context: TrainingContext, action_values: bool = False) -> None:
         """`action_values`: the critic gives every action's value instead of the state's."""
         super().__init__(config, context, distribution=True)
-        from ars.learning.backprop import make_actor_critic_passes
+        from ars.learning.backprop import make_backprop
         from ars.learning.inference import ActorCriticInference
         from ars.learning.initialization import initialize_actor_critic
         from policies.networks import ActorCriticNetwork
 
         spec = self.policy.spec
         self.discrete = isinstance(spec.action, DiscreteSpec)
+        self._action_values = action_values
         n_values = spec.action.size if action_values else 1
         self.network = ActorCriticNetwork(spec, config.log_std_init, n_values)
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
         self._learn_with(self.network, config.optimizer)
         self.inference = ActorCriticInference(self.network, self.device)
-        self.passes = make_actor_critic_passes(self.network, self.parameters, self.device)
+        self.backprop = make_backprop(self.network, self.parameters, self.device)
         if config.normalize_observations:
             if spec.conv_layers:
                 raise UsageError("`normalize_observations`: has no meaning for images")
@@ -105,54 +104,55 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             return sample_categorical(outputs, self.rng)
         return sample_gaussian(outputs, self.network.log_std.detach().cpu().numpy(), self.rng)
 
-    def _log_probs(self, outputs: Tensor, actions: Tensor) -> Tensor:
-        """Log-probabilities of actions: [batch]."""
-        if self.network.log_std is None:
-            return categorical_log_prob(outputs, actions)
-        return gaussian_log_prob(outputs, self.network.log_std, actions)
+    def _distribution(self, outputs: Tensor) -> Categorical | Gaussian:
+        """Of the actions, given the network's outputs [batch, n_out]."""
+        log_std = self.network.log_std
+        return Categorical(outputs) if log_std is None else Gaussian(outputs, log_std)
 
-    def _entropy(self, outputs: Tensor) -> Tensor:
-        """Mean entropy: []."""
-        if self.network.log_std is None:
-            return categorical_entropy(outputs).mean()
-        return gaussian_entropy(self.network.log_std)
+    # Learning
 
-    def _descend(
-        self,
-        outputs: Tensor,
-        actions: Tensor,
-        *,
-        by_log_prob: Tensor,
-        by_values: Tensor,
-        by_entropy: float,
-    ) -> Tensor:
-        """One step of the optimiser down a loss, from its gradients, by the chain rule.
+    def _forward(self, inputs: Tensor) -> tuple[Categorical | Gaussian, Tensor]:
+        """The actions' distribution and values, [batch] or [batch, n_values], for `_descend`.
 
-        `outputs`: of the last forward pass; `by_log_prob`: the loss's gradient by the actions'
-        log-probabilities, [batch]; `by_values`: by the values; `by_entropy`: by the mean entropy.
-        Autograd would come to the same, in twice the time for small networks. Returns the norm of
-        the gradient before clipping.
+        Nothing of them has a graph, so that no_grad is not needed around what is done with them.
         """
-        slopes = by_log_prob, by_entropy
-        if self.network.log_std is None:
-            gradient = categorical_gradient(outputs, actions, *slopes)
-            self.passes.backward(gradient, by_values)
-        else:
-            log_std = self.network.log_std.detach()
-            gradients = gaussian_gradient(outputs, log_std, actions, *slopes)
-            self.passes.backward(gradients[0], by_values, gradients[1])
+        outputs, values = self.backprop.forward(inputs)
+        log_std = self.network.log_std
+        if log_std is None:
+            return Categorical(outputs), values
+        return Gaussian(outputs, log_std.detach()), values
+
+    def _descend(self, distribution: Categorical | Gaussian, actions: Tensor, loss: Loss) -> Tensor:
+        """One step of the optimiser down a loss; returns the gradient's norm before clipping.
+
+        By the chain rule, from the loss's gradients by `log_probs` (of the actions), `values` (of
+        the states, or of the actions taken) and the mean `entropy`. `distribution`: of the last
+        `_forward`.
+        """
+        import torch
+
+        by, log_std = loss.gradients, self.network.log_std
+        by_outputs, by_log_std = distribution.backward(actions, by["log_probs"], by["entropy"])
+        by_values = by["values"]
+        if self._action_values:  # 0 by those of the other actions
+            by_values = torch.zeros_like(by_outputs).scatter_(
+                1, actions.unsqueeze(1), by_values.unsqueeze(1)
+            )
+        self.backprop.backward(by_outputs, by_values)
+        if log_std is not None and log_std.grad is not None and by_log_std is not None:
+            log_std.grad.copy_(by_log_std)
         return self._take_step()
 
     # Experience
 
-    def _advantages(self, steps: Steps, gae_lambda: float) -> Floats:
-        """Generalised advantage estimates of what was played: [n_steps, n_envs]."""
+    def _advantages(self, segment: Segment, gae_lambda: float) -> Floats:
+        """Generalised advantage estimates: [n_steps, n_envs]."""
         return gae(
-            steps.rewards,
-            steps.values,
-            steps.next_values,
-            steps.terminated,
-            steps.ended,
+            segment.rewards,
+            segment.values,
+            segment.next_values,
+            segment.terminated,
+            segment.ended,
             self.config.gamma,
             gae_lambda,
         )
@@ -174,7 +174,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         """The values of states alone: [n]."""
         return self.inference.values(inputs)
 
-    def _play(self, n_steps: int) -> Steps:
+    def _play(self, n_steps: int) -> Segment:
         """Run the policy for `n_steps` steps in every environment, and count them.
 
         Observations are normalised by the statistics of before, and counted into them after.
@@ -214,7 +214,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             self.statistics.merge(RunningMeanStd.of(seen))
         if self.config.normalize_rewards:
             rewards = self._normalized_rewards(rewards, ended)
-        return Steps(
+        return Segment(
             np.array(inputs),
             np.array(actions),
             outputs,
@@ -288,7 +288,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
 
 def averages(names: Sequence[str], metrics: Sequence[Sequence[Tensor]]) -> dict[str, float]:
-    """The mean of each named figure over an iteration's updates; NaN where there was none."""
+    """The mean of each metric over an iteration's updates; NaN where there were none."""
     import torch
 
     if not metrics:

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ars.algorithms.base import Row
 from ars.algorithms.deep import SCHEDULES
-from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Steps, averages
+from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Segment, averages
 from ars.common.errors import UsageError
 from ars.common.settings import LARGE, setting
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ars.learning.losses import Loss
 
 METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl")
 
@@ -74,34 +76,34 @@ class RolloutSamples(NamedTuple):
 
 
 class PPO(OnPolicyAlgorithm):
-    """See the module's text."""
+    """The three steps of an iteration in `_iterate`; the loss in `_optimize`."""
 
     Config = PPOConfig
 
     def _iterate(self) -> Row:
         rate, clip = self._set_learning_rate(), self._scheduled("clip_range")
         # 1. Run the policy for n_steps steps in every environment.
-        steps = self._play(self.config.n_steps)
+        segment = self._play(self.config.n_steps)
         # 2. Estimate the advantages.
-        batch = self._batch(steps)
+        batch = self._batch(segment)
         # 3. Optimise the surrogate for n_epochs epochs of minibatches.
         metrics = self._optimize(batch, clip)
         return {**metrics, "learning_rate": rate}
 
-    def _batch(self, steps: Steps) -> RolloutSamples:
+    def _batch(self, segment: Segment) -> RolloutSamples:
         import torch
 
-        estimates = self._advantages(steps, self.config.gae_lambda)
+        estimates = self._advantages(segment, self.config.gae_lambda)
         obs, actions, outputs, values, advantages, targets = self._flat(
-            steps.inputs,
-            steps.actions,
-            steps.outputs,
-            steps.values,
+            segment.inputs,
+            segment.actions,
+            segment.outputs,
+            segment.values,
             estimates,
-            estimates + steps.values,
+            estimates + segment.values,
         )
         with torch.no_grad():
-            old_log_probs = self._log_probs(outputs, actions)
+            old_log_probs = self._distribution(outputs).log_prob(actions)
         return RolloutSamples(obs, actions, old_log_probs, values, advantages, targets)
 
     def _minibatches(self, batch: RolloutSamples) -> Iterator[RolloutSamples]:
@@ -122,59 +124,34 @@ class PPO(OnPolicyAlgorithm):
 
     def _optimize(self, batch: RolloutSamples, clip: float) -> dict[str, float]:
         """Returns metrics of the last epoch; those before it spend no time on any."""
-        import torch
-
-        from ars.learning.losses import clipped_surrogate_gradient
+        from ars.learning.losses import approximate_kl, clipped_surrogate_loss, entropy_bonus
 
         config, metrics = self.config, []
-        with torch.no_grad():
-            for epoch in range(config.n_epochs):
-                shown = epoch == config.n_epochs - 1 or config.target_kl is not None
-                for part in self._minibatches(batch):
-                    outputs, values = self.passes.forward(part.obs)
-                    log_probs = self._log_probs(outputs, part.actions)
-                    if shown:
-                        metrics.append(self._metrics(part, outputs, log_probs, values, clip))
-                        if self._has_moved_far(metrics[-1]):
-                            return averages(METRICS, metrics)
-                    # Equation 9, turned downhill, term by term.
-                    ratio = log_probs, part.old_log_probs
-                    self._descend(
-                        outputs,
-                        part.actions,
-                        by_log_prob=clipped_surrogate_gradient(*ratio, part.advantages, clip),
-                        by_values=config.value_coef * self._value_gradient(values, part),
-                        by_entropy=-config.entropy_coef,
-                    )
+        for epoch in range(config.n_epochs):
+            shown = epoch == config.n_epochs - 1 or config.target_kl is not None
+            for part in self._minibatches(batch):
+                pi, values = self._forward(part.obs)
+                ratio = pi.log_prob(part.actions), part.old_log_probs
+                policy_loss = clipped_surrogate_loss(*ratio, part.advantages, clip)
+                value_loss = self._value_loss(values, part)
+                entropy = entropy_bonus(pi.entropy)
+                if shown:
+                    losses = policy_loss.value(), value_loss.value(), entropy.value()
+                    metrics.append((*losses, approximate_kl(*ratio)))
+                    if self._has_moved_far(metrics[-1]):
+                        return averages(METRICS, metrics)
+                # Equation 9, turned downhill.
+                loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
+                self._descend(pi, part.actions, loss)
         return averages(METRICS, metrics)
 
-    def _value_gradient(self, values: Tensor, part: RolloutSamples) -> Tensor:
-        from ars.learning.losses import clipped_value_gradient, squared_gradient
+    def _value_loss(self, values: Tensor, part: RolloutSamples) -> Loss:
+        from ars.learning.losses import clipped_value_loss, squared_loss
 
         bound = self.config.value_clip
         if bound is None:
-            return squared_gradient(values, part.targets)
-        return clipped_value_gradient(values, part.old_values, part.targets, bound)
-
-    def _metrics(
-        self, part: RolloutSamples, outputs: Tensor, log_probs: Tensor, values: Tensor, clip: float
-    ) -> tuple[Tensor, ...]:
-        from ars.learning.losses import (
-            approximate_kl,
-            clipped_surrogate_loss,
-            clipped_value_loss,
-            squared_loss,
-        )
-
-        ratio, bound = (log_probs, part.old_log_probs), self.config.value_clip
-        return (
-            clipped_surrogate_loss(*ratio, part.advantages, clip),
-            squared_loss(values, part.targets)
-            if bound is None
-            else clipped_value_loss(values, part.old_values, part.targets, bound),
-            self._entropy(outputs),
-            approximate_kl(*ratio),
-        )
+            return squared_loss(values, part.targets)
+        return clipped_value_loss(values, part.old_values, part.targets, bound)
 
     def _has_moved_far(self, metrics: tuple[Tensor, ...]) -> bool:
         target = self.config.target_kl

@@ -56,7 +56,7 @@ class REINFORCEConfig(OnPolicyConfig):
 
 
 class REINFORCE(OnPolicyAlgorithm):
-    """See the module's text. The update is `_update`."""
+    """The update is `_update`."""
 
     Config = REINFORCEConfig
 
@@ -95,17 +95,17 @@ class REINFORCE(OnPolicyAlgorithm):
         metrics = dict.fromkeys(METRICS, 0.0)
         for part in parts:
             share = len(inputs[part]) / len(inputs)
-            found = self._loss(inputs[part], actions[part], weights[part], returns[part])
-            loss = found["policy_loss"] - config.entropy_coef * found["entropy"]
+            terms = self._terms(inputs[part], actions[part], weights[part], returns[part])
+            loss = terms["policy_loss"] - config.entropy_coef * terms["entropy"]
             if config.baseline:
-                loss = loss + config.value_coef * found["value_loss"]
+                loss = loss + config.value_coef * terms["value_loss"]
             (share * loss).backward()  # type: ignore[no-untyped-call]
-            for name, value in found.items():
+            for name, value in terms.items():
                 metrics[name] += share * float(value.detach())
         return {**metrics, "grad_norm": float(self._take_step())}
 
-    def _loss(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
-        """What the loss is made of, of steps: inputs, actions, weights, returns."""
+    def _terms(self, *columns: NDArray[Any]) -> dict[str, Tensor]:
+        """The terms of the loss over some steps: inputs, actions, weights, returns."""
         import torch
 
         from ars.learning.losses import policy_gradient_loss, squared_loss
@@ -113,10 +113,11 @@ class REINFORCE(OnPolicyAlgorithm):
         tensors = (torch.from_numpy(column).to(self.device) for column in columns)
         inputs, actions, weights, returns = tensors
         outputs, values = self.network(inputs)
+        log_probs = self._distribution(outputs).log_prob(actions)
         return {
-            "policy_loss": policy_gradient_loss(self._log_probs(outputs, actions), weights),
-            "value_loss": squared_loss(values, returns),
-            "entropy": self._entropy(outputs),
+            "policy_loss": policy_gradient_loss(log_probs, weights).value(),
+            "value_loss": squared_loss(values, returns).value(),
+            "entropy": self._distribution(outputs).entropy(),
         }
 
     def _returns(self, episode: Trajectory) -> Floats:

@@ -1,66 +1,52 @@
-"""Outputs of a network, and its parameters' gradients from those of the outputs.
+"""The outputs of a network, and its parameters' gradients from those of the outputs.
 
-    passes = make_passes(network, parameters, device)
-    outputs = passes.forward(obs)
-    passes.backward(gradient)       the loss's by the outputs; parameters.grad is then the loss's
-
-Small networks of affine layers on the CPU are gone through by hand, with the same operations as
-autograd and so the same bits, but in less than half the time for 64 observations and two layers of
-64 units: most of autograd's goes into keeping its books. All else is left to autograd.
+backprop = make_backprop(network, parameters, device)
+(outputs,) = backprop.forward(obs)
+backprop.backward(gradient)       a loss's by the outputs; parameters.grad is then the loss's
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from policies.networks import ActorCriticNetwork, DuelingNetwork, PolicyNetwork
+from policies import ACTIVATIONS
+from policies.networks import (
+    ActorCriticNetwork,
+    DuelingNetwork,
+    PolicyNetwork,
+    affine_layers,
+)
 from policies.parameters import FlatParameters
 
 
-class Passes(Protocol):
+class Backprop(Protocol):
     """Forward and backward through a network; a backward pass belongs to the last forward one."""
 
-    def forward(self, obs: Tensor) -> Tensor:
-        """Observations [batch, *shape] -> outputs [batch, n_out], without a graph."""
+    def forward(self, obs: Tensor) -> tuple[Tensor, ...]:
+        """Observations [batch, *shape] -> all outputs of the network, without a graph."""
 
-    def backward(self, gradient: Tensor) -> None:
-        """Set the gradient of every parameter. `gradient`: a loss's by the outputs."""
+    def backward(self, *gradients: Tensor) -> None:
+        """Set the gradient of every parameter, from a loss's by each of the outputs."""
 
 
-class Autograd:
-    """Passes of any network."""
+class AutogradBackprop:
+    """Any network, by torch's autograd. `forward` needs its grad mode to be on."""
 
     def __init__(self, network: nn.Module, parameters: FlatParameters) -> None:
         self._network, self._parameters = network, parameters
+        self._outputs: tuple[Tensor, ...] = ()
 
-    def forward(self, obs: Tensor) -> Tensor:
-        """See Passes."""
-        self._outputs: Tensor = self._network(obs)
-        outputs: Tensor = self._outputs.detach()
-        return outputs
+    def forward(self, obs: Tensor) -> tuple[Tensor, ...]:
+        outputs = self._network(obs)
+        self._outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return tuple(output.detach() for output in self._outputs)
 
-    def backward(self, gradient: Tensor) -> None:
-        """See Passes."""
+    def backward(self, *gradients: Tensor) -> None:
         self._parameters.grad.zero_()
-        self._outputs.backward(gradient)  # type: ignore[no-untyped-call]
-
-
-class _Activation(NamedTuple):
-    """A function, in place, and its slope where it gave `y`."""
-
-    apply: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]
-
-
-_ACTIVATIONS: dict[type[nn.Module], _Activation] = {
-    nn.ReLU: _Activation(torch.relu_, lambda y: y > 0),
-    nn.Tanh: _Activation(torch.tanh_, lambda y: 1 - y * y),
-    nn.Sigmoid: _Activation(torch.sigmoid_, lambda y: (1 - y) * y),
-}
+        torch.autograd.backward(self._outputs, gradients)
 
 
 class _Affine(NamedTuple):
@@ -72,31 +58,37 @@ class _Affine(NamedTuple):
     bias_grad: Tensor
 
 
-class ByHand:
-    """Passes of affine layers with one activation between them, after FlatParameters made grads."""
+class MLPBackprop:
+    """Affine layers with one activation between them, on the CPU.
 
-    def __init__(self, layers: nn.Sequential) -> None:
-        affine = [layer for layer in layers if isinstance(layer, nn.Linear)]
-        self._layers = [_detached(layer) for layer in affine]
-        self._activation = _ACTIVATIONS[type(layers[1])]
+    The same operations as autograd's and so the same bits, but forward and backward take half the
+    time for 64 observations and two layers of 64 units, since nothing has to be recorded
+    (`scripts/bench_learning.py`). `ars.learning.inference` cannot serve here: NumPy's products and
+    tanh differ from torch's in the last bits.
+    """
+
+    def __init__(self, activation: str, *modules: nn.Module) -> None:
+        """The layers in `modules`, whose gradients `FlatParameters` has laid out."""
+        self._layers = [_detached(layer) for layer in affine_layers(*modules)]
+        self._activate = ACTIVATIONS[activation].tensor
+        self._derivative = ACTIVATIONS[activation].derivative
         self._inputs: list[Tensor] = []
 
-    def forward(self, obs: Tensor) -> Tensor:
-        """See Passes."""
+    def forward(self, obs: Tensor) -> tuple[Tensor]:
         *hidden, last = self._layers
         self._inputs = [obs]
         for layer in hidden:
             x = torch.addmm(layer.bias, self._inputs[-1], layer.weight.t())
-            self._inputs.append(self._activation.apply(x))
-        return torch.addmm(last.bias, self._inputs[-1], last.weight.t())
+            self._inputs.append(self._activate(x))
+        return (torch.addmm(last.bias, self._inputs[-1], last.weight.t()),)
 
-    def backward(self, gradient: Tensor) -> None:
-        """See Passes."""
+    def backward(self, *gradients: Tensor) -> None:
+        (gradient,) = gradients
         for layer, x in zip(reversed(self._layers), reversed(self._inputs), strict=True):
             torch.mm(gradient.t(), x, out=layer.weight_grad)
             torch.sum(gradient, 0, out=layer.bias_grad)
             if x is not self._inputs[0]:
-                gradient = torch.mm(gradient, layer.weight).mul_(self._activation.slope(x))
+                gradient = torch.mm(gradient, layer.weight).mul_(self._derivative(x))
 
 
 def _detached(layer: nn.Linear) -> _Affine:
@@ -105,75 +97,34 @@ def _detached(layer: nn.Linear) -> _Affine:
     return _Affine(layer.weight.detach(), layer.bias.detach(), gradients[0], gradients[1])
 
 
-def make_passes(
-    network: PolicyNetwork | DuelingNetwork, parameters: FlatParameters, device: torch.device
-) -> Passes:
-    """The fastest passes of a network whose parameters are flat already."""
-    affine = bool(network.spec.hidden_sizes) and not network.spec.conv_layers
-    if affine and isinstance(network, PolicyNetwork) and device.type == "cpu":
-        return ByHand(network.layers)
-    return Autograd(network, parameters)
-
-
-class ActorCriticPasses(Protocol):
-    """As Passes, for the two outputs of an ActorCriticNetwork and a gaussian policy's `log_std`."""
-
-    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Observations [batch, *shape] -> outputs and values, without a graph."""
-
-    def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
-        """Set the gradient of every parameter, from a loss's by what `forward` gave last."""
-
-
-class ActorCriticAutograd:
-    """Passes of any ActorCriticNetwork."""
-
-    def __init__(self, network: ActorCriticNetwork, parameters: FlatParameters) -> None:
-        self._network, self._parameters = network, parameters
-
-    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """See ActorCriticPasses."""
-        with torch.enable_grad():
-            self._given: tuple[Tensor, Tensor] = self._network(obs)
-        outputs, values = self._given
-        return outputs.detach(), values.detach()
-
-    def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
-        """See ActorCriticPasses."""
-        self._parameters.grad.zero_()
-        torch.autograd.backward(self._given, (outputs, values))
-        _set_log_std(self._network, log_std)
-
-
-class ActorCriticByHand:
-    """Passes of two networks of affine layers over vectors."""
+class ActorCriticMLPBackprop:
+    """An ActorCriticNetwork over vectors: two MLPs that share nothing."""
 
     def __init__(self, network: ActorCriticNetwork) -> None:
-        self._network = network
-        self._actor = ByHand(nn.Sequential(*network.trunk, network.actor))
-        self._critic = ByHand(nn.Sequential(*network.critic_trunk, network.critic))
+        activation = network.spec.activation
+        self._actor = MLPBackprop(activation, network.trunk, network.actor)
+        self._critic = MLPBackprop(activation, network.critic_trunk, network.critic)
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """See ActorCriticPasses."""
-        return self._actor.forward(obs), self._critic.forward(obs).squeeze(1)
+        (outputs,), (values,) = self._actor.forward(obs), self._critic.forward(obs)
+        return outputs, values.squeeze(1)
 
-    def backward(self, outputs: Tensor, values: Tensor, log_std: Tensor | None = None) -> None:
-        """See ActorCriticPasses."""
-        self._actor.backward(outputs)
-        self._critic.backward(values.reshape(len(values), -1))
-        _set_log_std(self._network, log_std)
-
-
-def _set_log_std(network: ActorCriticNetwork, gradient: Tensor | None) -> None:
-    if network.log_std is not None and network.log_std.grad is not None and gradient is not None:
-        network.log_std.grad.copy_(gradient)
+    def backward(self, *gradients: Tensor) -> None:
+        by_outputs, by_values = gradients
+        self._actor.backward(by_outputs)
+        self._critic.backward(by_values.reshape(len(by_values), -1))
 
 
-def make_actor_critic_passes(
-    network: ActorCriticNetwork, parameters: FlatParameters, device: torch.device
-) -> ActorCriticPasses:
-    """The fastest passes of a network whose parameters are flat already."""
-    affine = bool(network.spec.hidden_sizes) and network.spec.bias and not network.shared
-    if affine and device.type == "cpu":
-        return ActorCriticByHand(network)
-    return ActorCriticAutograd(network, parameters)
+def make_backprop(
+    network: PolicyNetwork | DuelingNetwork | ActorCriticNetwork,
+    parameters: FlatParameters,
+    device: torch.device,
+) -> Backprop:
+    """The fastest way through a network whose parameters are flat already."""
+    spec = network.spec
+    if device.type == "cpu" and spec.hidden_sizes and spec.bias and not spec.conv_layers:
+        if isinstance(network, PolicyNetwork):
+            return MLPBackprop(spec.activation, network.layers)
+        if isinstance(network, ActorCriticNetwork):
+            return ActorCriticMLPBackprop(network)
+    return AutogradBackprop(network, parameters)

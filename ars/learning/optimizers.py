@@ -75,7 +75,6 @@ class Adam(Optimizer):
         self.moments = {name: torch.zeros_like(self._data) for name in ("m", "v")}
 
     def step(self) -> None:
-        """See Optimizer."""
         self.steps += 1
         (beta1, beta2), m, v, grad = self._betas, *self.moments.values(), self._grad
         # 1. Averages of the gradient and of its square.
@@ -103,7 +102,6 @@ class RMSprop(Optimizer):
         self.moments = {"v": torch.zeros_like(self._data)}
 
     def step(self) -> None:
-        """See Optimizer."""
         self.steps += 1
         v, grad = self.moments["v"], self._grad
         v.mul_(self._alpha).addcmul_(grad, grad, value=1.0 - self._alpha)

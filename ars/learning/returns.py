@@ -1,6 +1,6 @@
-"""Returns and advantages of stretches of experience, in NumPy.
+"""Returns and advantages of segments of experience, in NumPy.
 
-A stretch is n_steps steps of n_envs environments side by side; every array is [n_steps, n_envs].
+A segment is n_steps steps of n_envs environments side by side; every array is [n_steps, n_envs].
 Row t holds step t: its reward, the value of the observation it was taken in (`values`) and that of
 the observation it truly led to (`next_values`; the episode's last observation where the episode
 ended, not the next episode's first).
@@ -22,10 +22,10 @@ Flags = NDArray[np.bool_]
 
 
 def discounted_returns(rewards: Array, ended: Flags, gamma: float) -> Array:
-    """G_t = r_t + gamma G_{t+1}, up to the end of the episode or of the stretch.
+    """G_t = r_t + gamma G_{t+1}, up to the end of the episode or of the segment.
 
     Sutton and Barto (2018), Reinforcement Learning, equations 3.8 and 3.9. What comes after the
-    stretch counts nothing: for episodes whose rewards are all there.
+    segment counts nothing: for episodes whose rewards are all there.
     """
     return _accumulated(rewards, gamma * ~ended)
 

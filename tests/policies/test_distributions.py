@@ -11,36 +11,27 @@ import pytest
 import torch
 from torch import tensor
 
-from policies.distributions import (
-    categorical_entropy,
-    categorical_gradient,
-    categorical_log_prob,
-    gaussian_entropy,
-    gaussian_gradient,
-    gaussian_log_prob,
-    sample_categorical,
-    sample_gaussian,
-)
+from policies.distributions import Categorical, Gaussian, sample_categorical, sample_gaussian
 
 
 def test_categorical_by_hand() -> None:
     # Probabilities 1/4, 3/4; adding a constant to the logits changes nothing.
     logits = tensor([[0.0, math.log(3.0)]]) + 5.0
     for action, probability in enumerate((0.25, 0.75)):
-        found = categorical_log_prob(logits, tensor([action]))
+        found = Categorical(logits).log_prob(tensor([action]))
         assert found.shape == (1,) and float(found) == pytest.approx(math.log(probability))
     entropy = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
-    assert float(categorical_entropy(logits)) == pytest.approx(entropy)
+    assert float(Categorical(logits).entropy()) == pytest.approx(entropy)
 
 
 def test_gaussian_by_hand() -> None:
     # One component a deviation away from its mean, the other at its mean with deviation 2.
     mean, log_std = tensor([[1.0, 0.0]]), tensor([0.0, math.log(2.0)])
-    found = gaussian_log_prob(mean, log_std, tensor([[2.0, 0.0]]))
+    found = Gaussian(mean, log_std).log_prob(tensor([[2.0, 0.0]]))
     assert found.shape == (1,)
     assert float(found) == pytest.approx(-0.5 - math.log(2.0) - math.log(2 * math.pi))
     entropy = math.log(2.0) + math.log(2 * math.pi * math.e)
-    assert float(gaussian_entropy(log_std)) == pytest.approx(entropy)
+    assert float(Gaussian(mean, log_std).entropy()) == pytest.approx(entropy)
 
 
 def test_both_agree_with_torch() -> None:
@@ -48,17 +39,15 @@ def test_both_agree_with_torch() -> None:
     logits = torch.randn(50, 6, generator=generator, dtype=torch.float64)
     actions = torch.randint(6, (50,), generator=generator)
     peer = torch.distributions.Categorical(logits=logits)
-    torch.testing.assert_close(categorical_log_prob(logits, actions), peer.log_prob(actions))
-    torch.testing.assert_close(categorical_entropy(logits), peer.entropy())
+    ours = Categorical(logits)
+    torch.testing.assert_close(ours.log_prob(actions), peer.log_prob(actions))
+    torch.testing.assert_close(ours.entropy(), peer.entropy().mean())
     mean, where = torch.randn(2, 50, 3, generator=generator, dtype=torch.float64)
     log_std = torch.randn(3, generator=generator, dtype=torch.float64)
     normal = torch.distributions.Normal(mean, log_std.exp())
-    torch.testing.assert_close(
-        gaussian_log_prob(mean, log_std, where), normal.log_prob(where).sum(-1)
-    )
-    torch.testing.assert_close(
-        gaussian_entropy(log_std).expand(50), normal.entropy().sum(-1).expand(50)
-    )
+    gaussian = Gaussian(mean, log_std)
+    torch.testing.assert_close(gaussian.log_prob(where), normal.log_prob(where).sum(-1))
+    torch.testing.assert_close(gaussian.entropy(), normal.entropy().sum(-1)[0])
 
 
 def test_categorical_samples_come_as_often_as_their_probabilities_say() -> None:
@@ -108,17 +97,17 @@ def test_gradients_are_those_of_log_probabilities_and_entropies(by_entropy: floa
     outputs = torch.randn(50, 3, generator=draws, requires_grad=True)
     weights = torch.randn(50, generator=draws)
     actions = torch.randint(0, 3, (50,), generator=draws)
-    total = (weights * categorical_log_prob(outputs, actions)).sum()
-    total = total + by_entropy * categorical_entropy(outputs).mean()
+    categorical = Categorical(outputs)
+    total = (weights * categorical.log_prob(actions)).sum() + by_entropy * categorical.entropy()
     (expected,) = torch.autograd.grad(total, outputs)
-    found = categorical_gradient(outputs.detach(), actions, weights, by_entropy)
+    found, _ = Categorical(outputs.detach()).backward(actions, weights, by_entropy)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
     log_std = torch.tensor([-1.0, 0.0, 0.5], requires_grad=True)
     taken = torch.randn(50, 3, generator=draws)
-    total = (weights * gaussian_log_prob(outputs, log_std, taken)).sum()
-    total = total + by_entropy * gaussian_entropy(log_std)
+    gaussian = Gaussian(outputs, log_std)
+    total = (weights * gaussian.log_prob(taken)).sum() + by_entropy * gaussian.entropy()
     both = torch.autograd.grad(total, [outputs, log_std])
-    details = outputs.detach(), log_std.detach(), taken, weights, by_entropy
-    for ours, theirs in zip(gaussian_gradient(*details), both, strict=True):
+    again = Gaussian(outputs.detach(), log_std.detach()).backward(taken, weights, by_entropy)
+    for ours, theirs in zip(again, both, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from torch import nn
 
-from ars.learning.backprop import ActorCriticAutograd, ActorCriticByHand, make_actor_critic_passes
 from ars.learning.inference import ActorCriticInference, NetworkInference
 from ars.learning.initialization import initialize, initialize_actor_critic
-from ars.learning.optimizers import Adam, RMSprop
 from policies import (
     Policy,
     PolicyFile,
@@ -252,86 +249,3 @@ def test_gradients_gather_in_one_vector() -> None:
     assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
     assert float(parameters.clip_grad(10.0)) == pytest.approx(0.5, rel=1e-4)
     assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
-
-
-@pytest.mark.parametrize("kind", ["mlp-tanh", "mlp-relu", "mlp-sigmoid", "cnn-small"])
-@pytest.mark.parametrize("n_values", [1, 3])
-@every_distribution
-def test_backward_passes_are_autograd_s(kind: str, distribution: str, n_values: int) -> None:
-    network = ActorCriticNetwork(make(kind, distribution).spec, n_values=n_values)
-    initialize_actor_critic(network, "orthogonal", rng())
-    twin = copy.deepcopy(network)
-    parameters = FlatParameters(network)
-    x = torch.from_numpy(observations(make(kind)))
-    passes = make_actor_critic_passes(network, parameters, CPU)
-    assert isinstance(passes, ActorCriticAutograd if kind == "cnn-small" else ActorCriticByHand)
-    outputs, values = twin(x)
-    loss = outputs.square().sum() + values.sin().sum()
-    if twin.log_std is not None:
-        loss = loss + twin.log_std.exp().sum()
-    loss.backward()
-    expected = torch.cat([p.grad.ravel() for p in twin.parameters() if p.grad is not None])
-    with torch.no_grad():
-        for _ in range(2):  # nothing of the first is left in the second
-            ours = passes.forward(x)
-            torch.testing.assert_close(ours, (outputs.detach(), values.detach()))
-            by_log_std = None if network.log_std is None else network.log_std.exp()
-            passes.backward(2 * ours[0], ours[1].cos(), by_log_std)
-    torch.testing.assert_close(parameters.grad, expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["adam", "rmsprop"])
-def test_optimisers_step_as_torch_s_do(name: str) -> None:
-    ours = nn.Linear(6, 4)
-    theirs = copy.deepcopy(ours)
-    parameters = FlatParameters(ours)
-    optimizer: Adam | RMSprop
-    peer: torch.optim.Optimizer
-    if name == "adam":
-        optimizer = Adam(parameters, 0.01, eps=1e-3)
-        peer = torch.optim.Adam(theirs.parameters(), 0.01, eps=1e-3)
-    else:
-        optimizer = RMSprop(parameters, 0.01, eps=1e-3)
-        peer = torch.optim.RMSprop(theirs.parameters(), 0.01, alpha=0.99, eps=1e-3)
-    for step in range(20):
-        x = torch.from_numpy(np.random.default_rng(step).standard_normal((3, 6))).float()
-        parameters.grad.zero_()
-        ours(x).square().sum().backward()
-        optimizer.step()
-        peer.zero_grad()
-        theirs(x).square().sum().backward()
-        peer.step()
-    expected = torch.cat([p.detach().ravel() for p in theirs.parameters()]).numpy()
-    np.testing.assert_allclose(parameters.numpy(), expected, rtol=1e-4, atol=1e-6)
-
-
-# First weights
-
-
-def weights(scheme: str, n_in: int, n_out: int, gain: float | None = None) -> np.ndarray:
-    layer = nn.Linear(n_in, n_out)
-    initialize(layer, scheme, rng(), gain)
-    if scheme != "uniform":
-        assert not layer.bias.any()
-    return layer.weight.detach().numpy()
-
-
-@pytest.mark.parametrize(("n_in", "n_out"), [(30, 8), (8, 30), (8, 8)])
-def test_orthogonal_weights_are_orthogonal(n_in: int, n_out: int) -> None:
-    w = weights("orthogonal", n_in, n_out, gain=3.0)
-    products = w @ w.T if n_out <= n_in else w.T @ w
-    np.testing.assert_allclose(products, 9.0 * np.eye(len(products)), atol=1e-5)
-
-
-def test_other_schemes_have_their_spread() -> None:
-    w = weights("xavier", 300, 200, gain=1.0)
-    assert abs(w).max() == pytest.approx(math.sqrt(6 / 500), rel=0.01)
-    assert weights("he", 300, 200).std() == pytest.approx(math.sqrt(2 / 300), rel=0.02)
-    assert abs(weights("uniform", 300, 200)).max() == pytest.approx(1 / math.sqrt(300), rel=0.01)
-
-
-def test_a_first_policy_hardly_looks_at_its_observation() -> None:
-    network = ActorCriticNetwork(make("mlp-tanh").spec)
-    initialize_actor_critic(network, "orthogonal", rng())
-    outputs, values = ActorCriticInference(network, CPU)(observations(make("mlp-tanh")))
-    assert abs(outputs).max() < 0.1 < abs(values).max()

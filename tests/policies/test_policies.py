@@ -27,9 +27,9 @@ from policies import (
     read_policy,
     save_policy,
 )
+from policies.activations import ACTIVATIONS
 from policies.base import Layer
 from policies.file import write_arrays
-from policies.spec import ACTIVATIONS
 
 BOX = spaces.Box(-np.inf, np.inf, (5,), np.float32)
 ACTIONS = {
@@ -78,7 +78,7 @@ def scalar_forward(policy: Policy, x: list[float]) -> list[float]:
         if spec.bias:
             y = [value + bias for value, bias in zip(y, flat, strict=False)]
             flat = flat[n_out:]
-        x = y if number == last else [ACTIVATIONS[spec.activation](value) for value in y]
+        x = y if number == last else [ACTIVATIONS[spec.activation].scalar(value) for value in y]
     return x
 
 
@@ -194,8 +194,7 @@ def test_a_policy_file_gives_back_the_same_policy(kind: str, action: str, tmp_pa
 def test_a_policy_file_is_the_same_bytes_from_every_process(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np, policies as p\n"
-        "from policies.base import BoxSpec\n"
-        "spec = p.PolicySpec('linear', BoxSpec((3,), 'float32'), p.DiscreteSpec(2))\n"
+        "spec = p.PolicySpec('linear', p.BoxSpec((3,), 'float32'), p.DiscreteSpec(2))\n"
         "policy = p.build_policy(spec)\n"
         "policy.normalizer = p.Normalizer(np.ones(3), np.ones(3), 4, p.NormalizerRule())\n"
         "p.save_policy(sys.argv[1], p.PolicyFile(policy, 'E-v0', {}, {'seed': 1}))\n"

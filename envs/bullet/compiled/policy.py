@@ -91,7 +91,7 @@ def lay_out_policy(
 
 @compiled
 def _activate(x: Array, size: int, activation: int) -> None:
-    """Apply an activation in place, as `policies.spec.ACTIVATIONS` defines it."""
+    """Apply an activation in place, as `policies.activations` defines it."""
     for i in range(size):
         value = x[i]
         if activation == _TANH:

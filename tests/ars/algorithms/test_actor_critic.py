@@ -10,7 +10,7 @@ from learners import gradient, learn, make, mean_return, set_parameters
 
 import ars.train
 from ars.algorithms.actor_critic import A2C, ActorCritic
-from ars.algorithms.on_policy import Steps
+from ars.algorithms.on_policy import Segment
 
 PLAIN = {"gamma": 0.5, "max_grad_norm": 0.0}
 
@@ -19,13 +19,13 @@ def identity(kind: type[Any] = ActorCritic, **settings: Any) -> Any:
     return make(kind, "small_worlds:Identity-v0", **{**PLAIN, **settings})
 
 
-def steps(
+def segment(
     rewards: list[float],
     actions: list[int],
     values: list[float],
     next_values: list[float],
     end: str = "",
-) -> Steps:
+) -> Segment:
     """Steps of one environment; the last "terminated" or was "truncated"."""
     n = len(rewards)
     last = np.arange(n) == n - 1
@@ -37,13 +37,13 @@ def steps(
         last & (end == "terminated"),
         last & (end != ""),
     )
-    return Steps(*(column[:, None] for column in columns))
+    return Segment(*(column[:, None] for column in columns))
 
 
 def test_one_step_by_hand() -> None:
     critic = identity()
     set_parameters(critic)
-    critic._update(steps([1.0], [0], [0.5], [2.0]))
+    critic._update(segment([1.0], [0], [0.5], [2.0]))
     # Target 1 + 2/2, advantage 2 - 0.5; all probabilities 1/3
     assert gradient(critic, "actor.bias") == pytest.approx([-1.5 * 2 / 3, 1.5 / 3, 1.5 / 3])
     # The network's own value is 0: 1/2 d(0 - 2)^2
@@ -62,7 +62,7 @@ def test_one_step_by_hand() -> None:
 def test_n_steps_by_hand(end: str, advantages: tuple[float, float]) -> None:
     a2c = identity(A2C, n_envs=1)
     set_parameters(a2c)
-    a2c._update(steps([1.0, 2.0], [0, 1], [0.5, 1.0], [1.0, 2.0], end))
+    a2c._update(segment([1.0, 2.0], [0, 1], [0.5, 1.0], [1.0, 2.0], end))
     first, second = advantages
     expected = [-(2 * first - second) / 6, -(2 * second - first) / 6, (first + second) / 6]
     assert gradient(a2c, "actor.bias") == pytest.approx(expected)
@@ -94,7 +94,7 @@ def test_the_critic_may_have_a_step_size_of_its_own(optimizer: str, env_id: str)
 def test_advantages_may_be_standardised() -> None:
     a2c = identity(A2C, n_envs=1, normalize_advantages=True, gae_lambda=0.0)
     set_parameters(a2c)
-    a2c._update(steps([1.0, 2.0], [0, 1], [0.5, 1.0], [1.0, 2.0]))
+    a2c._update(segment([1.0, 2.0], [0, 1], [0.5, 1.0], [1.0, 2.0]))
     # Advantages 1 and 2: -z and z, their sample deviation being 1/sqrt(2)
     z = 0.5 * 2**0.5
     assert gradient(a2c, "actor.bias") == pytest.approx([z / 2, -z / 2, 0.0], abs=1e-6)
@@ -105,7 +105,7 @@ def test_a_q_critic_weighs_actions_by_their_own_value() -> None:
     set_parameters(critic, critic__bias=[3.0, 0.0, 0.0])
     # A state is worth the mean over the policy's actions, here of the same probability.
     assert critic._values(np.eye(3, dtype=np.float32)).tolist() == pytest.approx([1.0, 1.0, 1.0])
-    critic._update(steps([1.0], [0], [1.0], [1.0]))
+    critic._update(segment([1.0], [0], [1.0], [1.0]))
     # Target 1 + 1/2, of that action alone
     assert gradient(critic, "critic.bias") == pytest.approx([3.0 - 1.5, 0.0, 0.0])
     assert gradient(critic, "actor.bias") == pytest.approx([-3.0 * 2 / 3, 1.0, 1.0])
@@ -153,7 +153,10 @@ def test_penalties_are_for_training_alone() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("CartPole-v1 --algo a2c --distance-penalty 1", "CartPole-v1 has no pad"),
+        (
+            "CartPole-v1 --algo a2c --distance-penalty 1",
+            "no goal of CartPole-v1 is known; there is one in LunarLander",
+        ),
         ("Pendulum-v1 --algo actor-critic --critic q", "and this one is a Box; use v"),
         ("CartPole-v1 --algo a2c --update step --n-steps 5", "--n-steps 5: has no meaning with"),
         ("CartPole-v1 --algo a2c --iteration-steps 12", "must be a multiple of --n-steps 5"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,28 +85,19 @@ def test_the_obvious_is_learnt(
     assert mean_return(ppo, env_kwargs) > 19
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Small images take longer on several threads, on a busy machine by far."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_a_truncated_episode_goes_on_in_its_values() -> None:
     """Observations count the steps: what is worth what can be read off."""
     ppo = make("small_worlds:ShortCorridor-v0", n_envs=2, rollout_length=3)
     ppo.environments.reset()
-    steps = ppo._play(7)
+    segment = ppo._play(7)
     worth = ppo.inference.values(np.arange(5, dtype=np.float32)[:, None]).tolist()
     acted_on, led_to = [0, 1, 2, 0, 1, 2, 0], [1, 2, 3, 1, 2, 3, 1]
     for env in range(2):
-        assert steps.inputs[:, env, 0].tolist() == acted_on
-        assert steps.values[:, env] == pytest.approx([worth[k] for k in acted_on])
-        assert steps.next_values[:, env] == pytest.approx([worth[k] for k in led_to])
-        assert steps.ended[:, env].tolist() == [False, False, True] * 2 + [False]
-    assert not steps.terminated.any()
+        assert segment.inputs[:, env, 0].tolist() == acted_on
+        assert segment.values[:, env] == pytest.approx([worth[k] for k in acted_on])
+        assert segment.next_values[:, env] == pytest.approx([worth[k] for k in led_to])
+        assert segment.ended[:, env].tolist() == [False, False, True] * 2 + [False]
+    assert not segment.terminated.any()
     ppo.close()
 
 
@@ -115,10 +105,10 @@ def test_a_truncated_episode_goes_on_in_its_values() -> None:
 def test_returns_may_end_with_a_life(cut_returns: bool) -> None:
     ppo = make("small_worlds:Corridor-v0", {"cut": 2}, n_envs=1, cut_returns=cut_returns)
     ppo.environments.reset()
-    steps = ppo._play(4)
-    assert steps.inputs[:, 0, 0].tolist() == [0, 1, 2, 3]
-    assert steps.terminated[:, 0].tolist() == [False, cut_returns, False, False]
-    assert steps.ended.tolist() == steps.terminated.tolist()
+    segment = ppo._play(4)
+    assert segment.inputs[:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert segment.terminated[:, 0].tolist() == [False, cut_returns, False, False]
+    assert segment.ended.tolist() == segment.terminated.tolist()
     ppo.close()
 
 
@@ -139,7 +129,7 @@ def test_the_first_ratio_is_1(env_id: str) -> None:
     ppo.environments.reset()
     batch = ppo._batch(ppo._play(8))
     outputs, values = ppo.network(batch.obs)
-    log_probs = ppo._log_probs(outputs, batch.actions)
+    log_probs = ppo._distribution(outputs).log_prob(batch.actions)
     torch.testing.assert_close(log_probs, batch.old_log_probs, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(values, batch.old_values, rtol=1e-5, atol=1e-5)
     ppo.close()

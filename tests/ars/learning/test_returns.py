@@ -68,7 +68,7 @@ def test_gae_of_lambda_0_is_the_td_error_and_of_lambda_1_the_return_less_the_val
 
 
 @pytest.mark.parametrize(("terminated", "expected"), [(True, 4 - 30), (False, 4 + 20 - 30)])
-def test_the_last_step_of_a_stretch_may_end_an_episode(terminated: bool, expected: float) -> None:
+def test_the_last_step_of_a_segment_may_end_an_episode(terminated: bool, expected: float) -> None:
     last = flags(3)
     advantages = gae(REWARDS, VALUES, NEXT_VALUES, last & terminated, last, 0.5, 0.5)
     assert advantages[3, 0] == expected
