@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from closeness import close
 from gymnasium import spaces
 from torch import nn
 
@@ -70,10 +71,6 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def close(ours: np.ndarray, theirs: np.ndarray) -> None:
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
 @every_kind
 @every_distribution
 def test_an_actor_critic_acts_as_its_policy_does(kind: str, distribution: str) -> None:
@@ -85,12 +82,12 @@ def test_an_actor_critic_acts_as_its_policy_does(kind: str, distribution: str) -
     x = observations(policy)
     outputs, values = ActorCriticInference(network, CPU)(x)
     learnt, learnt_values = network(torch.from_numpy(x))
-    close(outputs, learnt.detach().numpy())
-    close(values, learnt_values.detach().numpy())
+    close(outputs, learnt)
+    close(values, learnt_values)
     close(ActorCriticInference(network, CPU).values(x), values)
     close(outputs, np.array([policy.forward(policy.flatten(row)) for row in x]))
     if distribution == "gaussian":
-        assert policy.weights[-2:] == pytest.approx([-0.7, -0.7])
+        close(policy.weights[-2:], [-0.7, -0.7])
 
 
 @every_kind
@@ -110,9 +107,7 @@ def test_q_networks_choose_as_their_policy_does(kind: str) -> None:
 def test_a_dueling_network_splits_values_from_advantages() -> None:
     network = DuelingNetwork(make("mlp-tanh").spec)
     x = torch.from_numpy(observations(make("mlp-tanh")))
-    close(
-        network(x).mean(1).detach().numpy(), network.value(network.trunk(x)).detach().numpy()[:, 0]
-    )
+    close(network(x).mean(1), network.value(network.trunk(x))[:, 0])
 
 
 def test_the_order_of_image_axes_does_not_matter() -> None:
@@ -246,12 +241,12 @@ def test_gradients_gather_in_one_vector() -> None:
         outputs, values = one(x)
         (outputs.square().sum() + values.sum()).backward()
     expected = torch.cat([p.grad.ravel() for p in twin.parameters() if p.grad is not None])
-    assert torch.equal(parameters.grad, expected)
+    close(parameters.grad, expected)
     norm = parameters.clip_grad(0.5)
-    assert float(norm) == pytest.approx(float(expected.norm()))
-    assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
-    assert float(parameters.clip_grad(10.0)) == pytest.approx(0.5, rel=1e-4)
-    assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
+    close(norm, expected.norm())
+    close(parameters.grad.norm(), 0.5)
+    close(parameters.clip_grad(10.0), 0.5)
+    close(parameters.grad.norm(), 0.5)
 
 
 @pytest.mark.parametrize("kind", ["mlp-tanh", "mlp-relu", "mlp-sigmoid", "cnn-small"])
@@ -274,10 +269,11 @@ def test_backward_passes_are_autograd_s(kind: str, distribution: str, n_values: 
     with torch.no_grad():
         for _ in range(2):  # nothing of the first is left in the second
             ours = passes.forward(x)
-            torch.testing.assert_close(ours, (outputs.detach(), values.detach()))
+            close(ours[0], outputs)
+            close(ours[1], values)
             by_log_std = None if network.log_std is None else network.log_std.exp()
             passes.backward(2 * ours[0], ours[1].cos(), by_log_std)
-    torch.testing.assert_close(parameters.grad, expected, rtol=1e-5, atol=1e-6)
+    close(parameters.grad, expected)
 
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])
@@ -301,8 +297,7 @@ def test_optimisers_step_as_torch_s_do(name: str) -> None:
         peer.zero_grad()
         theirs(x).square().sum().backward()
         peer.step()
-    expected = torch.cat([p.detach().ravel() for p in theirs.parameters()]).numpy()
-    np.testing.assert_allclose(parameters.numpy(), expected, rtol=1e-4, atol=1e-6)
+    close(parameters.numpy(), torch.cat([p.ravel() for p in theirs.parameters()]))
 
 
 # First weights
@@ -320,7 +315,7 @@ def weights(scheme: str, n_in: int, n_out: int, gain: float | None = None) -> np
 def test_orthogonal_weights_are_orthogonal(n_in: int, n_out: int) -> None:
     w = weights("orthogonal", n_in, n_out, gain=3.0)
     products = w @ w.T if n_out <= n_in else w.T @ w
-    np.testing.assert_allclose(products, 9.0 * np.eye(len(products)), atol=1e-5)
+    close(products, 9.0 * np.eye(len(products)))
 
 
 def test_other_schemes_have_their_spread() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
+from closeness import close
 from torch import Tensor, tensor
 
 from ars.learning.losses import (
@@ -23,15 +22,11 @@ from ars.learning.losses import (
 )
 
 
-def near(value: Tensor, expected: float) -> bool:
-    return value.shape == () and float(value.detach()) == pytest.approx(expected, rel=1e-6)
-
-
 def test_policy_gradient_loss_weighs_log_probabilities() -> None:
     # -(2 * -0.5 + -1 * -0.25) / 2
     log_probs = tensor([-0.5, -0.25], requires_grad=True)
     loss = policy_gradient_loss(log_probs, tensor([2.0, -1.0]))
-    assert near(loss, 0.375)
+    close(loss, 0.375)
     # Downhill is towards the action with the positive weight, away from the other.
     loss.backward()
     assert log_probs.grad is not None
@@ -53,7 +48,7 @@ def test_clipped_surrogate_is_the_smaller_of_the_two(
 ) -> None:
     old = torch.full((3,), -1.0)
     loss = clipped_surrogate_loss(old + RATIOS.log(), old, torch.full((3,), advantage), 0.2)
-    assert near(loss, -sum(expected) / 3)
+    close(loss, -sum(expected) / 3)
 
 
 def test_clipped_surrogate_pulls_no_further_than_the_clip() -> None:
@@ -63,24 +58,24 @@ def test_clipped_surrogate_pulls_no_further_than_the_clip() -> None:
     clipped_surrogate_loss(log_probs, torch.zeros(4), advantages, 0.2).backward()
     assert log_probs.grad is not None
     # d(rho A)/d(log rho) = rho A, over the batch of 4
-    assert log_probs.grad.tolist() == pytest.approx([0.0, 0.0, -0.125, 0.375])
+    close(log_probs.grad, [0.0, 0.0, -0.125, 0.375])
 
 
 def test_approximate_kl_is_zero_for_the_same_policy_and_positive_otherwise() -> None:
     same = tensor([-1.0, -2.0])
-    assert near(approximate_kl(same, same), 0.0)
+    close(approximate_kl(same, same), 0.0)
     # (2 - 1 - log 2 + 1/2 - 1 - log 1/2) / 2
-    assert near(approximate_kl(tensor([2.0, 0.5]).log(), torch.zeros(2)), 0.25)
+    close(approximate_kl(tensor([2.0, 0.5]).log(), torch.zeros(2)), 0.25)
 
 
 def test_squared_loss() -> None:
-    assert near(squared_loss(tensor([1.0, 5.0]), tensor([2.0, 2.0])), (1 + 9) / 2)
+    close(squared_loss(tensor([1.0, 5.0]), tensor([2.0, 2.0])), (1 + 9) / 2)
 
 
 def test_clipped_value_loss_is_the_larger_of_the_two() -> None:
     # Value 2 from 0, clipped to 0.2. Target 3: (3 - 0.2)^2. Target 0: 2^2.
     loss = clipped_value_loss(tensor([2.0, 2.0]), torch.zeros(2), tensor([3.0, 0.0]), 0.2)
-    assert near(loss, (2.8**2 + 4) / 2)
+    close(loss, (2.8**2 + 4) / 2)
 
 
 REWARD = tensor([1.0, 1.0])
@@ -101,16 +96,16 @@ def test_double_targets_ask_the_online_network_which_action_and_the_target_netwo
 
 def test_td_loss_weighs_each_transition() -> None:
     q, targets = tensor([0.5, 3.0]), torch.zeros(2)
-    assert near(td_loss(q, targets), (0.125 + 2.5) / 2)
-    assert near(td_loss(q, targets, huber_delta=None), (0.125 + 4.5) / 2)
-    assert near(td_loss(q, targets, weights=tensor([1.0, 0.5])), (0.125 + 1.25) / 2)
+    close(td_loss(q, targets), (0.125 + 2.5) / 2)
+    close(td_loss(q, targets, huber_delta=None), (0.125 + 4.5) / 2)
+    close(td_loss(q, targets, weights=tensor([1.0, 0.5])), (0.125 + 1.25) / 2)
 
 
 def test_both_td_losses_have_the_errors_slope_near_zero() -> None:
     for delta in (1.0, None):
         q = tensor([0.5], requires_grad=True)
         td_loss(q, torch.zeros(1), huber_delta=delta).backward()
-        assert q.grad is not None and math.isclose(float(q.grad), 0.5)
+        close(q.grad, [0.5])
 
 
 def draw(seed: int, n: int = 200) -> Tensor:
@@ -141,5 +136,5 @@ def test_gradients_are_those_of_their_losses() -> None:
     ):
         x = (old + 0.3 * draw(4)).requires_grad_()
         (expected,) = torch.autograd.grad(loss(x), x)
-        torch.testing.assert_close(gradient(x.detach()), expected, rtol=1e-5, atol=1e-8)
-        assert int((expected != 0).sum()) > 0
+        assert expected.any()
+        close(gradient(x.detach()), expected)
