@@ -69,7 +69,11 @@ def numpy(without: str) -> Setting:
 
 
 ATEN = {"default": "DEFAULT", "avx2": "AVX2", "avx512": "AVX512"}
-MKL = {"sse4_2": "SSE4.2", "avx2": "AVX2", "avx512": "AVX-512"}
+MKL = {
+    "sse4_2": "Streaming SIMD Extensions 4.2 (SSE4.2)",
+    "avx2": "Advanced Vector Extensions 2 (AVX2)",
+    "avx512": "Advanced Vector Extensions 512 (AVX-512)",
+}
 ONEDNN = {
     "sse41": "Intel SSE4.1",
     "avx2": "Intel AVX2",
@@ -92,8 +96,8 @@ CONFIGURATIONS: dict[str, list[Setting]] = {
     "oldest": [
         aten("default", "DEFAULT"),
         openblas("Nehalem"),
-        mkl("SSE4_2", "SSE4.2"),
-        onednn("SSE41", "Intel SSE4.1"),
+        mkl("SSE4_2", MKL["sse4_2"]),
+        onednn("SSE41", ONEDNN["sse41"]),
         numpy("."),
     ],
 }
@@ -138,11 +142,11 @@ def ask(environment: Mapping[str, str]) -> Chosen | str:
         return (done.stderr.strip().splitlines() or ["no answer"])[-1]
     chosen: Chosen = json.loads(done.stdout.splitlines()[-1])
     for library, pattern in (
-        ("MKL", r"^MKL_VERBOSE .* architecture .*?\(Intel\(R\) ([\w.-]+)\).* enabled processors"),
+        ("MKL", r"^MKL_VERBOSE .* 64 architecture (.*?)(?: enabled processors)?, \w+ [\d.]+GHz"),
         ("oneDNN", r"^onednn_verbose,.*info,cpu,isa:(.*)$"),
     ):
         said = re.search(pattern, done.stdout, re.MULTILINE)
-        chosen[library] = said[1] if said else "none"
+        chosen[library] = said[1].replace("Intel(R) ", "") if said else "none"
     return chosen
 
 
@@ -238,7 +242,7 @@ def main() -> int:
         outcome = run_tests(arguments.tests, environment)
         outcomes.append(outcome)
         seconds = time.monotonic() - began
-        effect = ", ".join(f"{s.library} {s.says or 'at its baseline'}" for s in settings)
+        effect = " ".join(f"{s.variable}={s.value!r}" for s in settings)
         print(f"{name:22}{outcome.passed:8}{len(outcome.failed):8}{seconds:9.0f}  {effect}")
         print("".join(f"    failed: {test}\n" for test in outcome.failed), end="", flush=True)
     return int(not outcomes or any(outcome.failed for outcome in outcomes))

@@ -340,7 +340,7 @@ def forget_contacts(client: int, bodies: Sequence[int]) -> None:
     so the reference's episodes depend on those before: of 60 seeds 4 (Pusher) and 7 (Thrower) gave
     three instances with different pasts different bits within 20 steps. The same episodes in one
     instance after the other agree with ours in 49 (Pusher) and 48 (Thrower) of 50; made to forget
-    as well, the reference agrees in all, which `tests/envs/test_reference.py` repeats.
+    as well, the reference agrees in all, which `tests/test_envs.py` repeats.
 
     A body whose filter is touched gets new pairs, from how it stands now. The place where Bullet
     goes on to look for parted ones stays, but a search among a single pair takes it to the start;

@@ -392,7 +392,7 @@ def test_stacked_images_that_fail_as_they_are_looked_at_are_one_line() -> None:
 
 def test_a_buffer_that_no_memory_can_hold_is_refused() -> None:
     for size in (10**15, 10**18, 10**30):
-        with pytest.raises(UsageError, match=rf"--buffer-size {size}: too large for the memory"):
+        with pytest.raises(UsageError, match=f"`buffer_size` {size}: too large for the memory"):
             make("CartPole-v1", buffer_size=size)
 
 
