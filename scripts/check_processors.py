@@ -1,14 +1,16 @@
 """Whether the tests hold on other processors: under the instructions and threads that those have.
 
     python scripts/check_processors.py [--tests tests/policies tests/ars/learning]
-                                       [--configurations plain aten-avx2 openblas-haswell]
+                                       [--configurations plain oldest openblas-haswell]
 
-NumPy, OpenBLAS, torch's own kernels (ATen), MKL and oneDNN each choose instructions by the
-processor they find, and then add and multiply in another order. Environment variables make each
-take the choice of an older processor. The tests, all of them by default, run once for each
-configuration: a process of its own whose environment has that configuration's variables and none
-of the others'. Before that, each library is asked what it chose. A configuration that is not in
-effect (this processor lacks the instructions, or the library is another) is named and not run.
+NumPy, its matrix products (OpenBLAS), torch's own kernels (ATen), its matrix products (MKL) and its
+convolutions (oneDNN) each choose instructions by the processor they find, and with other ones round
+sums otherwise. Environment variables make each choose as on an older processor.
+
+The tests, all of them by default, run once for each configuration, in a process whose environment
+has that configuration's variables and none of the others'. Before that, each library is asked what
+it chose. A configuration that is not in effect (this processor lacks the instructions, or the
+library is another) is named and not run.
 
 Prints a line a configuration and the names of the tests that failed. The exit status is 1 if any
 failed, or if no configuration could be run.
@@ -43,65 +45,42 @@ class Setting(NamedTuple):
     says: str
 
 
-def aten(value: str, says: str) -> Setting:
-    """torch's own kernels."""
-    return Setting("ATEN_CPU_CAPABILITY", value, "ATen", says)
-
-
-def openblas(core: str) -> Setting:
-    """NumPy's matrix products."""
-    return Setting("OPENBLAS_CORETYPE", core, "OpenBLAS", core)
-
-
-def mkl(value: str, says: str) -> Setting:
-    """torch's matrix products; only Intel's processors take it."""
-    return Setting("MKL_ENABLE_INSTRUCTIONS", value, "MKL", says)
-
-
-def onednn(value: str, says: str) -> Setting:
-    """torch's convolutions."""
-    return Setting("ONEDNN_MAX_CPU_ISA", value, "oneDNN", says)
-
-
-def numpy(without: str) -> Setting:
-    """NumPy's own loops, without the features that match; their names differ between versions."""
-    return Setting("NPY_DISABLE_CPU_FEATURES", without, "NumPy", "")
-
-
-ATEN = {"default": "DEFAULT", "avx2": "AVX2", "avx512": "AVX512"}
-MKL = {
-    "sse4_2": "Streaming SIMD Extensions 4.2 (SSE4.2)",
-    "avx2": "Advanced Vector Extensions 2 (AVX2)",
-    "avx512": "Advanced Vector Extensions 512 (AVX-512)",
+# NumPy's features are named differently by its versions: here, which to do without.
+SETTINGS = {
+    "aten-default": Setting("ATEN_CPU_CAPABILITY", "default", "ATen", "DEFAULT"),
+    "aten-avx2": Setting("ATEN_CPU_CAPABILITY", "avx2", "ATen", "AVX2"),
+    "aten-avx512": Setting("ATEN_CPU_CAPABILITY", "avx512", "ATen", "AVX512"),
+    "openblas-nehalem": Setting("OPENBLAS_CORETYPE", "Nehalem", "OpenBLAS", "Nehalem"),
+    "openblas-sandybridge": Setting("OPENBLAS_CORETYPE", "Sandybridge", "OpenBLAS", "Sandybridge"),
+    "openblas-haswell": Setting("OPENBLAS_CORETYPE", "Haswell", "OpenBLAS", "Haswell"),
+    "openblas-skylakex": Setting("OPENBLAS_CORETYPE", "SkylakeX", "OpenBLAS", "SkylakeX"),
+    "mkl-sse4.2": Setting("MKL_ENABLE_INSTRUCTIONS", "SSE4_2", "MKL", "SSE4.2"),
+    "mkl-avx2": Setting("MKL_ENABLE_INSTRUCTIONS", "AVX2", "MKL", "AVX2"),
+    "mkl-avx512": Setting("MKL_ENABLE_INSTRUCTIONS", "AVX512", "MKL", "AVX-512"),
+    "onednn-sse4.1": Setting("ONEDNN_MAX_CPU_ISA", "SSE41", "oneDNN", "SSE4.1"),
+    "onednn-avx2": Setting("ONEDNN_MAX_CPU_ISA", "AVX2", "oneDNN", "AVX2"),
+    "onednn-avx512": Setting(
+        "ONEDNN_MAX_CPU_ISA",
+        "AVX512_CORE",
+        "oneDNN",
+        "AVX-512 with AVX512BW, AVX512VL, and AVX512DQ extensions",
+    ),
+    "numpy-baseline": Setting("NPY_DISABLE_CPU_FEATURES", ".", "NumPy", ""),
+    "numpy-avx2": Setting("NPY_DISABLE_CPU_FEATURES", "V4|512", "NumPy", ""),
+    "torch-threads-1": Setting("OMP_NUM_THREADS", "1", "torch threads", "1"),
+    "torch-threads-2": Setting("OMP_NUM_THREADS", "2", "torch threads", "2"),
+    "torch-threads-4": Setting("OMP_NUM_THREADS", "4", "torch threads", "4"),
+    "openblas-threads-1": Setting("OPENBLAS_NUM_THREADS", "1", "OpenBLAS threads", "1"),
+    "openblas-threads-2": Setting("OPENBLAS_NUM_THREADS", "2", "OpenBLAS threads", "2"),
+    "openblas-threads-4": Setting("OPENBLAS_NUM_THREADS", "4", "OpenBLAS threads", "4"),
 }
-ONEDNN = {
-    "sse41": "Intel SSE4.1",
-    "avx2": "Intel AVX2",
-    "avx512_core": "Intel AVX-512 with AVX512BW, AVX512VL, and AVX512DQ extensions",
-}
-CORES = ["Nehalem", "Sandybridge", "Haswell", "SkylakeX"]  # those that NumPy's wheels have
-NUMPY = {"baseline": ".", "avx2": "V4|512"}
-CONFIGURATIONS: dict[str, list[Setting]] = {
+OLDEST = ["aten-default", "openblas-nehalem", "mkl-sse4.2", "onednn-sse4.1", "numpy-baseline"]
+CONFIGURATIONS = {
     "plain": [],
-    **{f"aten-{name}": [aten(name, says)] for name, says in ATEN.items()},
-    **{f"openblas-{core.lower()}": [openblas(core)] for core in CORES},
-    **{f"mkl-{name}": [mkl(name.upper(), says)] for name, says in MKL.items()},
-    **{f"onednn-{name}": [onednn(name.upper(), says)] for name, says in ONEDNN.items()},
-    **{f"numpy-{name}": [numpy(without)] for name, without in NUMPY.items()},
-    **{f"torch-threads-{n}": [Setting("OMP_NUM_THREADS", n, "torch threads", n)] for n in "124"},
-    **{
-        f"openblas-threads-{n}": [Setting("OPENBLAS_NUM_THREADS", n, "OpenBLAS threads", n)]
-        for n in "124"
-    },
-    "oldest": [
-        aten("default", "DEFAULT"),
-        openblas("Nehalem"),
-        mkl("SSE4_2", MKL["sse4_2"]),
-        onednn("SSE41", ONEDNN["sse41"]),
-        numpy("."),
-    ],
+    "oldest": [SETTINGS[name] for name in OLDEST],
+    **{name: [setting] for name, setting in SETTINGS.items()},
 }
-VARIABLES = {setting.variable for settings in CONFIGURATIONS.values() for setting in settings}
+VARIABLES = {setting.variable for setting in SETTINGS.values()}
 
 
 def probe() -> None:
@@ -140,13 +119,15 @@ def ask(environment: Mapping[str, str]) -> Chosen | str:
         return f"a library ends with {signal.Signals(-done.returncode).name}"
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["no answer"])[-1]
-    chosen: Chosen = json.loads(done.stdout.splitlines()[-1])
+    answer = next(line for line in done.stdout.splitlines() if line.startswith("{"))
+    chosen: Chosen = json.loads(answer)
     for library, pattern in (
         ("MKL", r"^MKL_VERBOSE .* 64 architecture (.*?)(?: enabled processors)?, \w+ [\d.]+GHz"),
-        ("oneDNN", r"^onednn_verbose,.*info,cpu,isa:(.*)$"),
+        ("oneDNN", r"^onednn_verbose,.*info,cpu,isa:Intel (.*)$"),
     ):
         said = re.search(pattern, done.stdout, re.MULTILINE)
-        chosen[library] = said[1].replace("Intel(R) ", "") if said else "none"
+        words = said[1].replace("Intel(R) ", "") if said else "none"
+        chosen[library] = re.sub(r"^.*\((\S+)\)$", r"\1", words)  # the short name, if it ends so
     return chosen
 
 
