@@ -340,7 +340,7 @@ def forget_contacts(client: int, bodies: Sequence[int]) -> None:
     (Thrower) of 60 seeds, three instances with different pasts differed within 20 steps. Episodes
     played one after the other in one instance agree with ours for 49 (Pusher) and 48 (Thrower) of
     50 seeds; once it is made to forget as well, the reference agrees for all of them, which
-    `tests/envs/test_envs.py` repeats.
+    `tests/envs/test_reference.py` repeats.
 
     Setting a body's filter gives it new pairs, as it stands now. The index at which Bullet resumes
     its search for parted pairs stays, but a search among a single pair resets it; that needs

@@ -1,57 +1,28 @@
-"""What is seen of games: Atari's pictures made small, and the small game of our own."""
+"""What is seen of Atari games: pictures made small, or what moved in them."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+from episodes import episode, random_actions
 from paths import ROOT
 
 import ars.train
 import envs
 from ars import evaluate, render
 from ars.experience.vector_env import Environments
-from envs import window
 from envs.atari import Shrink, WrongOptions, n_stacked
-from envs.squash import Squash
 from policies import PolicyFile, make_policy, save_policy
 
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def make() -> Iterator[Make]:
-    made: list[Any] = []
-
-    def build(env_id: str, **kwargs: Any) -> Any:
-        made.append(envs.make(env_id, **kwargs))
-        return made[-1]
-
-    yield build
-    for env in made:
-        env.close()
-
-
-def episode(env: Any, seed: int, steps: int) -> list[tuple[bytes, float, bool, bool]]:
-    """Random actions from `seed`; what they gave, comparable exactly."""
-    rng = np.random.default_rng(seed)
-    seen = [(env.reset(seed=seed)[0].tobytes(), 0.0, False, False)]
-    for _ in range(steps):
-        obs, reward, over, truncated, info = env.step(int(rng.integers(env.action_space.n)))
-        assert obs.dtype == env.observation_space.dtype
-        assert obs.shape == env.observation_space.shape
-        seen.append((obs.tobytes(), reward, over, bool(info.get("cut_returns"))))
-        if over or truncated:
-            break
-    return seen
 
 
 # Small pictures
@@ -128,10 +99,11 @@ def test_games_depend_on_the_seed_and_the_actions_alone(
     env_id: str, pixels: str, make: Make
 ) -> None:
     first, second = make(env_id, pixels=pixels), make(env_id, pixels=pixels)
-    want = episode(first, 4, 60)
-    assert episode(first, 5, 60) != want
-    assert episode(first, 4, 60) == want
-    assert episode(second, 4, 60) == want
+    actions = random_actions(first, 60)
+    want = episode(first, 4, actions)
+    assert episode(first, 5, actions) != want
+    assert episode(first, 4, actions) == want
+    assert episode(second, 4, actions) == want
 
 
 def test_a_lost_life_cuts_returns_and_the_game_goes_on(make: Make) -> None:
@@ -323,149 +295,3 @@ def test_stored_options_rebuild_the_view(
     output = tmp_path / "pong.gif"
     render.main([str(path), "--output", str(output)])
     assert output.stat().st_size > 1000
-
-
-# Squash
-
-
-def test_squash_shows_its_last_two_frames(make: Make) -> None:
-    env = make("Squash")
-    assert env.observation_space == gymnasium.spaces.Box(0, 255, (2, 24, 24), np.uint8)
-    assert n_stacked(env) == 2
-    obs, _ = env.reset(seed=0)
-    assert (obs[0] == obs[1]).all()
-    assert np.unique(obs).tolist() == [0, 128, 255]
-    assert [(obs[0] == grey).sum() for grey in (128, 255)] == [10, 4]
-    before, (obs, *_) = obs, env.step(1)
-    assert (obs[0] == before[1]).all() and (obs[1] != obs[0]).any()
-
-
-def test_the_ball_flies_straight_and_side_walls_reflect_it(make: Make) -> None:
-    env = make("Squash")
-    env.reset(seed=0)
-    game = env.unwrapped
-    game._x, game._y, game._across, game._along = 1.0, 4.0, -0.75, 2.0
-    path = []
-    for _ in range(4):
-        env.step(1)
-        path.append((game._x, game._y))
-    assert path == [(0.25, 6.0), (0.5, 8.0), (1.25, 10.0), (2.0, 12.0)]
-    game._x, game._across = 21.5, 1.0
-    env.step(1)
-    assert (game._x, game._across) == (21.5, -1.0)
-
-
-@pytest.mark.parametrize(("paddle", "reward"), [(4.9, -1.0), (5.1, 1.0), (11.9, 1.0), (12.1, -1.0)])
-def test_the_paddle_returns_what_it_touches(paddle: float, reward: float, make: Make) -> None:
-    env = make("Squash")
-    env.reset(seed=0)
-    game = env.unwrapped
-    game._x, game._y, game._across, game._along = 10.0, 18.0, 0.0, 2.0
-    game._paddle = paddle
-    _, got, over, truncated, _ = env.step(1)
-    assert (got, over, truncated) == (reward, reward < 0, False)
-    assert game._along == (-2.0 if reward > 0 else 2.0)
-
-
-def test_the_paddle_moves_within_the_court(make: Make) -> None:
-    env = make("Squash")
-    places = {}
-    for action in (0, 1, 2):
-        env.reset(seed=0)
-        env.step(action)
-        first = env.unwrapped._paddle
-        for _ in range(8):
-            env.step(action)
-        places[action] = (first, env.unwrapped._paddle)
-    assert places == {0: (8.0, 0.0), 1: (9.5, 9.5), 2: (11.0, 19.0)}
-    with pytest.raises(ValueError, match="action 3; it is 0, 1 or 2"):
-        env.step(3)
-
-
-def follow(env: Any, seed: int) -> tuple[float, int]:
-    """Play with the paddle under the ball; the episode's return and length."""
-    env.reset(seed=seed)
-    game, total, steps, over = env.unwrapped, 0.0, 0, False
-    while not over:
-        offset = game._x + 1.0 - (game._paddle + 2.5)
-        _, reward, over, truncated, _ = env.step(0 if offset < -0.75 else 2 if offset > 0.75 else 1)
-        assert not truncated
-        total, steps = total + reward, steps + 1
-    return total, steps
-
-
-def test_who_follows_the_ball_wins_and_who_does_not_loses(make: Make) -> None:
-    env = make("Squash")
-    assert {follow(env, seed) for seed in range(40)} == {(10.0, 190)}
-    returns = [sum(step[1] for step in episode(env, seed, 400)) for seed in range(200)]
-    assert -0.9 < np.mean(returns) < 0.0
-
-
-def test_squash_depends_on_the_seed_and_the_actions_alone(make: Make) -> None:
-    first, second = make("Squash"), make("Squash", render_mode="rgb_array", width=50, height=40)
-    for seed in range(5):
-        want = episode(first, seed, 100)
-        assert episode(second, seed, 100) == want
-        assert episode(first, seed + 1, 100) != want
-        picture = second.render()
-        assert picture.shape == (40, 50, 3) and picture.dtype == np.uint8
-
-
-def test_squash_is_drawn_at_any_size(make: Make) -> None:
-    env = make("Squash", render_mode="rgb_array", width=240, height=120)
-    env.reset(seed=0)
-    picture = env.render()
-    colours, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
-    assert len(colours) == 3
-    assert sorted(counts.tolist())[:2] == [20 * 10, 50 * 10]  # ball and paddle
-    with pytest.raises(ValueError, match="width=0"):
-        Squash(width=0)
-    with pytest.raises(ValueError, match="render_mode='ascii'"):
-        Squash(render_mode="ascii")
-
-
-def test_squash_in_a_window(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for Tk, which needs a display."""
-    monkeypatch.setattr(window, "has_display", lambda: False)
-    with pytest.raises(gymnasium.error.Error, match="needs a display"):
-        envs.make("Squash", render_mode="human")
-    monkeypatch.setattr(window, "has_display", lambda: True)
-    shown: list[bytes] = []
-
-    class TclError(Exception):
-        pass
-
-    class Root:
-        closed = False
-
-        def title(self, text: str) -> None:
-            assert text == "Squash"
-
-        def update(self) -> None:
-            if self.closed:
-                raise TclError
-
-        destroy = update
-
-    class Label:
-        def __init__(self, *_: Any, **__: Any) -> None: ...
-
-        def pack(self) -> None: ...
-
-        def configure(self, image: bytes) -> None:
-            shown.append(image)
-
-    tk = types.SimpleNamespace(
-        Tk=Root, Label=Label, PhotoImage=lambda data: data, TclError=TclError
-    )
-    monkeypatch.setitem(sys.modules, "tkinter", tk)
-    env = make("Squash", render_mode="human", width=30, height=20)
-    env.reset(seed=0)
-    env.step(0)
-    assert env.render() is None
-    header = b"P6 30 20 255 "
-    assert [len(picture) for picture in shown] == [len(header) + 30 * 20 * 3] * 2
-    assert shown[0].startswith(header) and shown[0] != shown[1]
-    Root.closed = True
-    with pytest.raises(gymnasium.error.Error, match="the window was closed"):
-        env.step(0)

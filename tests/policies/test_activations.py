@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from envs.bullet.compiled import player
+from envs.bullet.compiled import policy
 from policies import ACTIVATIONS
 
 POINTS = [-800.0, -3.0, -0.5, 0.0, 0.25, 4.0, 800.0]
@@ -38,5 +38,5 @@ def test_the_derivative_is_that_of_the_function(name: str) -> None:
 
 
 def test_the_compiled_loop_has_a_number_for_each() -> None:
-    assert player.ACTIVATIONS.keys() == ACTIVATIONS.keys()
-    assert len(set(player.ACTIVATIONS.values())) == len(ACTIVATIONS)
+    assert policy.ACTIVATIONS.keys() == ACTIVATIONS.keys()
+    assert len(set(policy.ACTIVATIONS.values())) == len(ACTIVATIONS)

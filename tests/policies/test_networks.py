@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from closeness import close
 from gymnasium import spaces
 
 from ars.learning.inference import ActorCriticInference, NetworkInference
@@ -67,10 +68,6 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def close(ours: np.ndarray, theirs: np.ndarray) -> None:
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
 @every_kind
 @every_distribution
 def test_an_actor_critic_acts_as_its_policy_does(kind: str, distribution: str) -> None:
@@ -82,12 +79,12 @@ def test_an_actor_critic_acts_as_its_policy_does(kind: str, distribution: str) -
     x = observations(policy)
     outputs, values = ActorCriticInference(network, CPU)(x)
     learnt, learnt_values = network(torch.from_numpy(x))
-    close(outputs, learnt.detach().numpy())
-    close(values, learnt_values.detach().numpy())
+    close(outputs, learnt)
+    close(values, learnt_values)
     close(ActorCriticInference(network, CPU).values(x), values)
     close(outputs, np.array([policy.forward(policy.flatten(row)) for row in x]))
     if distribution == "gaussian":
-        assert policy.weights[-2:] == pytest.approx([-0.7, -0.7])
+        close(policy.weights[-2:], [-0.7, -0.7])
 
 
 @every_kind
@@ -107,9 +104,7 @@ def test_q_networks_choose_as_their_policy_does(kind: str) -> None:
 def test_a_dueling_network_splits_values_from_advantages() -> None:
     network = DuelingNetwork(make("mlp-tanh").spec)
     x = torch.from_numpy(observations(make("mlp-tanh")))
-    close(
-        network(x).mean(1).detach().numpy(), network.value(network.trunk(x)).detach().numpy()[:, 0]
-    )
+    close(network(x).mean(1), network.value(network.trunk(x))[:, 0])
 
 
 def test_the_order_of_image_axes_does_not_matter() -> None:
@@ -243,9 +238,9 @@ def test_gradients_gather_in_one_vector() -> None:
         outputs, values = one(x)
         (outputs.square().sum() + values.sum()).backward()
     expected = torch.cat([p.grad.ravel() for p in twin.parameters() if p.grad is not None])
-    assert torch.equal(parameters.grad, expected)
+    close(parameters.grad, expected)
     norm = parameters.clip_grad(0.5)
-    assert float(norm) == pytest.approx(float(expected.norm()))
-    assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
-    assert float(parameters.clip_grad(10.0)) == pytest.approx(0.5, rel=1e-4)
-    assert float(parameters.grad.norm()) == pytest.approx(0.5, rel=1e-4)
+    close(norm, expected.norm())
+    close(parameters.grad.norm(), 0.5, 1e-4)
+    close(parameters.clip_grad(10.0), 0.5, 1e-4)
+    close(parameters.grad.norm(), 0.5, 1e-4)

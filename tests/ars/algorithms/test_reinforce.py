@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closeness import close
 from learners import gradient, learn, make, mean_return, set_parameters
 
 import ars.algorithms.reinforce
@@ -36,7 +37,7 @@ def test_actions_are_weighed_by_the_returns_that_follow() -> None:
     set_parameters(reinforce)
     reinforce._update([EPISODE])
     # -(1.5 * 2/3 - 1/3 - 2/3) / 3; -(-1.5/3 + 2/3 - 2/3) / 3; -(-1.5/3 - 1/3 + 4/3) / 3
-    assert gradient(reinforce, "actor.bias") == pytest.approx([0, 1 / 6, -1 / 6], abs=1e-7)
+    close(gradient(reinforce, "actor.bias"), [0, 1 / 6, -1 / 6])
     assert gradient(reinforce, "critic.bias") == [0.0]
 
 
@@ -46,7 +47,7 @@ def test_weights_are_standardised_over_the_update() -> None:
     reinforce._update([EPISODE])
     # Mean 1.5, deviation sqrt(1/6): weights 0, -z, z with z = sqrt(6) / 2.
     z = math.sqrt(6) / 2
-    assert gradient(reinforce, "actor.bias") == pytest.approx([0, z / 3, -z / 3], abs=1e-6)
+    close(gradient(reinforce, "actor.bias"), [0, z / 3, -z / 3])
 
 
 def test_every_step_of_every_episode_counts_the_same() -> None:
@@ -54,16 +55,15 @@ def test_every_step_of_every_episode_counts_the_same() -> None:
     set_parameters(reinforce)
     reinforce._update([EPISODE, episode([3.0], [1])])
     # The sums above (0, -1/2, 1/2) with 3 * (-1/3, 2/3, -1/3), over 4 steps, downhill
-    assert gradient(reinforce, "actor.bias") == pytest.approx([1 / 4, -1.5 / 4, 0.5 / 4])
+    close(gradient(reinforce, "actor.bias"), [1 / 4, -1.5 / 4, 0.5 / 4])
 
 
 def test_the_first_step_of_rmsprop_is_ten_learning_rates() -> None:
     reinforce = identity(learning_rate=0.01)
     set_parameters(reinforce)
-    reinforce._update([EPISODE])
+    reinforce._update([EPISODE, episode([3.0], [1])])  # whose gradient is nowhere zero
     # g / sqrt(0.01 g^2), but for eps
-    bias = reinforce.network.get_parameter("actor.bias").tolist()
-    assert bias == pytest.approx([0, -0.1, 0.1], abs=1e-4)
+    close(reinforce.network.get_parameter("actor.bias"), [-0.1, 0.1, -0.1], 2e-3)
 
 
 @pytest.mark.parametrize(("terminated", "following"), [(True, 0.0), (False, 0.5)])
@@ -75,10 +75,10 @@ def test_the_baseline_is_subtracted_and_stands_for_what_a_time_limit_cut_off(
     reinforce._update([episode([1.0, 0.0, 2.0], [0, 1, 2], terminated)])
     returns = [1.5 + following / 8, 1.0 + following / 4, 2.0 + following / 2]
     # 1/2 d(V - G)^2 = V - G
-    assert gradient(reinforce, "critic.bias") == pytest.approx([0.5 - sum(returns) / 3])
+    close(gradient(reinforce, "critic.bias"), [0.5 - sum(returns) / 3])
     weights = [g - 0.5 for g in returns]
     expected = [-sum(w * ((t == k) - 1 / 3) for t, w in enumerate(weights)) / 3 for k in range(3)]
-    assert gradient(reinforce, "actor.bias") == pytest.approx(expected, abs=1e-6)
+    close(gradient(reinforce, "actor.bias"), expected)
 
 
 def test_a_time_limit_ends_the_rewards_where_there_is_no_baseline() -> None:
@@ -93,7 +93,8 @@ def test_the_entropy_bonus_pulls_towards_chance() -> None:
     set_parameters(reinforce, actor__bias=[1.0, 0.0, 0.0])
     reinforce._update([episode([0.0, 0.0, 0.0], [0, 1, 2])])
     first, second, third = reinforce.network.get_parameter("actor.bias").tolist()
-    assert first < 1.0 and second == third > 0.0
+    assert first < 1.0 and third > 0.0
+    close(second, third)
 
 
 def test_a_gradient_in_parts_is_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def make_pool(raylets: Raylets) -> Iterator[Callable[..., RayPool]]:
         pool.close()
 
 
-def run_until(pool: RayPool, condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def run_until(pool: RayPool, condition: Callable[[], bool], seconds: float = 180.0) -> None:
     """Keep a pool busy, its episodes compared each time, until something has happened."""
     want = expected(make_spec(), EVALUATION)
     deadline = time.monotonic() + seconds
@@ -65,7 +65,7 @@ def test_workers_follow_the_nodes_and_nothing_shows_in_the_episodes(
     raylets: Raylets, make_pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    monkeypatch.setattr(supervisor, "NODE_SECONDS", 5.0)
+    monkeypatch.setattr(supervisor, "NODE_SECONDS", 15.0)  # a worker's start takes some
     first = raylets.add(2)
     pool = make_pool(SLOW, None, events)
     run_until(pool, lambda: len(pool.pids()) == 2)
@@ -84,7 +84,7 @@ def test_workers_follow_the_nodes_and_nothing_shows_in_the_episodes(
     run_until(pool, lambda: len(pool.pids()) == 1)
 
     raylets.remove(second)
-    with pytest.raises(RunError, match="no worker started within 5 s: no node is left") as info:
+    with pytest.raises(RunError, match="no worker started within 15 s: no node is left") as info:
         run(pool, TRAINING)
     assert "\n" not in str(info.value)
 
@@ -159,4 +159,4 @@ def test_a_frozen_node_is_survived_and_its_late_answers_ignored(
                 os.kill(pid, signal.SIGCONT)
     assert run(pool, TRAINING) == expected(make_spec(), TRAINING)
     # The thawed raylet ends, and its worker with it, told or not; one not taken for dead serves on.
-    assert wait_until(lambda: not alive(frozen[1]) or frozen[1] in pool.pids(), 60.0)
+    assert wait_until(lambda: not alive(frozen[1]) or frozen[1] in pool.pids())

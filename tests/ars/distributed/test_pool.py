@@ -86,8 +86,10 @@ def test_killed_workers_are_replaced_and_change_nothing(make_pool: Any, n_killed
         run(pool, TRAINING[:3])
     before = pool.pids()
 
+    answered = pool.n_answered
+
     def kill() -> None:
-        time.sleep(0.3)  # in the middle of calls
+        wait_until(lambda: pool.n_answered > answered)  # in the middle of calls
         for pid in before[:n_killed]:
             os.kill(pid, signal.SIGKILL)
 
@@ -174,10 +176,7 @@ def test_a_rollout_that_always_hangs_is_named(
         run(pool, TRAINING)
 
 
-def test_a_straggler_gets_a_second_copy_elsewhere(
-    make_pool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeouts, "LATE_SECONDS", 0.5)
+def test_a_straggler_gets_a_second_copy_elsewhere(make_pool: Any, tmp_path: Path) -> None:
     seed = task_seed(make_spec(), TRAINING[7])
     faulty = make_spec("faulty_envs:Straggles-v0", seed=seed, flag=str(tmp_path / "flag"))
     events: list[str] = []
