@@ -39,8 +39,8 @@ ROBOTS = [row.name for row in envs.table() if row.compiled]
 STEPS = 150
 
 
-class Robot(NamedTuple):
-    """The same robot twice: one steps, the other runs."""
+class BothWays(NamedTuple):
+    """The same robot twice: one steps in Python, compiled code plays the other."""
 
     plain: gymnasium.Env[Any, Any]
     player: CompiledPlayer
@@ -78,33 +78,33 @@ def bits(episode: Episode) -> list[Any]:
 
 
 @pytest.fixture(scope="module", params=ROBOTS)
-def robot(request: pytest.FixtureRequest) -> Iterator[Robot]:
+def robot(request: pytest.FixtureRequest) -> Iterator[BothWays]:
     plain, env = envs.make(request.param), envs.make(request.param)
-    yield Robot(plain, CompiledPlayer(env))
+    yield BothWays(plain, CompiledPlayer(env))
     plain.close()
     env.close()
 
 
 @pytest.mark.parametrize("scale", [0.0, -0.0, 0.01, 0.3, 30.0])
-def test_linear_policies(robot: Robot, scale: float) -> None:
+def test_linear_policies(robot: BothWays, scale: float) -> None:
     for seed, clip_actions in enumerate((True, False) * 5):
         policy = robot.policy(scale=scale, clip_actions=clip_actions)
         robot.play(policy, seed, 60, statistics=True)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
-def test_networks(robot: Robot, activation: str) -> None:
+def test_networks(robot: BothWays, activation: str) -> None:
     for hidden_sizes in [(64, 64), (3,), (1, 50)]:
         policy = robot.policy("mlp", 0.5, activation=activation, hidden_sizes=hidden_sizes)
         robot.play(policy, steps=60, statistics=True)
 
 
-def test_sigmoid_far_out(robot: Robot) -> None:
+def test_sigmoid_far_out(robot: BothWays) -> None:
     robot.play(robot.policy("mlp", 1e4, activation="sigmoid", hidden_sizes=(8,)))
 
 
 @pytest.mark.parametrize("clip", [None, 1.5])
-def test_normaliser_shift_and_reward_clip(robot: Robot, clip: float | None) -> None:
+def test_normaliser_shift_and_reward_clip(robot: BothWays, clip: float | None) -> None:
     policy = robot.policy()
     policy.normalizer = robot.normalizer(clip)
     for statistics in (True, False):
@@ -113,7 +113,7 @@ def test_normaliser_shift_and_reward_clip(robot: Robot, clip: float | None) -> N
         robot.play(policy, steps=60, statistics=statistics, shift=-0.1, reward_clip=1.0)
 
 
-def test_whole_episodes_of_the_longest_lived(robot: Robot) -> None:
+def test_whole_episodes_of_the_longest_lived(robot: BothWays) -> None:
     lived: list[tuple[int, int, Policy]] = []
     while len(lived) < 40 and not any(length >= 100 for length, *_ in lived):
         policy, seed = robot.policy(), len(lived)
@@ -124,7 +124,7 @@ def test_whole_episodes_of_the_longest_lived(robot: Robot) -> None:
     assert robot.play(policy, seed, 5000, statistics=True)[2] >= length
 
 
-def test_an_episode_stops_at_the_time_limit(robot: Robot) -> None:
+def test_an_episode_stops_at_the_time_limit(robot: BothWays) -> None:
     for steps in (1, 2, 17):
         assert robot.play(robot.policy(), steps=steps)[2] <= steps
     limited = envs.make("HalfCheetah", max_episode_steps=5)
@@ -137,14 +137,14 @@ def _zero_policy(env: gymnasium.Env[Any, Any]) -> Any:
     return CompiledPlayer.lay_out_policy(np.zeros(size * joints), (size, joints), bias=False)
 
 
-def test_rewards_that_are_not_finite(robot: Robot) -> None:
+def test_rewards_that_are_not_finite(robot: BothWays) -> None:
     found = robot.play(robot.policy(scale=1e25, clip_actions=False), statistics=True)
     # These count no squares of actions, so nothing that they do is worth so little.
     finite = isinstance(robot.plain.unwrapped, PendulumEnv | Reacher | Pusher)
     assert found[3] == (None if finite else "reward 0 is -inf")
 
 
-def test_actions_that_are_not_finite(robot: Robot) -> None:
+def test_actions_that_are_not_finite(robot: BothWays) -> None:
     policy = robot.policy(scale=np.inf)
     with (
         pytest.raises(ValueError, match="action is not finite") as plain,
@@ -156,7 +156,7 @@ def test_actions_that_are_not_finite(robot: Robot) -> None:
     assert str(plain.value) == str(compiled.value)
 
 
-def test_histories_leave_no_trace(robot: Robot) -> None:
+def test_histories_leave_no_trace(robot: BothWays) -> None:
     policy, other = robot.policy(), robot.policy(scale=5.0)
     expected = bits(compiled_rollout(robot.player, policy, 4, STEPS))
     second = envs.make(robot.plain.spec.id)  # type: ignore[union-attr]
@@ -310,7 +310,7 @@ def test_a_cube_is_thrown_and_crawling_does_not_count(monkeypatch: pytest.Monkey
         lambda env, throw=HumanoidFlagrunHarder._throw_cube: thrown.append(throw(env)),
     )
     plain, env = envs.make("HumanoidFlagrunHarder"), envs.make("HumanoidFlagrunHarder")
-    robot = Robot(plain, CompiledPlayer(env))
+    robot = BothWays(plain, CompiledPlayer(env))
     for seed in range(5):
         for how in (
             {"_frame": 120 - seed % 3},
