@@ -114,8 +114,8 @@ def train(
     folder = _folder(resume)
     if run_dir is not None:
         settings["run_dir"] = str(run_dir)
-    if given is not None:
-        settings.setdefault("n_workers", 0)
+    if given is not None and settings.get("n_workers") is None:
+        settings["n_workers"] = 0
     with _training_id(name, given, folder) as env_id:
         plan = _plan(env_id, folder, settings)
         if given is not None:
@@ -252,10 +252,13 @@ def _training_id(
     name: str | None, given: GivenEnv | None, folder: Path | None
 ) -> Iterator[str | None]:
     """The id of the environment to train on, for as long as the block lasts."""
+    config = None if folder is None else folder / CONFIG
+    stored = read_json(config).get("env_id") if config is not None and config.is_file() else None
+    if name is not None and stored is not None and name != stored:
+        raise UsageError(f"`env` {name}: the run was started with {stored}")
     if given is None:
         yield name
         return
-    stored = None if folder is None else read_json(folder / CONFIG).get("env_id")
     if stored is not None and not is_given(stored):
         raise UsageError(f"`env`: the run was started with {stored}, by its name")
     with registered(given, stored) as env_id:
@@ -270,8 +273,7 @@ def _plan(env_id: str | None, folder: Path | None, settings: dict[str, Any]) -> 
     words += [f"{name}={value!r}" for name, value in given.items()]
     call = f"ars.api.train({', '.join(words)})"
     if folder is not None:
-        own = {} if env_id is None else {"env_id": env_id}
-        return resolve_resumed(folder, given | own, call)
+        return resolve_resumed(folder, given, call)
     if env_id is None:
         raise UsageError('`env`: name an environment, for example train("HalfCheetah")')
     return resolve_new(env_id, given, call)

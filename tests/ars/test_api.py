@@ -193,6 +193,9 @@ def test_other_failures_are_exceptions_too() -> None:
         api.evaluate(load("HalfCheetah"))
     with pytest.raises(UsageError, match=r"`folder` .*: not a run folder"):
         Run.open(".")
+    train("CartPole-v1", run_dir="run", **HERE)
+    with pytest.raises(UsageError, match="`env` Hopper: the run was started with CartPole-v1"):
+        train("Hopper", resume="run", **HERE)
     with pytest.raises(RunError, match=r"to play it again: train\(env, resume="):
         train(Fragile, **HERE)
 

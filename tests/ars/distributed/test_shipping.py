@@ -87,3 +87,21 @@ def test_a_dead_process_of_ray_is_noticed_before_ray_ends_this_one(
         session.check()
     with pytest.raises(RunError, match=r"\(raylet\) has died"):
         session.check()
+
+
+def test_the_users_own_modules_in_a_folder_called_envs_are_sent_beside_the_toolkits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "envs"
+    (own / "parts" / "__pycache__").mkdir(parents=True)
+    for name in ("my_robot.py", "registry.py", "__init__.py", "parts/wheel.urdf"):
+        (own / name).write_text("mine")
+    monkeypatch.syspath_prepend(tmp_path)
+    with ray_session._runtime_env("envs.my_robot:MyRobot-v0") as runtime_env:
+        sent = Path(runtime_env["working_dir"]) / "envs"
+        assert (sent / "my_robot.py").read_text() == "mine"
+        assert (sent / "parts" / "wheel.urdf").read_text() == "mine"
+        for name in ("registry.py", "__init__.py"):
+            assert (sent / name).read_text() != "mine"
+    with ray_session._runtime_env("HalfCheetah") as runtime_env:
+        assert not (Path(runtime_env["working_dir"]) / "envs" / "my_robot.py").exists()
