@@ -43,7 +43,7 @@ def evaluate(
     not finite.
     """
     from ars.common.seeding import Stream
-    from ars.common.statistics import deviation, mean
+    from ars.common.statistics import summarize_returns
     from ars.rollout.task import Snapshot, Task, describe
     from ars.training.evaluation import acting
 
@@ -75,11 +75,7 @@ def evaluate(
         "seed": seed,
         "stochastic": stochastic,
         "episodes": episodes,
-        "return_mean": mean(returns),
-        "return_std": deviation(returns),
-        "return_min": min(returns),
-        "return_max": max(returns),
-        "length_mean": mean([float(length) for length in lengths]),
+        **summarize_returns(returns, lengths),
         "returns": returns,
         "lengths": lengths,
     }

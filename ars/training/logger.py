@@ -53,7 +53,7 @@ class CsvLog:
             self._columns = list(row)
             writer.writerow(self._columns)
         if list(row) != self._columns:
-            raise ValueError(f"{self.path.name}: columns {list(row)}, not {self._columns}")
+            raise FileError(f"{self.path}: has columns {self._columns}, not {list(row)}")
         writer.writerow(row.values())
         self._file.flush()
 

@@ -24,6 +24,7 @@ from ars.training.config import (
     parse_duration,
 )
 from ars.training.run_folder import CONFIG, read_json
+from ars.training.stored_settings import current_settings
 from policies import FileError
 
 
@@ -80,17 +81,18 @@ def resolve_resumed(folder: Path, given: Mapping[str, Any]) -> TrainingConfig:
         raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it)")
     data = read_json(folder / CONFIG)
     try:
-        fixed = {**data["config"], "algo": data["algo"], "preset": data["preset"]}
+        if data["algo"] not in ALGORITHMS:
+            raise TypeError(f"algo is {data['algo']!r}")
+        algorithm = ALGORITHMS[data["algo"]]
+        fixed = current_settings(algorithm.Config, data["config"])
+        fixed |= {name: data[name] for name in ("algo", "preset")}
         fixed |= {name: data[name] for name in ("seed", "on_nonfinite", "env_id", "init_from")}
         free = {**data["run"], **data["workers"]}
         stored_kwargs = data["env_kwargs"]
         commands = [*data["commands"], command_line()]
-        if data["algo"] not in ALGORITHMS:
-            raise TypeError(f"algo is {data['algo']!r}")
-        algorithm = ALGORITHMS[data["algo"]]
         if not isinstance(stored_kwargs, dict):
             raise TypeError("env_kwargs is no object")
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):

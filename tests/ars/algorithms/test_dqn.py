@@ -20,7 +20,7 @@ import ars.train
 import envs
 from ars.algorithms.dqn import DQN, Transitions
 from ars.common.errors import RunError, UsageError
-from ars.experience.gpu_storage import DeviceMemory
+from ars.experience.gpu_storage import GpuFrameStorage
 from ars.experience.replay import ReplayBuffer
 from ars.learning.backprop import Autograd, ByHand, make_passes
 from ars.learning.losses import td_gradient, td_loss
@@ -362,8 +362,8 @@ def test_images_on_a_device_are_learned_from_as_in_the_main_memory(
 ) -> None:
     words = f"{SQUASH} --save-buffer --n-iterations 6"
     here = train(tmp_path / "here", words)
-    on_device = partial(DeviceMemory, torch.device("cpu"))
-    monkeypatch.setattr(DQN, "_frame_memory", lambda self: on_device)
+    on_device = partial(GpuFrameStorage, torch.device("cpu"))
+    monkeypatch.setattr(DQN, "_frame_storage", lambda self: on_device)
     there = train(tmp_path / "there", words.replace("--n-iterations 6", "--n-iterations 3"))
     ars.train.main(["--resume", str(there), "--n-iterations", "6"])
     assert outcome(there) == outcome(here)
