@@ -6,6 +6,7 @@ every array and value through the checks below: a file may hold anything.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,12 +94,9 @@ class State:
             wanted in (None, length) for length, wanted in zip(array.shape, shape, strict=True)
         )
         if not fits or array.dtype != dtype:
-            wanted = f"({', '.join('any' if n is None else str(n) for n in shape)})"
-            raise self.error(
-                name,
-                f"array of shape {array.shape} and type {array.dtype}, not {wanted} and "
-                f"{np.dtype(dtype)}",
-            )
+            wanted = f"{str(shape).replace('None', 'any')} and {np.dtype(dtype)}"
+            problem = f"array of shape {array.shape} and type {array.dtype}, not {wanted}"
+            raise self.error(name, problem)
         return array
 
     def counts(self, name: str, length: int | None) -> NDArray[np.int64]:
@@ -143,6 +141,11 @@ class State:
             rng.bit_generator.state = stored
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self.error(name, f"not the state of a random generator ({error})") from None
+        # NumPy takes numbers modulo their size, and True for 1.
+        if json.dumps(rng.bit_generator.state, sort_keys=True) != json.dumps(
+            stored, sort_keys=True
+        ):
+            raise self.error(name, "not the state of a random generator")
 
     def error(self, name: str, problem: str) -> ValueError:
         """What to raise where an array or value of that name is not right."""
