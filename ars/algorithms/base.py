@@ -40,11 +40,13 @@ class TrainingContext:
 class Algorithm(ABC):
     """Learns one iteration at a time; knows nothing of files, displays or stopping.
 
-    `Config`: dataclass of its settings, from which the flags are made. `presets`: settings by
-    name. `trains_in_pool`: whether training's rollouts run in the pool, so that workers help, and
-    nothing changes until they are collected; otherwise only evaluations run there, and who fails
-    amid an iteration goes on from the checkpoint before. Construction may raise UsageError or
-    UnsupportedSpace. Its module must import without torch, which it may load when constructed.
+    `Config`: dataclass of its settings, from which the flags are made; its `retired`, where there
+    are any: settings that it once had, each with the value at which it did nothing, so that runs
+    which stored them at that value go on. `presets`: settings by name. `trains_in_pool`: whether
+    training's rollouts run in the pool, so that workers help, and nothing changes until they are
+    collected; otherwise only evaluations run there, and a run that fails amid an iteration goes on
+    from the checkpoint before it. Construction may raise UsageError or UnsupportedSpace. Its module
+    must import without torch, which it may load when constructed.
     """
 
     Config: ClassVar[type[Any]]

@@ -92,7 +92,9 @@ def resolve_resumed(folder: Path, given: Mapping[str, Any]) -> TrainingConfig:
         commands = [*data["commands"], command_line()]
         if not isinstance(stored_kwargs, dict):
             raise TypeError("env_kwargs is no object")
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
+        raise FileError(f"{folder / CONFIG}: {error}") from None
+    except (KeyError, TypeError) as error:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):

@@ -195,7 +195,8 @@ def test_a_policy_file_is_the_same_bytes_from_every_process(tmp_path: Path) -> N
     code = (
         "import sys, numpy as np, policies as p\n"
         "from policies.base import BoxSpec\n"
-        "policy = p.build(p.PolicySpec('linear', BoxSpec((3,), 'float32'), p.DiscreteSpec(2)))\n"
+        "spec = p.PolicySpec('linear', BoxSpec((3,), 'float32'), p.DiscreteSpec(2))\n"
+        "policy = p.build_policy(spec)\n"
         "policy.normalizer = p.Normalizer(np.ones(3), np.ones(3), 4, p.NormalizerRule())\n"
         "p.save_policy(sys.argv[1], p.PolicyFile(policy, 'E-v0', {}, {'seed': 1}))\n"
         "p.load_policy(sys.argv[1])\n"

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from paths import ROOT
+from paths import OLD_RUNS
 
 import ars.train
 import envs
@@ -32,7 +32,6 @@ from ars.training.signals import Interrupts
 from ars.training.trainer import Trainer
 from policies.state import State
 
-RUNS = sorted((ROOT / "tests" / "data" / "runs").iterdir())
 OTHER_TYPE = {"f": np.int64, "i": np.float64, "b": np.int64, "u": np.float64}
 MISSING = object()
 WRONG = (MISSING, "x", [1], {"x": 1}, True, None, -9, 1.5, math.nan, 10**400)
@@ -131,7 +130,7 @@ class Resumed:
         return ""
 
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+@pytest.mark.parametrize("run", OLD_RUNS.values(), ids=OLD_RUNS)
 def test_every_wrong_array_and_value_is_named(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +154,7 @@ def test_a_forged_file_ends_the_command_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    shutil.copytree(ROOT / "tests" / "data" / "runs" / "ars-course", folder)
+    shutil.copytree(OLD_RUNS["ars-course"], folder)
     state = checkpoint.load(folder)
     state.arrays["weights"] = state.arrays["weights"].astype(np.float32)
     checkpoint.save(folder, state)
@@ -172,7 +171,7 @@ def test_a_log_that_ends_within_a_row_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    shutil.copytree(ROOT / "tests" / "data" / "runs" / "ars-course", folder)
+    shutil.copytree(OLD_RUNS["ars-course"], folder)
     state = checkpoint.load(folder)
     state.values["offsets"]["progress.csv"] = 3
     checkpoint.save(folder, state)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from learners import outcome
-from paths import ROOT
+from paths import OLD_RUNS
 
 import ars.evaluate
 import ars.train
@@ -18,8 +18,7 @@ from ars.algorithms import ALGORITHMS
 from ars.training import checkpoint
 from ars.training.stored_settings import current_settings
 
-RUNS = sorted((ROOT / "tests" / "data" / "runs").iterdir())
-every_run = pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+every_run = pytest.mark.parametrize("run", OLD_RUNS.values(), ids=OLD_RUNS)
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_an_absent_setting_means_its_default(
 def test_an_absent_setting_is_refused_at_another_value(
     copied: Callable[[Path, str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = copied(next(run for run in RUNS if run.name == "ppo"), "run")
+    folder = copied(OLD_RUNS["ppo"], "run")
     edit_settings(folder, lambda settings: settings.pop("value_clip"))
     with pytest.raises(SystemExit) as stopped:
         ars.train.main(["--resume", str(folder), "--value-clip", "0.5"])
