@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.base import Policy
-from policies.normalizer import Normalizer, NormalizerRule
+from policies.normalizer import Normalizer
 from policies.registry import build_policy
 from policies.spec import PolicySpec
+from policies.state import State
 
 FORMAT_VERSION = 1
 
@@ -138,10 +139,10 @@ def save_policy(path: str | Path, file: PolicyFile) -> None:
         "normalizer": None,
     }
     if policy.normalizer is not None:
-        document["normalizer"] = asdict(policy.normalizer.rule)
-        arrays["normalizer.mean"] = policy.normalizer.mean
-        arrays["normalizer.var"] = policy.normalizer.var
-        arrays["normalizer.count"] = np.array([policy.normalizer.count], np.int64)
+        state = policy.normalizer.state()
+        state.arrays["count"] = np.array([state.values["count"]], np.int64)
+        document["normalizer"] = state.values["rule"]
+        arrays |= {f"normalizer.{name}": array for name, array in state.arrays.items()}
     write_arrays(Path(path), "policy", arrays, document)
 
 
@@ -150,13 +151,14 @@ def read_policy(path: str | Path) -> PolicyFile:
     path = Path(path)
     arrays, document = read_arrays(path, "policy")
     try:
-        spec = PolicySpec.from_json(document["spec"])
-        weights = _vector(arrays["weights"], "weights", spec.n_weights)
+        spec, stored = PolicySpec.from_json(document["spec"]), State(arrays, document)
+        weights = stored.array("weights", (spec.n_weights,))
+        if not np.isfinite(weights).all():
+            raise stored.error("weights", "is not finite")
         policy = build_policy(spec)
         policy.weights = weights
-        rule = document["normalizer"]
-        if rule is not None:
-            policy.normalizer = _normalizer(arrays, _rule(rule), spec.observation.size)
+        if document["normalizer"] is not None:
+            policy.normalizer = _normalizer(stored.nested("normalizer"), spec.observation.size)
         env = document["env"]
         return PolicyFile(policy, str(env["id"]), dict(env["kwargs"]), dict(document["training"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -168,30 +170,8 @@ def load_policy(path: str | Path) -> Policy:
     return read_policy(path).policy
 
 
-def _vector(
-    array: NDArray[Any], name: str, size: int, *, finite: bool = True
-) -> NDArray[np.float64]:
-    if array.dtype != np.float64 or array.shape != (size,):
-        raise ValueError(f"{name} is not a float64 vector of {size}")
-    if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
-        raise ValueError(f"{name} is not finite")
-    return array
-
-
-def _rule(data: dict[str, Any]) -> NormalizerRule:
-    clip = data["clip"]
-    return NormalizerRule(
-        int(data["ddof"]),
-        float(data["var_floor"]),
-        float(data["min_std"]),
-        None if clip is None else float(clip),
-    )
-
-
-def _normalizer(arrays: Mapping[str, NDArray[Any]], rule: NormalizerRule, size: int) -> Normalizer:
-    mean = _vector(arrays["normalizer.mean"], "normalizer.mean", size)
-    # An infinite variance is one too large to square: its component normalises to 0.
-    var = _vector(arrays["normalizer.var"], "normalizer.var", size, finite=False)
-    if (var < 0).any():
-        raise ValueError("normalizer.var is negative")
-    return Normalizer(mean, var, int(arrays["normalizer.count"][0]), rule)
+def _normalizer(state: State, size: int) -> Normalizer:
+    """The normaliser of a policy file, whose count is an array and whose rule is all its values."""
+    count = int(state.array("count", (1,), np.int64)[0])
+    values = {"count": count, "rule": state.values}
+    return Normalizer.from_state(State(state.arrays, values, state.path), size)

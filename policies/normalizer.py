@@ -7,10 +7,12 @@ curve does not depend on which worker ran what.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from policies.state import State
 
 Array = NDArray[np.float64]
 
@@ -29,6 +31,16 @@ class NormalizerRule:
     var_floor: float = 0.0
     min_std: float = 1e-7
     clip: float | None = None
+
+    @classmethod
+    def from_state(cls, state: State) -> NormalizerRule:
+        """The rule whose fields are the values of a state. Raises: ValueError."""
+        return cls(
+            state.count("ddof", at_most=1),
+            state.number("var_floor"),
+            state.number("min_std"),
+            state.optional_number("clip"),
+        )
 
 
 class Normalizer:
@@ -50,6 +62,26 @@ class Normalizer:
         if self.rule.clip is not None:
             np.clip(y, -self.rule.clip, self.rule.clip, out=y)
         return y
+
+    def state(self) -> State:
+        """Everything that `from_state` needs."""
+        arrays = {"mean": self.mean, "var": self.var}
+        return State(arrays, {"count": self.count, "rule": asdict(self.rule)})
+
+    @classmethod
+    def from_state(cls, state: State, size: int) -> Normalizer:
+        """The normaliser of observations of `size` numbers that has this state.
+
+        Raises: ValueError naming the array or value that is not right.
+        """
+        mean, var = state.array("mean", (size,)), state.array("var", (size,))
+        if not np.isfinite(mean).all():
+            raise state.error("mean", "is not finite")
+        # An infinite variance is one too large to square: its component normalises to 0.
+        if not (var >= 0).all():
+            raise state.error("var", "is negative or not a number")
+        rule = NormalizerRule.from_state(state.nested("rule"))
+        return cls(mean, var, state.count("count"), rule)
 
 
 @dataclass
@@ -110,3 +142,13 @@ class RunningMeanStd:
         if self.count <= rule.ddof:
             return Normalizer(np.zeros_like(self.mean), np.ones_like(self.m2), self.count, rule)
         return Normalizer(self.mean.copy(), self.m2 / (self.count - rule.ddof), self.count, rule)
+
+    def state(self) -> State:
+        """Everything that `restore` needs."""
+        return State({"mean": self.mean, "m2": self.m2}, {"count": self.count})
+
+    def restore(self, state: State) -> None:
+        """Take back a `state` of vectors of the same size. Raises: ValueError."""
+        shape = self.mean.shape
+        self.mean, self.m2 = state.array("mean", shape).copy(), state.array("m2", shape).copy()
+        self.count = state.count("count")

@@ -21,22 +21,22 @@ factor gamma^t of a step in its episode is left out, as it usually is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Arrays, Row, TrainingContext
-from ars.algorithms.deep import under
+from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Segment, averages
 from ars.common.errors import UsageError
 from ars.common.settings import LARGE, setting
-from ars.experience.episodes import Trajectories, Trajectory
+from ars.experience.episodes import Trajectory
 from ars.experience.vector_env import Step
 from envs.shaping import GOAL_DISTANCES, goal_distance
 from policies import DiscreteSpec, space_spec
+from policies.state import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,7 +133,7 @@ class ActorCritic(OnPolicyAlgorithm):
         if config.critic_learning_rate is not None:
             factor = config.critic_learning_rate / config.learning_rate
             self.optimizer.scale_last(self.network.n_critic, factor)
-        self._trajectories = Trajectories(config.n_envs)
+        self._episodes = self._episode_buffer()
 
     def _iterate(self) -> Row:
         rate, metrics = self._set_learning_rate(), []
@@ -146,9 +146,9 @@ class ActorCritic(OnPolicyAlgorithm):
         if self.config.update != "episode":
             yield self._play(self.config.segment_length)
             return
-        self._play_into(self._trajectories)
-        while self._trajectories.finished:
-            yield self._segment_of(self._trajectories.finished.pop(0))
+        self._play_into(self._episodes)
+        while self._episodes.finished:
+            yield self._segment_of(self._episodes.finished.pop(0))
 
     def _update(self, segment: Segment) -> tuple[Tensor, ...]:
         """One step of actor and critic along the gradient of a segment; returns METRICS."""
@@ -216,19 +216,18 @@ class ActorCritic(OnPolicyAlgorithm):
             rewards = rewards - config.reward_scale * config.distance_penalty * distances
         return rewards - config.reward_scale * config.time_penalty
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See Algorithm."""
-        arrays, values = super().state()
+    def state(self) -> State:
+        """With the episodes under way."""
+        state = super().state()
         if self.config.update == "episode":
-            kept = self._trajectories.state().items()
-            arrays |= {f"trajectories.{name}": array for name, array in kept}
-        return arrays, values
+            state.add("trajectories", self._episodes)
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Algorithm."""
-        super().restore(arrays, values)
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
         if self.config.update == "episode":
-            self._trajectories.restore(under("trajectories", arrays))
+            state.restore("trajectories", self._episodes)
 
 
 class A2C(ActorCritic):

@@ -13,19 +13,17 @@ v2   v1 on observations normalised with the statistics of all earlier iterations
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ars.algorithms.base import Algorithm, Arrays, Row, TrainingContext, checked
+from ars.algorithms.base import Algorithm, Row, TrainingContext
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
-from ars.common.statistics import deviation, mean, norm
+from ars.common.statistics import deviation, mean, norm, summarize_returns
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
@@ -38,6 +36,7 @@ from policies import (
     initial_weights,
     make_policy,
 )
+from policies.state import State
 
 VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
@@ -227,13 +226,11 @@ class ARS(Algorithm):
     def _row(
         self, kept: Sequence[Episode], used: Sequence[Episode], sigma: float, step_norm: float
     ) -> Row:
-        returns = [episode.total_reward for episode in kept]
         return {
-            "return_mean": mean(returns),
-            "return_std": deviation(returns),
-            "return_min": min(returns, default=math.nan),
-            "return_max": max(returns, default=math.nan),
-            "length_mean": mean([float(episode.length) for episode in kept]),
+            **summarize_returns(
+                [episode.total_reward for episode in kept],
+                [episode.length for episode in kept],
+            ),
             "return_top_mean": mean([episode.total_reward for episode in used]),
             "sigma_r": sigma,
             "step_norm": step_norm,
@@ -258,27 +255,18 @@ class ARS(Algorithm):
             m2 = given.var * (given.count - given.rule.ddof)
             self.statistics = RunningMeanStd(given.mean.copy(), m2, given.count)
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See Algorithm."""
-        arrays: Arrays = {
-            "weights": self.policy.weights,
-            "statistics.mean": self.statistics.mean,
-            "statistics.m2": self.statistics.m2,
-        }
-        counters = {name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")}
-        return arrays, {**counters, "observations": self.statistics.count}
+    def state(self) -> State:
+        """Counters, weights and statistics: all else is a function of the seed."""
+        state = super().state()
+        state.arrays["weights"] = self.policy.weights
+        state.add("statistics", self.statistics, count="observations")
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Algorithm."""
-        shape = self.statistics.mean.shape
-        self.policy.weights = checked(arrays["weights"], self.policy.weights.shape)
-        self.statistics = RunningMeanStd(
-            checked(arrays["statistics.mean"], shape).copy(),
-            checked(arrays["statistics.m2"], shape).copy(),
-            int(values["observations"]),
-        )
-        for name in ("iteration", "timesteps", "episodes"):
-            setattr(self, name, int(values[name]))
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
+        self.policy.weights = state.array("weights", self.policy.weights.shape)
+        state.restore("statistics", self.statistics, count="observations")
 
 
 def best_directions(

@@ -7,15 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from policies import Policy
+from policies.state import State
 
 Row = dict[str, int | float]
-Arrays = dict[str, NDArray[Any]]
+
+COUNTERS = ("iteration", "timesteps", "episodes")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,9 @@ class Algorithm(ABC):
     A subclass's module must import without torch, which it may load when it is constructed.
 
     Attributes:
-        Config: the dataclass of its settings, from which the flags are made.
+        Config: the dataclass of its settings, from which the flags are made. Its `retired`, where
+            there are any: settings that it once had, each with the value at which it did nothing,
+            so that runs which stored them at that value go on.
         trains_in_pool: whether training's rollouts run in the pool, so that workers help, and
             nothing changes until they are collected. Otherwise only evaluations run there, and a
             run that fails in the middle of an iteration goes on from the checkpoint before it.
@@ -109,19 +110,15 @@ class Algorithm(ABC):
         """Begin with a trained policy's weights and statistics. Raises: UsageError."""
 
     @abstractmethod
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """Arrays and JSON values from which `restore` goes on exactly."""
+    def state(self) -> State:
+        """Everything that `restore` goes on from exactly; an algorithm adds its own to this."""
+        return State(values={name: getattr(self, name) for name in COUNTERS})
 
     @abstractmethod
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Take back a `state`. Raises: KeyError or ValueError where it is not one."""
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError naming the array or value that is not right."""
+        for name in COUNTERS:
+            setattr(self, name, state.count(name))
 
     def close(self) -> None:  # noqa: B027  # most have nothing to let go of
         """Let go of environments and processes of its own; safe to call twice."""
-
-
-def checked(array: NDArray[Any], shape: tuple[int, ...], dtype: Any = np.float64) -> NDArray[Any]:
-    """An array of a checkpoint, if it is what it should be. Raises: ValueError."""
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"array of shape {array.shape} and type {array.dtype}, not {shape}")
-    return array

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ars.algorithms.base import Algorithm, Arrays, Row, TrainingContext, checked
+from ars.algorithms.base import Algorithm, Row, TrainingContext
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
-from ars.common.statistics import deviation, mean
-from ars.experience.vector_env import Environments, Finished, Step
+from ars.common.statistics import summarize_returns
+from ars.experience.vector_env import EpisodeInfo, Step, VectorEnv
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
@@ -36,6 +35,7 @@ from policies import (
     make_policy,
     space_spec,
 )
+from policies.state import State
 
 if TYPE_CHECKING:
     import torch
@@ -129,8 +129,8 @@ class DeepAlgorithm(Algorithm):
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
-        self._recent: deque[Finished] = deque(maxlen=WINDOW)
-        self.environments = Environments(
+        self._recent: deque[EpisodeInfo] = deque(maxlen=WINDOW)
+        self.environments = VectorEnv(
             context.env_id,
             context.env_kwargs,
             config.n_envs,
@@ -270,13 +270,11 @@ class DeepAlgorithm(Algorithm):
         self.episodes += len(finished)
         self._recent += finished
         finished.clear()
-        returns = [episode.total_reward for episode in self._recent]
         return {
-            "return_mean": mean(returns),
-            "return_std": deviation(returns),
-            "return_min": min(returns, default=math.nan),
-            "return_max": max(returns, default=math.nan),
-            "length_mean": mean([float(episode.length) for episode in self._recent]),
+            **summarize_returns(
+                [episode.total_reward for episode in self._recent],
+                [episode.length for episode in self._recent],
+            ),
             **metrics,
         }
 
@@ -309,54 +307,51 @@ class DeepAlgorithm(Algorithm):
             m2 = given.var * (given.count - given.rule.ddof)
             self.statistics = RunningMeanStd(given.mean.copy(), m2, given.count)
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See Algorithm."""
-        arrays: Arrays = {"parameters": self.parameters.numpy()}
-        moments, optimizer_steps = self.optimizer.state()
-        arrays |= {f"optimizer.{name}": moment for name, moment in moments.items()}
+    def state(self) -> State:
+        """Counters, network, optimiser, random numbers, environments and the latest episodes."""
+        state = super().state()
+        state.arrays["parameters"] = self.parameters.numpy()
+        state.add("optimizer", self.optimizer, steps="optimizer_steps")
+        state.values["rng"] = self.rng.bit_generator.state
         if self.iteration > 0:
-            places = self.environments.state().items()
-            arrays |= {f"environments.{name}": array for name, array in places}
-        arrays["recent.returns"] = np.array([e.total_reward for e in self._recent], np.float64)
-        arrays["recent.lengths"] = np.array([e.length for e in self._recent], np.int64)
-        values: dict[str, Any] = {
-            name: getattr(self, name) for name in ("iteration", "timesteps", "episodes")
+            state.add("environments", self.environments)
+        recent = {
+            "returns": np.array([episode.total_reward for episode in self._recent], np.float64),
+            "lengths": np.array([episode.length for episode in self._recent], np.int64),
         }
-        values |= {"rng": self.rng.bit_generator.state, "optimizer_steps": optimizer_steps}
+        state.add_state("recent", State(recent))
         if self.statistics is not None:
-            arrays |= {"statistics.mean": self.statistics.mean, "statistics.m2": self.statistics.m2}
-            values["observations"] = self.statistics.count
-        return arrays, values
+            state.add("statistics", self.statistics, count="observations")
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Algorithm."""
-        parameters = self.parameters.numpy()
-        self.parameters.load(checked(arrays["parameters"], parameters.shape, parameters.dtype))
-        self.optimizer.restore(under("optimizer", arrays), int(values["optimizer_steps"]))
-        self.rng.bit_generator.state = values["rng"]
-        for name in ("iteration", "timesteps", "episodes"):
-            setattr(self, name, int(values[name]))
-        lengths = arrays["recent.lengths"]
-        returns = checked(arrays["recent.returns"], lengths.shape)
-        self._recent.extend(map(Finished, returns.tolist(), lengths.tolist()))
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
+        shape = self.parameters.numpy().shape
+        self.parameters.load(state.array("parameters", shape, np.float32))
+        state.restore("optimizer", self.optimizer, steps="optimizer_steps")
+        state.restore_generator("rng", self.rng)
+        recent = state.nested("recent")
+        returns = recent.array("returns", (None,))
+        lengths = recent.counts("lengths", len(returns))
+        self._recent.clear()
+        self._recent.extend(map(EpisodeInfo, returns.tolist(), lengths.tolist()))
         if self.statistics is not None:
-            shape = self.statistics.mean.shape
-            self.statistics = RunningMeanStd(
-                checked(arrays["statistics.mean"], shape).copy(),
-                checked(arrays["statistics.m2"], shape).copy(),
-                int(values["observations"]),
-            )
+            state.restore("statistics", self.statistics, count="observations")
         if self.iteration > 0:
-            self.environments.restore(under("environments", arrays))
+            self._check_actions(state.nested("environments"))
+            state.restore("environments", self.environments)
+
+    def _check_actions(self, environments: State) -> None:
+        """Raises: ValueError where the stored actions are not such as `_env_actions` gives."""
+        action = self.policy.spec.action
+        shape = () if isinstance(action, DiscreteSpec) else action.shape
+        dtype = np.int64 if isinstance(action, DiscreteSpec) else action.dtype
+        if environments.counts("lengths", None).any():  # those of no step have no shape
+            environments.array("actions", (None, *shape), dtype)
 
     def close(self) -> None:
         self.environments.close()
-
-
-def under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The arrays named `prefix.NAME`, by NAME."""
-    start = f"{prefix}."
-    return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
 
 
 def _make_policy(config: DeepConfig, context: TrainingContext, distribution: bool) -> Policy:

@@ -16,7 +16,6 @@ where Q' is a copy of the network that is renewed now and then. On request:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -26,15 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs
-from ars.algorithms.base import Arrays, Row, TrainingContext, checked
-from ars.algorithms.deep import INITIAL, DeepAlgorithm, DeepConfig, under
+from ars.algorithms.base import Row, TrainingContext
+from ars.algorithms.deep import INITIAL, DeepAlgorithm, DeepConfig
 from ars.common.errors import RunError, UsageError, one_line
 from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
 from ars.experience.replay import ReplayBuffer, ReplaySamples
-from ars.experience.storage import HostMemory, NewMemory
+from ars.experience.storage import HostFrameStorage, MakeFrameStorage
 from envs.atari import n_stacked
 from policies import ACTIVATIONS, DiscreteSpec, Policy, space_spec
+from policies.state import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,7 +167,7 @@ class DQN(DeepAlgorithm):
         }
         spec = self.policy.spec
         if spec.conv_layers:
-            details["memory"] = self._frame_memory()
+            details["frame_storage"] = self._frame_storage()
             if not spec.channels_last:
                 details["n_stacked"] = self._n_stacked()
         arguments = config.buffer_size, config.n_envs, observation.shape
@@ -188,13 +188,13 @@ class DQN(DeepAlgorithm):
             except Exception as error:
                 raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
-    def _frame_memory(self) -> NewMemory:
+    def _frame_storage(self) -> MakeFrameStorage:
         """Images lie where they are learned from."""
         if self.device.type == "cpu":
-            return HostMemory
-        from ars.experience.gpu_storage import DeviceMemory
+            return HostFrameStorage
+        from ars.experience.gpu_storage import GpuFrameStorage
 
-        return partial(DeviceMemory, self.device)
+        return partial(GpuFrameStorage, self.device)
 
     def _is_buffer_saved(self) -> bool:
         """Always but for images, which are large; the user is told how large."""
@@ -357,28 +357,26 @@ class DQN(DeepAlgorithm):
     # The trainer's side: see Algorithm.
 
     def start_from(self, policy: Policy) -> None:
-        """See Algorithm."""
         super().start_from(policy)
         self._renew_target(1.0)
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See Algorithm."""
-        arrays, values = super().state()
-        arrays["target"] = self._target_parameters.numpy()
-        values["buffer_since"] = self._buffer_since
+    def state(self) -> State:
+        """With the target network and, unless it is left out, the replay buffer."""
+        state = super().state()
+        state.arrays["target"] = self._target_parameters.numpy()
+        state.values["buffer_since"] = self._buffer_since
         if self._saves_buffer:
-            remembered, values["buffer"] = self.buffer.state()
-            arrays |= {f"buffer.{name}": array for name, array in remembered.items()}
-        return arrays, values
+            state.add("buffer", self.buffer)
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Algorithm."""
-        super().restore(arrays, values)
-        shape = self._target_parameters.data.shape
-        self._target_parameters.load(checked(arrays["target"], tuple(shape), np.float32))
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
+        shape = tuple(self._target_parameters.data.shape)
+        self._target_parameters.load(state.array("target", shape, np.float32))
         if self._saves_buffer:
-            self.buffer.restore(under("buffer", arrays), values["buffer"])
-            self._buffer_since = int(values["buffer_since"])
+            state.restore("buffer", self.buffer)
+            self._buffer_since = state.count("buffer_since")
             return
         self._buffer_since = self.timesteps
         self.context.notify(

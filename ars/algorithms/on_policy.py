@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Arrays, TrainingContext, checked
+from ars.algorithms.base import TrainingContext
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig
 from ars.common.errors import UsageError
 from ars.common.settings import setting
-from ars.experience.episodes import Trajectories
+from ars.experience.episodes import EpisodeBuffer
 from ars.learning.returns import gae
 from policies import DiscreteSpec, RunningMeanStd
 from policies.distributions import Categorical, Gaussian, sample_categorical, sample_gaussian
+from policies.state import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,15 +130,12 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         the states, or of the actions taken) and the mean `entropy`. `distribution`: of the last
         `_forward`.
         """
-        import torch
-
         by, log_std = loss.gradients, self.network.log_std
         by_outputs, by_log_std = distribution.backward(actions, by["log_probs"], by["entropy"])
         by_values = by["values"]
         if self._action_values:  # 0 by those of the other actions
-            by_values = torch.zeros_like(by_outputs).scatter_(
-                1, actions.unsqueeze(1), by_values.unsqueeze(1)
-            )
+            zeros = by_outputs.new_zeros(by_outputs.shape)
+            by_values = zeros.scatter_(1, actions.unsqueeze(1), by_values.unsqueeze(1))
         self.backprop.backward(by_outputs, by_values)
         if log_std is not None and log_std.grad is not None and by_log_std is not None:
             log_std.grad.copy_(by_log_std)
@@ -225,7 +223,18 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             ended,
         )
 
-    def _play_into(self, trajectories: Trajectories) -> None:
+    def _episode_buffer(self) -> EpisodeBuffer:
+        """For the episodes that `_play_into` plays."""
+        observation, n_out = self.policy.spec.observation, self.policy.spec.action.size
+        return EpisodeBuffer(
+            self.config.n_envs,
+            inputs=(observation.shape, np.dtype(observation.dtype))
+            if self.policy.spec.conv_layers
+            else ((observation.size,), np.dtype(np.float32)),
+            actions=((), np.dtype(np.int64)) if self.discrete else ((n_out,), np.dtype(np.float32)),
+        )
+
+    def _play_into(self, episodes: EpisodeBuffer) -> None:
         """Run the policy for one step in every environment, and count it, as `_play` does."""
         obs = self.environments.obs
         x = self._inputs(obs)
@@ -238,11 +247,11 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             self.statistics.merge(RunningMeanStd.of(obs.reshape(len(obs), -1).astype(np.float64)))
         if self.config.normalize_rewards:
             rewards = self._normalized_rewards(rewards[None], ended[None])[0]
-        trajectories.add(x, actions, rewards)
+        episodes.add(x, actions, rewards)
         if ended.any():
             final = self._inputs(step.final_obs)
             for at in np.flatnonzero(ended).tolist():
-                trajectories.end(at, final[at], bool(terminated[at]))
+                episodes.end(at, final[at], bool(terminated[at]))
 
     def _normalized_rewards(
         self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]
@@ -265,26 +274,21 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
     # Checkpoints
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See Algorithm."""
-        arrays, values = super().state()
+    def state(self) -> State:
+        """With the statistics by which rewards are normalised."""
+        state = super().state()
         if self.config.normalize_rewards:
-            arrays["rewards.discounted"] = self._discounted
-            arrays["rewards.mean"] = self._reward_statistics.mean
-            arrays["rewards.m2"] = self._reward_statistics.m2
-            values["rewards"] = self._reward_statistics.count
-        return arrays, values
+            state.add("rewards", self._reward_statistics, count="rewards")
+            state.arrays["rewards.discounted"] = self._discounted
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Algorithm."""
-        super().restore(arrays, values)
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
         if self.config.normalize_rewards:
-            self._discounted = checked(arrays["rewards.discounted"], self._discounted.shape).copy()
-            self._reward_statistics = RunningMeanStd(
-                checked(arrays["rewards.mean"], (1,)).copy(),
-                checked(arrays["rewards.m2"], (1,)).copy(),
-                int(values["rewards"]),
-            )
+            state.restore("rewards", self._reward_statistics, count="rewards")
+            discounted = state.array("rewards.discounted", self._discounted.shape)
+            self._discounted = discounted.copy()
 
 
 def averages(names: Sequence[str], metrics: Sequence[Sequence[Tensor]]) -> dict[str, float]:

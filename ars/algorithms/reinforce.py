@@ -16,20 +16,20 @@ With several environments an episode may have been begun with weights of an upda
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Arrays, Row, TrainingContext
-from ars.algorithms.deep import under
+from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig
 from ars.common.settings import LARGE, setting
 from ars.common.statistics import mean
-from ars.experience.episodes import Trajectories, Trajectory
+from ars.experience.episodes import Trajectory
 from ars.learning.returns import discounted_returns
+from policies.state import State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,13 +63,13 @@ class REINFORCE(OnPolicyAlgorithm):
     def __init__(self, config: REINFORCEConfig, context: TrainingContext) -> None:
         super().__init__(config, context)
         self.config: REINFORCEConfig = config
-        self._trajectories = Trajectories(config.n_envs)
+        self._episodes = self._episode_buffer()
 
     def _iterate(self) -> Row:
         rate, metrics = self._set_learning_rate(), []
-        episodes, n = self._trajectories.finished, self.config.n_episodes
+        episodes, n = self._episodes.finished, self.config.n_episodes
         for _ in range(self.config.n_steps):
-            self._play_into(self._trajectories)
+            self._play_into(self._episodes)
             while len(episodes) >= n:
                 metrics.append(self._update(episodes[:n]))
                 del episodes[:n]
@@ -129,13 +129,13 @@ class REINFORCE(OnPolicyAlgorithm):
         returns = discounted_returns(rewards[:, None], within, self.config.gamma)
         return returns[:, 0].astype(np.float32)
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See Algorithm."""
-        arrays, values = super().state()
-        kept = self._trajectories.state().items()
-        return arrays | {f"trajectories.{name}": array for name, array in kept}, values
+    def state(self) -> State:
+        """With the episodes under way."""
+        state = super().state()
+        state.add("trajectories", self._episodes)
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Algorithm."""
-        super().restore(arrays, values)
-        self._trajectories.restore(under("trajectories", arrays))
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
+        state.restore("trajectories", self._episodes)

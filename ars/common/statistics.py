@@ -22,3 +22,23 @@ def deviation(values: Sequence[float]) -> float:
 def norm(vector: Iterable[float]) -> float:
     """The Euclidean norm."""
     return math.sqrt(math.fsum(value * value for value in vector))
+
+
+def summarize_returns(returns: Sequence[float], lengths: Sequence[int]) -> dict[str, float]:
+    """The columns that every log has of its episodes, in their order.
+
+    Args:
+        returns: sum of rewards of each episode.
+        lengths: steps of each episode.
+
+    Returns:
+        Mean, population deviation, minimum and maximum of the returns, and the mean length. Of no
+        episode the deviation is 0 and all else NaN.
+    """
+    return {
+        "return_mean": mean(returns),
+        "return_std": deviation(returns),
+        "return_min": min(returns, default=math.nan),
+        "return_max": max(returns, default=math.nan),
+        "length_mean": mean([float(length) for length in lengths]),
+    }

@@ -1,4 +1,4 @@
-"""Some of a run's training environments, here or in a process of their own."""
+"""Some of a run's training environments, in this process or in one of their own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Step(NamedTuple):
     cut: NDArray[np.bool_] | None = None
 
 
-class Group:
+class EnvGroup:
     """Some of a run's environments, stepped one after another in this process."""
 
     def __init__(
@@ -170,8 +170,8 @@ def _bare(
     return bare, limit
 
 
-class Part(Protocol):
-    """A group somewhere: calls of its methods are begun, and finished in the same order."""
+class EnvGroupHandle(Protocol):
+    """A group wherever it runs: calls of its methods are begun, and finished in the same order."""
 
     def begin(self, name: str, *args: Any) -> None: ...
 
@@ -180,11 +180,11 @@ class Part(Protocol):
     def close(self) -> None: ...
 
 
-class Here:
+class InProcessGroup:
     """A group in this process."""
 
     def __init__(self, *args: Any) -> None:
-        self._group, self._result = Group(*args), None
+        self._group, self._result = EnvGroup(*args), None
 
     def begin(self, name: str, *args: Any) -> None:
         self._result = getattr(self._group, name)(*args)
@@ -200,7 +200,7 @@ class ProcessDied(RolloutError):
     """An environment process ended by itself."""
 
 
-class There:
+class SubprocessGroup:
     """A group in a process of its own."""
 
     def __init__(self, *args: Any) -> None:
@@ -245,7 +245,7 @@ def _serve(connection: Connection, *args: Any) -> None:
         while True:
             name, values = connection.recv()
             try:
-                group = group or Group(*args)
+                group = group or EnvGroup(*args)
                 answer = getattr(group, name)(*values), None
             except Exception as error:
                 answer = None, one_line(error)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.state import State
+
 _Array = NDArray[Any]
+ShapeAndType = tuple[tuple[int, ...], np.dtype[Any]]
 _Taken = tuple[_Array, Any, float]  # what was acted on, the action, its reward
 
 
@@ -32,14 +35,20 @@ class Trajectory:
         return len(self.rewards)
 
 
-class Trajectories:
+class EpisodeBuffer:
     """The episodes under way in n environments, and those `finished`; who reads these clears them.
 
     Episodes are finished in the order in which they end, at the same step in that of their
     environments.
+
+    Args:
+        n: environments side by side.
+        inputs: shape and type of what is acted on in one of them.
+        actions: shape and type of an action.
     """
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, inputs: ShapeAndType, actions: ShapeAndType) -> None:
+        self._inputs, self._actions = inputs, actions
         self.finished: list[Trajectory] = []
         self._under_way: list[list[_Taken]] = [[] for _ in range(n)]
 
@@ -55,34 +64,50 @@ class Trajectories:
         self.finished.append(Trajectory(*columns, final_input.copy(), terminated))
         self._under_way[at] = []
 
-    def state(self) -> dict[str, _Array]:
-        """Everything, as arrays: the steps of `finished`, then those under way."""
+    def state(self) -> State:
+        """The steps of `finished`, then those under way, all in one array a column."""
         ended = self.finished
         parts = [(t.inputs, t.actions, t.rewards) for t in ended]
         parts += [_columns(taken) for taken in self._under_way]
         inputs, actions, rewards = map(_joined, zip(*parts, strict=True))
-        return {
-            "inputs": inputs,
-            "actions": actions,
-            "rewards": rewards,
-            "lengths": np.array([len(part[2]) for part in parts], np.int64),
-            "final_inputs": np.array([t.final_input for t in ended]),
-            "terminated": np.array([t.terminated for t in ended], np.bool_),
-        }
+        return State(
+            {
+                "inputs": inputs,
+                "actions": actions,
+                "rewards": rewards,
+                "lengths": np.array([len(part[2]) for part in parts], np.int64),
+                "final_inputs": np.array([t.final_input for t in ended]),
+                "terminated": np.array([t.terminated for t in ended], np.bool_),
+            }
+        )
 
-    def restore(self, state: Mapping[str, _Array]) -> None:
-        """Take back a `state`. Raises: KeyError or ValueError where it is not one."""
-        lengths, n_ended = state["lengths"], len(state["terminated"])
-        if len(lengths) != n_ended + len(self._under_way) or lengths.sum() != len(state["rewards"]):
-            raise ValueError(f"episodes of {len(lengths) - n_ended} environments")
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        terminated = state.array("terminated", (None,), np.bool_)
+        lengths = state.counts("lengths", len(terminated) + len(self._under_way))
+        n_ended, n_steps = len(terminated), int(lengths.sum())
+        columns = (
+            _stored(state, "inputs", n_steps, self._inputs),
+            _stored(state, "actions", n_steps, self._actions),
+            _stored(state, "rewards", n_steps, ((), np.dtype(np.float64))),
+        )
+        finals = _stored(state, "final_inputs", n_ended, self._inputs)
         where = np.cumsum(lengths)[:-1]
-        columns = (np.split(state[name], where) for name in ("inputs", "actions", "rewards"))
-        parts: list[tuple[_Array, _Array, _Array]] = list(zip(*columns, strict=True))
-        finals, terminated = list(state["final_inputs"]), state["terminated"].tolist()
+        parts = list(zip(*(np.split(column, where) for column in columns), strict=True))
+        ended = zip(parts[:n_ended], finals, terminated.tolist(), strict=True)
         self.finished = [
-            Trajectory(*parts[at], finals[at], terminated[at]) for at in range(n_ended)
+            Trajectory(inputs, actions, rewards, final, terminal)
+            for (inputs, actions, rewards), final, terminal in ended
         ]
         self._under_way = [list(zip(*part, strict=True)) for part in parts[n_ended:]]
+
+
+def _stored(state: State, name: str, length: int, each: ShapeAndType) -> _Array:
+    """A stored column; one of no step at all may have another shape and type."""
+    shape, dtype = each
+    if not length and name in state.arrays and not state.arrays[name].size:
+        return np.zeros((0, *shape), dtype)
+    return state.array(name, (length, *shape), dtype)
 
 
 def _columns(taken: list[_Taken]) -> tuple[_Array, _Array, NDArray[np.float64]]:

@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ars.experience.storage import Indices, put
+from ars.experience.storage import Indices
 
 
-class DeviceMemory:
-    """Frames on a device: one goes there when it is seen, none when it is drawn. See Memory.
+class GpuFrameStorage:
+    """Frames on a device: one goes there when it is seen, none when it is drawn.
 
-    Raises: MemoryError where the device has too little.
+    Raises:
+        MemoryError: the device has too little.
     """
 
     def __init__(
@@ -32,25 +33,18 @@ class DeviceMemory:
         return len(self._frames)
 
     def write(self, place: int, frame: NDArray[Any]) -> None:
-        """See Memory."""
         self._frames[place] = torch.from_numpy(frame)
 
-    def room(self, shape: tuple[int, ...]) -> Tensor:
-        """See Memory."""
+    def allocate(self, shape: tuple[int, ...]) -> Tensor:
         return self._frames.new_empty((*shape, *self._frames.shape[1:]))
 
     def read(self, places: Indices, out: Tensor) -> None:
-        """See Memory."""
         wanted = torch.from_numpy(places.ravel()).to(self._frames.device)
         torch.index_select(self._frames, 0, wanted, out=out.view(-1, *self._frames.shape[1:]))
 
     def first(self, n: int) -> NDArray[Any]:
-        """See Memory."""
         frames: NDArray[Any] = self._frames[:n].to("cpu", copy=True).numpy()
         return frames
 
-    def restore(self, frames: NDArray[Any]) -> None:
-        """See Memory."""
-        whole = self.first(len(frames))
-        put(whole, frames)
-        self._frames[: len(frames)] = torch.from_numpy(whole)
+    def load(self, frames: NDArray[Any]) -> None:
+        self._frames[: len(frames)] = torch.from_numpy(frames)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ars.experience.replay import ReplayBuffer, ReplaySamples
-from ars.experience.storage import Arrays, Indices, put
+from ars.experience.storage import Indices
+from policies.state import State
 
 
 class SumTree:
@@ -82,7 +82,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         super().__init__(capacity, n_envs, shape, **details)
         self.alpha, self._largest = alpha, 1.0
         self._tree = SumTree(self.capacity)
-        self._columns = np.arange(n_envs)
+        self._env_indices = np.arange(n_envs)
 
     def add(
         self,
@@ -94,7 +94,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         next_obs: NDArray[Any],
         cut: NDArray[np.bool_] | None = None,
     ) -> None:
-        """See ReplayBuffer; what may not be drawn has priority 0."""
+        """Add a step of every environment; what may not be drawn has priority 0."""
         first = self._first
         super().add(obs, actions, rewards, terminated, truncated, next_obs, cut)
         for gone in range(first, self._first):
@@ -104,7 +104,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
             self._set_row(drawable, self._largest)
 
     def _set_row(self, row: int, priority: float) -> None:
-        self._tree.set(row % self._rows * self.n_envs + self._columns, priority)
+        self._tree.set(row % self._rows * self.n_envs + self._env_indices, priority)
 
     def sample_weighted(self, rng: np.random.Generator, n: int, beta: float) -> ReplaySamples:
         """Draw `n` transitions, one from each n-th of the total priority (appendix B.2.1).
@@ -126,16 +126,18 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._largest = max(self._largest, float(priorities.max()))
         self._tree.set(indices, priorities)
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """See ReplayBuffer."""
-        arrays, values = super().state()
-        arrays["priorities"] = self._tree.values.copy()
-        return arrays, {**values, "largest": self._largest}
+    def state(self) -> State:
+        """With the priority of every transition and the largest seen."""
+        state = super().state()
+        state.arrays["priorities"] = self._tree.values.copy()
+        state.values["largest"] = self._largest
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See ReplayBuffer."""
-        super().restore(arrays, values)
-        stored = arrays["priorities"]
-        put(self._tree.values, stored)
-        self._tree.set(np.arange(len(stored)), stored)
-        self._largest = float(values["largest"])
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        super().restore(state)
+        priorities = state.array("priorities", (self.capacity,))
+        if not (priorities >= 0).all():
+            raise state.error("priorities", "holds a negative number")
+        self._tree.set(np.arange(self.capacity), priorities)
+        self._largest = state.number("largest")

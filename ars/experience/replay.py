@@ -1,4 +1,4 @@
-"""Replay buffers: what happened, to be learned from again and again. NumPy alone.
+"""Replay buffers: what happened, to be learned from again and again.
 
 Time runs along the rows and environments along the columns; the newest row takes the oldest's
 place. n-step returns (Sutton, 1988) are folded in as rewards arrive: the row of step t holds
@@ -9,35 +9,32 @@ with m = n, or less where the episode ended before. Termination makes the last o
 nothing to bootstrap from. Truncation leaves it, and obs_{t+m} is then the episode's final
 observation, never the next episode's first. A row is drawn only once nothing can be added to it.
 
-Images are kept as frames: a frame that stands in several stacks is kept once, and stacks are put
-together again when drawn. A row names its frames, so no stack reaches across an episode's border.
-Frames alone may lie elsewhere than in the main memory: they are what is large.
+How observations are kept is the business of `ars.experience.storage`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.common.settings import counted
 from ars.experience.storage import (
-    Arrays,
-    Frames,
-    HostMemory,
+    HostFrameStorage,
     Indices,
-    NewMemory,
-    Store,
-    Vectors,
-    put,
+    MakeFrameStorage,
+    ObservationStorage,
+    StackedFrameStorage,
+    VectorStorage,
 )
+from policies.state import State
 
 
 class ReplaySamples(NamedTuple):
     """Transitions drawn, B of them; the buffer's own arrays, which the next draw overwrites.
 
-    `obs`, `next_obs`: [B, *shape], float32, or bytes where the frames' memory puts them;
+    `obs`, `next_obs`: [B, *shape], float32, or bytes where the frames are stored;
     `actions`: int64 [B]; `returns`: float32 [B]; `discounts`: float32 [B], what multiplies the
     value of `next_obs`; `weights`: float32 [B], importance weights; `indices`: [B], to name the
     transitions by.
@@ -55,9 +52,20 @@ class ReplaySamples(NamedTuple):
 class ReplayBuffer:
     """The latest transitions of several environments, drawn uniformly (Lin, 1992).
 
-    `capacity`: transitions of all environments together, rounded down to whole rows; `shape`: of
-    an observation. Observations of a `dtype` of one byte are kept as frames, of which each holds
-    `n_stacked`, those of consecutive steps, and which lie in a `memory`; others as float32.
+    Args:
+        capacity: transitions of all environments together, rounded down to whole rows.
+        n_envs: environments whose steps are added together.
+        shape: of an observation.
+        dtype: of an observation; where it has one byte, images are kept as frames, else vectors
+            as float32.
+        n_stacked: frames in an image, those of consecutive steps.
+        frame_storage: makes what holds the frames.
+        n_step: most rewards in a return.
+        gamma: discount of a step.
+
+    Raises:
+        ValueError: the capacity is too small for one return.
+        MemoryError: there is not enough memory.
     """
 
     def __init__(
@@ -68,23 +76,34 @@ class ReplayBuffer:
         *,
         dtype: Any = np.float32,
         n_stacked: int = 1,
-        memory: NewMemory = HostMemory,
+        frame_storage: MakeFrameStorage = HostFrameStorage,
         n_step: int = 1,
         gamma: float = 0.99,
     ) -> None:
         self._rows = capacity // n_envs
         if self._rows < n_step:
-            raise ValueError(f"room for {capacity} transitions of {n_envs} environments")
+            raise ValueError(
+                f"{capacity} transitions of {n_envs} environments are too few for returns of "
+                f"{counted(n_step, 'step')}"
+            )
         self.n_envs, self.n_step, self._powers = n_envs, n_step, gamma ** np.arange(n_step + 1)
-        self._store: Store
+        self._storage: ObservationStorage
         if np.dtype(dtype).itemsize > 1:
-            self._store = Vectors(self._rows, n_envs, shape)
+            self._storage = VectorStorage(self._rows, n_envs, shape)
         else:
-            self._store = Frames(self._rows, n_envs, shape, np.dtype(dtype), n_stacked, memory)
+            self._storage = StackedFrameStorage(
+                self._rows, n_envs, shape, np.dtype(dtype), n_stacked, frame_storage
+            )
         self._actions = np.zeros((self._rows, n_envs), np.int64)
         self._returns = np.zeros((self._rows, n_envs), np.float32)
         self._discounts = np.zeros((self._rows, n_envs), np.float32)
         self._open = np.zeros((self._rows, n_envs), np.bool_)  # more rewards may come
+        self._columns: dict[str, NDArray[Any]] = {
+            "actions": self._actions,
+            "returns": self._returns,
+            "discounts": self._discounts,
+            "open": self._open,
+        }
         self._added = 0  # rows ever added
         self._first = 0  # the oldest row still there, counted likewise
         self._pairs: dict[int, Any] = {}
@@ -102,8 +121,7 @@ class ReplayBuffer:
     @property
     def nbytes(self) -> int:
         """Bytes of memory, and about as many in a checkpoint."""
-        own = (self._actions, self._returns, self._discounts, self._open)
-        return self._store.nbytes + sum(array.nbytes for array in own)
+        return self._storage.nbytes + sum(column.nbytes for column in self._columns.values())
 
     def add(
         self,
@@ -122,7 +140,7 @@ class ReplayBuffer:
         life lost in a game).
         """
         row = self._added % self._rows
-        self._store.begin(row, obs, next_obs)
+        self._storage.write(row, obs, next_obs)
         self._actions[row] = actions
         self._returns[row] = rewards
         final = terminated if cut is None else terminated | cut
@@ -132,12 +150,12 @@ class ReplayBuffer:
             self._fold_into_earlier(row, rewards, bootstrapped)
         self._added += 1
         self._first = max(self._first, self._added - self._rows)
-        while self._store.lost(self._first % self._rows):
+        while self._storage.is_overwritten(self._first % self._rows):
             self._first += 1
         ended = terminated | truncated
         self._open[row] = ~(final | truncated)
         if ended.any():
-            self._store.end(ended)
+            self._storage.end_episodes(ended)
 
     def _fold_into_earlier(
         self, row: int, rewards: NDArray[Any], bootstrapped: NDArray[np.bool_]
@@ -151,7 +169,7 @@ class ReplayBuffer:
             envs = still if not still.all() else slice(None)
             self._returns[earlier, envs] += self._powers[back] * rewards[envs]
             self._discounts[earlier, envs] = self._powers[back + 1] * bootstrapped[envs]
-            self._store.extend(earlier, row, envs)
+            self._storage.extend(earlier, row, envs)
 
     def sample(self, rng: np.random.Generator, n: int) -> ReplaySamples:
         """Draw `n` transitions, with replacement. Raises: ValueError where there are none."""
@@ -164,7 +182,7 @@ class ReplayBuffer:
     def _batch(self, indices: Indices) -> ReplaySamples:
         n = len(indices)
         batch = self._batches.get(n) or self._new_batch(n)
-        self._store.draw(indices, self._pairs[n])
+        self._storage.read(indices, self._pairs[n])
         self._actions.take(indices, out=batch.actions, mode="wrap")
         self._returns.take(indices, out=batch.returns, mode="wrap")
         self._discounts.take(indices, out=batch.discounts, mode="wrap")
@@ -172,7 +190,7 @@ class ReplayBuffer:
         return batch
 
     def _new_batch(self, n: int) -> ReplaySamples:
-        self._pairs[n] = self._store.room(n)
+        self._pairs[n] = self._storage.allocate(n)
         self._batches[n] = ReplaySamples(
             self._pairs[n][:, 0],
             np.empty(n, np.int64),
@@ -184,23 +202,19 @@ class ReplayBuffer:
         )
         return self._batches[n]
 
-    def state(self) -> tuple[Arrays, dict[str, Any]]:
-        """Arrays and JSON values from which `restore` goes on exactly."""
+    def state(self) -> State:
+        """The rows that hold something."""
         rows = min(self._added, self._rows)
-        arrays, values = self._store.state(rows)
-        arrays |= {
-            "actions": self._actions[:rows].copy(),
-            "returns": self._returns[:rows].copy(),
-            "discounts": self._discounts[:rows].copy(),
-            "open": self._open[:rows].copy(),
-        }
-        return arrays, {**values, "added": self._added, "first": self._first}
+        state = self._storage.state(rows)
+        state.arrays |= {name: column[:rows].copy() for name, column in self._columns.items()}
+        state.values |= {"added": self._added, "first": self._first}
+        return state
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Take back a `state`. Raises: KeyError or ValueError where it is not one."""
-        self._store.restore(arrays, values)
-        put(self._actions, arrays["actions"])
-        put(self._returns, arrays["returns"])
-        put(self._discounts, arrays["discounts"])
-        put(self._open, arrays["open"])
-        self._added, self._first = int(values["added"]), int(values["first"])
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
+        added = state.count("added")
+        rows = min(added, self._rows)
+        self._storage.restore(state, rows)
+        for name, column in self._columns.items():
+            column[:rows] = state.array(name, (rows, self.n_envs), column.dtype)
+        self._added, self._first = added, state.count("first", added - rows, added)

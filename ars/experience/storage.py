@@ -7,59 +7,55 @@ than in the main memory: they are what is large.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[Any]]
-
+from policies.state import State
 
 Indices = NDArray[np.intp]
+EnvMask = NDArray[np.bool_] | slice
+
+# Makes a storage of so many frames of a shape and a type.
+MakeFrameStorage = Callable[[int, tuple[int, ...], np.dtype[Any]], "FrameStorage"]
 
 
-Envs = NDArray[np.bool_] | slice
-
-
-# Makes a memory of so many frames of a shape and a type.
-NewMemory = Callable[[int, tuple[int, ...], np.dtype[Any]], "Memory"]
-
-
-class Store(Protocol):
+class ObservationStorage(Protocol):
     """How the observations of `n_rows` times `n_envs` transitions are kept."""
 
     nbytes: int
 
-    def begin(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
-        """Write a row anew; both [n_envs, *shape]."""
+    def write(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
+        """Overwrite a row with both ends of its transitions, [n_envs, *shape] each."""
 
-    def extend(self, earlier: int, row: int, envs: Envs) -> None:
+    def extend(self, earlier: int, row: int, envs: EnvMask) -> None:
         """Give row `earlier` the next observation of `row`, for the environments marked."""
 
-    def end(self, ended: NDArray[np.bool_]) -> None:
+    def end_episodes(self, ended: NDArray[np.bool_]) -> None:
         """The episodes of the environments marked are over."""
 
-    def lost(self, row: int) -> bool:
-        """Whether the observations of a row have been overwritten."""
+    def is_overwritten(self, row: int) -> bool:
+        """Whether newer observations have taken the place of a row's."""
 
-    def room(self, n: int) -> Any:
-        """Where `draw` may write n transitions: [n, 2, *shape], all of its own."""
+    def allocate(self, n: int) -> Any:
+        """An array that `read` may write n transitions into: [n, 2, *shape]."""
 
-    def draw(self, indices: Indices, out: Any) -> None:
+    def read(self, indices: Indices, out: Any) -> None:
         """Copy out both ends of the transitions `indices` (row * n_envs + environment).
 
-        `out`: [B, 2, *shape], a `room`.
+        `out`: [B, 2, *shape], from `allocate`.
         """
 
-    def state(self, rows: int) -> tuple[Arrays, dict[str, Any]]:
+    def state(self, rows: int) -> State:
         """What the first `rows` rows hold."""
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Take back a `state`."""
+    def restore(self, state: State, rows: int) -> None:
+        """Take back a `state` of as many rows. Raises: ValueError."""
 
 
-class Vectors:
+class VectorStorage:
     """Observations as float32, both ends of each transition beside each other."""
 
     def __init__(self, n_rows: int, n_envs: int, shape: tuple[int, ...]) -> None:
@@ -67,43 +63,36 @@ class Vectors:
         self._flat = self._pairs.reshape(n_rows * n_envs, 2, *shape)
         self.nbytes = self._pairs.nbytes
 
-    def begin(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
-        """See Store."""
+    def write(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
         pair = self._pairs[row]
         pair[:, 0] = obs
         pair[:, 1] = next_obs
 
-    def extend(self, earlier: int, row: int, envs: Envs) -> None:
-        """See Store."""
+    def extend(self, earlier: int, row: int, envs: EnvMask) -> None:
         self._pairs[earlier, envs, 1] = self._pairs[row, envs, 1]
 
-    def end(self, ended: NDArray[np.bool_]) -> None:
-        """See Store."""
+    def end_episodes(self, ended: NDArray[np.bool_]) -> None:
+        """Nothing to do: an observation stands alone."""
 
-    def lost(self, row: int) -> bool:
-        """See Store."""
+    def is_overwritten(self, row: int) -> bool:
         return False
 
-    def room(self, n: int) -> NDArray[np.float32]:
-        """See Store."""
+    def allocate(self, n: int) -> NDArray[np.float32]:
         return np.empty((n, *self._flat.shape[1:]), np.float32)
 
-    def draw(self, indices: Indices, out: NDArray[np.float32]) -> None:
-        """See Store."""
+    def read(self, indices: Indices, out: NDArray[np.float32]) -> None:
         # In another mode than "raise", `take` writes to `out` without a copy of its own.
         self._flat.take(indices, axis=0, out=out, mode="wrap")
 
-    def state(self, rows: int) -> tuple[Arrays, dict[str, Any]]:
-        """See Store."""
-        return {"pairs": self._pairs[:rows].copy()}, {}
+    def state(self, rows: int) -> State:
+        return State({"pairs": self._pairs[:rows].copy()})
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Store."""
-        put(self._pairs, arrays["pairs"])
+    def restore(self, state: State, rows: int) -> None:
+        self._pairs[:rows] = state.array("pairs", (rows, *self._pairs.shape[1:]), np.float32)
 
 
-class Memory(Protocol):
-    """Where frames lie: a fixed number of arrays of one shape and type, zero at first."""
+class FrameStorage(Protocol):
+    """A fixed number of frames of one shape and type, zero at first."""
 
     def __len__(self) -> int: ...
 
@@ -113,21 +102,21 @@ class Memory(Protocol):
     def write(self, place: int, frame: NDArray[Any]) -> None:
         """Keep a frame."""
 
-    def room(self, shape: tuple[int, ...]) -> Any:
-        """Where `read` may write: an array of frames, [*shape, *frame]."""
+    def allocate(self, shape: tuple[int, ...]) -> Any:
+        """An array that `read` may write frames into: [*shape, *frame]."""
 
     def read(self, places: Indices, out: Any) -> None:
-        """Copy the frames at `places` [*shape] into a `room` of that shape."""
+        """Copy the frames at `places` [*shape] into an array from `allocate` of that shape."""
 
     def first(self, n: int) -> NDArray[Any]:
         """A copy of the first n frames."""
 
-    def restore(self, frames: NDArray[Any]) -> None:
-        """Write the first frames back. Raises: ValueError where they do not fit."""
+    def load(self, frames: NDArray[Any]) -> None:
+        """Write the first frames back; they have the shape and type of `first`."""
 
 
-class HostMemory:
-    """Frames in the main memory. See Memory."""
+class HostFrameStorage:
+    """Frames in the main memory."""
 
     def __init__(self, n_frames: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._frames = np.zeros((n_frames, *shape), dtype)
@@ -137,32 +126,27 @@ class HostMemory:
         return len(self._frames)
 
     def write(self, place: int, frame: NDArray[Any]) -> None:
-        """See Memory."""
         self._frames[place] = frame
 
-    def room(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """See Memory."""
+    def allocate(self, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.empty((*shape, *self._frames.shape[1:]), self._frames.dtype)
 
     def read(self, places: Indices, out: NDArray[Any]) -> None:
-        """See Memory."""
         self._frames.take(places, axis=0, out=out, mode="wrap")
 
     def first(self, n: int) -> NDArray[Any]:
-        """See Memory."""
         return self._frames[:n].copy()
 
-    def restore(self, frames: NDArray[Any]) -> None:
-        """See Memory."""
-        put(self._frames, frames)
+    def load(self, frames: NDArray[Any]) -> None:
+        self._frames[: len(frames)] = frames
 
 
-class Frames:
+class StackedFrameStorage:
     """Stacked images [n_stacked, height, width] (or [n_stacked * c, ...]) of bytes, a frame once.
 
-    A frame's number counts all frames ever seen; it lies at that number modulo the room there is.
-    There is room for a sixteenth more frames than transitions, for those that begin an episode.
-    Where episodes are so short that this is too little, the oldest transitions are lost earlier.
+    A frame's number counts all frames ever seen; it lies at that number modulo the capacity, which
+    is a sixteenth more than there are transitions, for the frames that begin an episode. Where
+    episodes are so short that this is too little, the oldest transitions are lost earlier.
     """
 
     def __init__(
@@ -172,15 +156,16 @@ class Frames:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         n_stacked: int,
-        memory: NewMemory,
+        frame_storage: MakeFrameStorage,
     ) -> None:
         if not shape or shape[0] % n_stacked:
             raise ValueError(f"images of shape {shape} are no stack of {n_stacked}")
         # The last term is what the newest row may need, however short the episodes are.
         n_frames = n_rows * n_envs * 17 // 16 + (n_stacked + 1) ** 2 * n_envs
         self._frame_shape = (shape[0] // n_stacked, *shape[1:])
-        self._frames = memory(n_frames, self._frame_shape, dtype)
-        self._shape, self._n_stacked, self._seen = shape, n_stacked, 0
+        self._frames = frame_storage(n_frames, self._frame_shape, dtype)
+        self._shape, self._dtype = shape, dtype
+        self._n_stacked, self._seen = n_stacked, 0
         # The numbers of the frames in each row's two stacks, oldest first.
         self._stacks = np.zeros((n_rows, n_envs, 2, n_stacked), np.int64)
         self._flat = self._stacks.reshape(n_rows * n_envs, 2, n_stacked)
@@ -188,8 +173,7 @@ class Frames:
         self._fresh = np.ones(n_envs, np.bool_)
         self.nbytes = self._frames.nbytes + self._stacks.nbytes
 
-    def begin(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
-        """See Store."""
+    def write(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
         depth = self._frame_shape[0]
         for env in self._fresh.nonzero()[0].tolist():
             self._current[env] = self._first_stack(obs[env].reshape(-1, *self._frame_shape))
@@ -214,54 +198,36 @@ class Frames:
         self._seen += 1
         return number
 
-    def extend(self, earlier: int, row: int, envs: Envs) -> None:
-        """See Store."""
+    def extend(self, earlier: int, row: int, envs: EnvMask) -> None:
         self._stacks[earlier, envs, 1] = self._stacks[row, envs, 1]
 
-    def end(self, ended: NDArray[np.bool_]) -> None:
-        """See Store."""
+    def end_episodes(self, ended: NDArray[np.bool_]) -> None:
         self._fresh |= ended
 
-    def lost(self, row: int) -> bool:
-        """See Store."""
+    def is_overwritten(self, row: int) -> bool:
         return bool(self._stacks[row, :, 0].min() < self._seen - len(self._frames))
 
-    def room(self, n: int) -> Any:
-        """See Store."""
-        return self._frames.room((n, 2, self._n_stacked)).reshape(n, 2, *self._shape)
+    def allocate(self, n: int) -> Any:
+        return self._frames.allocate((n, 2, self._n_stacked)).reshape(n, 2, *self._shape)
 
-    def draw(self, indices: Indices, out: Any) -> None:
-        """See Store."""
+    def read(self, indices: Indices, out: Any) -> None:
         places = self._flat[indices] % len(self._frames)
         self._frames.read(places, out.reshape(*places.shape, *self._frame_shape))
 
-    def state(self, rows: int) -> tuple[Arrays, dict[str, Any]]:
-        """See Store."""
-        arrays: Arrays = {
+    def state(self, rows: int) -> State:
+        arrays: dict[str, NDArray[Any]] = {
             "frames": self._frames.first(self._seen),
             "stacks": self._stacks[:rows].copy(),
             "current": self._current.copy(),
             "fresh": self._fresh.copy(),
         }
-        return arrays, {"seen": self._seen}
+        return State(arrays, {"seen": self._seen})
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """See Store."""
-        self._frames.restore(arrays["frames"])
-        put(self._stacks, arrays["stacks"])
-        put(self._current, arrays["current"])
-        put(self._fresh, arrays["fresh"])
-        self._seen = int(values["seen"])
-
-
-def put(target: NDArray[Any], stored: NDArray[Any]) -> None:
-    """Write the stored beginning of an array back. Raises: ValueError where it does not fit."""
-    if (
-        stored.dtype != target.dtype
-        or stored.shape[1:] != target.shape[1:]
-        or len(stored) > len(target)
-    ):
-        raise ValueError(
-            f"array of shape {stored.shape} and type {stored.dtype}, not {target.shape}"
-        )
-    target[: len(stored)] = stored
+    def restore(self, state: State, rows: int) -> None:
+        seen = state.count("seen")
+        n_frames = min(seen, len(self._frames))
+        self._frames.load(state.array("frames", (n_frames, *self._frame_shape), self._dtype))
+        self._stacks[:rows] = state.array("stacks", (rows, *self._stacks.shape[1:]), np.int64)
+        self._current[:] = state.array("current", self._current.shape, np.int64)
+        self._fresh[:] = state.array("fresh", self._fresh.shape, np.bool_)
+        self._seen = seen

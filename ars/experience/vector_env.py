@@ -15,12 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.errors import RunError
-from ars.experience.env_group import Here, Part, ProcessDied, Step, There
+from ars.experience.env_group import (
+    EnvGroupHandle,
+    InProcessGroup,
+    ProcessDied,
+    Step,
+    SubprocessGroup,
+)
+from policies.state import State
 
-__all__ = ["Environments", "Finished", "Step"]
+__all__ = ["EpisodeInfo", "Step", "VectorEnv"]
 
 
-class Finished(NamedTuple):
+class EpisodeInfo(NamedTuple):
     """An episode that ended: the sum of its rewards and its number of steps."""
 
     total_reward: float
@@ -28,19 +35,27 @@ class Finished(NamedTuple):
 
 
 @dataclass
-class _Share:
-    """A part and which environments it has."""
+class _Shard:
+    """A group and which of all environments it has."""
 
-    part: Part
+    group: EnvGroupHandle
     where: slice
 
 
-class Environments:
+class VectorEnv:
     """n environments stepped together; `obs` is what to act on, [n, *shape] of the space's dtype.
 
-    `n_processes`: processes that share them, 0 for this one; the episodes are the same, also where
-    a process dies and another takes its place, of which `notify` is told. `finished` collects
-    episodes as they end; who reads them clears them.
+    `finished` collects episodes as they end; who reads them clears them. Episodes are the same
+    whatever the number of processes, also where one dies and another takes its place.
+
+    Args:
+        env_id: of every environment.
+        env_kwargs: for making each.
+        n: how many.
+        seed: of the run.
+        rollout_length: most steps in an episode.
+        n_processes: processes that share the environments; 0: this one.
+        notify: is told of a process that died.
     """
 
     obs: NDArray[Any]
@@ -56,18 +71,18 @@ class Environments:
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
-        self.finished: list[Finished] = []
-        self._shares: list[_Share] = []
-        self._kind = There if n_processes else Here
+        self.finished: list[EpisodeInfo] = []
+        self._shards: list[_Shard] = []
+        self._kind = SubprocessGroup if n_processes else InProcessGroup
         self._made_of = env_id, dict(env_kwargs), seed, rollout_length
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
             where = slice(int(indices[0]), int(indices[-1]) + 1)
-            self._shares.append(_Share(self._start(where), where))
+            self._shards.append(_Shard(self._start(where), where))
         # Actions of the last steps, enough for every episode under way.
         self._taken: list[NDArray[Any]] = []
         self._longest_memory = 1000
 
-    def _start(self, where: slice) -> Part:
+    def _start(self, where: slice) -> EnvGroupHandle:
         env_id, env_kwargs, seed, rollout_length = self._made_of
         indices = list(range(self.n)[where])
         return self._kind(env_id, env_kwargs, indices, seed, rollout_length)
@@ -78,9 +93,9 @@ class Environments:
         return self.obs
 
     def _begin(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> None:
-        for share in self._shares:
-            share.part.begin("restart", episodes[share.where], actions[share.where])
-        self.obs = np.concatenate([share.part.finish() for share in self._shares])
+        for shard in self._shards:
+            shard.group.begin("restart", episodes[shard.where], actions[shard.where])
+        self.obs = np.concatenate([shard.group.finish() for shard in self._shards])
         self._episodes = np.array(episodes, np.int64)
         self._lengths = np.array([len(taken) for taken in actions], np.int64)
         self._returns = np.zeros(self.n)
@@ -93,9 +108,9 @@ class Environments:
         """
         # A copy, since an environment may change what it is given.
         taken = actions.copy()
-        for share in self._shares:
-            share.part.begin("step", actions[share.where])
-        steps = [self._finish(share, taken) for share in self._shares]
+        for shard in self._shards:
+            shard.group.begin("step", actions[shard.where])
+        steps = [self._finish(shard, taken) for shard in self._shards]
         step: Step = steps[0] if len(steps) == 1 else _joined(steps)
         self.obs = step.obs
         self._remember(taken)
@@ -103,26 +118,26 @@ class Environments:
         self._lengths += 1
         if step.obs is not step.final_obs:
             for at in np.flatnonzero(step.terminated | step.truncated).tolist():
-                episode = Finished(float(self._returns[at]), int(self._lengths[at]))
+                episode = EpisodeInfo(float(self._returns[at]), int(self._lengths[at]))
                 self.finished.append(episode)
                 self._returns[at], self._lengths[at] = 0.0, 0
                 self._episodes[at] += 1
         return step
 
-    def _finish(self, share: _Share, actions: NDArray[Any]) -> Step:
+    def _finish(self, shard: _Shard, actions: NDArray[Any]) -> Step:
         """A step's end; a process that died is replaced, and takes the step once more."""
         try:
-            step: Step = share.part.finish()
+            step: Step = shard.group.finish()
             return step
         except ProcessDied as death:
             self._notify(f"{death}: another one goes on from where its episodes were")
-        share.part.close()
-        share.part = self._start(share.where)
-        actions_since = [self._since_reset(at) for at in range(self.n)[share.where]]
-        share.part.begin("restart", self._episodes[share.where].tolist(), actions_since)
-        self._compare(share.part.finish(), self.obs[share.where], share.where.start)
-        share.part.begin("step", actions[share.where])
-        again: Step = share.part.finish()
+        shard.group.close()
+        shard.group = self._start(shard.where)
+        actions_since = [self._since_reset(at) for at in range(self.n)[shard.where]]
+        shard.group.begin("restart", self._episodes[shard.where].tolist(), actions_since)
+        self._compare(shard.group.finish(), self.obs[shard.where], shard.where.start)
+        shard.group.begin("step", actions[shard.where])
+        again: Step = shard.group.finish()
         return again
 
     def _remember(self, actions: NDArray[Any]) -> None:
@@ -131,16 +146,18 @@ class Environments:
             del self._taken[: len(self._taken) - int(self._lengths.max()) - 1]
             self._longest_memory = 1000 + 2 * len(self._taken)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         """Where every environment is: episode, actions since its reset, observation, return."""
         taken = [self._since_reset(at) for at in range(self.n)]
-        return {
-            "episodes": self._episodes.copy(),
-            "lengths": self._lengths.copy(),
-            "returns": self._returns.copy(),
-            "obs": self.obs.copy(),
-            "actions": np.concatenate(taken),
-        }
+        return State(
+            {
+                "episodes": self._episodes.copy(),
+                "lengths": self._lengths.copy(),
+                "returns": self._returns.copy(),
+                "obs": self.obs.copy(),
+                "actions": np.concatenate(taken),
+            }
+        )
 
     def _since_reset(self, at: int) -> NDArray[Any]:
         length = int(self._lengths[at])
@@ -148,19 +165,23 @@ class Environments:
         example = self._taken[-1][at] if self._taken else np.int64(0)
         return np.array(rows).reshape(length, *example.shape).astype(example.dtype, copy=False)
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, state: State) -> None:
         """Bring every environment back by its reset seed and actions.
 
-        Raises: RunError where it then does not show what it showed; KeyError or ValueError where
-        `state` is not one.
+        Raises:
+            ValueError: `state` is not one.
+            RolloutError: an environment fails on the way back.
+            RunError: an environment does not then show what it showed.
         """
-        lengths, actions = state["lengths"], state["actions"]
-        if len(lengths) != self.n or lengths.sum() != len(actions):
-            raise ValueError(f"a state of {len(lengths)} environments, not {self.n}")
+        episodes, lengths = state.counts("episodes", self.n), state.counts("lengths", self.n)
+        returns = state.array("returns", (self.n,))
+        actions = state.arrays.get("actions")
+        if actions is None or actions.shape[:1] != (lengths.sum(),):
+            raise state.error("actions", f"not the {lengths.sum()} since the environments' resets")
         parts = np.split(actions, np.cumsum(lengths)[:-1])
-        self._begin(state["episodes"].tolist(), parts)
-        self._compare(self.obs, state["obs"])
-        self._returns = state["returns"].copy()
+        self._begin(episodes.tolist(), parts)
+        self._compare(self.obs, state.array("obs", self.obs.shape, self.obs.dtype))
+        self._returns = returns.copy()
         longest = int(lengths.max())
         taken = np.zeros((longest, self.n, *actions.shape[1:]), actions.dtype)
         for at, part in enumerate(parts):
@@ -179,9 +200,9 @@ class Environments:
 
     def close(self) -> None:
         """Close environments and processes; safe to call twice."""
-        for share in self._shares:
-            share.part.close()
-        self._shares = []
+        for shard in self._shards:
+            shard.group.close()
+        self._shards = []
 
 
 def _joined(steps: Sequence[Step]) -> Step:

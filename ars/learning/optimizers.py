@@ -7,14 +7,12 @@ its arithmetic), and loading it costs a second.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from policies.parameters import FlatParameters
+from policies.state import State
 
 
 class Optimizer(ABC):
@@ -45,19 +43,17 @@ class Optimizer(ABC):
     def step(self) -> None:
         """One step by the gradient there is."""
 
-    def state(self) -> tuple[dict[str, NDArray[np.float32]], int]:
-        """The moments and the number of steps, from which `restore` goes on exactly."""
-        return {name: moment.cpu().numpy().copy() for name, moment in self.moments.items()}, (
-            self.steps
-        )
+    def state(self) -> State:
+        """The moments and the number of steps."""
+        moments = {name: moment.cpu().numpy().copy() for name, moment in self.moments.items()}
+        return State(moments, {"steps": self.steps})
 
-    def restore(self, moments: Mapping[str, NDArray[Any]], steps: int) -> None:
-        """Take back a `state`. Raises: KeyError or ValueError where it is not one."""
+    def restore(self, state: State) -> None:
+        """Take back a `state`. Raises: ValueError."""
         for name, moment in self.moments.items():
-            if moments[name].shape != moment.shape:
-                raise ValueError(f"moment {name} of shape {moments[name].shape}")
-            moment.copy_(torch.from_numpy(moments[name]))
-        self.steps = steps
+            stored = state.array(name, tuple(moment.shape), np.float32)
+            moment.copy_(torch.from_numpy(stored))
+        self.steps = state.count("steps")
 
 
 class Adam(Optimizer):

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from policies.file import FileError, read_arrays, write_arrays
+from policies.state import State
 
 FOLDER = "checkpoint"
 CURRENT = "state.safetensors"
 PREVIOUS = "previous.safetensors"
 
 
-def save(run: Path, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> None:
+def path(run: Path) -> Path:
+    """The file that a run folder's checkpoint is read from."""
+    return run / FOLDER / CURRENT
+
+
+def save(run: Path, state: State) -> None:
     """Write the checkpoint of a run folder, keeping the last one as the previous."""
     folder = run / FOLDER
     folder.mkdir(exist_ok=True)
@@ -31,7 +33,7 @@ def save(run: Path, arrays: dict[str, NDArray[Any]], values: dict[str, Any]) -> 
         spare.unlink(missing_ok=True)
         os.link(current, spare)
         os.replace(spare, previous)
-    write_arrays(current, "checkpoint", arrays, values)
+    write_arrays(current, "checkpoint", state.arrays, state.values)
 
 
 def exists(run: Path) -> bool:
@@ -39,11 +41,11 @@ def exists(run: Path) -> bool:
     return any((run / FOLDER / name).exists() for name in (CURRENT, PREVIOUS))
 
 
-def load(run: Path) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
+def load(run: Path) -> State:
     """Read a run's checkpoint. Raises: FileError, saying where the previous one lies."""
-    current, previous = run / FOLDER / CURRENT, run / FOLDER / PREVIOUS
+    current, previous = path(run), run / FOLDER / PREVIOUS
     try:
-        return read_arrays(current, "checkpoint")
+        return State(*read_arrays(current, "checkpoint"))
     except FileError as error:
         if not previous.exists():
             raise

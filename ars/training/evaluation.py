@@ -8,12 +8,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.seeding import Stream
-from ars.common.statistics import deviation, mean
+from ars.common.statistics import summarize_returns
 from ars.rollout.episode import Episode
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.given_env import check_given
+from policies import Normalizer, PolicySpec
+from policies.state import State
 
 if TYPE_CHECKING:
     from ars.rollout.episode import Rollouts
@@ -29,6 +33,26 @@ class Candidate:
     iteration: int
     timesteps: int
 
+    def state(self) -> State:
+        """Everything that `from_state` needs."""
+        normalizer = self.snapshot.normalizer
+        state = State() if normalizer is None else normalizer.state()
+        state.arrays["weights"] = self.snapshot.weights
+        state.values |= {"iteration": self.iteration, "timesteps": self.timesteps}
+        return state
+
+    @classmethod
+    def from_state(cls, state: State, spec: PolicySpec) -> Candidate:
+        """The candidate of a policy as `spec` has it. Raises: ValueError."""
+        weights = state.array("weights", (spec.n_weights,))
+        if not np.isfinite(weights).all():
+            raise state.error("weights", "is not finite")
+        normalizer = None
+        if "rule" in state.values:
+            normalizer = Normalizer.from_state(state, spec.observation.size)
+        iteration, timesteps = state.count("iteration"), state.count("timesteps")
+        return cls(Snapshot(weights, normalizer), iteration, timesteps)
+
 
 def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
     """What an evaluation found. Raises: RolloutError where an episode was not finite."""
@@ -38,16 +62,14 @@ def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[st
                 f"evaluation after iteration {candidate.iteration}, episode {index}: "
                 f"{episode.fault}"
             )
-    returns = [episode.total_reward for episode in episodes]
     return {
         "iteration": candidate.iteration,
         "timesteps": candidate.timesteps,
-        "episodes": len(returns),
-        "return_mean": mean(returns),
-        "return_std": deviation(returns),
-        "return_min": min(returns),
-        "return_max": max(returns),
-        "length_mean": mean([float(episode.length) for episode in episodes]),
+        "episodes": len(episodes),
+        **summarize_returns(
+            [episode.total_reward for episode in episodes],
+            [episode.length for episode in episodes],
+        ),
     }
 
 
@@ -157,11 +179,7 @@ def evaluate_policy(
         "seed": seed,
         "stochastic": stochastic,
         "episodes": episodes,
-        "return_mean": mean(returns),
-        "return_std": deviation(returns),
-        "return_min": min(returns),
-        "return_max": max(returns),
-        "length_mean": mean([float(length) for length in lengths]),
+        **summarize_returns(returns, lengths),
         "returns": returns,
         "lengths": lengths,
     }

@@ -35,8 +35,8 @@ class CsvLog:
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
-        if offset and (not path.exists() or path.stat().st_size < offset):
-            raise FileError(f"{path}: shorter than when the checkpoint was saved; cannot go on")
+        if offset:
+            _check_row_ends(path, offset)
         # The file lives as long as the log; `close` ends both.
         self._file: IO[str] = path.open("r+" if path.exists() else "w+", newline="")
         self._file.truncate(offset)
@@ -53,7 +53,7 @@ class CsvLog:
             self._columns = list(row)
             writer.writerow(self._columns)
         if list(row) != self._columns:
-            raise ValueError(f"{self.path.name}: columns {list(row)}, not {self._columns}")
+            raise FileError(f"{self.path}: has columns {self._columns}, not {list(row)}")
         writer.writerow(row.values())
         self._file.flush()
 
@@ -66,6 +66,16 @@ class CsvLog:
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._file.close()
+
+
+def _check_row_ends(path: Path, offset: int) -> None:
+    """Raises: FileError where a log does not have a row that ends at a byte offset."""
+    if not path.exists() or path.stat().st_size < offset:
+        raise FileError(f"{path}: shorter than when the checkpoint was saved; cannot go on")
+    with path.open("rb") as file:
+        file.seek(offset - 1)
+        if file.read(1) != b"\n":
+            raise FileError(f"{path}: no row ends at its byte {offset}; cannot go on")
 
 
 class TensorBoard:

@@ -25,6 +25,7 @@ from ars.training.config import (
     WorkerConfig,
 )
 from ars.training.run_folder import CONFIG, read_json
+from ars.training.stored_settings import current_settings
 from policies import FileError
 
 # Settings that no dataclass holds.
@@ -99,16 +100,19 @@ def resolve_resumed(
         raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it)")
     data = read_json(folder / CONFIG)
     try:
-        fixed = {**data["config"], "algo": data["algo"], "preset": data["preset"]}
+        if data["algo"] not in ALGORITHMS:
+            raise TypeError(f"algo is {data['algo']!r}")
+        algorithm = ALGORITHMS[data["algo"]]
+        fixed = current_settings(algorithm.Config, data["config"])
+        fixed |= {name: data[name] for name in ("algo", "preset")}
         fixed |= {name: data[name] for name in ("seed", "on_nonfinite", "env_id", "init_from")}
         free = {**data["run"], **data["workers"]}
         stored_kwargs = data["env_kwargs"]
         commands = [*data["commands"], command]
-        if data["algo"] not in ALGORITHMS:
-            raise TypeError(f"algo is {data['algo']!r}")
-        algorithm = ALGORITHMS[data["algo"]]
         if not isinstance(stored_kwargs, dict):
             raise TypeError("env_kwargs is no object")
+    except ValueError as error:
+        raise FileError(f"{folder / CONFIG}: {error}") from None
     except (KeyError, TypeError) as error:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
     for name, value in given.items():

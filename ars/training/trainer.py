@@ -10,29 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from ars.algorithms.base import Algorithm, Arrays, Row
+from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
 from ars.common.seeding import Stream
 from ars.common.settings import counted
 from ars.rollout.pool import Pool
-from ars.rollout.task import Snapshot, Task
+from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row
 from ars.training.logger import CsvLog, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
-    CONFIG,
     EVALUATIONS,
     LATEST_POLICY,
     PROGRESS,
     RESULT,
 )
 from ars.training.signals import InterruptiblePool, Interrupts
-from policies import Normalizer, NormalizerRule, PolicyFile, build_policy, save_policy
+from ars.training.stored_settings import check_identity
+from policies import PolicyFile, build_policy, save_policy
 from policies.file import write_json
+from policies.state import State
 
 
 class Display(Protocol):
@@ -58,10 +57,22 @@ class Best:
 class Trainer:
     """Runs an algorithm in a run folder until a stop, from the start or from a checkpoint.
 
-    `interrupts`: handled by the caller. `identity`: what decides the run's results, as JSON; a
-    checkpoint of another is refused. `training` is stored in the policy files (algorithm, seed
-    ...); `budget_seconds`: the parsed time budget of this call or None. `stop`: asked before each
-    iteration; a reason that it gives ends the run.
+    Args:
+        algorithm: what learns, as it is before its first iteration.
+        pool: where rollouts run.
+        interrupts: of the user, handled by the caller.
+        folder: of the run.
+        config: when to stop, evaluate and save.
+        display: what the user sees.
+        identity: what decides the run's results, as JSON; a checkpoint of another is refused.
+        training: what policy files say of their training, beside iteration and timesteps.
+        budget_seconds: the time budget of this call, in seconds; None for none.
+        stop: asked before each iteration; a reason that it gives ends the run.
+        resume: go on from the folder's checkpoint.
+
+    Raises:
+        RunError: the checkpoint is not one of this run.
+        FileError: the checkpoint or a log is damaged.
     """
 
     def __init__(
@@ -100,9 +111,12 @@ class Trainer:
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
 
-        Raises: KeyboardInterrupt after the last whole iteration has been saved; RunError,
-        RolloutError and OSError, the last whole iteration saved where the disk allows it and the
-        algorithm did not fail amid the next one's steps.
+        The last whole iteration is saved before anything is raised, where the disk allows it and
+        the algorithm did not fail amid the next one's steps.
+
+        Raises:
+            KeyboardInterrupt: the user interrupted.
+            RunError, RolloutError, OSError: training cannot go on.
         """
         try:
             result = self._finish(self._loop())
@@ -272,22 +286,23 @@ class Trainer:
             EVALUATIONS: self.evaluation_log.sync(),
         }
         self._write_policy(LATEST_POLICY, self._candidate())
-        arrays, values = self.algorithm.state()
-        document: dict[str, Any] = {
+        algorithm = self.algorithm.state()
+        values = {
             "run": self.identity,
-            "algorithm": values,
+            "algorithm": algorithm.values,
             "offsets": offsets,
             "evaluated": self.evaluated,
             "reached": self.reached,
             "target_return": self.config.target_return,
             "seconds": self.elapsed,
         }
+        state = State(algorithm.arrays, values)
         if self.best is not None:
-            document["best_return"] = self.best.return_mean
-            document["best"] = _pack("best", self.best.candidate, arrays)
+            state.values["best_return"] = self.best.return_mean
+            state.add_state("best", self.best.candidate.state())
         if self._pending is not None:
-            document["pending"] = _pack("pending", self._pending[1], arrays)
-        checkpoint.save(self.folder, arrays, document)
+            state.add_state("pending", self._pending[1].state())
+        checkpoint.save(self.folder, state)
 
     def _save_if_possible(self) -> None:
         if self._complete or self._amid:
@@ -301,60 +316,32 @@ class Trainer:
 
     def _restore(self) -> dict[str, int]:
         """Take back the checkpoint; returns the lengths of the logs at that time."""
-        arrays, document = checkpoint.load(self.folder)
+        state = checkpoint.load(self.folder)
         try:
-            self._check_identity(document["run"])
-            self.algorithm.restore(arrays, document["algorithm"])
-            self.evaluated = int(document["evaluated"])
-            self._earlier_seconds = float(document["seconds"])
-            if "best" in document:
-                candidate = _unpack("best", arrays, document["best"])
-                self.best = Best(candidate, float(document["best_return"]))
-                # The file may be of an evaluation after the checkpoint, which will come again.
-                self._write_policy(BEST_POLICY, candidate)
-                self.display.best_so_far(self.best.return_mean)
-            if document["target_return"] == self.config.target_return:
-                self.reached = int(document["reached"])
-            elif self.best is not None and self._is_target(self.best.return_mean):
-                self.reached = self.best.candidate.iteration
-            if "pending" in document:
-                self._begin(_unpack("pending", arrays, document["pending"]))
-            return {name: int(length) for name, length in document["offsets"].items()}
-        except (KeyError, TypeError, ValueError) as error:
+            check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
+            self._restore_from(state)
+            offsets = state.nested("offsets")
+            return {name: offsets.count(name) for name in (PROGRESS, EVALUATIONS)}
+        except ValueError as error:
             raise RunError(
-                f"{self.folder / checkpoint.FOLDER}: not a checkpoint of this run ({error})"
+                f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
             ) from None
 
-    def _check_identity(self, stored: dict[str, Any]) -> None:
-        for name in self.identity | stored:
-            ours, theirs = self.identity.get(name), stored.get(name)
-            if ours != theirs:
-                raise ValueError(f"its {name} is {theirs}, that of {CONFIG} {ours}")
-
-
-def _pack(name: str, candidate: Candidate, arrays: Arrays) -> dict[str, Any]:
-    """Add a candidate's arrays to a checkpoint's; returns the rest of it as JSON values."""
-    normalizer = candidate.snapshot.normalizer
-    arrays[f"{name}.weights"] = candidate.snapshot.weights
-    values: dict[str, Any] = {
-        "iteration": candidate.iteration,
-        "timesteps": candidate.timesteps,
-    }
-    if normalizer is not None:
-        arrays |= {f"{name}.mean": normalizer.mean, f"{name}.var": normalizer.var}
-        values |= {"count": normalizer.count, "rule": vars(normalizer.rule)}
-    return values
-
-
-def _unpack(name: str, arrays: Arrays, values: dict[str, Any]) -> Candidate:
-    """The inverse of `_pack`."""
-    normalizer = None
-    if "rule" in values:
-        normalizer = Normalizer(
-            arrays[f"{name}.mean"],
-            arrays[f"{name}.var"],
-            int(values["count"]),
-            NormalizerRule(**values["rule"]),
-        )
-    snapshot = Snapshot(arrays[f"{name}.weights"].astype(np.float64), normalizer)
-    return Candidate(snapshot, int(values["iteration"]), int(values["timesteps"]))
+    def _restore_from(self, state: State) -> None:
+        algorithm, spec = self.algorithm, self.algorithm.policy.spec
+        algorithm.restore(State(state.arrays, state.value("algorithm", dict)))
+        self.evaluated = state.count("evaluated", -1, algorithm.iteration)
+        self._earlier_seconds = state.number("seconds")
+        if self.evaluated >= 0:
+            candidate = Candidate.from_state(state.nested("best"), spec)
+            self.best = Best(candidate, state.number("best_return"))
+            # The file may be of an evaluation after the checkpoint, which will come again.
+            self._write_policy(BEST_POLICY, candidate)
+            self.display.best_so_far(self.best.return_mean)
+        reached = state.count("reached", -1, algorithm.iteration)
+        if state.optional_number("target_return") == self.config.target_return:
+            self.reached = reached
+        elif self.best is not None and self._is_target(self.best.return_mean):
+            self.reached = self.best.candidate.iteration
+        if "pending" in state.values:
+            self._begin(Candidate.from_state(state.nested("pending"), spec))

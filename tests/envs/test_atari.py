@@ -18,7 +18,7 @@ from paths import ROOT
 import ars.train
 import envs
 from ars import evaluate, render
-from ars.experience.vector_env import Environments
+from ars.experience.vector_env import VectorEnv
 from envs.atari import Shrink, WrongOptions, n_stacked
 from policies import PolicyFile, make_policy, save_policy
 
@@ -247,7 +247,7 @@ def test_the_view_is_stored_with_the_run_and_may_not_change(
 @pytest.mark.parametrize("n_processes", [0, 2])
 def test_lost_lives_reach_whoever_learns(n_processes: int) -> None:
     kwargs = {"pixels": "atari", "fire": True, "noop_max": 0, "repeat_action_probability": 0.0}
-    environments = Environments("ALE/Breakout-v5", kwargs, 2, 0, 1000, n_processes)
+    environments = VectorEnv("ALE/Breakout-v5", kwargs, 2, 0, 1000, n_processes)
     environments.reset()
     cuts = []
     for step in range(40):

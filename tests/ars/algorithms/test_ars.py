@@ -174,7 +174,7 @@ def test_a_restored_algorithm_goes_on_exactly() -> None:
     ars, again = make(n_directions=3), make(n_directions=3)
     for _ in range(2):
         ars.iterate(StubPool(observed))
-    again.restore(*ars.state())
+    again.restore(ars.state())
     rows = [algorithm.iterate(StubPool(observed)) for algorithm in (ars, again)]
     assert rows[0] == rows[1]
     assert np.array_equal(ars.policy.weights, again.policy.weights)

@@ -23,6 +23,7 @@ from ars.training import checkpoint
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new
 from policies import POLICIES, build_policy
+from policies.state import State
 
 every_algorithm = pytest.mark.parametrize("algo", ALGORITHMS)
 
@@ -113,17 +114,16 @@ def test_a_state_goes_on_exactly(
     rows = learn(whole, 2)
     assert rows[0].keys() == rows[1].keys()
     assert [*map(repr, learn(first, 1)[0].values())] == [*map(repr, rows[0].values())]
-    checkpoint.save(tmp_path, *first.state())
-    second.restore(*checkpoint.load(tmp_path))
+    checkpoint.save(tmp_path, first.state())
+    second.restore(checkpoint.load(tmp_path))
     assert [*map(repr, learn(second, 1)[0].values())] == [*map(repr, rows[1].values())]
     assert (second.iteration, second.timesteps) == (whole.iteration, whole.timesteps) != (0, 0)
     assert second.episodes == whole.episodes > 0
-    arrays, values = whole.state()
-    again, values_again = second.state()
-    assert values == values_again
-    assert arrays.keys() == again.keys()
-    for name, array in arrays.items():
-        assert array.tobytes() == again[name].tobytes(), name
+    state, again = whole.state(), second.state()
+    assert state.values == again.values
+    assert state.arrays.keys() == again.arrays.keys()
+    for name, array in state.arrays.items():
+        assert array.tobytes() == again.arrays[name].tobytes(), name
     for algorithm in (whole, first, second):
         algorithm.close()
         algorithm.close()
@@ -134,10 +134,10 @@ def test_a_state_of_something_else_is_no_state(
     algo: str, tiny_world: tuple[str, dict[str, Any]]
 ) -> None:
     algorithm = build(algo, tiny_world)
-    arrays, values = algorithm.state()
-    for damaged in (({}, values), (arrays, {})):
-        with pytest.raises((KeyError, ValueError)):
-            algorithm.restore(*damaged)
+    state = algorithm.state()
+    for damaged in (State({}, state.values), State(state.arrays, {})):
+        with pytest.raises(ValueError, match=": is missing"):
+            algorithm.restore(damaged)
     algorithm.close()
 
 

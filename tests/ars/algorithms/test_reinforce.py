@@ -123,7 +123,7 @@ def test_an_update_waits_for_its_episodes_however_long_iterations_are() -> None:
 def make_again(reinforce: Any) -> Any:
     """Another with the same state."""
     again = make(REINFORCE, "small_worlds:Identity-v0", **vars(reinforce.config))
-    again.restore(*reinforce.state())
+    again.restore(reinforce.state())
     return again
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from closeness import close
 
-from ars.experience.gpu_storage import DeviceMemory
+from ars.experience.gpu_storage import GpuFrameStorage
 from ars.experience.prioritized import PrioritizedReplayBuffer, SumTree
 from ars.experience.replay import ReplayBuffer
-from ars.experience.storage import HostMemory, NewMemory
+from ars.experience.storage import HostFrameStorage, MakeFrameStorage
 
 GAMMA = 0.5
-MEMORIES = {"host": HostMemory, "device": partial(DeviceMemory, torch.device("cpu"))}
+STORAGES = {"host": HostFrameStorage, "device": partial(GpuFrameStorage, torch.device("cpu"))}
 
 
 class Walk:
@@ -133,7 +133,7 @@ def test_draws_are_uniform() -> None:
 def test_nothing_can_be_drawn_from_nothing() -> None:
     with pytest.raises(ValueError, match="nothing to draw from"):
         ReplayBuffer(4, 1, (1,)).sample(np.random.default_rng(0), 1)
-    with pytest.raises(ValueError, match="room for 3 transitions of 4 environments"):
+    with pytest.raises(ValueError, match="3 transitions of 4 environments are too few"):
         ReplayBuffer(3, 4, (1,))
     with pytest.raises(ValueError, match="no stack of 3"):
         ReplayBuffer(8, 1, (4, 2, 2), dtype=np.uint8, n_stacked=3)
@@ -175,14 +175,14 @@ class Game:
 
 @pytest.mark.parametrize("n_step", [1, 3])
 @pytest.mark.parametrize("terminates", [True, False])
-@pytest.mark.parametrize("memory", MEMORIES.values(), ids=MEMORIES)
+@pytest.mark.parametrize("frame_storage", STORAGES.values(), ids=STORAGES)
 def test_stacks_are_rebuilt_as_they_were_seen(
-    n_step: int, terminates: bool, memory: NewMemory
+    n_step: int, terminates: bool, frame_storage: MakeFrameStorage
 ) -> None:
     """Against a plain list of whole stacks, through several times the buffer's capacity."""
     lengths = [5, 1, 2, 7, 3, 1, 1, 9, 4] * 4
     games = [Game(lengths, 3, 0), Game(lengths[3:], 3, 128)]
-    seen = {"dtype": np.uint8, "n_stacked": 3, "memory": memory}
+    seen = {"dtype": np.uint8, "n_stacked": 3, "frame_storage": frame_storage}
     buffer = ReplayBuffer(24, 2, (3, 2, 3), **seen, n_step=n_step, gamma=GAMMA)
     whole = ReplayBuffer(24, 2, (18,), n_step=n_step, gamma=GAMMA)
     for count in range(60):
@@ -315,8 +315,8 @@ def test_a_restored_buffer_goes_on_as_the_one_that_was_stored(kind: str) -> None
         seen: dict[str, Any] = {"dtype": np.uint8, "n_stacked": 3}
         if kind == "priorities":
             return PrioritizedReplayBuffer(16, 2, (3, 2, 3), alpha=0.6, n_step=3, **seen)
-        memory = MEMORIES["host" if kind == "images" else "device"]
-        return ReplayBuffer(16, 2, (3, 2, 3), n_step=3, memory=memory, **seen)
+        storage = STORAGES["host" if kind == "images" else "device"]
+        return ReplayBuffer(16, 2, (3, 2, 3), n_step=3, frame_storage=storage, **seen)
 
     def play(buffer: ReplayBuffer, steps: int) -> None:
         for count in range(steps):
@@ -344,8 +344,7 @@ def test_a_restored_buffer_goes_on_as_the_one_that_was_stored(kind: str) -> None
         first, second = make(), make()
         play(first, steps)
         draw(first)
-        arrays, values = first.state()
-        second.restore(arrays, values)
+        second.restore(first.state())
         assert draw(first) == draw(second)
         before = [(g.number, g.left, list(g.stack), list(g.lengths)) for g in games]
         play(first, 4)
@@ -353,23 +352,26 @@ def test_a_restored_buffer_goes_on_as_the_one_that_was_stored(kind: str) -> None
             game.number, game.left, game.stack, game.lengths = number, left, stack, rest
         play(second, 4)
         assert draw(first) == draw(second)
-        state = first.state()
-        assert {name: array.tobytes() for name, array in state[0].items()} == {
-            name: array.tobytes() for name, array in second.state()[0].items()
-        }
+        assert stored(first) == stored(second)
+
+
+def stored(buffer: ReplayBuffer) -> dict[str, object]:
+    state = buffer.state()
+    return state.values | {name: array.tobytes() for name, array in state.arrays.items()}
 
 
 def test_a_state_of_another_buffer_is_refused() -> None:
-    arrays, values = ReplayBuffer(8, 1, (2,)).state()
-    with pytest.raises(ValueError, match="array of shape"):
-        ReplayBuffer(8, 1, (3,)).restore(arrays, values)
-    with pytest.raises(KeyError):
-        ReplayBuffer(8, 1, (2, 2, 2), dtype=np.uint8, n_stacked=2).restore(arrays, values)
+    state = ReplayBuffer(8, 1, (2,)).state()
+    with pytest.raises(ValueError, match="pairs: array of shape"):
+        ReplayBuffer(8, 1, (3,)).restore(state)
+    with pytest.raises(ValueError, match="seen: is missing"):
+        ReplayBuffer(8, 1, (2, 2, 2), dtype=np.uint8, n_stacked=2).restore(state)
 
 
-@pytest.mark.parametrize("memory", MEMORIES.values(), ids=MEMORIES)
-def test_frames_of_another_memory_are_refused(memory: NewMemory) -> None:
-    kept = memory(4, (2, 3), np.dtype(np.uint8))
-    for frames in (np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 3)), np.zeros((5, 2, 3), "u1")):
-        with pytest.raises(ValueError, match="array of shape"):
-            kept.restore(frames)
+def test_a_buffer_that_holds_less_than_it_says_is_refused() -> None:
+    buffer = ReplayBuffer(8, 1, (2,))
+    for name, value in (("added", 3), ("first", 1), ("first", -1)):
+        state = buffer.state()
+        state.values[name] = value
+        with pytest.raises(ValueError, match="not"):
+            ReplayBuffer(8, 1, (2,)).restore(state)

@@ -19,7 +19,7 @@ from processes import alive, wait_until
 import envs
 from ars.common.errors import RolloutError, RunError
 from ars.common.seeding import Stream, reset_seed
-from ars.experience.vector_env import Environments, Finished
+from ars.experience.vector_env import EpisodeInfo, VectorEnv
 
 
 @contextmanager
@@ -30,8 +30,8 @@ def environments(
     rollout_length: int = 1000,
     n_processes: int = 0,
     **env_kwargs: Any,
-) -> Iterator[Environments]:
-    made = Environments(env_id, env_kwargs, n, seed, rollout_length, n_processes)
+) -> Iterator[VectorEnv]:
+    made = VectorEnv(env_id, env_kwargs, n, seed, rollout_length, n_processes)
     try:
         yield made
     finally:
@@ -88,7 +88,7 @@ def test_a_time_limit_truncates_and_keeps_the_last_observation(
         assert step.truncated.all() and not step.terminated.any()
         assert step.final_obs.tolist() == [[length], [length]]
         assert step.obs.tolist() == [[0.0], [0.0]]
-        assert several.finished == [Finished(length, length)] * 2
+        assert several.finished == [EpisodeInfo(length, length)] * 2
 
 
 def test_a_terminal_state_at_the_time_limit_is_terminal() -> None:
@@ -147,8 +147,8 @@ def test_a_restored_state_goes_on_the_same(env_id: str, steps: int) -> None:
         with environments(env_id, rollout_length=50) as second:
             second.restore(first.state())
             first.finished.clear()
-            again = second.state()
-            assert all(np.array_equal(again[k], v) for k, v in first.state().items())
+            again, state = second.state().arrays, first.state().arrays
+            assert all(np.array_equal(again[name], array) for name, array in state.items())
             for t in range(steps, steps + 70):
                 for one, other in zip(first.step(draw(t)), second.step(draw(t)), strict=True):
                     assert np.array_equal(one, other)
@@ -160,7 +160,7 @@ def test_long_episodes_are_restored_whole() -> None:
         several.reset()
         for _ in range(3500):
             several.step(np.zeros(2, np.int64))
-        state = several.state()
+        state = several.state().arrays
         assert state["lengths"].tolist() == [3500, 3500]
         assert len(state["actions"]) == 7000
 
@@ -212,7 +212,7 @@ def test_processes_tell_what_failed_in_them_and_that_they_died() -> None:
 def test_a_reset_that_shows_no_number_is_told() -> None:
     kwargs = {"seed": reset_seed(7, Stream.TRAINING, 2, 0), "what": "reset"}
     with (
-        closing(Environments("faulty_envs:Corrupts-v0", kwargs, 3, 7, 1000)) as several,
+        closing(VectorEnv("faulty_envs:Corrupts-v0", kwargs, 3, 7, 1000)) as several,
         pytest.raises(RolloutError, match="environment 2, episode 0, step 0: observation is not"),
     ):
         several.reset()
@@ -221,7 +221,7 @@ def test_a_reset_that_shows_no_number_is_told() -> None:
 def test_a_process_that_dies_once_changes_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     fatal = {"seed": reset_seed(7, Stream.TRAINING, 1, 2), "flag": str(tmp_path / "died")}
-    dying = Environments("faulty_envs:Kills-v0", fatal, 3, 7, 1000, 2, said.append)
+    dying = VectorEnv("faulty_envs:Kills-v0", fatal, 3, 7, 1000, 2, said.append)
     with closing(dying), environments("CartPole-v1") as whole:
         assert np.array_equal(dying.reset(), whole.reset())
         for t in range(120):
@@ -234,14 +234,14 @@ def test_a_process_that_dies_once_changes_nothing(tmp_path: Path) -> None:
 
 DRIVER = """
 import sys
-from ars.experience.vector_env import Environments
+from ars.experience.vector_env import VectorEnv
 from ars.common.seeding import Stream, reset_seed
 
 if __name__ == "__main__":
     seed = reset_seed(7, Stream.TRAINING, 0, 0)
-    several = Environments("faulty_envs:Hangs-v0", {"seed": seed}, 2, 7, 1000, 2)
+    several = VectorEnv("faulty_envs:Hangs-v0", {"seed": seed}, 2, 7, 1000, 2)
     several.reset()
-    print(*(share.part._process.pid for share in several._shares), flush=True)
+    print(*(shard.group._process.pid for shard in several._shards), flush=True)
     several.step(several._episodes)
 """
 
@@ -262,7 +262,7 @@ def test_processes_end_with_their_driver_although_a_step_hangs(tmp_path: Path) -
 
 def fails(env_id: str, words: str, n_processes: int = 0, **env_kwargs: Any) -> None:
     seed = reset_seed(7, Stream.TRAINING, 1, 0)  # of the second environment's first episode
-    several = Environments(env_id, {"seed": seed, **env_kwargs}, 3, 7, 1000, n_processes)
+    several = VectorEnv(env_id, {"seed": seed, **env_kwargs}, 3, 7, 1000, n_processes)
     try:
         several.reset()
         with pytest.raises(RolloutError, match=words):

@@ -9,7 +9,7 @@ import envs
 from ars.common.seeding import Stream
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task
-from policies import POLICIES, LinearPolicy, MLPPolicy, Policy, make_policy
+from policies import POLICIES, LinearPolicy, MLPPolicy, Policy, PolicyKind, make_policy
 from policies.base import Array
 
 
@@ -37,7 +37,11 @@ class Constant(Policy):
         return self._actions
 
 
-KINDS: dict[str, type[Policy]] = {"halved": HalvedLinear, "deep": HalvedMLP, "constant": Constant}
+KINDS = {
+    "halved": PolicyKind(f"{__name__}:HalvedLinear", "half a linear policy"),
+    "deep": PolicyKind(f"{__name__}:HalvedMLP", "half an mlp", defaults={"hidden_sizes": (4,)}),
+    "constant": PolicyKind(f"{__name__}:Constant", "its first weights"),
+}
 
 
 def rollouts_of(kind: str, compiled: bool = True) -> Rollouts:
@@ -71,5 +75,5 @@ def test_known_kinds_are_played_by_compiled_code(
     known = rollouts_of(kind)
     assert known.notice is None
     expected = play(rollouts_of(kind, compiled=False))
-    monkeypatch.setattr(POLICIES[kind], "forward", None)
+    monkeypatch.setattr(POLICIES[kind].load(), "forward", None)
     assert play(known) == expected

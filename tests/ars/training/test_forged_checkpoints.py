@@ -1,0 +1,181 @@
+"""A checkpoint whose contents are not right, its digest aside, is refused in a line that says so.
+
+Every array and value of a small checkpoint of each algorithm is changed, one at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from copy import deepcopy
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from paths import OLD_RUNS
+
+import ars.train
+import envs
+from ars.algorithms import ALGORITHMS
+from ars.algorithms.base import TrainingContext
+from ars.common.errors import RunError
+from ars.rollout.pool import LocalPool
+from ars.training import checkpoint
+from ars.training.config import TrainingConfig
+from ars.training.resolve import resolve_resumed
+from ars.training.signals import Interrupts
+from ars.training.trainer import Trainer
+from policies.state import State
+
+OTHER_TYPE = {"f": np.int64, "i": np.float64, "b": np.int64, "u": np.float64}
+MISSING = object()
+WRONG = (MISSING, "x", [1], {"x": 1}, True, None, -9, 1.5, math.nan, 10**400)
+NULLABLE = ("clip", "target_return")
+
+
+class Quiet:
+    def progress(self, row: dict[str, Any]) -> None: ...
+
+    def evaluation(self, row: dict[str, Any]) -> None: ...
+
+    def notify(self, message: str) -> None: ...
+
+
+def forged_arrays(state: State) -> Iterator[tuple[str, State]]:
+    """The state with one array wrong, and that array's name."""
+    for name, array in state.arrays.items():
+        wrong = [None, np.zeros((len(array) + 1, *array.shape[1:]), array.dtype)]
+        if array.size:
+            other_type = array.astype(OTHER_TYPE[array.dtype.kind])
+            wrong += [other_type, array[1:], array[..., None].repeat(2, -1)]
+        for other in wrong:
+            arrays = {**state.arrays, name: other}
+            if other is None:
+                del arrays[name]
+            yield name, State(arrays, deepcopy(state.values))
+
+
+def leaves(values: dict[str, Any], *path: str) -> Iterator[tuple[str, ...]]:
+    """The places of all values that are no objects."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, *path, name)
+        else:
+            yield *path, name
+
+
+def fits(name: str, was: object, other: object) -> bool:
+    """Whether another value is as good in the place of the one that was there."""
+    if other is None or isinstance(other, bool):
+        return other is None and name in NULLABLE
+    # Any number but 0 is a yes to NumPy's `has_uint32`.
+    real = isinstance(was, float) or name in (*NULLABLE, "has_uint32")
+    return real and isinstance(other, int | float) and abs(other) < 10
+
+
+def forged_values(state: State) -> Iterator[tuple[str, State]]:
+    """The state with one value wrong, and the name of that value or of the part it is in."""
+    of_checkpoint = {name: value for name, value in state.values.items() if name != "run"}
+    for place in leaves(of_checkpoint):
+        *outer, name = place
+        for wrong in WRONG:
+            values = deepcopy(state.values)
+            holder = reduce(getitem, outer, values)
+            if fits(name, holder[name], wrong):
+                continue
+            holder[name] = wrong
+            if wrong is MISSING:
+                del holder[name]
+            yield place[place[0] == "algorithm"], State(dict(state.arrays), values)
+
+
+class Resumed:
+    """A run's folder, and what resumes it from any state."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan: TrainingConfig = resolve_resumed(folder, {})
+        with closing(envs.make(self.plan.env_id)) as env:
+            context = TrainingContext(
+                self.plan.env_id, env.observation_space, env.action_space, notify=lambda line: None
+            )
+        self.algorithm = ALGORITHMS[self.plan.algo].load()(self.plan.config, context)
+        self.state = checkpoint.load(folder)
+        self.pool = LocalPool(self.algorithm.rollout_spec)
+
+    def refusal(self, state: State, monkeypatch: pytest.MonkeyPatch) -> str:
+        """What is said of a state; empty where it is taken."""
+        monkeypatch.setattr(checkpoint, "load", lambda folder: state)
+        try:
+            trainer = Trainer(
+                self.algorithm,
+                self.pool,
+                Interrupts(),
+                self.folder,
+                self.plan.run,
+                Quiet(),
+                self.plan.identity,
+                {},
+                resume=True,
+            )
+        except RunError as error:
+            return str(error)
+        for log in trainer._logs:
+            log.close()
+        return ""
+
+
+@pytest.mark.parametrize("run", OLD_RUNS.values(), ids=OLD_RUNS)
+def test_every_wrong_array_and_value_is_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    resumed = Resumed(tmp_path / "run")
+    start = f"{tmp_path}/run/checkpoint/state.safetensors: not a checkpoint of this run ("
+    tried = 0
+    with closing(resumed.algorithm), closing(resumed.pool):
+        assert resumed.refusal(resumed.state, monkeypatch) == ""
+        for forge in (forged_arrays, forged_values):
+            for name, state in forge(resumed.state):
+                message = resumed.refusal(state, monkeypatch)
+                assert message.startswith(start), (name, message)
+                assert name.partition(".")[0] in message.removeprefix(start), (name, message)
+                assert "\n" not in message
+                tried += 1
+    assert tried > 100
+
+
+def test_a_forged_file_ends_the_command_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(OLD_RUNS["ars-course"], folder)
+    state = checkpoint.load(folder)
+    state.arrays["weights"] = state.arrays["weights"].astype(np.float32)
+    checkpoint.save(folder, state)
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(["--resume", str(folder)])
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == (
+        f"error: {folder}/checkpoint/state.safetensors: not a checkpoint of this run (weights: "
+        "array of shape (8,) and type float32, not (8,) and float64)\n"
+    )
+
+
+def test_a_log_that_ends_within_a_row_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(OLD_RUNS["ars-course"], folder)
+    state = checkpoint.load(folder)
+    state.values["offsets"]["progress.csv"] = 3
+    checkpoint.save(folder, state)
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(["--resume", str(folder)])
+    assert stopped.value.code == 1
+    assert "progress.csv: no row ends at its byte 3" in capsys.readouterr().err
