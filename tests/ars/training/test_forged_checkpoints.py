@@ -26,6 +26,7 @@ from ars.algorithms.base import TrainingContext
 from ars.common.errors import RunError
 from ars.rollout.pool import LocalPool
 from ars.training import checkpoint
+from ars.training.callbacks import Silent
 from ars.training.config import TrainingConfig
 from ars.training.resolve import resolve_resumed
 from ars.training.signals import Interrupts
@@ -36,14 +37,6 @@ OTHER_TYPE = {"f": np.int64, "i": np.float64, "b": np.int64, "u": np.float64}
 MISSING = object()
 WRONG = (MISSING, "x", [1], {"x": 1}, True, None, -9, 1.5, math.nan, 10**400)
 NULLABLE = ("clip", "target_return")
-
-
-class Quiet:
-    def progress(self, row: dict[str, Any]) -> None: ...
-
-    def evaluation(self, row: dict[str, Any]) -> None: ...
-
-    def notify(self, message: str) -> None: ...
 
 
 def forged_arrays(state: State) -> Iterator[tuple[str, State]]:
@@ -118,7 +111,7 @@ class Resumed:
                 Interrupts(),
                 self.folder,
                 self.plan.run,
-                Quiet(),
+                Silent(),
                 self.plan.identity,
                 {},
                 resume=True,
