@@ -130,6 +130,9 @@ class Marks:
     def evaluation(self, row: dict[str, Any]) -> None:
         """Nothing to note."""
 
+    def best_so_far(self, return_mean: float) -> None:
+        """Nothing to note."""
+
     def notify(self, message: str) -> None:
         """Print events: a late or lost worker would spoil the measurement."""
         print(message, flush=True)
