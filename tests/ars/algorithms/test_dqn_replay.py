@@ -14,7 +14,7 @@ from small_dqn import SMALL, make, train
 import ars.train
 from ars.algorithms.dqn import DQN
 from ars.common.errors import RunError, UsageError
-from ars.experience.gpu_storage import DeviceMemory
+from ars.experience.gpu_storage import GpuFrameStorage
 from ars.experience.replay import ReplayBuffer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -114,8 +114,8 @@ def test_images_on_a_device_are_learned_from_as_in_the_main_memory(
 ) -> None:
     words = f"{SQUASH} --save-buffer --n-iterations 6"
     here = train(tmp_path / "here", words)
-    on_device = partial(DeviceMemory, torch.device("cpu"))
-    monkeypatch.setattr(DQN, "_frame_memory", lambda self: on_device)
+    on_device = partial(GpuFrameStorage, torch.device("cpu"))
+    monkeypatch.setattr(DQN, "_frame_storage", lambda self: on_device)
     there = train(tmp_path / "there", words.replace("--n-iterations 6", "--n-iterations 3"))
     ars.train.main(["--resume", str(there), "--n-iterations", "6"])
     assert outcome(there) == outcome(here)
@@ -143,5 +143,5 @@ def test_stacked_images_that_fail_as_they_are_looked_at_are_one_line() -> None:
 
 def test_a_buffer_that_no_memory_can_hold_is_refused() -> None:
     for size in (10**15, 10**18, 10**30):
-        with pytest.raises(UsageError, match=rf"--buffer-size {size}: too large for the memory"):
+        with pytest.raises(UsageError, match=rf"`buffer_size` {size}: too large for the memory"):
             make("CartPole-v1", buffer_size=size)
