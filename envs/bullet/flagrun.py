@@ -9,6 +9,7 @@ episode. There the first episode differs, and later ones may, because Bullet rem
                 1 m, and after 150 observations there at the latest.
     progress    as for every robot there. A step in which the flag moves is rewarded, or punished,
                 for the move as well, with the difference of the distances over 0.0165 s.
+    metres      come nearer to the flags, without what their moves add or take.
 
 The reference intends to leave that reward out, but stores the new potential where nothing reads it.
 It also intends the robot to start facing any direction (Flagrun) or leaning (Harder), but sets the
@@ -79,7 +80,9 @@ class HumanoidFlagrun(LocomotionEnv):
         obs = super()._observe()
         if self._distance < NEAR or self._patience <= 0:
             self._move_flag()
+            metres = self._metres
             obs = super()._observe()
+            self._metres = metres
         return obs
 
     def _yaw(self) -> float:
@@ -91,8 +94,8 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     """Runs from flag to flag, is hit by a cube, and has to get up after a fall.
 
     alive       1 + the torso's height over 0.8 m, 2 at most; -1 in the last step, see below
-    progress    gains another 100 times (1 + the torso's height over 0.8 m, 2 at most), and progress
-                with the torso under 0.8 m does not count: the robot might as well lie still
+    progress    with the torso under 0.8 m does not count: the robot might as well lie still
+    posture     the step's increase of 100 times (1 + the torso's height over 0.8 m, 2 at most)
     cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s at where the torso will be, after every
                 30th step from the 121st on, while the robot is on its feet
     termination when a counter reaches 170 that goes up by one in each step that ends with the torso
@@ -100,6 +103,8 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
 
     The reference intends motors to cost a quarter of what they cost Humanoid, but overwrites that.
     """
+
+    reward_terms = *LocomotionEnv.reward_terms, "posture"
 
     def _load(self, client: int) -> Scene:
         scene = super()._load(client)
@@ -144,7 +149,19 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         else:
             self._crawl_start = None
             progress -= self._crawled
-        return progress + self._leak() * LEAK
+        self._parts = progress, self._leak() * LEAK
+        return progress + self._parts[1]
+
+    def _find_progress(self) -> float:
+        (ran, stood), before = self._parts, self._potential
+        self._potential = self._find_potential()
+        progress, posture = self._parts[0] - ran, self._parts[1] - stood
+        self._terms["progress"] += progress
+        self._terms["posture"] += posture
+        weight, other = self.reward_weights[1], self.reward_weights[5]
+        if weight == other:  # rounded as one sum, as the reference does
+            return weight * (self._potential - before)
+        return weight * progress + other * posture
 
     def _throw_cube(self) -> None:
         """Let the cube come at the robot from anywhere around it, and a little from above."""

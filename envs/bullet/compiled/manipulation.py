@@ -30,6 +30,8 @@ class ManipulationTask(NamedTuple):
     stuck: [n + 1], the cost of so many joints at a limit.
     gap: what the observation says of the way from object to target, nothing if it is Reacher.
     fused: see `physics.dot_is_fused`, for two, three and seven numbers.
+    weights: a factor for each term of the reward. sums: what each has added up to; metres last, of
+    which there are none.
     now: [4]. turns, rates, shares: [n]. points: [3, 3]. first, second: [7], scratch.
     """
 
@@ -47,6 +49,8 @@ class ManipulationTask(NamedTuple):
     stuck: Array
     gap: Array
     fused: tuple[bool, bool, bool]
+    weights: Array
+    sums: Array
     now: Array
     turns: Array
     rates: Array
@@ -86,6 +90,8 @@ def manipulation_task(env: ManipulationEnv) -> ManipulationTask:
         if isinstance(env, ObjectManipulationEnv)
         else np.zeros(0),
         fused=(dot_is_fused(2), dot_is_fused(3), dot_is_fused(7)),
+        weights=np.ones(len(env.reward_terms)),
+        sums=np.zeros(len(env.reward_terms) + 1),
         now=np.zeros(4),
         turns=turns,
         rates=rates,
@@ -162,9 +168,18 @@ def _reach(task: ManipulationTask, action: Array32, obs: Array32) -> float:
     # In float32, the action's own precision.
     work = abs(action[0] * np.float32(rate)) + abs(action[1] * np.float32(bend_rate))
     effort = abs(action[0]) + abs(action[1])
-    electricity = np.float32(-0.1) * work - np.float32(0.01) * effort
-    stuck = -0.1 if abs(abs(shares[1]) - 1.0) < 0.01 else 0.0
-    return float(progress + float(electricity) + stuck)
+    power, stall = np.float32(-0.1) * work, np.float32(0.01) * effort
+    limits = -0.1 if abs(abs(shares[1]) - 1.0) < 0.01 else 0.0
+    weights, sums = task.weights, task.sums
+    sums[0] += progress
+    sums[1] += float(power)
+    sums[2] -= float(stall)
+    sums[3] += limits
+    if weights[1] == weights[2]:
+        electricity = weights[1] * float(power - stall)
+    else:
+        electricity = weights[1] * float(power) - weights[2] * float(stall)
+    return float(weights[0] * progress + electricity + weights[3] * limits)
 
 
 @compiled
@@ -189,8 +204,12 @@ def _handle(task: ManipulationTask, action: Array32, obs: Array32) -> float:
         total += action[motor]
     task.second[4] = task.second[2]  # as the reference has it
     power = dot(task.first, task.second, task.fused[2])
-    electricity = -0.1 * power - float(np.float32(0.01) * total)
-    return float(electricity + task.stuck[stuck])
+    electricity, stall = -0.1 * power, float(np.float32(0.01) * total)
+    limits, weights, sums = task.stuck[stuck], task.weights, task.sums
+    sums[0] += electricity
+    sums[1] -= stall
+    sums[2] += limits
+    return float(weights[0] * electricity - weights[1] * stall + weights[2] * limits)
 
 
 @compiled
@@ -218,5 +237,7 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     reward = _handle(task, action, obs)
     if task.throws:
         distance, effort = _throw(task, action)
-        reward = reward - distance - effort
+        task.sums[3] -= distance
+        task.sums[4] -= effort
+        reward = reward - task.weights[3] * distance - task.weights[4] * effort
     return reward, False, True
