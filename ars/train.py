@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with open_display(plan) as display:
             folder, result = run_training(plan, display, _how_to_resume, given.get("run_dir"))
         print(
-            f"{summary(plan.env_id, result)}\n\n"
+            f"{with_flags(summary(plan.env_id, result))}\n\n"
             f"  see it run    {hint('render', folder)}\n"
             f"  evaluate it   {hint('evaluate', folder)}"
         )

@@ -14,16 +14,17 @@ v2   v1 on observations normalised with the statistics of all earlier iterations
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ars.algorithms.base import Algorithm, Row, TrainingContext
+from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
-from ars.common.statistics import deviation, mean, norm, summarize_returns
+from ars.common.statistics import deviation, mean, norm, summarize_objective, summarize_returns
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
@@ -43,7 +44,7 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
 @dataclass(frozen=True)
-class ARSConfig:
+class ARSConfig(ObjectiveConfig):
     """Settings of Augmented Random Search, in the paper's terms."""
 
     variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
@@ -83,6 +84,7 @@ class ARSConfig:
     activation: str = setting("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.hidden_sizes and not POLICIES[self.policy].has_hidden_layers:
             others = [name for name in VECTOR_POLICIES if POLICIES[name].has_hidden_layers]
             raise UsageError(
@@ -125,6 +127,7 @@ class ARS(Algorithm):
             self.policy.weights = initial_weights(spec, rng)
         self.normalized = config.variant.startswith("v2")
         self.statistics = RunningMeanStd.zeros(spec.observation.size)
+        self._reward_weights = WeightSchedule(config, context.env_id, context.objective)
         self.rule = NormalizerRule(ddof=config.ddof, var_floor=config.var_floor)
 
     @property
@@ -142,6 +145,8 @@ class ARS(Algorithm):
             config.common_seeds,  # type: ignore[arg-type]  # checked by its choices
             self.normalized,
             eval_length=config.eval_length,
+            objective=self.context.objective,
+            end_when_down=config.end_when_down,
         )
 
     @property
@@ -160,7 +165,9 @@ class ARS(Algorithm):
             for index in range(self.config.n_directions)
             for sign in (+1, -1)
         ]
-        episodes = pool.collect(pool.submit(self.snapshot(), tasks))
+        weights = self._reward_weights.at(self.timesteps)
+        snapshot = replace(self.snapshot(), reward_weights=weights)
+        episodes = pool.collect(pool.submit(snapshot, tasks))
         finite = self._finite_directions(tasks, episodes)
         plus = [episode.score for episode in episodes[0::2]]
         minus = [episode.score for episode in episodes[1::2]]
@@ -236,6 +243,7 @@ class ARS(Algorithm):
             "step_norm": step_norm,
             "weight_norm": norm(self.policy.weights.tolist()),
             "excluded": self.config.n_directions - len(kept) // 2,
+            **summarize_objective(self.context.objective, kept),
         }
 
     def start_from(self, policy: Policy) -> None:

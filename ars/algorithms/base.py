@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
+from envs.objective import NOTHING_KNOWN, ObjectiveSpec
 from policies import Policy
 from policies.state import State
 
@@ -31,6 +32,7 @@ class TrainingContext:
         notify: shows the user a line.
         device: where networks learn, "auto", "cpu" or "cuda".
         env_processes: processes that share the environments of an algorithm that steps its own.
+        objective: what is known of the environment's reward.
     """
 
     env_id: str
@@ -42,6 +44,7 @@ class TrainingContext:
     notify: Callable[[str], None] = print
     device: str = "auto"
     env_processes: int = 0
+    objective: ObjectiveSpec = NOTHING_KNOWN
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:

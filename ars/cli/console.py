@@ -193,6 +193,34 @@ def open_display(
     return nullcontext(PlainDisplay(numbers, words))
 
 
+# Where a robot stands instead of running: it stays up for some time and does not get far.
+_UP_FOR, _NOT_FAR = 200, 5.0  # steps; metres
+_FOR_STANDING = {"alive": "progress", "survive": "forward"}  # terms, and those for running
+_COSTS = "electricity", "stall", "ctrl"
+
+
+def _travelled(final: dict[str, Any]) -> str:
+    """Whether the robot runs, from a final evaluation; nothing where metres are not counted."""
+    metres = final.get("metres_mean")
+    if metres is None:
+        return ""
+    text = f"{metres:,.1f} metres an episode"
+    if "metres_per_second" in final:
+        text += f", {final['metres_per_second']:,.2f} metres a second"
+    for standing, running in _FOR_STANDING.items():
+        up, ran = final.get(f"{standing}_mean"), final.get(f"{running}_mean")
+        if up is None or ran is None:
+            continue
+        if up > ran and metres < _NOT_FAR and final["length_mean"] >= _UP_FOR:
+            off = [name for name in (standing, *_COSTS) if f"{name}_mean" in final]
+            text += (
+                f"\nit stands: {up:,.0f} of its return are for being up ({standing}) and {ran:,.0f} "
+                f"for getting on ({running}); what may help: `reward_weights` "
+                f"{' '.join(f'{name}=0' for name in off)} `anneal_weights` 2000000"
+            )
+    return text + "\n"
+
+
 def summary(env_id: str, result: dict[str, Any]) -> str:
     """What a run reached and cost, from what result.json holds."""
     final, seconds = result["final_evaluation"], result["seconds"]
@@ -200,6 +228,7 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
         f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
         f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
         f"{final['iteration']:,})\n"
+        f"{_travelled(final)}"
         f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
         f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
         f"({result['timesteps'] / seconds:,.0f} steps/s)"

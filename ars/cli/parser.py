@@ -38,7 +38,8 @@ def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
         if kind is bool:
             details["action"] = argparse.BooleanOptionalAction
         elif typing.get_origin(kind) is tuple:
-            details |= {"type": typing.get_args(kind)[0], "nargs": "+", "metavar": "N"}
+            metavar = field.metadata.get("metavar") or "N"
+            details |= {"type": typing.get_args(kind)[0], "nargs": "+", "metavar": metavar}
         else:
             details |= {"type": kind, "metavar": kind.__name__.upper()}
             if field.metadata.get("choices"):

@@ -12,6 +12,7 @@ import envs
 from ars.common.errors import RunError, UsageError, one_line
 from ars.rollout.episode import rollout
 from ars.training.given_env import check_given
+from envs.objective import Objective, ObjectiveSpec
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
@@ -19,11 +20,12 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, and what to warn of."""
+    """An environment's spaces, what is known of its reward, and what to warn of."""
 
     observation_space: Any
     action_space: Any
     warnings: tuple[str, ...]
+    objective: ObjectiveSpec
 
 
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
@@ -42,7 +44,7 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
-        repeats = _repeats(env)
+        repeats, objective = _repeats(env)
         # Where there is a loop to compile, it is compiled here, once for all the workers to come.
         # Should that fail, whoever plays will say so.
         envs.accelerate(env)
@@ -58,20 +60,22 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs"
         )
-    return Probe(env.observation_space, env.action_space, tuple(warnings))
+    return Probe(env.observation_space, env.action_space, tuple(warnings), objective)
 
 
-def _repeats(env: gymnasium.Env[Any, Any]) -> bool:
+def _repeats(env: gymnasium.Env[Any, Any]) -> tuple[bool, ObjectiveSpec]:
+    """Whether an episode repeats itself, and what its steps tell of the reward."""
+    objective = Objective(env)
     policy = make_policy("linear", env.observation_space, env.action_space)
     policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
-    first = _play(env, policy, seed=1)
-    _play(env, policy, seed=2)  # another history
-    return _play(env, policy, seed=1) == first
+    first = _play(env, policy, objective, seed=1)
+    _play(env, policy, objective, seed=2)  # another history
+    return _play(env, policy, objective, seed=1) == first, objective.describe()
 
 
-def _play(env: gymnasium.Env[Any, Any], policy: Policy, seed: int) -> str:
+def _play(env: gymnasium.Env[Any, Any], policy: Policy, objective: Objective, seed: int) -> str:
     """All that a short episode gave, as text: NaN is then equal to itself."""
     seen = RunningMeanStd.zeros(policy.spec.observation.size)
     with np.errstate(all="ignore"):
-        episode = rollout(env, policy, seed, STEPS, statistics=seen)
+        episode = rollout(env, policy, seed, STEPS, statistics=seen, objective=objective)
     return repr((episode, seen.mean.tobytes(), seen.m2.tobytes(), seen.count))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ import numpy as np
 
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.seeding import Stream
-from ars.common.statistics import summarize_returns
+from ars.common.statistics import summarize_objective, summarize_returns
 from ars.rollout.episode import Episode
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.given_env import check_given
+from envs.objective import Objective, ObjectiveSpec
 from policies import Normalizer, PolicySpec
 from policies.state import State
 
@@ -71,6 +72,18 @@ def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[st
             [episode.length for episode in episodes],
         ),
     }
+
+
+def speed(row: Mapping[str, Any], step_seconds: float | None) -> dict[str, float]:
+    """The column of metres a second, where metres and the time of a step are known.
+
+    Args:
+        row: has `metres_mean` and `length_mean`.
+        step_seconds: as in `envs.objective.ObjectiveSpec`.
+    """
+    if step_seconds is None or "metres_mean" not in row or not row["length_mean"] > 0:
+        return {}
+    return {"metres_per_second": row["metres_mean"] / (row["length_mean"] * step_seconds)}
 
 
 # Steps of an episode where neither the training run nor the environment sets a limit.
@@ -161,17 +174,21 @@ def evaluate_policy(
             f"{found.file.training.get('algo', 'ars')}, which always takes the best"
         )
     snapshot = Snapshot(policy.weights, policy.normalizer)
-    returns, lengths = [], []
+    played = []
     with acting(found, seed, stochastic=stochastic, warn=warn) as rollouts:
         for index in range(episodes):
             task = Task(Stream.FINAL_EVALUATION, 0, index)
             [episode] = rollouts.run(snapshot, [task])
             if episode.fault is not None:
                 raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
-            returns.append(episode.total_reward)
-            lengths.append(episode.length)
+            played.append(episode)
             on_episode()
         seed = rollouts.spec.seed
+        step_seconds = Objective(rollouts.env).describe().step_seconds
+    returns, lengths = [e.total_reward for e in played], [e.length for e in played]
+    metres = [e.metres for e in played if e.metres is not None]
+    row = summarize_returns(returns, lengths)
+    row |= summarize_objective(ObjectiveSpec(travels=bool(metres)), played)
     return {
         "env_id": found.file.env_id,
         "policy": str(found.path),
@@ -179,9 +196,11 @@ def evaluate_policy(
         "seed": seed,
         "stochastic": stochastic,
         "episodes": episodes,
-        **summarize_returns(returns, lengths),
+        **row,
+        **speed(row, step_seconds),
         "returns": returns,
         "lengths": lengths,
+        **({"metres": metres} if metres else {}),
     }
 
 

@@ -83,6 +83,7 @@ def _make_algorithm(
         display.notify,
         plan.workers.device,
         plan.workers.env_processes,
+        found.objective,
     )
     algorithm = ALGORITHMS[plan.algo].load()(plan.config, context)
     if initial is not None:

@@ -164,6 +164,11 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return self.time_step
 
     @property
+    def term_sums(self) -> list[float]:
+        """What each of `reward_terms` has added up to in this episode, without its weight."""
+        return list(self._terms.values())
+
+    @property
     def metres(self) -> float | None:
         """How far the robot has come in this episode; None where it does not travel."""
         return self._metres if self.travels else None

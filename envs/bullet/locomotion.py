@@ -88,7 +88,7 @@ def pairwise_sum(values: Sequence[float]) -> float:
 class LocomotionEnv(BulletEnv):
     """A robot on a flat floor; see the module for observation, reward and termination."""
 
-    reward_terms = "alive", "progress", "electricity", "stall", "limits"
+    reward_terms: ClassVar[tuple[str, ...]] = "alive", "progress", "electricity", "stall", "limits"
     travels = falls_down = True
 
     robot: ClassVar[Robot]
