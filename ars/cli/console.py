@@ -200,25 +200,29 @@ _COSTS = "electricity", "stall", "ctrl"
 
 
 def _travelled(final: dict[str, Any]) -> str:
-    """Whether the robot runs, from a final evaluation; nothing where metres are not counted."""
-    metres = final.get("metres_mean")
-    if metres is None:
+    """A line on how far the robot came; nothing where metres are not counted."""
+    if "metres_mean" not in final:
         return ""
-    text = f"{metres:,.1f} metres an episode"
+    # Adding zero turns -0.0 into 0.0.
+    text = f"{round(final['metres_mean'], 1) + 0.0:,.1f} metres an episode"
     if "metres_per_second" in final:
-        text += f", {final['metres_per_second']:,.2f} metres a second"
+        text += f", {round(final['metres_per_second'], 2) + 0.0:,.2f} metres a second"
+    return f"{text}\n"
+
+
+def _standing(final: dict[str, Any]) -> str:
+    """A line for a robot that earns by standing, with what may help; else nothing."""
     for standing, running in _FOR_STANDING.items():
-        up, ran = final.get(f"{standing}_mean"), final.get(f"{running}_mean")
-        if up is None or ran is None:
-            continue
-        if up > ran and metres < _NOT_FAR and final["length_mean"] >= _UP_FOR:
-            off = [name for name in (standing, *_COSTS) if f"{name}_mean" in final]
-            text += (
-                f"\nit stands: {up:,.0f} of its return are for being up ({standing}) and {ran:,.0f} "
-                f"for getting on ({running}); what may help: `reward_weights` "
-                f"{' '.join(f'{name}=0' for name in off)} `anneal_weights` 2000000"
+        up, ran = final.get(f"{standing}_mean", 0.0), final.get(f"{running}_mean", math.inf)
+        near = final.get("metres_mean", math.inf) < _NOT_FAR
+        if up > ran and near and final["length_mean"] >= _UP_FOR:
+            off = [f"{name}=0" for name in (standing, *_COSTS) if f"{name}_mean" in final]
+            return (
+                f"it stands rather than runs: {up:,.0f} of its return are for being up "
+                f"({standing}), {ran:,.0f} for getting on ({running}); what may help: "
+                f"`reward_weights` {' '.join(off)} `anneal_weights` 2000000\n"
             )
-    return text + "\n"
+    return ""
 
 
 def summary(env_id: str, result: dict[str, Any]) -> str:
@@ -228,7 +232,7 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
         f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
         f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
         f"{final['iteration']:,})\n"
-        f"{_travelled(final)}"
+        f"{_travelled(final)}{_standing(final)}"
         f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
         f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
         f"({result['timesteps'] / seconds:,.0f} steps/s)"
