@@ -37,7 +37,10 @@ def suggest(registered: str, module: str, ours: Collection[str]) -> str:
         for name in ours:
             if name.lower() == old[1].lower():
                 return f"did you mean {name}, the same robot?"
-    near = _near(registered, [*ours, *_newest(gymnasium.registry.values())])
+    specs = gymnasium.registry.values()
+    # Ours have short names; their ids are for those who wrote one.
+    others = [spec for spec in specs if "/" in registered or _package(spec) != "envs"]
+    near = _near(registered, [*ours, *_newest(others)])
     if not near:
         return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
     text = f"did you mean {' or '.join(near)}?"
@@ -65,10 +68,10 @@ def _package(spec: EnvSpec) -> str:
 
 
 def _newest(specs: Iterable[EnvSpec]) -> list[str]:
-    """The latest version of everything that can be made, without ours, which have short names."""
+    """The latest version of everything that can be made."""
     newest: dict[tuple[str | None, str], EnvSpec] = {}
     for spec in specs:
-        if is_stub(spec) or _package(spec) == "envs":
+        if is_stub(spec):
             continue
         key = spec.namespace, spec.name
         if key not in newest or (spec.version or 0) >= (newest[key].version or 0):
