@@ -40,7 +40,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _World:
+class _Entry:
     entry_point: str
     description: str
     reward_threshold: float | None = None  # the return that counts as solved in the reference
@@ -52,44 +52,44 @@ class _World:
 
 
 _TABLE = {
-    "HalfCheetah": _World(
+    "HalfCheetah": _Entry(
         "envs.bullet.locomotion:HalfCheetah", "two legs in a plane, runs and cannot fall", 3000.0
     ),
-    "Hopper": _World("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
-    "Walker2D": _World("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
-    "Ant": _World("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
-    "Humanoid": _World("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
-    "HumanoidFlagrun": _World(
+    "Hopper": _Entry("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
+    "Walker2D": _Entry("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
+    "Ant": _Entry("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
+    "Humanoid": _Entry("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+    "HumanoidFlagrun": _Entry(
         "envs.bullet.flagrun:HumanoidFlagrun", "the person runs to a flag that moves", 2000.0
     ),
-    "HumanoidFlagrunHarder": _World(
+    "HumanoidFlagrunHarder": _Entry(
         "envs.bullet.flagrun:HumanoidFlagrunHarder",
         "the same, hit by a cube, and up again after a fall",
     ),
-    "InvertedPendulum": _World(
+    "InvertedPendulum": _Entry(
         "envs.bullet.pendulum:InvertedPendulum", "a pole on a cart, kept from falling", 950.0
     ),
-    "InvertedPendulumSwingup": _World(
+    "InvertedPendulumSwingup": _Entry(
         "envs.bullet.pendulum:InvertedPendulumSwingup", "a pole on a cart, swung up", 800.0
     ),
-    "InvertedDoublePendulum": _World(
+    "InvertedDoublePendulum": _Entry(
         "envs.bullet.pendulum:InvertedDoublePendulum",
         "two poles on a cart, one on the other",
         9100.0,
     ),
-    "Reacher": _World(
+    "Reacher": _Entry(
         "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150
     ),
-    "Pusher": _World(
+    "Pusher": _Entry(
         "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
     ),
-    "Thrower": _World(
+    "Thrower": _Entry(
         "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
     ),
-    "Minitaur": _World(
+    "Minitaur": _Entry(
         "envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0, compiled=False
     ),
-    "Squash": _World(
+    "Squash": _Entry(
         "envs.squash:Squash",
         "a ball and a paddle, seen as pixels",
         9.0,
@@ -98,19 +98,19 @@ _TABLE = {
     ),
 }
 
-_COMPILED = {world.entry_point for world in _TABLE.values() if world.compiled}
+_COMPILED = {entry.entry_point for entry in _TABLE.values() if entry.compiled}
 
 
 def _id(name: str) -> str:
     return f"{_TABLE[name].namespace}/{name}-v0"
 
 
-for _name, _world in _TABLE.items():
+for _name, _entry in _TABLE.items():
     gymnasium.register(
         _id(_name),
-        entry_point=_world.entry_point,
-        reward_threshold=_world.reward_threshold,
-        max_episode_steps=_world.max_episode_steps,
+        entry_point=_entry.entry_point,
+        reward_threshold=_entry.reward_threshold,
+        max_episode_steps=_entry.max_episode_steps,
         # The environments check their own use; each wrapper would slow down every step.
         order_enforce=False,
         disable_env_checker=True,
@@ -125,7 +125,7 @@ def names() -> list[str]:
 def table() -> list[Row]:
     """Return the toolkit's environments, for listing them."""
     return [
-        Row(name, _id(name), world.description, world.compiled) for name, world in _TABLE.items()
+        Row(name, _id(name), entry.description, entry.compiled) for name, entry in _TABLE.items()
     ]
 
 
@@ -184,7 +184,7 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
-        _hush_mujoco()
+        _silence_mujoco()
     try:
         if pixels is not None:
             return view(spec, canonical, pixels, kwargs)
@@ -207,7 +207,7 @@ def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
     return {**defaults, **given} if same_view else dict(given)
 
 
-def _hush_mujoco() -> None:
+def _silence_mujoco() -> None:
     """Silence MuJoCo's warning about deprecated elements in Gymnasium's models.
 
     MuJoCo would print it for every environment and write it to a file in the current folder. Other
