@@ -84,7 +84,7 @@ def _killed_with_workers(lab: Lab, moments: random.Random) -> None:
 
 
 class DiesAt:
-    """Ends the process at the n-th moment of its saves: before a call, or halfway through a write."""
+    """End the process at the n-th moment of its saves: before a call or halfway through a write."""
 
     CALLS = ("open", "chmod", "fsync", "replace", "link", "unlink", "mkdir")
 

@@ -164,7 +164,7 @@ class Run:
         return self
 
     def end_clean(self, *words: str, status: int = 1, seconds: float = RUN_TIMEOUT) -> Run:
-        """Check for an end with one line that contains all `words`; any checkpoint must be readable."""
+        """Wait for an end with one line with all `words`; a checkpoint must be readable."""
         from ars.training import checkpoint
 
         self.end(status, seconds)
