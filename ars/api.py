@@ -173,7 +173,8 @@ def evaluate(
 
     Returns:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, and the lists
-        `returns` and `lengths`, an entry an episode; with what was evaluated.
+        `returns` and `lengths`, an entry an episode; with what was evaluated. For robots that
+        travel also `metres_mean`, `metres_per_second` and the list `metres`.
 
     Raises:
         UsageError, UnknownEnvironment: arguments that cannot be used.

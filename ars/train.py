@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
+from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
@@ -71,7 +72,10 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
         add_flags(main, config)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
     about = with_flags(" ".join(str(ours.__doc__).split()))
-    add_flags(parser.add_argument_group(f"algorithm {algo}", about), ours)
+    add_flags(parser.add_argument_group(f"algorithm {algo}", about), ours, but_of=ObjectiveConfig)
+    if issubclass(ours, ObjectiveConfig):
+        about = with_flags(" ".join(str(ObjectiveConfig.__doc__).split()))
+        add_flags(parser.add_argument_group("reward", about), ObjectiveConfig)
     return parser
 
 

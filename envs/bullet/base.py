@@ -39,9 +39,8 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         reward_weights: a factor for each of `reward_terms`; at one it changes no bit of a reward.
         end_when_down: end episodes also of a robot that goes on when it is down.
 
-    Every step's `info` holds `reward_terms`, what each term has added up to in the episode so far
-    without its weight, and, where the robot travels, `metres`. Both are brought up to date in place
-    until the next reset.
+    The `info` of every step holds `reward_terms`, the sum of each term over the episode so far,
+    without weights, and `metres` if the robot travels.
 
     Raises:
         ValueError: `render_mode`, `width` or `height` is not usable.
@@ -176,7 +175,6 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def _start_counting(self) -> None:
         self._metres = 0.0
         self._terms = dict.fromkeys(self.reward_terms, 0.0)
-        self._info: dict[str, Any] = {"reward_terms": self._terms}
 
     def record(self, terms: Iterable[float], metres: float) -> None:
         """Take over what another player of the episode has counted, as if it was counted here."""
@@ -218,9 +216,10 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         reward, terminated = self._reward_and_termination(obs, action)
         if self.render_mode == "human":
             self._show()
+        info: dict[str, Any] = {"reward_terms": self._terms.copy()}
         if self.travels:
-            self._info["metres"] = self._metres
-        return obs, reward, terminated, False, self._info
+            info["metres"] = self._metres
+        return obs, reward, terminated, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
