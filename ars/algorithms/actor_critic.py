@@ -224,7 +224,7 @@ class ActorCritic(OnPolicyAlgorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         if self.config.update == "episode":
             state.restore("trajectories", self._episodes)

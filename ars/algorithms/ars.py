@@ -263,7 +263,7 @@ class ARS(Algorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         self.policy.weights = state.array("weights", self.policy.weights.shape)
         state.restore("statistics", self.statistics, count="observations")

@@ -116,7 +116,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError naming the array or value that is not right."""
+        """Restore a `state`. Raises: ValueError naming the array or value that is invalid."""
         for name in COUNTERS:
             setattr(self, name, state.count(name))
 

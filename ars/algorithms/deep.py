@@ -325,7 +325,7 @@ class DeepAlgorithm(Algorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         shape = self.parameters.numpy().shape
         self.parameters.load(state.array("parameters", shape, np.float32))

@@ -370,7 +370,7 @@ class DQN(DeepAlgorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         shape = tuple(self._target_parameters.data.shape)
         self._target_parameters.load(state.array("target", shape, np.float32))

@@ -189,7 +189,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             x = self._inputs(environments.obs)
             inputs.append(x)
             raw.append(environments.obs)
-            if self.inference.apart:
+            if self.inference.separate:
                 outputs[t] = self.inference.outputs(x)
             else:
                 outputs[t], values[t] = self._estimate(x)
@@ -203,7 +203,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
                 cut_values[t, cut] = self._values(self._inputs(step.final_obs[cut]))
         self.timesteps += n_steps * n
         last = self._inputs(environments.obs)
-        if self.inference.apart:  # then all at once is faster than step by step
+        if self.inference.separate:  # then all at once is faster than step by step
             values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
         else:
             values[n_steps] = self._values(last)
@@ -283,7 +283,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         if self.config.normalize_rewards:
             state.restore("rewards", self._reward_statistics, count="rewards")

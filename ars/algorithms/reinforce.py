@@ -136,6 +136,6 @@ class REINFORCE(OnPolicyAlgorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         state.restore("trajectories", self._episodes)
