@@ -148,7 +148,7 @@ def test_the_target_network_is_renewed_every_so_many_timesteps(
         "CartPole-v1", n_envs=2, n_steps=1, target_update=6, target_tau=tau, learning_starts=500
     )
     dqn.parameters.load(np.zeros(dqn.parameters.data.numel(), np.float32))
-    dqn._renew_target(1.0)
+    dqn._update_target(1.0)
     dqn.parameters.load(np.ones(dqn.parameters.data.numel(), np.float32))
     seen = []
     dqn.environments.reset()
