@@ -22,7 +22,7 @@ class Node(NamedTuple):
 
 
 class Nodes:
-    """The cluster as last seen."""
+    """What is known about the nodes of a cluster, as of the last update."""
 
     def __init__(self) -> None:
         self._alive: dict[str, Node] = {}

@@ -78,7 +78,9 @@ class RayPool:
     def collect(self, request: int) -> list[Episode]:
         """Wait for a request's episodes, in task order; other requests go on meanwhile.
 
-        Raises: RolloutError; RunError if no worker is left to run them.
+        Raises:
+            RolloutError: a rollout failed.
+            RunError: no worker is left to run them.
         """
         began = time.process_time()
         while not self._queue.done(request):

@@ -249,7 +249,7 @@ class Supervisor:
         call.on_answer(call, answer)
 
     def _take_back(self, worker: WorkerHandle, hung_seconds: float | None = None) -> int:
-        """Take back all of a worker's calls; returns how many rollouts will run again."""
+        """Cancel all of a worker's calls; returns how many rollouts will run again."""
         n_again = 0
         # The oldest was running. The last to be put back is the first to be handed out again.
         while worker.calls:

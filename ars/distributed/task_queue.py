@@ -18,7 +18,7 @@ from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, Task, describe
 
 ROLLOUT_TRIES = 2  # of a rollout that raises
-LOST_TRIES = 10  # of a rollout whose worker dies: after so many, the rollout is the likely cause
+LOST_TRIES = 10  # of a rollout whose worker dies: after that many, it is probably the cause
 HUNG_TRIES = 4  # of a rollout that does not end; the timeout doubles each time
 
 

@@ -12,10 +12,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ars.common.errors import RolloutError, one_line
 from ars.distributed.versions import Machine, machine
 
 if TYPE_CHECKING:
-    from ars.common.errors import RolloutError
     from ars.rollout.episode import Episode
     from ars.rollout.task import RolloutSpec, Snapshot, Task
 
@@ -60,7 +60,6 @@ class RolloutWorker:
 
     def build(self, spec: RolloutSpec) -> BuildResult:
         """Make the environment and the policy."""
-        from ars.common.errors import one_line
         from ars.rollout.episode import Rollouts
 
         try:
@@ -91,8 +90,6 @@ class RolloutWorker:
         return pickle.dumps((time.perf_counter() - began, results))
 
     def _run_one(self, snapshot: Snapshot, task: Task) -> Episode | RolloutError:
-        from ars.common.errors import RolloutError, one_line
-
         try:
             return self._rollouts.run(snapshot, [task])[0]
         except RolloutError as error:

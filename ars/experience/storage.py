@@ -52,7 +52,7 @@ class ObservationStorage(Protocol):
         """What the first `rows` rows hold."""
 
     def restore(self, state: State, rows: int) -> None:
-        """Restore a `state` of as many rows. Raises: ValueError."""
+        """Restore a `state` of `rows` rows. Raises: ValueError."""
 
 
 class VectorStorage:

@@ -128,7 +128,7 @@ class Paced(gymnasium.Wrapper[Any, Any, Any, Any]):
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # as it is whenever a size is asked for
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as it always is with a size
     return font
 
 

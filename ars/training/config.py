@@ -108,7 +108,7 @@ class TrainingConfig:
     preset: str | None
     init_from: str | None
     task: TaskConfig
-    config: Any  # an instance of the algorithm's Config
+    algorithm: Any  # an instance of its Config
     run: RunConfig
     workers: WorkerConfig
     folder: Path | None = None  # of the run to resume; None for a new run
@@ -123,7 +123,7 @@ class TrainingConfig:
             "algo": self.algo,
             **dataclasses.asdict(self.task),
             # Through JSON, which turns tuples into lists as in the stored settings.
-            **json.loads(json.dumps(dataclasses.asdict(self.config))),
+            **json.loads(json.dumps(dataclasses.asdict(self.algorithm))),
         }
 
     @property
@@ -149,7 +149,7 @@ class TrainingConfig:
             "preset": self.preset,
             "init_from": self.init_from,
             **dataclasses.asdict(self.task),
-            "config": dataclasses.asdict(self.config),
+            "config": dataclasses.asdict(self.algorithm),
             "run": dataclasses.asdict(self.run),
             "workers": dataclasses.asdict(self.workers),
             "commands": self.commands,

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError
-from ars.rollout import pool as pools
-from ars.rollout.pool import Pool
+from ars.rollout.pool import LocalPool, Pool
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
@@ -85,7 +84,7 @@ def _make_algorithm(
         config.workers.device,
         config.workers.env_processes,
     )
-    algorithm = ALGORITHMS[config.algo].load()(config.config, context)
+    algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:
         try:
             algorithm.start_from(initial)
@@ -146,7 +145,7 @@ def _train(
 def make_pool(config: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool:
     """The pool that the worker settings ask for; Ray is loaded only if it is used."""
     if config.n_workers == 0:
-        return pools.LocalPool(spec, display.notify)
+        return LocalPool(spec, display.notify)
     from ars.distributed.pool import RayPool
 
     return RayPool(spec, config.n_workers, config.workers.ray_address, display.notify)

@@ -203,7 +203,7 @@ def test_presets_know_how_a_game_is_seen() -> None:
     karpathy = resolve_new("ALE/Pong-v5", {"algo": "reinforce"})
     assert (karpathy.env_kwargs, karpathy.config.hidden_sizes) == ({"pixels": "pong"}, (200,))
     # Nor do its convolutions bind another kind of policy.
-    assert resolve_new("Squash", {**given, "policy": "mlp"}).config.conv_layers == ()
+    assert resolve_new("Squash", {**given, "policy": "mlp"}).algorithm.conv_layers == ()
 
 
 # Wrong words
