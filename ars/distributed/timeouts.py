@@ -15,7 +15,7 @@ LATE_SECONDS, LATE_TIMES = 2.0, 3.0
 HUNG_SECONDS, HUNG_TIMES = 20.0, 10.0
 # Before the first answer; the first rollout of an environment may compile something.
 FIRST_LATE_SECONDS, FIRST_HUNG_SECONDS = 30.0, 300.0
-# Of building an environment, which may compile too; many at once share a processor.
+# The same for building an environment, which may compile too; many at once share a processor.
 HUNG_START_SECONDS, FIRST_HUNG_START_SECONDS = 60.0, 300.0
 # Episodes differ in length by up to this factor; beyond it, steps are not what takes the time.
 LONGEST_TIMES = 20.0

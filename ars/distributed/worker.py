@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ars.rollout.episode import Episode
     from ars.rollout.task import RolloutSpec, Snapshot, Task
 
-SNAPSHOTS_KEPT = 2  # by a worker: a training's and, beside it, an evaluation's
+SNAPSHOTS_KEPT = 2  # by a worker: that of training, and that of an evaluation at the same time
 
 
 class WorkerInfo(NamedTuple):

@@ -81,7 +81,7 @@ class VectorStorage:
         return np.empty((n, *self._flat.shape[1:]), np.float32)
 
     def read(self, indices: Indices, out: NDArray[np.float32]) -> None:
-        # In another mode than "raise", `take` writes to `out` without a copy of its own.
+        # With any mode but "raise", `take` writes to `out` without an intermediate copy.
         self._flat.take(indices, axis=0, out=out, mode="wrap")
 
     def state(self, rows: int) -> State:

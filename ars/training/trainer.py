@@ -206,7 +206,7 @@ class Trainer:
         self.tensorboard.progress(full)
         self.display.progress(full)
 
-    # Evaluations: begun after iteration j, run beside iteration j + 1, collected at its end.
+    # Evaluations: begun after iteration j, run during iteration j + 1, collected at its end.
 
     def _begin_evaluation(self) -> None:
         iteration = self.algorithm.iteration
