@@ -1,4 +1,4 @@
-"""Which moments of a policy's episodes are shown, and how their pictures look in a file."""
+"""Chooses the moments of a policy's episodes to show, scales and labels their pictures."""
 
 from __future__ import annotations
 
@@ -19,37 +19,51 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What to show, and where."""
+    """Settings of a rendering."""
 
     output: str | None = setting(
         None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
     )
     episodes: int = setting(1, "episodes to show", at_least=1)
-    seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
-    width: int | None = setting(
-        None, "pixels across, where the environment lets it be chosen", at_least=16, at_most=4096
+    seed: int | None = setting(
+        None, "seed of the episodes (default: the training run's)", at_least=0
     )
-    height: int | None = setting(None, "pixels down, likewise", at_least=16, at_most=4096)
+    width: int | None = setting(
+        None, "width in pixels, where the environment lets it be chosen", at_least=16, at_most=4096
+    )
+    height: int | None = setting(
+        None, "height in pixels, where the environment lets it be chosen", at_least=16, at_most=4096
+    )
 
 
 class Film:
-    """Chooses the moments to take, scales and labels their pictures.
+    """Chooses the moments to show, scales and labels their pictures.
 
-    `speed`: steps in a second of the world; `fps`: pictures in a second of the file.
+    Args:
+        kind: of file.
+        config: what to show.
+        name: of the environment, for the label.
+        steps_per_second: of simulated time.
+
+    Attributes:
+        fps: pictures per second of the file.
     """
 
-    def __init__(self, kind: Kind, config: RenderConfig, name: str, speed: float) -> None:
+    def __init__(
+        self, kind: Kind, config: RenderConfig, name: str, steps_per_second: float
+    ) -> None:
         from ars.rendering.recorder import Label
 
-        self._kind, self._config, self._name, self._speed = kind, config, name, speed
-        self._stride = max(1, round(speed / kind.fps))
+        self._kind, self._config, self._name = kind, config, name
+        self._steps_per_second = steps_per_second
+        self._stride = max(1, round(steps_per_second / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
         self._taken = 0
-        self.fps = speed / self._stride
+        self.fps = steps_per_second / self._stride
 
     def choose(self, lengths: Sequence[int]) -> None:
-        """Take moments spread evenly over episodes of these lengths, first and last included."""
+        """Choose moments evenly over episodes of these lengths, the first and last included."""
         ends = list(itertools.accumulate(length + 1 for length in lengths))
         gaps = self._kind.frames - 1
         self._chosen = set()
@@ -58,13 +72,13 @@ class Film:
             self._chosen.add((episode, state - (ends[episode - 1] if episode else 0)))
 
     def wants(self, episode: int, step: int) -> bool:
-        """Whether the state after `step` steps of `episode` is to be taken."""
+        """Whether to take a picture after `step` steps of `episode`."""
         if self._chosen is not None:
             return (episode, step) in self._chosen
         return step % self._stride == 0 and self._taken < self._kind.frames
 
-    def develop(self, shot: Shot) -> Image:
-        """The picture as it goes into the file."""
+    def finish(self, shot: Shot) -> Image:
+        """Scale and label a picture for the file."""
         from PIL import Image
 
         self._taken += 1
@@ -75,15 +89,15 @@ class Film:
             image = image.resize((width, height), Image.Resampling.LANCZOS)
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
-        seconds = shot.step / self._speed
+        seconds = shot.step / self._steps_per_second
         lines = (self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s")
         self._label.draw(image, lines)
         return image
 
     def summary(self, size: tuple[int, int]) -> str:
-        """What was made: size in pixels, frames, duration."""
-        words = f"{size[0]}x{size[1]}, {self._taken} frames"
+        """Describe the file: size in pixels, frames, duration."""
+        text = f"{size[0]}x{size[1]}, {self._taken} frames"
         if self._kind.moments:
-            return words
+            return text
         limit = " (the most it may have)" if self._taken == self._kind.frames else ""
-        return f"{words}{limit}, {self._taken / self.fps:.1f} s"
+        return f"{text}{limit}, {self._taken / self.fps:.1f} s"
