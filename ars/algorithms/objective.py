@@ -38,7 +38,10 @@ class ObjectiveConfig:
     """Settings of what training rewards; evaluations always judge the true reward."""
 
     reward_weights: tuple[str, ...] = setting(
-        (), "factors of terms of the reward while training: alive=0 electricity=0", metavar="TERM=W"
+        (),
+        "factors of terms of the reward while training: alive=0 electricity=0",
+        parse=parse_weights,
+        metavar="TERM=W",
     )
     anneal_weights: int | None = setting(
         None,
@@ -51,7 +54,6 @@ class ObjectiveConfig:
     )
 
     def __post_init__(self) -> None:
-        parse_weights(self.reward_weights)
         if self.anneal_weights is not None and not self.reward_weights:
             raise UsageError(
                 f"`anneal_weights` {self.anneal_weights}: has no meaning without `reward_weights`"

@@ -32,7 +32,7 @@ def setting(
     at_least: float | None = None,
     at_most: float | str | None = None,
     above: float | None = None,
-    parse: Callable[[str], object] | None = None,
+    parse: Callable[[Any], object] | None = None,
     metavar: str | None = None,
     requires: Mapping[str, Collection[Any]] | None = None,
     depends_on: Sequence[str] = (),
@@ -47,7 +47,7 @@ def setting(
         at_least: lower bound of a number, or of each number of a tuple.
         at_most: upper bound, or the name of the setting that is the upper bound.
         above: lower bound that is itself not allowed.
-        parse: checks a text by parsing it; raises UsageError if it is invalid.
+        parse: checks a text, or a tuple of them, by parsing it; raises UsageError if it is invalid.
         metavar: what stands for a value in the help.
         requires: the values that other settings must have for this one to have a meaning; where
             they have others it must keep its default.
