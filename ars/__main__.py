@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "see a policy act: a window, a video or a sheet of pictures"
     ),
+    "verify": Command("ars.verify:main", "RUN", "whether a run is what it says, to the last bit"),
 }
 
 

@@ -60,10 +60,14 @@ class _HasSpaceAttributes(Protocol):
 def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     """Describe a Gymnasium space (`role`: "observation" or "action", for the message).
 
+    What is described already is returned as it is.
+
     Raises: UnsupportedSpace for anything but Box and, for actions, Discrete.
     """
-    kind = type(space).__name__
     values: Any = space
+    if isinstance(values, BoxSpec | DiscreteSpec):
+        return values
+    kind = type(space).__name__
     if kind == "Box":
         if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
             raise UnsupportedSpace(

@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from policies import Policy
 from policies.state import State
 
 Row = dict[str, int | float]
+Record = Mapping[str, NDArray[np.float64] | NDArray[np.int64]]
 
 COUNTERS = ("iteration", "timesteps", "episodes")
 
@@ -119,6 +123,22 @@ class Algorithm(ABC):
         """Take back a `state`. Raises: ValueError naming the array or value that is not right."""
         for name in COUNTERS:
             setattr(self, name, state.count(name))
+
+    def tape_record(self) -> Record | None:
+        """What the tape keeps of the last iteration: float64 or int64 arrays under names.
+
+        Of the same shapes every time, before the first iteration as well. None, as it is unless an
+        algorithm defines it, for those that have no tape.
+        """
+        return None
+
+    def replay(self, record: Record) -> Row:
+        """Do an iteration again from its record instead of its rollouts.
+
+        Afterwards `state()` is what it was after that iteration, bit for bit. Returns those columns
+        of its row that follow from the record. Raises: ValueError where there is no such iteration.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no tape")
 
     def close(self) -> None:  # noqa: B027  # most have nothing to let go of
         """Let go of environments and processes of its own; safe to call twice."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from ars.common.statistics import summarize_returns
 from ars.rollout.episode import Episode
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.given_env import check_given
-from policies import Normalizer, PolicySpec
+from policies import Normalizer, PolicyFile, PolicySpec, build_policy
 from policies.state import State
 
 if TYPE_CHECKING:
+    from ars.algorithms.base import Algorithm
     from ars.rollout.episode import Rollouts
     from ars.training.run_folder import ResolvedPolicy
     from policies import BoxSpec, DiscreteSpec
@@ -52,6 +53,27 @@ class Candidate:
             normalizer = Normalizer.from_state(state, spec.observation.size)
         iteration, timesteps = state.count("iteration"), state.count("timesteps")
         return cls(Snapshot(weights, normalizer), iteration, timesteps)
+
+
+def policy_file(
+    algorithm: Algorithm, candidate: Candidate, training: Mapping[str, Any]
+) -> PolicyFile:
+    """A policy of an algorithm as it is saved.
+
+    `training`: what all policy files of the run say of it, beside iteration and timesteps.
+    """
+    policy, spec = build_policy(algorithm.policy.spec), algorithm.rollout_spec
+    policy.weights = candidate.snapshot.weights
+    policy.normalizer = candidate.snapshot.normalizer
+    about = {
+        **training,
+        "seed": spec.seed,
+        "rollout_length": spec.rollout_length,
+        "eval_length": spec.eval_length or spec.rollout_length,
+        "iteration": candidate.iteration,
+        "timesteps": candidate.timesteps,
+    }
+    return PolicyFile(policy, spec.env_id, spec.env_kwargs, about)
 
 
 def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _train(
     try:
         with (
             interrupts.handled(),  # around the pool too: half a Ray started or ended would stay
-            closing(make_pool(plan, algorithm.rollout_spec, display)) as pool,
+            closing(make_pool(plan, algorithm.rollout_spec, display.notify)) as pool,
         ):
             trainer = Trainer(
                 algorithm,
@@ -142,10 +142,10 @@ def _train(
         raise RunError(f"{error}; to play it again: {again}") from error
 
 
-def make_pool(plan: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool:
+def make_pool(plan: TrainingConfig, spec: RolloutSpec, notify: Callable[[str], None]) -> Pool:
     """The pool that the plan's worker settings ask for; Ray is loaded only if it is used."""
     if plan.n_workers == 0:
-        return pools.LocalPool(spec, display.notify)
+        return pools.LocalPool(spec, notify)
     from ars.distributed.pool import RayPool
 
-    return RayPool(spec, plan.n_workers, plan.workers.ray_address, display.notify)
+    return RayPool(spec, plan.n_workers, plan.workers.ray_address, notify)

@@ -18,7 +18,7 @@ from ars.rollout.pool import Pool
 from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
-from ars.training.evaluation import Candidate, evaluation_row
+from ars.training.evaluation import Candidate, evaluation_row, policy_file
 from ars.training.logger import CsvLog, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -29,7 +29,8 @@ from ars.training.run_folder import (
 )
 from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
-from policies import PolicyFile, build_policy, save_policy
+from ars.training.tape import TAPE, TapeLog
+from policies import save_policy
 from policies.file import write_json
 from policies.state import State
 
@@ -106,7 +107,9 @@ class Trainer:
         self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
         self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
         self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
-        self._logs = (self.progress_log, self.evaluation_log, self.tensorboard)
+        self.tape = self._open_tape(offsets.get(TAPE, 0))
+        logs = (self.progress_log, self.evaluation_log, self.tensorboard, self.tape)
+        self._logs = [log for log in logs if log is not None]
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -148,6 +151,8 @@ class Trainer:
             row = self._iterate()
             seconds = time.monotonic() - before
             steps = self.algorithm.timesteps - steps
+            if self.tape is not None:
+                self.tape.append(self.algorithm.tape_record())
             self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
             self._collect_evaluation()
             if self.algorithm.iteration % self.config.save_freq == 0:
@@ -204,6 +209,16 @@ class Trainer:
         self.progress_log.write(full)
         self.tensorboard.progress(full)
         self.display.progress(full)
+
+    def _open_tape(self, offset: int) -> TapeLog | None:
+        """The tape, which begins here where there is none to go on with."""
+        if self.algorithm.tape_record() is None:
+            return None
+        path = self.folder / TAPE
+        if offset and not path.exists():
+            self.display.notify(f"{path} is gone: a new one begins here")
+            offset = 0
+        return TapeLog(path, self.algorithm, self.identity, self.training, offset)
 
     # Evaluations: begun after iteration j, run beside iteration j + 1, collected at its end.
 
@@ -265,19 +280,7 @@ class Trainer:
     # Files
 
     def _write_policy(self, name: str, candidate: Candidate) -> None:
-        policy = build_policy(self.algorithm.policy.spec)
-        policy.weights = candidate.snapshot.weights
-        policy.normalizer = candidate.snapshot.normalizer
-        spec = self.algorithm.rollout_spec
-        training = {
-            **self.training,
-            "seed": spec.seed,
-            "rollout_length": spec.rollout_length,
-            "eval_length": spec.eval_length or spec.rollout_length,
-            "iteration": candidate.iteration,
-            "timesteps": candidate.timesteps,
-        }
-        save_policy(self.folder / name, PolicyFile(policy, spec.env_id, spec.env_kwargs, training))
+        save_policy(self.folder / name, policy_file(self.algorithm, candidate, self.training))
 
     def _save(self) -> None:
         """The latest policy and the checkpoint, after the logs they speak of."""
@@ -285,6 +288,8 @@ class Trainer:
             PROGRESS: self.progress_log.sync(),
             EVALUATIONS: self.evaluation_log.sync(),
         }
+        if self.tape is not None:
+            offsets[TAPE] = self.tape.sync()
         self._write_policy(LATEST_POLICY, self._candidate())
         algorithm = self.algorithm.state()
         values = {
@@ -321,7 +326,9 @@ class Trainer:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
             offsets = state.nested("offsets")
-            return {name: offsets.count(name) for name in (PROGRESS, EVALUATIONS)}
+            # Checkpoints of runs without a tape do not name it.
+            names = [PROGRESS, EVALUATIONS, *({TAPE} & offsets.values.keys())]
+            return {name: offsets.count(name) for name in names}
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
