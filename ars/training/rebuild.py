@@ -10,6 +10,7 @@ from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, Row, TrainingContext
 from ars.common.errors import UsageError
 from ars.common.settings import make_config
+from ars.rendering.film import Moment
 from ars.training.evaluation import Candidate, policy_file
 from ars.training.run_folder import ResolvedPolicy, describe_policy, find_policy
 from ars.training.stored_settings import current_settings
@@ -46,17 +47,19 @@ def policies_at(run: str, moments: list[int]) -> list[ResolvedPolicy]:
     return _policies(tape, [bisect.bisect_right(steps, moment) - 1 for moment in moments])
 
 
-def policies_over_training(run: str, count: int) -> list[ResolvedPolicy]:
-    """At most `count` policies of a run, evenly spaced in timesteps, the first and last included.
+def training_moments(run: str, count: int = 10) -> list[Moment]:
+    """Policies of a run, evenly spaced in timesteps, from the first to the last.
 
-    Raises: UsageError where the run has no tape; FileError where it is damaged.
+    At most `count`: fewer where the run had fewer. Raises: UsageError where the run has no tape;
+    FileError where it is damaged.
     """
     tape = tape_of(run, "`over_training`")
     steps = tape.timesteps
     span = steps[-1] - steps[0]
     moments = [steps[0] + span * k // (count - 1) for k in range(count)]
     positions = sorted({bisect.bisect_right(steps, moment) - 1 for moment in moments})
-    return _policies(tape, positions)
+    found = [resolved.file for resolved in _policies(tape, positions)]
+    return [Moment(file.policy, file.training["timesteps"]) for file in found]
 
 
 def replayed(tape: Tape, algorithm: Algorithm) -> Iterator[Row]:

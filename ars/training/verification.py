@@ -23,7 +23,7 @@ from ars.common.errors import RunError
 from ars.common.settings import counted
 from ars.training import checkpoint
 from ars.training.comparison import Comparison
-from ars.training.config import TrainingConfig
+from ars.training.config import TrainingConfig, parse_workers
 from ars.training.evaluation import Candidate, policy_file
 from ars.training.rebuild import make_algorithm, replayed, tape_of
 from ars.training.resolve import resolve_resumed
@@ -106,6 +106,7 @@ def verify_run(
         UsageError: there is no such run, or it has no tape.
         FileError, RunError, RolloutError: it is not what it says; the message says where.
     """
+    parse_workers(n_workers)  # refused before anything is done
     tape = tape_of(run, f"`run` {run}")
     plan = resolve_resumed(Path(run), {})
     workers = dataclasses.replace(plan.workers, n_workers=n_workers, ray_address=None)
