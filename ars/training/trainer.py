@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,12 +104,17 @@ class Trainer:
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         offsets = self._restore() if resume else {}
-        self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
-        self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
-        self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
-        self.tape = self._open_tape(offsets.get(TAPE, 0))
-        logs = (self.progress_log, self.evaluation_log, self.tensorboard, self.tape)
-        self._logs = [log for log in logs if log is not None]
+        with ExitStack() as opened:
+            self.tape = self._open_tape(offsets.get(TAPE, 0))
+            if self.tape is not None:
+                opened.callback(self.tape.close)
+            self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            opened.callback(self.progress_log.close)
+            self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            opened.callback(self.evaluation_log.close)
+            self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
+            opened.callback(self.tensorboard.close)
+            self._logs = opened.pop_all()
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -123,8 +128,7 @@ class Trainer:
         """
         try:
             result = self._finish(self._loop())
-            for log in self._logs:
-                log.close()
+            self._logs.close()
             return result
         except OSError as error:
             if isinstance(error, BrokenPipeError):  # of stdout: nobody reads it any more
@@ -136,9 +140,8 @@ class Trainer:
             self._save_if_possible()
             raise
         finally:
-            for log in self._logs:
-                with suppress(OSError):  # of a full disk, told already
-                    log.close()
+            with suppress(OSError):  # of a full disk, told already
+                self._logs.close()
 
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
