@@ -1,4 +1,4 @@
-"""For the site alone: examples in docstrings (`>>>`) become blocks of code."""
+"""Griffe extension for the site: render examples in docstrings (`>>>`) as code blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EXAMPLE = re.compile(r"^>>> .*(?:\n(?!\s*$).+)*", re.MULTILINE)
 
 
 class Doctests(griffe.Extension):
-    """Fences what Markdown would take for a quotation."""
+    """Fence each example, which Markdown would otherwise read as a quotation."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         if obj.docstring is not None:

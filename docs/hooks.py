@@ -1,4 +1,4 @@
-"""For the site alone: pages that are made of something else, and links that lead out of docs."""
+"""MkDocs hooks: add generated pages to the site, and remove links to files outside `docs/`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT_PAGES = {
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that lie in the checkout's root, and the settings."""
+    """Add the pages from the root of the checkout, and a page of all settings."""
     pages = {name: _from_root((ROOT / source).read_text()) for source, name in ROOT_PAGES.items()}
     pages["reference/settings.md"] = _settings()
     for name, text in pages.items():
@@ -30,7 +30,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leave only the words of links to files that the site does not have."""
+    """Replace links to files that are not part of the site by their text."""
     return re.sub(r"\[([^\]]*)\]\(\.\./(?!reference)[^)]*\)", r"\1", markdown)
 
 
@@ -49,8 +49,8 @@ def _settings() -> str:
 
     parts = [
         "# Settings",
-        "What `--help` says, on one page. From Python a setting is a keyword of the same name, "
-        "with underscores.",
+        "All settings from `--help` on one page. In Python, a setting is a keyword argument of the "
+        "same name, with underscores.",
     ]
     for title, kind in {
         "Every training": TaskConfig,

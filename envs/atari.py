@@ -1,13 +1,13 @@
-"""What is seen of an Atari game: pictures made small, as the papers have them.
+"""Preprocessing wrappers for Atari games.
 
     envs.make("ALE/Breakout-v5", pixels="atari")     84x84 grey, 4 frames (Mnih et al., 2015)
     envs.make("ALE/Pong-v5", pixels="pong")          80x80 difference of two frames (Karpathy, 2016)
 
-A step's `info["cut_returns"]` says that training may end returns here although the episode goes on:
-a life was lost, or in Pong a point was played. Unlike in many a wrapper the game is not reset for
-that: an episode is always a whole game, and its return the game's score.
+`info["cut_returns"]` is true after a lost life, or in Pong after a point. Training may then treat
+the return as ended although the episode continues. Unlike in many other wrappers, the game is not
+reset: an episode is always a whole game, and its return is the game's score.
 
-The games and their emulator come with ale-py, of the extra `atari`.
+The games and their emulator come from ale-py, in the extra `atari`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ FRAMES_PER_SECOND = 60  # of an Atari 2600
 
 
 class WrongOptions(ValueError):
-    """Options that do not suit an environment; the message is one line."""
+    """Options do not fit an environment; the message is one line."""
 
 
 class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The last frames in small and grey: uint8 [n_frames, size, size], the newest last.
+    """Stacks the last frames, scaled down and grey: uint8 [n_frames, size, size], the newest last.
 
-    After Mnih et al. (2015), Methods: an action is held for `frame_skip` frames; each pixel is the
-    larger of the last two frames', since some games draw objects in every other frame only; an
-    episode begins with 1 to `noop_max` frames in which nothing is done.
+    After Mnih et al. (2015), Methods: an action is repeated for `frame_skip` frames; each pixel is
+    the maximum over the last two of them, since some games draw objects only in every other frame;
+    an episode starts with 1 to `noop_max` frames without any action.
 
     Args:
-        env: the game, one frame a step, in grey.
-        n_frames: how many frames are seen.
-        size: their height and width.
-        frame_skip: frames that an action is held for.
-        noop_max: the most frames in which nothing is done at first.
-        fire: press FIRE as an episode begins and after a lost life, in games that have it. Some
-            games wait for it, and a policy that has not learned to press it waits for ever.
+        env: the game, with one grey frame per step.
+        n_frames: number of frames in an observation.
+        size: height and width of a frame.
+        frame_skip: number of frames for which an action is repeated.
+        noop_max: maximum number of frames without action at the start of an episode.
+        fire: press FIRE at the start of an episode and after a lost life, in games that have it.
+            Some games wait for it, and would wait forever for a policy that never presses it.
     """
 
     made_with: ClassVar[Mapping[str, Any]] = {"frameskip": 1, "obs_type": "grayscale"}
@@ -97,7 +97,7 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._stack.copy(), info
 
     def _wait(self, action: int, frames: int) -> None:
-        """Play some frames; a game that ends in them begins anew."""
+        """Play some frames; if the game ends during them, start it again."""
         _, over, truncated, _ = self._play(action, frames)
         if over or truncated:
             screen, _ = self.env.reset()
@@ -133,10 +133,10 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class Shrink:
-    """Makes grey pictures of one shape square: each pixel the mean of the area that it covers.
+    """Scales grey images of a fixed shape to a square by averaging the area of each new pixel.
 
-    What OpenCV calls INTER_AREA, and the wrappers of most libraries use; here the sums are exact,
-    whole numbers below 2^24 held in float32, so that BLAS may do them in any order.
+    This is OpenCV's INTER_AREA, which most libraries' wrappers use. Here the sums are exact
+    (integers below 2^24 in float32), so that BLAS may add them in any order.
     """
 
     def __init__(self, shape: tuple[int, ...], size: int) -> None:
@@ -146,7 +146,7 @@ class Shrink:
 
     def __call__(self, picture: Frame) -> Frame:
         """`picture`: uint8 [height, width] -> uint8 [size, size]."""
-        # A block of pixels becomes a whole number of pixels: 5 rows 2, 40 columns 21.
+        # Blocks of whole pixels map to whole pixels: 5 rows to 2, and 40 columns to 21.
         blocks = picture.reshape(-1, self._rows.shape[1], picture.shape[1]).astype(np.float32)
         narrow = (self._rows @ blocks).reshape(-1, self._columns.shape[1])
         sums = (narrow @ self._columns.T).reshape(self._size, self._size)
@@ -155,10 +155,10 @@ class Shrink:
 
 
 def _overlaps(n_in: int, n_out: int) -> NDArray[np.float32]:
-    """How much of each old pixel lies in each new one, for the shortest line that repeats.
+    """Return how much of each old pixel lies in each new one, for the shortest repeating pattern.
 
-    In whole numbers that sum to the number of old pixels: float32 [n_out / g, n_in / g], g the
-    greatest common divisor.
+    The values are integers, and each row sums to the number of old pixels in the pattern:
+    float32 [n_out / g, n_in / g], where g is the greatest common divisor of `n_in` and `n_out`.
     """
     common = math.gcd(n_in, n_out)
     old, new = np.arange(n_in // common), np.arange(n_out // common)[:, None]
@@ -169,15 +169,16 @@ def _overlaps(n_in: int, n_out: int) -> NDArray[np.float32]:
 
 
 class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """What moved in Pong since the step before: int8 [80, 80] of -1, 0 and 1. Actions: up, down.
+    """What moved in Pong since the previous step: int8 [80, 80] of -1, 0, 1. Actions: up, down.
 
-    After Karpathy (2016), "Deep Reinforcement Learning: Pong from Pixels": the field without its
-    frame, every second pixel, 1 where there is no background; its difference from the step before.
+    After Karpathy (2016), "Deep Reinforcement Learning: Pong from Pixels": crop the playing field,
+    take every second pixel, set all but the background to 1, and subtract the previous step's
+    result.
     """
 
     made_with: ClassVar[Mapping[str, Any]] = {"frameskip": 4, "obs_type": "rgb"}
-    ACTIONS = (2, 3)  # in Pong what moves the paddle is called RIGHT and LEFT
-    BACKGROUNDS = (144, 109)  # the red of the two that there are
+    ACTIONS = (2, 3)  # up and down; the emulator calls them RIGHT and LEFT
+    BACKGROUNDS = (144, 109)  # red components of the two background colours
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
@@ -215,16 +216,16 @@ VIEWS: Mapping[str, type[Atari | PongDifference]] = {"atari": Atari, "pong": Pon
 def make(
     spec: EnvSpec, env_id: str, pixels: str, kwargs: dict[str, Any]
 ) -> gymnasium.Env[Any, Any]:
-    """Make an Atari game as `pixels` ("atari" or "pong") sees it.
+    """Make an Atari game with one of the preprocessing wrappers.
 
     Args:
-        spec: what Gymnasium knows of the game.
+        spec: the game's entry in Gymnasium's registry.
         env_id: the game's id.
-        pixels: a key of `VIEWS`.
-        kwargs: options of the view by their names, the rest for `gymnasium.make`.
+        pixels: the wrapper, a key of `VIEWS`.
+        kwargs: options of the wrapper by name; the others are passed to `gymnasium.make`.
 
     Raises:
-        WrongOptions: it is no such game, or an option cannot be used.
+        WrongOptions: the environment is not such a game, or an option is invalid.
     """
     if pixels not in VIEWS:
         raise WrongOptions(f"pixels={pixels}: must be one of {', '.join(VIEWS)}")
@@ -241,11 +242,12 @@ def make(
 
 
 def n_stacked(env: gymnasium.Env[Any, Any]) -> int:
-    """How many frames of consecutive steps an observation holds along its first axis, oldest first.
+    """Return how many consecutive frames an observation stacks along its first axis, oldest first.
 
-    Some steps are taken to see it: wrappers above the one that stacks may have turned the picture.
+    The answer is verified by taking some steps, since wrappers above the stacking one may have
+    transposed the image.
     """
-    name = "stack_size"  # as gymnasium.wrappers.FrameStackObservation has it
+    name = "stack_size"  # the attribute of gymnasium.wrappers.FrameStackObservation
     number = int(env.get_wrapper_attr(name)) if env.has_wrapper_attr(name) else 1
     length = (env.observation_space.shape or (0,))[0]
     if number == 1 or length % number:

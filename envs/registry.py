@@ -1,4 +1,4 @@
-"""The registry of environments: a new one of ours is a file and an entry here."""
+"""The registry of environments. A new environment needs a file and an entry here."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 
 class UnknownEnvironment(ValueError):
-    """No environment has this name; the message, one line, suggests those that come near."""
+    """No environment has this name; the one-line message suggests similar names."""
 
 
 class Row(NamedTuple):
-    """One of our environments.
+    """One of the toolkit's environments.
 
-    `name`: its short name; `id`: its Gymnasium id; `description`: what it is, in a line;
-    `compiled`: whether compiled code can play its episodes.
+    Attributes:
+        name: its short name.
+        id: its Gymnasium id.
+        description: a one-line description.
+        compiled: whether compiled code can run its episodes.
     """
 
     name: str
@@ -37,56 +40,56 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _World:
+class _Entry:
     entry_point: str
     description: str
-    reward_threshold: float | None = None  # the return that counts as solved, as in the reference
+    reward_threshold: float | None = None  # the return that counts as solved in the reference
     max_episode_steps: int = 1000
     namespace: str = "bullet"
-    # Whether compiled code plays its episodes, as it does for every robot of a family of
-    # `bullet.compiled.player`.
+    # Whether compiled code can run its episodes, which it can for all robots of the families that
+    # `bullet.compiled.player` knows.
     compiled: bool = True
 
 
 _TABLE = {
-    "HalfCheetah": _World(
+    "HalfCheetah": _Entry(
         "envs.bullet.locomotion:HalfCheetah", "two legs in a plane, runs and cannot fall", 3000.0
     ),
-    "Hopper": _World("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
-    "Walker2D": _World("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
-    "Ant": _World("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
-    "Humanoid": _World("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
-    "HumanoidFlagrun": _World(
+    "Hopper": _Entry("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
+    "Walker2D": _Entry("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
+    "Ant": _Entry("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
+    "Humanoid": _Entry("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+    "HumanoidFlagrun": _Entry(
         "envs.bullet.flagrun:HumanoidFlagrun", "the person runs to a flag that moves", 2000.0
     ),
-    "HumanoidFlagrunHarder": _World(
+    "HumanoidFlagrunHarder": _Entry(
         "envs.bullet.flagrun:HumanoidFlagrunHarder",
         "the same, hit by a cube, and up again after a fall",
     ),
-    "InvertedPendulum": _World(
+    "InvertedPendulum": _Entry(
         "envs.bullet.pendulum:InvertedPendulum", "a pole on a cart, kept from falling", 950.0
     ),
-    "InvertedPendulumSwingup": _World(
+    "InvertedPendulumSwingup": _Entry(
         "envs.bullet.pendulum:InvertedPendulumSwingup", "a pole on a cart, swung up", 800.0
     ),
-    "InvertedDoublePendulum": _World(
+    "InvertedDoublePendulum": _Entry(
         "envs.bullet.pendulum:InvertedDoublePendulum",
         "two poles on a cart, one on the other",
         9100.0,
     ),
-    "Reacher": _World(
+    "Reacher": _Entry(
         "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150
     ),
-    "Pusher": _World(
+    "Pusher": _Entry(
         "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
     ),
-    "Thrower": _World(
+    "Thrower": _Entry(
         "envs.bullet.manipulation:Thrower", "an arm of 7 joints, a ball and a box", 18.0, 100
     ),
-    "Minitaur": _World(
+    "Minitaur": _Entry(
         "envs.bullet.minitaur:Minitaur", "a small robot on four legs", 15.0, compiled=False
     ),
-    "Squash": _World(
+    "Squash": _Entry(
         "envs.squash:Squash",
         "a ball and a paddle, seen as pixels",
         9.0,
@@ -95,43 +98,43 @@ _TABLE = {
     ),
 }
 
-_COMPILED = {world.entry_point for world in _TABLE.values() if world.compiled}
+_COMPILED = {entry.entry_point for entry in _TABLE.values() if entry.compiled}
 
 
 def _id(name: str) -> str:
     return f"{_TABLE[name].namespace}/{name}-v0"
 
 
-for _name, _world in _TABLE.items():
+for _name, _entry in _TABLE.items():
     gymnasium.register(
         _id(_name),
-        entry_point=_world.entry_point,
-        reward_threshold=_world.reward_threshold,
-        max_episode_steps=_world.max_episode_steps,
-        # Ours check themselves; each wrapper would cost every step.
+        entry_point=_entry.entry_point,
+        reward_threshold=_entry.reward_threshold,
+        max_episode_steps=_entry.max_episode_steps,
+        # The environments check their own use; each wrapper would slow down every step.
         order_enforce=False,
         disable_env_checker=True,
     )
 
 
 def names() -> list[str]:
-    """Return the short names of our environments."""
+    """Return the short names of the toolkit's environments."""
     return list(_TABLE)
 
 
 def table() -> list[Row]:
-    """Return our environments, ready to be listed."""
+    """Return the toolkit's environments, for listing them."""
     return [
-        Row(name, _id(name), world.description, world.compiled) for name, world in _TABLE.items()
+        Row(name, _id(name), entry.description, entry.compiled) for name, entry in _TABLE.items()
     ]
 
 
 def resolve(env_id: str) -> str:
-    """Return the Gymnasium id that `env_id` stands for, and construct nothing.
+    """Return the Gymnasium id that `env_id` stands for, without constructing the environment.
 
     Args:
-        env_id: a short name of ours, a registered Gymnasium id, or `module:id`; the module is
-            imported, and stays part of the answer so that another process can find the id too.
+        env_id: a short name, a registered Gymnasium id, or `module:id`. The module is imported, and
+            remains part of the returned id so that another process can resolve it too.
 
     Raises:
         UnknownEnvironment: there is no such environment or module.
@@ -154,34 +157,34 @@ def resolve(env_id: str) -> str:
 
 
 def _is_atari(registered: str) -> bool:
-    """Whether it is an Atari game; ale-py registers them when it is imported (0.1 s)."""
+    """Whether an id is an Atari game; ale-py registers them when it is imported (0.1 s)."""
     with contextlib.suppress(ImportError):
         import ale_py
 
-        # Otherwise the emulator greets the user on stderr.
+        # Otherwise the emulator prints a welcome message to stderr.
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     return registered in gymnasium.registry
 
 
 def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-    """Make an environment, limited to its usual number of steps and otherwise unwrapped.
+    """Make an environment with its usual time limit.
 
     Args:
         env_id: as for `resolve`.
-        pixels: how an Atari game is seen, "atari" or "pong", see `envs.atari`.
+        pixels: preprocessing of an Atari game, "atari" or "pong"; see `envs.atari`.
         **kwargs: for `gymnasium.make` and the environment, such as `render_mode`.
 
     Raises:
         UnknownEnvironment: there is no such environment or module.
-        WrongOptions: `pixels`, or what is chosen with it, does not suit the environment.
-        gymnasium.error.DependencyNotInstalled: it needs a package that is not there; the message,
-            one line, says how to install it.
+        WrongOptions: `pixels` or one of its options does not fit the environment.
+        gymnasium.error.DependencyNotInstalled: a required package is missing; the one-line message
+            says how to install it.
     """
     canonical = resolve(env_id)
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
-        _hush_mujoco()
+        _silence_mujoco()
     try:
         if pixels is not None:
             return view(spec, canonical, pixels, kwargs)
@@ -191,24 +194,24 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
 
 
-# What `make` takes for itself, rather than for the environment.
+# Arguments that `make` uses itself instead of passing them to the environment.
 OPTIONS = ("pixels",)
 
 
 def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of `make`: those given over the defaults.
+    """Return the keyword arguments for `make`: the defaults, overridden by those given.
 
-    Defaults are left out where another view of a game is given than the one that they are for.
+    The defaults are dropped if `pixels` is given and differs from theirs.
     """
     same_view = all(given.get(name, defaults.get(name)) == defaults.get(name) for name in OPTIONS)
     return {**defaults, **given} if same_view else dict(given)
 
 
-def _hush_mujoco() -> None:
-    """Keep MuJoCo's word on the deprecated parts of Gymnasium's models from the user.
+def _silence_mujoco() -> None:
+    """Silence MuJoCo's warning about deprecated elements in Gymnasium's models.
 
-    It is printed for every environment made, and written to a file in the current folder; other
-    warnings, such as of an unstable simulation, go to stderr.
+    MuJoCo would print it for every environment and write it to a file in the current folder. Other
+    warnings, such as those about an unstable simulation, are printed to stderr.
     """
     with contextlib.suppress(ImportError):
         import mujoco
@@ -219,10 +222,13 @@ def _hush_mujoco() -> None:
 
 
 def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str | None]:
-    """Return what plays whole episodes of `env` in compiled code, if anything does.
+    """Return a player that runs whole episodes of `env` in compiled code, if there is one.
 
-    The episodes are the same bit for bit. The first time on a machine this compiles for some
-    seconds. Where it fails for an environment that has such code, the second value says why.
+    Its episodes are the same bit for bit. The first call on a machine compiles for some seconds.
+
+    Returns:
+        The player, or None. If `env` has compiled code that cannot be used here, the second value
+        is a message that says why; otherwise None.
     """
     robot = env.unwrapped
     known = f"{type(robot).__module__}:{type(robot).__qualname__}" in _COMPILED
@@ -232,7 +238,7 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
         from envs.bullet.compiled.player import CompiledPlayer
 
         return CompiledPlayer(env), None
-    except Exception as error:  # nothing that fails here is needed
+    except Exception as error:  # compiled code is optional
         return None, (
             f"{type(robot).__name__} runs at half its speed, with the same results: "
             f"its compiled loop cannot be used here ({_line(error)})"
@@ -244,7 +250,7 @@ def _line(error: BaseException) -> str:
 
 
 def _explain(spec: EnvSpec, error: Exception) -> str:
-    """Return what `spec` lacks, and how to install it."""
+    """Return which package `spec` needs, and how to install it."""
     origin = str(spec.entry_point)
     missing = getattr(error, "name", None)
     if origin.startswith("gymnasium.envs."):

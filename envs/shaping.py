@@ -1,6 +1,6 @@
-"""What an environment's reward leaves unsaid, for algorithms that shape rewards while training.
+"""Knowledge about environments for algorithms that shape rewards during training.
 
-Not a wrapper: returns that are logged stay the environment's own, and evaluations never see it.
+This is not a wrapper: logged returns remain the environment's own, and evaluations do not use it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Distance = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def _from_the_pad(obs: NDArray[Any]) -> NDArray[Any]:
-    """LunarLander's observations begin with its place, the pad being at (0, 0)."""
+    """The first two components of LunarLander's observation are x and y relative to the pad."""
     distances: NDArray[Any] = np.hypot(*obs[:, :2].T)
     return distances
 
@@ -25,6 +25,6 @@ GOAL_DISTANCES: dict[str, Distance] = {"LunarLander": _from_the_pad}
 
 
 def goal_distance(env_id: str) -> Distance | None:
-    """How far observations are from where the agent is to go; None where nothing is known of it."""
+    """Return the function that gives each observation's distance from the goal, or None."""
     name = env_id.rpartition(":")[2]  # without the module that registers it
     return next((far for start, far in GOAL_DISTANCES.items() if name.startswith(start)), None)

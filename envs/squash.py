@@ -1,10 +1,11 @@
-"""Squash: a game seen as pixels, small enough to be learned on a processor in minutes.
+"""Squash: a small game with pixel observations that can be learned on a CPU in minutes.
 
-A ball comes from the far wall, which is rough: it sends the ball on at a random angle. Side walls
-reflect. The paddle at the near end returns the ball or misses it: a return is worth 1, a miss -1
-and ends the game, and so does the tenth return. Returns of episodes run from -1 to 10.
+A ball bounces off the far wall at a random angle, and off the side walls like a mirror. The player
+moves a paddle at the near end. Hitting the ball gives a reward of 1. Missing it gives -1 and ends
+the episode, and so does the tenth hit. Episode returns range from -1 to 10.
 
-All of it is NumPy; a step takes some microseconds. Only the seed and the actions matter.
+The game is written in NumPy, and a step takes a few microseconds. An episode depends only on its
+seed and actions.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from envs.window import Window
 
 SIZE = 24  # pixels of the court, which is square; every length below is in pixels
 BALL, PADDLE, THICKNESS = 2, 5, 2
-BALL_SPEED = 2.0  # along the court, a step
-SIDE_SPEED = 1.25  # across it, at most
+BALL_SPEED = 2.0  # along the court, per step
+SIDE_SPEED = 1.25  # across the court, at most
 PADDLE_SPEED = 1.5
-NEAR = float(SIZE - THICKNESS - BALL)  # where the ball meets the paddle's line
+NEAR = float(SIZE - THICKNESS - BALL)  # where the ball reaches the paddle
 WINNING = 10
 
 _BALL_GREY, _PADDLE_GREY = 255, 128
@@ -32,12 +33,12 @@ _COURT_COLOUR, _BALL_COLOUR, _PADDLE_COLOUR = (28, 58, 82), (250, 236, 120), (23
 class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
     """Observations: the last two frames, uint8 [2, 24, 24], the newest last.
 
-    Actions: 0 to the left, 1 stay, 2 to the right.
+    Actions: 0 moves left, 1 stays, 2 moves right.
 
     Args:
         render_mode: None, "rgb_array", or "human" for a window.
-        width: of a picture, in pixels.
-        height: of a picture, in pixels.
+        width: width of a rendered image, in pixels.
+        height: height of a rendered image, in pixels.
 
     Raises:
         ValueError: `render_mode`, `width` or `height` is not usable.
@@ -45,7 +46,7 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 20}  # noqa: RUF012
-    stack_size = 2  # frames in an observation, as gymnasium.wrappers.FrameStackObservation says it
+    stack_size = 2  # frames per observation, named as in gymnasium.wrappers.FrameStackObservation
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -65,7 +66,6 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """See gymnasium.Env."""
         super().reset(seed=seed)
         self._x = float(self.np_random.uniform(0.0, SIZE - BALL))
         self._serve()
@@ -76,12 +76,11 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
         return self._frames.copy(), {}
 
     def _serve(self) -> None:
-        """From the far wall, at a new angle."""
+        """Let the ball leave the far wall at a new angle."""
         self._y, self._along = 0.0, BALL_SPEED
         self._across = float(self.np_random.uniform(-SIDE_SPEED, SIDE_SPEED))
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        """See gymnasium.Env."""
         move = int(action) - 1
         if not -1 <= move <= 1:
             raise ValueError(f"action {action!r}; it is 0, 1 or 2")
@@ -117,7 +116,7 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
         return frame
 
     def render(self) -> NDArray[np.uint8] | None:
-        """uint8 [height, width, 3] in mode "rgb_array"; a window shows itself."""
+        """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
         if self.render_mode == "rgb_array":
             return self._picture()
         if self.render_mode is None:
@@ -142,6 +141,5 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
             self._window.show(self._picture())
 
     def close(self) -> None:
-        """See gymnasium.Env."""
         if self._window is not None:
             self._window.close()

@@ -1,4 +1,4 @@
-"""What to say where no environment has the name that was given."""
+"""Suggestions for error messages about unknown environments."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pathlib import Path
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-CLOSE = 0.8  # how like (difflib's ratio) what needs no other advice is
+CLOSE = 0.8  # similarity (difflib's ratio) above which a match is suggested without further advice
 
 
 def is_stub(spec: EnvSpec) -> bool:
-    """Whether Gymnasium keeps the id only to say where the environment has gone."""
+    """Whether Gymnasium keeps an id only to say where the environment has moved."""
     return callable(spec.entry_point) and spec.entry_point.__module__ == "gymnasium.envs"
 
 
 def suggest(registered: str, module: str, ours: Collection[str]) -> str:
-    """What may have been meant.
+    """Return a suggestion for an unknown id.
 
     Args:
-        registered: the id that nothing has.
+        registered: the unknown id.
         module: the module that was imported to find it, or "".
-        ours: the short names of our environments.
+        ours: the short names of the toolkit's environments.
     """
     if module:
         return _of_module(registered, module)
@@ -37,7 +37,10 @@ def suggest(registered: str, module: str, ours: Collection[str]) -> str:
         for name in ours:
             if name.lower() == old[1].lower():
                 return f"did you mean {name}, the same robot?"
-    near = _near(registered, [*ours, *_newest(gymnasium.registry.values())])
+    specs = gymnasium.registry.values()
+    # Ours have short names; their ids are for those who wrote one.
+    others = [spec for spec in specs if "/" in registered or _package(spec) != "envs"]
+    near = _near(registered, [*ours, *_newest(others)])
     if not near:
         return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
     text = f"did you mean {' or '.join(near)}?"
@@ -65,10 +68,10 @@ def _package(spec: EnvSpec) -> str:
 
 
 def _newest(specs: Iterable[EnvSpec]) -> list[str]:
-    """The latest version of everything that can be made, without ours, which have short names."""
+    """Return the latest version of every usable id."""
     newest: dict[tuple[str | None, str], EnvSpec] = {}
     for spec in specs:
-        if is_stub(spec) or _package(spec) == "envs":
+        if is_stub(spec):
             continue
         key = spec.namespace, spec.name
         if key not in newest or (spec.version or 0) >= (newest[key].version or 0):
@@ -83,7 +86,7 @@ def _near(word: str, known: Iterable[str]) -> list[str]:
 
 
 def why_not_imported(module: str, registered: str, error: Exception) -> str:
-    """Why the module of `module:Id-v0` cannot be imported, and what to do."""
+    """Return why the module of `module:Id-v0` cannot be imported, and what to do about it."""
     plain = re.sub(r"^.*[/\\]|\.py$", "", module)
     if plain != module:
         return f"name the module without folders and .py, as {plain}:{registered}, where it lies"

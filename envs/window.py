@@ -1,4 +1,4 @@
-"""Whether a window can open here, and a plain one for pictures."""
+"""A plain window for images, and a check whether windows can be opened."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 
 def has_display() -> bool:
-    """Whether there is a display that answers.
+    """Whether there is a working display.
 
-    On Linux the X server is asked: DISPLAY outlives it in many a remote shell, and PyBullet and
-    GLFW then end the process, while PyBullet waits for ever where DISPLAY is not set.
+    On Linux this contacts the X server. In remote shells DISPLAY is often set without a server, and
+    PyBullet and GLFW then end the process; if DISPLAY is not set, PyBullet waits forever.
     """
     if not sys.platform.startswith("linux"):
         return True
@@ -34,7 +34,7 @@ def has_display() -> bool:
 
 
 def require_display() -> None:
-    """Raise a `gymnasium.error.Error` where no window can open."""
+    """Raise a `gymnasium.error.Error` if no window can be opened."""
     if not has_display():
         raise gymnasium.error.Error(
             "render_mode='human' needs a display and no X server answers; use 'rgb_array'"
@@ -42,7 +42,7 @@ def require_display() -> None:
 
 
 class Window:
-    """Shows pictures one after another. Raises: gymnasium.error.Error without a display."""
+    """Shows images one after another. Raises: gymnasium.error.Error without a display."""
 
     def __init__(self, title: str) -> None:
         require_display()
@@ -55,11 +55,11 @@ class Window:
         self._label.pack()
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show a picture, uint8 [height, width, 3]. Raises: gymnasium.error.Error once closed."""
+        """Show an image, uint8 [height, width, 3]. Raises: gymnasium.error.Error once closed."""
         height, width, _ = picture.shape
         data = b"P6 %d %d 255 " % (width, height) + picture.tobytes()
         try:
-            # Tk shows a picture for as long as somebody holds it.
+            # Tk shows an image only as long as there is a reference to it.
             self._picture = self._tk.PhotoImage(data=data)
             self._label.configure(image=self._picture)
             self._root.update()

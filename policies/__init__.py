@@ -1,4 +1,4 @@
-"""What acts: policies over vectors, their normaliser, and the one policy file."""
+"""Policies in NumPy, their observation normaliser, and the policy file."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ __all__ = [
 
 
 def make_policy(kind: str, observation_space: Any, action_space: Any, **options: Any) -> Policy:
-    """A policy with zero weights for two Gymnasium spaces.
+    """Return a policy with zero weights for an observation space and an action space.
 
     Args:
         kind: a key of `POLICIES`: "linear", "mlp" or "cnn".
-        observation_space: a Box.
-        action_space: a Box or Discrete.
-        **options: further fields of PolicySpec (hidden_sizes, distribution ...); those not given
-            are the kind's defaults.
+        observation_space: a Gymnasium Box.
+        action_space: a Gymnasium Box or Discrete.
+        **options: further fields of `PolicySpec` (hidden_sizes, distribution ...). Omitted fields
+            take the kind's defaults.
 
     Raises:
-        UnsupportedSpace: it cannot read or act in such a space.
+        UnsupportedSpace: for a space that the policy does not support.
         ValueError: for an unknown kind or option value.
     """
     observation = space_spec(observation_space, "observation")

@@ -1,7 +1,7 @@
-"""Activation functions: everything that anybody needs of one, in a line of one table.
+"""The table of activation functions, with every form in which the toolkit uses one.
 
-The compiled loop, which may not import this package, knows them by number:
-`envs.bullet.compiled.player.ACTIVATIONS`, which a test holds against this table.
+The compiled loop may not import this package. It has its own numbered table,
+`envs.bullet.compiled.policy.ACTIVATIONS`, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Activation(NamedTuple):
-    """One function in the forms that it is used in.
+    """An activation function in several forms.
 
     Attributes:
-        scalar: on floats, by libm, for acting exactly: NumPy's differ from it in the last bit.
-        module: its class in `torch.nn`, by name, since whoever only acts does not load torch.
-        numpy: on float32 arrays, in place where that saves time, for acting while learning.
+        scalar: on a float, by libm, for exact acting: NumPy's version may differ in the last bit.
+        module: name of the class in `torch.nn`; a name, so that acting does not load torch.
+        numpy: on float32 arrays, in place where that saves time, for acting during learning.
         tensor: on torch tensors, in place, for the forward pass.
-        derivative: where it gave `y`, for the backward pass.
+        derivative: the derivative as a function of the output `y`, for the backward pass.
     """
 
     scalar: Callable[[float], float]

@@ -1,8 +1,8 @@
-"""The Policy contract: one flat float64 weight vector, and `act(obs) -> action` in NumPy alone.
+"""The Policy interface: one flat float64 weight vector, and `act(obs) -> action` in NumPy alone.
 
-Arithmetic is defined here and not left to a BLAS kernel: a dot product adds its products in index
-order, each product rounded first (no fused multiply-add), and activations are the scalar functions
-of libm. A compiled loop can therefore repeat every action bit for bit.
+The arithmetic is fixed here instead of being left to a BLAS kernel: a dot product adds its products
+in index order, each product rounded first (no fused multiply-add), and activations are the scalar
+functions of libm. The compiled loop can therefore reproduce every action bit for bit.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Layer:
 
     def __init__(self, n_in: int, n_out: int, bias: bool) -> None:
         # Stored transposed: NumPy reduces a slow axis row by row, so every output's sum runs in
-        # index order and a row's sums advance together. A single output has no slow axis and
-        # would be summed pairwise, hence `accumulate` there.
+        # index order and the sums of a row advance together. With a single output there is no slow
+        # axis, and NumPy would sum pairwise; `accumulate` avoids that.
         self._transposed = np.zeros((n_in, n_out))
         self._products = np.empty((n_in, n_out))
         self.bias = np.zeros(n_out) if bias else None
@@ -62,10 +62,10 @@ class Layer:
 
 
 class Policy(ABC):
-    """What acts: `act(obs)`, a flat `weights` vector, its `spec` and an optional normaliser."""
+    """A policy: `act(obs)`, a flat `weights` vector, its `spec` and an optional normaliser."""
 
-    # Whether a compiled loop may play the class's spec as plain affine layers. A class says so for
-    # itself alone: a subclass may act in another way.
+    # Whether the compiled loop may evaluate this class as plain affine layers. The value set in a
+    # class does not count for its subclasses, which may act differently.
     compiled_layers: ClassVar[bool] = False
 
     def __init__(self, spec: PolicySpec) -> None:
@@ -83,13 +83,13 @@ class Policy(ABC):
 
     @abstractmethod
     def _load(self, flat: Array) -> None:
-        """Take the network's weights: float64 [n_network_weights]."""
+        """Set the network's weights: float64 [n_network_weights]."""
 
     @property
     def weights(self) -> Array:
         """The flat weights, float64 [n_weights]: row-major weights, then bias, layer by layer.
 
-        Behind them a gaussian policy's logarithms of its deviations, [n_out].
+        For a Gaussian policy these are followed by the log standard deviations, [n_out].
         """
         return self._weights.copy()
 
@@ -106,7 +106,7 @@ class Policy(ABC):
         return self._weights[: self.spec.n_network_weights]
 
     def flatten(self, obs: Any) -> Array:
-        """An observation as float64 [obs_dim]. Raises: ValueError where it is not one of these."""
+        """Return `obs` as float64 [obs_dim]. Raises: ValueError if it does not fit the policy."""
         try:
             x = np.asarray(obs, dtype=np.float64).ravel()
         except (TypeError, ValueError) as error:
@@ -119,29 +119,30 @@ class Policy(ABC):
         return x
 
     def act(self, obs: Any) -> Any:
-        """The deterministic action for one observation of the spec's shape.
+        """Return the deterministic action for one observation of the spec's shape.
 
-        Returns an array of the action space's shape and dtype, or an int for Discrete actions.
-        Computed in float64, cast to the space's dtype, then clipped to its bounds; an integer
-        dtype would wrap around, so there the bounds come first.
+        Returns:
+            An array of the action space's shape and dtype, or an int for Discrete actions. It is
+            computed in float64, cast to the space's dtype, then clipped to its bounds. For an
+            integer dtype, clipping comes first, because the cast would wrap around.
         """
         return self.act_flat(self.flatten(obs))
 
     def act_flat(self, x: Array) -> Any:
-        """`act` for an observation that is float64 [obs_dim] already."""
+        """The same as `act`, for an observation that is already float64 [obs_dim]."""
         y = self._outputs(x)
         if isinstance(self.spec.action, DiscreteSpec):
             return int(y.argmax()) + self.spec.action.start
         return self.box_actions(y)
 
     def sample(self, obs: Any, rng: np.random.Generator) -> Any:
-        """An action drawn from the policy's distribution; see `act`."""
+        """Draw an action from the policy's distribution; returned in the same form as by `act`."""
         return self.sample_flat(self.flatten(obs), rng)
 
     def sample_flat(self, x: Array, rng: np.random.Generator) -> Any:
-        """`sample` for an observation that is float64 [obs_dim] already.
+        """The same as `sample`, for an observation that is already float64 [obs_dim].
 
-        Raises: ValueError where the policy has no distribution.
+        Raises: ValueError if the policy has no distribution.
         """
         spec, y = self.spec, self._outputs(x)
         if spec.distribution == "none":
@@ -155,9 +156,9 @@ class Policy(ABC):
         return self.forward(x if self.normalizer is None else self.normalizer(x))
 
     def box_actions(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Outputs [..., n_out] of a policy over a Box as actions [..., *shape].
+        """Turn outputs [..., n_out] into actions of a Box space, [..., *shape].
 
-        Cast to the space's dtype and clipped to its bounds; see `act`.
+        They are cast to the space's dtype and clipped to its bounds, as described in `act`.
         """
         action: NDArray[Any] = y.astype(self._dtype) if self._cast_first else y
         if self._low is not None and self._high is not None:
@@ -182,12 +183,12 @@ class LayeredPolicy(Policy):
 
 
 def _bounds(spec: PolicySpec, dtype: Any) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Lowest and highest action, [n_out]; None where none is clipped."""
+    """Return the lowest and highest action, each [n_out], or None if actions are not clipped."""
     action = spec.action
     if not isinstance(action, BoxSpec):
         return None, None
     if dtype.kind in "iu":
-        # What the type holds, as float64 that does not round beyond it.
+        # The range of the integer type, as float64 values that do not round beyond it.
         limits = np.iinfo(dtype)
         lowest, highest = float(limits.min), np.nextafter(float(limits.max) + 1.0, 0.0)
         low, high = action.low or (-np.inf,), action.high or (np.inf,)

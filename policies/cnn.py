@@ -1,4 +1,4 @@
-"""A convolutional policy over images of bytes. It acts through torch, unlike those over vectors."""
+"""A convolutional policy for uint8 images. Unlike policies for vectors, it acts through torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from policies.spec import PolicySpec
 
 
 class CNNPolicy(Policy):
-    """The spec's convolutions and affine layers, in float32; bytes are divided by 255."""
+    """The spec's convolutions and affine layers, in float32; pixel values are divided by 255."""
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)
-        from policies.networks import PolicyNetwork  # torch, for those that need it
+        from policies.networks import PolicyNetwork  # here, because it loads torch
 
         self._network = PolicyNetwork(spec)
 

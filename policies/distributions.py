@@ -1,9 +1,9 @@
-"""The two distributions of actions: log-probabilities and entropies in torch, samples in NumPy.
+"""The two action distributions: log-probabilities and entropies in torch, samples in NumPy.
 
-Categorical: one of n actions, with probabilities softmax(logits). Gaussian: every component on its
-own (a diagonal covariance), with a deviation that does not depend on the observation and is kept as
-its logarithm. The torch classes use methods of the tensors they are given, so that whoever only
-samples does not load torch. `backward` is by hand: see `ars.learning.losses.Loss`.
+Categorical: one of n actions, with probabilities softmax(logits). Gaussian: independent components
+(a diagonal covariance) whose standard deviations do not depend on the observation and are stored
+as logarithms. The torch classes only call methods of the tensors they are given, so this module
+does not import torch. `backward` is written by hand: see `ars.learning.losses.Loss`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Categorical:
-    """One of n actions a row. `logits`: [batch, n]; actions are int64 [batch], from 0."""
+    """One of n actions per row. `logits`: [batch, n]; actions are int64 [batch], from 0."""
 
     def __init__(self, logits: Tensor) -> None:
         self._log_probs = logits.log_softmax(-1)
@@ -35,10 +35,18 @@ class Categorical:
     def backward(
         self, actions: Tensor, by_log_prob: Tensor, by_entropy: float = 0.0
     ) -> tuple[Tensor, None]:
-        """The gradient of sum w_i log pi(a_i) + c mean H by the logits, [batch, n]; nothing else.
+        """Return the gradient of sum w_i log pi(a_i) + c mean H with respect to the logits.
 
-        `by_log_prob`: w, [batch]; `by_entropy`: c. That of log pi(a) is the indicator of a less p
-        (Sutton and Barto, 2018, exercise 13.3), that of H is -p (log p + H).
+        The gradient of log pi(a) is the indicator of a minus p (Sutton and Barto, 2018, exercise
+        13.3); that of H is -p (log p + H).
+
+        Args:
+            actions: int64 [batch].
+            by_log_prob: w, [batch].
+            by_entropy: c.
+
+        Returns:
+            The gradient, [batch, n], and None, since there are no other parameters.
         """
         log_probs, probs = self._log_probs, self._log_probs.exp()
         weights = by_log_prob.unsqueeze(-1)
@@ -50,7 +58,7 @@ class Categorical:
 
 
 class Gaussian:
-    """A normal distribution for every component. `mean`, actions: [batch, n]; `log_std`: [n]."""
+    """Independent normal distributions. `mean` and actions: [batch, n]; `log_std`: [n]."""
 
     def __init__(self, mean: Tensor, log_std: Tensor) -> None:
         self._mean, self._log_std = mean, log_std
@@ -69,9 +77,10 @@ class Gaussian:
     def backward(
         self, actions: Tensor, by_log_prob: Tensor, by_entropy: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """As of a Categorical: by the mean, [batch, n], and by `log_std`, [n].
+        """Return the gradients with respect to the mean, [batch, n], and `log_std`, [n].
 
-        Williams (1992), section 6: (a - mean) / std^2, and (a - mean)^2 / std^2 - 1.
+        The arguments are those of `Categorical.backward`. Williams (1992), section 6:
+        (a - mean) / std^2, and (a - mean)^2 / std^2 - 1.
         """
         z, weights = (actions - self._mean) * self._precision, by_log_prob.unsqueeze(-1)
         by_log_std = (weights * (z.square() - 1)).sum(0) + by_entropy
@@ -79,14 +88,14 @@ class Gaussian:
 
 
 def sample_categorical(logits: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """One action a row, from 0. `logits`: [batch, n] -> [batch].
+    """Draw one action per row, from 0. `logits`: [batch, n] -> [batch].
 
-    One uniform number a row, looked up among the cumulated probabilities.
+    Uses one uniform number per row, looked up in the cumulative probabilities.
     """
     weights = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
     heights = weights.cumsum(axis=1)
     u = rng.random(len(logits)) * heights[:, -1]
-    # Without the last height, which u may round up to.
+    # The last height is left out, because u may round up to it.
     actions: NDArray[np.int64] = (heights[:, :-1] <= u[:, None]).sum(axis=1)
     return actions
 
@@ -94,7 +103,7 @@ def sample_categorical(logits: NDArray[Any], rng: np.random.Generator) -> NDArra
 def sample_gaussian(
     mean: NDArray[Any], log_std: NDArray[Any], rng: np.random.Generator
 ) -> NDArray[Any]:
-    """mean + std * standard normal, of the type of `mean`.
+    """Draw mean + std * standard normal, with the dtype of `mean`.
 
     `mean`: [batch, n]; `log_std`: [n] -> [batch, n].
     """

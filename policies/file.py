@@ -1,8 +1,8 @@
-"""The one policy file, and the checked array file beneath it and the checkpoints.
+"""The policy file, and the checksummed array file that policy files and checkpoints are based on.
 
-An array file is a safetensors file (no pickle: reading runs nothing and allocates no more than
-the file's size) whose metadata holds one JSON document with a digest over everything else. It is
-written to a temporary file, synced and renamed, so a reader sees the old file or the new one.
+An array file is a safetensors file (no pickle: reading it runs no code and allocates no more than
+the file's size) whose metadata holds one JSON document with a checksum of everything else. It is
+written to a temporary file, synced and renamed, so a reader sees either the old file or the new.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ FORMAT_VERSION = 1
 
 
 class FileError(ValueError):
-    """A file that is missing, damaged, hostile or of another kind; one line that names it."""
+    """A file is missing, damaged, malicious or of another kind; the message is one line."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: temporary file, fsync, rename, fsync of the folder."""
+    """Write a file completely or not at all: temporary file, fsync, rename, fsync of the folder."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -71,19 +71,19 @@ def _digest(arrays: Mapping[str, NDArray[Any]], document: dict[str, Any]) -> str
 def write_arrays(
     path: Path, kind: str, arrays: Mapping[str, NDArray[Any]], document: dict[str, Any]
 ) -> None:
-    """Write named arrays and a JSON document of a `kind` ("policy", "checkpoint") atomically."""
+    """Atomically write named arrays and a JSON document; `kind`: "policy" or "checkpoint"."""
     from safetensors.numpy import save
 
     document = {**document, "kind": kind, "format_version": FORMAT_VERSION}
     document["sha256"] = _digest(arrays, document)
-    # One metadata key only: safetensors writes several in an order that changes between runs.
+    # A single metadata key: safetensors writes several keys in an order that varies between runs.
     text = json.dumps(document, sort_keys=True, allow_nan=False)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_atomically(path, save(contiguous, metadata={"ars": text}))
 
 
 def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read what `write_arrays` wrote. Raises: FileError if it is not whole and unchanged."""
+    """Read a file written by `write_arrays`. Raises: FileError if it is incomplete or changed."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -93,7 +93,7 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
             text = (file.metadata() or {}).get("ars")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         document = json.loads(text) if text is not None else None
-        # As it was written: 1E-07 for 1e-07 is damage too, though the digest does not see it.
+        # The text must be as written: 1E-07 for 1e-07 is damage too, which the digest cannot see.
         as_written = json.dumps(document, sort_keys=True) == text
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split())
@@ -115,10 +115,13 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
 
 @dataclass
 class PolicyFile:
-    """A policy with where it came from.
+    """A policy and its origin.
 
-    `env_id`, `env_kwargs`: the environment it acts in; `training`: algorithm, seed, iteration
-    and timesteps behind it, for people to read.
+    Attributes:
+        policy: the policy.
+        env_id: the environment it acts in.
+        env_kwargs: the environment's arguments.
+        training: algorithm, seed, iteration and timesteps of its training, for information.
     """
 
     policy: Policy
@@ -147,7 +150,7 @@ def save_policy(path: str | Path, file: PolicyFile) -> None:
 
 
 def read_policy(path: str | Path) -> PolicyFile:
-    """Read and check a policy file. Raises: FileError, one line that names the file."""
+    """Read and check a policy file. Raises: FileError, with a one-line message."""
     path = Path(path)
     arrays, document = read_arrays(path, "policy")
     try:
@@ -166,12 +169,12 @@ def read_policy(path: str | Path) -> PolicyFile:
 
 
 def load_policy(path: str | Path) -> Policy:
-    """The policy of a policy file; needs NumPy and safetensors alone. Raises: FileError."""
+    """Return the policy in a policy file; needs only NumPy and safetensors. Raises: FileError."""
     return read_policy(path).policy
 
 
 def _normalizer(state: State, size: int) -> Normalizer:
-    """The normaliser of a policy file, whose count is an array and whose rule is all its values."""
+    """Rebuild a policy file's normaliser; the count is an array there, and its values the rule."""
     count = int(state.array("count", (1,), np.int64)[0])
     values = {"count": count, "rule": state.values}
     return Normalizer.from_state(State(state.arrays, values, state.path), size)

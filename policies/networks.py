@@ -1,11 +1,11 @@
 """The policies as torch modules: the same parameters, for learning on CPU or GPU.
 
-    PolicyNetwork      what a policy computes: convolutions of an image, if any, then affine layers
+    PolicyNetwork       the network of a policy: convolutions for images, then affine layers
     DuelingNetwork      state value and advantages, for Q-learning
     ActorCriticNetwork  a policy and a state value
 
-The first `spec.n_weights` parameters of each are the policy's, in the order of its flat vector;
-what only learning needs stands behind them.
+The first `spec.n_weights` parameters of each network are the policy's, in the order of its flat
+weight vector. Parameters that only learning needs follow them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from policies.spec import PolicySpec
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` (CUDA where there is one), `cpu` or `cuda`.
+    """Return the torch device for `auto` (CUDA if available), `cpu` or `cuda`.
 
-    Raises: ValueError, one line, for another name or where there is no CUDA device.
+    Raises: ValueError for any other name, or for `cuda` if there is no CUDA device.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"`device` {name!r} is not one of auto, cpu, cuda")
@@ -36,7 +36,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 class Pixels(nn.Module):
-    """Bytes of images [batch, *shape] -> float32 [batch, channels, height, width] in 0 to 1."""
+    """uint8 images [batch, *shape] -> float32 [batch, channels, height, width] from 0 to 1."""
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
@@ -48,9 +48,9 @@ class Pixels(nn.Module):
 
 
 def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Sequential:
-    """All layers of a policy's network but the last: observations -> [batch, layer_sizes[-2]].
+    """Return a network's layers but the last: observations -> [batch, layer_sizes[-2]].
 
-    With convolutions this is, for Nature's sizes, the network of Mnih et al. (2015).
+    With `NATURE_CONV_LAYERS` and `NATURE_HIDDEN_SIZES` it is the network of Mnih et al. (2015).
     """
     activation: type[nn.Module] = getattr(nn, ACTIVATIONS[spec.activation].module)
     modules: list[nn.Module] = []
@@ -67,7 +67,7 @@ def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Seque
 
 
 def affine_layers(*modules: nn.Module) -> list[nn.Linear]:
-    """Every affine layer in `modules`, in order."""
+    """Return every affine layer in `modules`, in order."""
     inner = (layer for module in modules for layer in module.modules())
     return [layer for layer in inner if isinstance(layer, nn.Linear)]
 
@@ -75,9 +75,9 @@ def affine_layers(*modules: nn.Module) -> list[nn.Linear]:
 class PolicyNetwork(nn.Module):
     """The network of a policy: observations [batch, *shape] -> outputs [batch, n_out].
 
-    Vectors come flat, [batch, obs_dim], images as bytes. Parameters run in the order of the
-    policy's flat vector: row-major weights, then bias, layer by layer. A policy given to `load`
-    brings its normaliser along; without one, observations are taken as they are.
+    Vectors are flat, [batch, obs_dim]; images are uint8. Parameters are in the order of the
+    policy's flat weight vector: row-major weights, then bias, layer by layer. `load` also copies
+    the policy's normaliser; without one, observations are used unchanged.
     """
 
     mean: torch.Tensor | None
@@ -101,7 +101,7 @@ class PolicyNetwork(nn.Module):
         return y
 
     def load(self, policy: Policy) -> None:
-        """Take a policy's weights and normaliser."""
+        """Copy a policy's weights and normaliser."""
         load_flat(self, policy.network_weights)
         normalizer = policy.normalizer
         if normalizer is None:
@@ -115,10 +115,10 @@ class PolicyNetwork(nn.Module):
 def make_network(
     policy: Policy, device: str = "auto", dtype: torch.dtype = torch.float32
 ) -> PolicyNetwork:
-    """The torch twin of a policy, on a device. Agrees to 1e-12 in float64, 1e-5 in float32.
+    """Return a policy's torch module. Outputs agree to 1e-12 in float64 and 1e-5 in float32.
 
     Raises:
-        ValueError: for a kind of policy that is not made of layers, or a device that is not there.
+        ValueError: for a kind of policy that is not made of layers, or a device that is missing.
     """
     if not POLICIES[policy.spec.kind].is_layered:
         raise ValueError(f"a {policy.spec.kind} policy has no twin in torch")
@@ -130,8 +130,8 @@ def make_network(
 class DuelingNetwork(nn.Module):
     """Q(s, a) = V(s) + A(s, a) - mean_b A(s, b) on a shared trunk (Wang et al., 2016, equation 9).
 
-    Observations [batch, *shape] -> [batch, n_actions]. The policy's network is the trunk with the
-    advantages: their best action is that of Q.
+    Observations [batch, *shape] -> [batch, n_actions]. The policy's network consists of the trunk
+    and the advantage head, since the action with the largest advantage also has the largest Q.
     """
 
     def __init__(self, spec: PolicySpec) -> None:
@@ -152,9 +152,17 @@ class DuelingNetwork(nn.Module):
 class ActorCriticNetwork(nn.Module):
     """A policy and a critic: `(outputs [batch, n_out], values [batch])`.
 
-    Two networks of the same hidden layers over vectors; over images one trunk with two heads.
-    `n_values`: 1 for the value of the state; more for so many values, [batch, n_values], such as
-    every action's. `log_std`: the logarithms of a gaussian policy's deviations, [n_out], else None.
+    For vectors these are two networks with the same hidden layers; for images, one trunk with two
+    heads.
+
+    Args:
+        spec: the policy's.
+        log_std: initial log standard deviation of a Gaussian policy.
+        n_values: 1 for the state value. With more, such as one per action, the values are
+            [batch, n_values].
+
+    Attributes:
+        log_std: the log standard deviations of a Gaussian policy, [n_out]; otherwise None.
     """
 
     log_std: nn.Parameter | None
@@ -175,18 +183,18 @@ class ActorCriticNetwork(nn.Module):
         features = self.trunk(obs)
         outputs: torch.Tensor = self.actor(features)
         values: torch.Tensor = self.critic(features if self.shared else self.critic_trunk(obs))
-        return outputs, values.squeeze(1)  # which leaves several values as they are
+        return outputs, values.squeeze(1)  # without effect on several values
 
     @property
     def n_critic(self) -> int:
-        """Parameters that are the critic's alone: the last ones."""
+        """Number of parameters that belong to the critic alone; they come last."""
         own = [self.critic] if self.shared else [self.critic_trunk, self.critic]
         return sum(parameter.numel() for part in own for parameter in part.parameters())
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Parameter]]:
-        """As torch gives them, but `log_std` after the policy's network instead of first."""
+        """The same as in torch, but with `log_std` after the policy's network instead of first."""
         named = list(super().named_parameters(prefix, recurse, remove_duplicate))
         ours = [pair for pair in named if pair[1] is self.log_std]
         rest = [pair for pair in named if pair[1] is not self.log_std]

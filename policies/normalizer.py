@@ -1,8 +1,8 @@
 """Online normalisation of observations: Welford increments, exact merges, frozen snapshots.
 
-Welford (1962) updates a rollout's statistics step by step; Chan, Golub and LeVeque (1979) merge
-those of two rollouts. Statistics travel per rollout and merge in a fixed order, so a learning
-curve does not depend on which worker ran what.
+A rollout's statistics are updated step by step (Welford, 1962), and those of two rollouts are
+merged as in Chan, Golub and LeVeque (1979). Each rollout returns its own statistics and they are
+merged in a fixed order, so a learning curve does not depend on which worker ran which rollout.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NormalizerRule:
-    """How statistics become a transformation.
+    """How the statistics are turned into a transformation.
 
-    ddof: 1 for the sample deviation, 0 for the population's.
-    var_floor: smallest variance used; 0 for none.
-    min_std: a component whose deviation is smaller carries no information and becomes 0.
-    clip: bound on the absolute normalised value, or None.
+    Attributes:
+        ddof: 1 for the sample standard deviation, 0 for the population's.
+        var_floor: smallest variance used; 0 for no floor.
+        min_std: components with a smaller standard deviation carry no information and become 0.
+        clip: bound on the absolute normalised value, or None.
     """
 
     ddof: int = 1
@@ -34,7 +35,7 @@ class NormalizerRule:
 
     @classmethod
     def from_state(cls, state: State) -> NormalizerRule:
-        """The rule whose fields are the values of a state. Raises: ValueError."""
+        """Read a rule from the values of a state. Raises: ValueError."""
         return cls(
             state.count("ddof", at_most=1),
             state.number("var_floor"),
@@ -44,10 +45,13 @@ class NormalizerRule:
 
 
 class Normalizer:
-    """A frozen `x -> (x - mean) / std` over float64 [obs_dim].
+    """The fixed transformation `x -> (x - mean) / std` of float64 [obs_dim].
 
-    `mean`, `var`: float64 [obs_dim], `var` as the rule's ddof gives it, before floor and min_std;
-    `count`: observations seen. Until there are more than ddof, mean is 0 and deviation 1.
+    Args:
+        mean: float64 [obs_dim].
+        var: float64 [obs_dim], computed with the rule's ddof, before its floor and `min_std`.
+        count: number of observations. Until it exceeds ddof, the mean is 0 and the variance 1.
+        rule: how the statistics are used.
     """
 
     def __init__(self, mean: Array, var: Array, count: int, rule: NormalizerRule) -> None:
@@ -64,20 +68,20 @@ class Normalizer:
         return y
 
     def state(self) -> State:
-        """Everything that `from_state` needs."""
+        """Return everything that `from_state` needs."""
         arrays = {"mean": self.mean, "var": self.var}
         return State(arrays, {"count": self.count, "rule": asdict(self.rule)})
 
     @classmethod
     def from_state(cls, state: State, size: int) -> Normalizer:
-        """The normaliser of observations of `size` numbers that has this state.
+        """Rebuild the normaliser for observations of `size` numbers.
 
-        Raises: ValueError naming the array or value that is not right.
+        Raises: ValueError, naming the invalid array or value.
         """
         mean, var = state.array("mean", (size,)), state.array("var", (size,))
         if not np.isfinite(mean).all():
             raise state.error("mean", "is not finite")
-        # An infinite variance is one too large to square: its component normalises to 0.
+        # A variance is infinite if a deviation was too large to square; x normalises to 0 then.
         if not (var >= 0).all():
             raise state.error("var", "is negative or not a number")
         rule = NormalizerRule.from_state(state.nested("rule"))
@@ -97,22 +101,22 @@ class RunningMeanStd:
         self._scratch = np.empty_like(self.mean), np.empty_like(self.mean)
 
     def __reduce__(self) -> tuple[type[RunningMeanStd], tuple[Array, Array, int]]:
-        """Pickled without the scratch space, which would double what a rollout sends back."""
+        """Pickle without the scratch space, which would double the size of a rollout's result."""
         return RunningMeanStd, (self.mean, self.m2, self.count)
 
     @classmethod
     def zeros(cls, size: int) -> RunningMeanStd:
-        """Statistics of no observation at all."""
+        """Return the statistics of zero observations."""
         return cls(np.zeros(size), np.zeros(size))
 
     @classmethod
     def of(cls, vectors: Array) -> RunningMeanStd:
-        """Statistics of vectors at once: float64 [n, obs_dim]."""
+        """Return the statistics of several vectors: float64 [n, obs_dim]."""
         mean = vectors.mean(axis=0)
         return cls(mean, np.square(vectors - mean).sum(axis=0), len(vectors))
 
     def update(self, x: Array) -> None:
-        """Welford's step for one observation, float64 [obs_dim]."""
+        """Add one observation, float64 [obs_dim], by Welford's update."""
         before, after = self._scratch
         self.count += 1
         np.subtract(x, self.mean, out=before)
@@ -123,7 +127,7 @@ class RunningMeanStd:
         np.add(self.m2, before, out=self.m2)
 
     def merge(self, other: RunningMeanStd) -> None:
-        """Take in another's observations (Chan et al., equation 2.1)."""
+        """Add the observations of other statistics (Chan et al., equation 2.1)."""
         if other.count == 0:
             return
         if self.count == 0:
@@ -131,24 +135,24 @@ class RunningMeanStd:
             return
         total = self.count + other.count
         delta = other.mean - self.mean
-        # Deviations beyond 1e154 square to inf: such a component normalises to 0, never to NaN.
+        # Deviations beyond 1e154 square to inf. Such a component normalises to 0, never to NaN.
         with np.errstate(over="ignore"):
             self.mean += delta * (other.count / total)
             self.m2 += other.m2 + delta * delta * (self.count * other.count / total)
         self.count = total
 
     def freeze(self, rule: NormalizerRule) -> Normalizer:
-        """The transformation these statistics give now; later updates do not touch it."""
+        """Return the current transformation; later updates do not change it."""
         if self.count <= rule.ddof:
             return Normalizer(np.zeros_like(self.mean), np.ones_like(self.m2), self.count, rule)
         return Normalizer(self.mean.copy(), self.m2 / (self.count - rule.ddof), self.count, rule)
 
     def state(self) -> State:
-        """Everything that `restore` needs."""
+        """Return everything that `restore` needs."""
         return State({"mean": self.mean, "m2": self.m2}, {"count": self.count})
 
     def restore(self, state: State) -> None:
-        """Take back a `state` of vectors of the same size. Raises: ValueError."""
+        """Restore a `state` of vectors of the same size. Raises: ValueError."""
         shape = self.mean.shape
         self.mean, self.m2 = state.array("mean", shape).copy(), state.array("m2", shape).copy()
         self.count = state.count("count")

@@ -1,4 +1,4 @@
-"""A network's parameters as one vector: for the policies' files, and for learning fast."""
+"""A network's parameters as one vector: for policy files, and for fast optimiser steps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from torch import nn
 
 
 class FlatParameters:
-    """All parameters of a network as views of one vector, and their gradients of another.
+    """All parameters of a network as views of one vector, and all gradients as views of another.
 
-    `data`: a float32 Parameter [n] for an optimiser; `grad`: its gradient, float32 [n]. So the
-    optimiser's step, clipping, zeroing and a target network's update are a torch call or two
-    instead of one for each layer. Move the network to its device first.
+    The optimiser's step, gradient clipping, zeroing and the update of a target network then take
+    one or two torch calls instead of one per layer. Move the network to its device first.
+
+    Attributes:
+        data: float32 Parameter [n], for an optimiser.
+        grad: its gradient, float32 [n].
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -28,16 +31,16 @@ class FlatParameters:
         for parameter in parameters:
             end = start + parameter.numel()
             parameter.data = flat[start:end].view_as(parameter)
-            # Backward adds to a gradient that is there, in place.
+            # `backward` adds to an existing gradient in place.
             parameter.grad = self.grad[start:end].view_as(parameter)
             start = end
 
     def numpy(self) -> NDArray[np.float32]:
-        """A copy of the parameters: float32 [n]."""
+        """Return a copy of the parameters: float32 [n]."""
         return self.data.detach().cpu().numpy().copy()
 
     def load(self, values: NDArray[Any], start: int = 0) -> None:
-        """Set the parameters from `start` on. Raises: ValueError where they do not fit."""
+        """Set the parameters from index `start` on. Raises: ValueError if they do not fit."""
         end = start + values.size
         if values.ndim != 1 or end > self.data.numel():
             raise ValueError(f"{values.size} weights for a network of {self.data.numel() - start}")
@@ -45,12 +48,12 @@ class FlatParameters:
             self.data[start:end].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
     def copy_from(self, other: FlatParameters, tau: float = 1.0) -> None:
-        """Move by `tau` towards the other's: 1 copies."""
+        """Move the parameters by the fraction `tau` towards `other`; 1 copies them."""
         with torch.no_grad():
             self.data.lerp_(other.data, tau) if tau < 1.0 else self.data.copy_(other.data)
 
     def clip_grad(self, max_norm: float | None) -> torch.Tensor:
-        """Scale the gradient down to a Euclidean norm of `max_norm`; returns its norm before."""
+        """Scale the gradient to a norm (L2) of at most `max_norm`; return the original norm."""
         norm: torch.Tensor = torch.linalg.vector_norm(self.grad)
         if max_norm is not None:
             self.grad.mul_((max_norm / (norm + 1e-6)).clamp_(max=1.0))
@@ -58,13 +61,13 @@ class FlatParameters:
 
 
 def flat(network: nn.Module) -> NDArray[np.float64]:
-    """A network's parameters as one float64 vector."""
+    """Return a network's parameters as one float64 vector."""
     parts = [parameter.detach().double().cpu().ravel() for parameter in network.parameters()]
     return np.asarray(torch.cat(parts).numpy())
 
 
 def load_flat(network: nn.Module, weights: NDArray[np.float64]) -> None:
-    """Set a network's parameters from one float64 vector. Raises: ValueError on another size."""
+    """Set a network's parameters from one float64 vector. Raises: ValueError on a wrong size."""
     parameters = list(network.parameters())
     sizes = [parameter.numel() for parameter in parameters]
     if sum(sizes) != weights.size:

@@ -1,4 +1,4 @@
-"""The registry of policies: a new kind is a file and an entry here."""
+"""The registry of policy kinds. A new kind needs a file and an entry here."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from policies.spec import NATURE_CONV_LAYERS, NATURE_HIDDEN_SIZES, PolicySpec
 
 @dataclass(frozen=True)
 class PolicyKind:
-    """What others must know of a kind of policy; its module is imported when one is built.
+    """An entry of the registry. The policy's module is imported when a policy is built.
 
     Args:
-        entry_point: the class, `module:Class`.
-        description: what it is, in a line.
-        is_layered: whether it is the spec's convolutions and affine layers with the activation
-            between them and nothing else. Such a policy has a twin in torch, and deep algorithms
-            learn those that have hidden layers.
-        defaults: the fields of PolicySpec in which it differs from a linear policy, unless they
-            are given. Only a kind with `conv_layers` reads images, and it reads nothing else; only
-            one with `hidden_sizes` may have hidden layers.
+        entry_point: the class, as `module:Class`.
+        description: a one-line description.
+        is_layered: whether the policy consists of the spec's convolutions and affine layers with
+            the activation between them, and nothing else. Such a policy has an equivalent torch
+            module, and the deep algorithms can train it if it has hidden layers.
+        defaults: default values of fields of `PolicySpec`. A kind with `conv_layers` accepts only
+            images, and other kinds accept none; only a kind with `hidden_sizes` may have hidden
+            layers.
     """
 
     entry_point: str
@@ -33,16 +33,16 @@ class PolicyKind:
 
     @property
     def reads_images(self) -> bool:
-        """Whether observations are images instead of vectors."""
+        """Whether the policy takes images instead of vectors."""
         return "conv_layers" in self.defaults
 
     @property
     def has_hidden_layers(self) -> bool:
-        """Whether `hidden_sizes` has a meaning."""
+        """Whether the policy may have hidden layers."""
         return "hidden_sizes" in self.defaults
 
     def load(self) -> type[Policy]:
-        """The class."""
+        """Import and return the class."""
         module, _, name = self.entry_point.partition(":")
         policy: type[Policy] = getattr(importlib.import_module(module), name)
         return policy
@@ -56,7 +56,7 @@ POLICIES: Mapping[str, PolicyKind] = {
         is_layered=True,
         defaults={"bias": True, "hidden_sizes": (64, 64)},
     ),
-    "cnn": PolicyKind(  # loads torch when one is built
+    "cnn": PolicyKind(  # loads torch when a policy is built
         "policies.cnn:CNNPolicy",
         "convolutions of an image, then affine layers",
         is_layered=True,
@@ -71,7 +71,7 @@ POLICIES: Mapping[str, PolicyKind] = {
 
 
 def build_policy(spec: PolicySpec) -> Policy:
-    """The policy a spec describes, weights zero.
+    """Return the policy that a spec describes, with zero weights.
 
     Raises:
         ValueError: for an unknown kind, or layers that the kind does not have.

@@ -1,4 +1,4 @@
-"""What a policy is but for its numbers: the spaces it reads and acts in, its layers, its rule."""
+"""The specification of a policy: its spaces, layers and distribution; everything but weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NATURE_HIDDEN_SIZES = (512,)
 
 
 class UnsupportedSpace(ValueError):
-    """A space these policies cannot read or act in; the message is one line."""
+    """A space is not supported; the message is one line."""
 
 
 @dataclass(frozen=True)
 class BoxSpec:
-    """A continuous space: `shape`, NumPy `dtype` name, flat row-major bounds (None = unbounded)."""
+    """A Box space: `shape`, name of the NumPy `dtype`, flat row-major bounds (None = unbounded)."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -33,7 +33,7 @@ class BoxSpec:
 
     @property
     def size(self) -> int:
-        """Number of scalars in one element."""
+        """Number of scalars in an element of the space."""
         return math.prod(self.shape)
 
 
@@ -51,18 +51,21 @@ class DiscreteSpec:
 
 
 class _HasSpaceAttributes(Protocol):
-    """What is read of a Gymnasium space, so that this package needs no Gymnasium."""
+    """The part of a Gymnasium space that is used here, so that Gymnasium need not be imported."""
 
     @property
     def shape(self) -> tuple[int, ...] | None: ...
 
 
 def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
-    """Describe a Gymnasium space (`role`: "observation" or "action", for the message).
+    """Describe a Gymnasium space.
 
-    What is described already is returned as it is.
+    Args:
+        space: a Box or, for actions, a Discrete; or its description, which is returned as it is.
+        role: "observation" or "action".
 
-    Raises: UnsupportedSpace for anything but Box and, for actions, Discrete.
+    Raises:
+        UnsupportedSpace: for any other space.
     """
     values: Any = space
     if isinstance(values, BoxSpec | DiscreteSpec):
@@ -94,7 +97,7 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """Everything about a policy but its numbers; stored as JSON in the policy file."""
+    """A policy without its weights and statistics; stored as JSON in the policy file."""
 
     kind: str  # a key of policies.POLICIES
     observation: BoxSpec
@@ -103,7 +106,7 @@ class PolicySpec:
     activation: str = "tanh"
     bias: bool = False
     clip_actions: bool = True
-    distribution: str = "none"  # of DISTRIBUTIONS: what the outputs are the parameters of
+    distribution: str = "none"  # one of DISTRIBUTIONS, whose parameters the outputs are
     conv_layers: tuple[tuple[int, int, int], ...] = ()  # (filters, kernel, stride)
 
     def __post_init__(self) -> None:
@@ -147,7 +150,7 @@ class PolicySpec:
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
-        """Units of every affine layer, input (what convolutions give, if any) included."""
+        """Sizes of the affine layers, from their input (after any convolutions) to the output."""
         first = self.observation.size
         if self.conv_layers:
             _, height, width = self.image_shape
@@ -168,19 +171,19 @@ class PolicySpec:
 
     @property
     def n_weights(self) -> int:
-        """Length of the flat vector: the network's, then log deviations if gaussian."""
+        """Length of the flat vector: network weights, then log deviations if Gaussian."""
         log_std = self.action.size if self.distribution == "gaussian" else 0
         return self.n_network_weights + log_std
 
     @property
     def deterministic_rule(self) -> str:
-        """How the outputs become an action when nothing is drawn."""
+        """How the outputs are turned into a deterministic action."""
         if isinstance(self.action, DiscreteSpec):
             return "argmax"
         return "mean" if self.distribution == "gaussian" else "identity"
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; `from_json` is its inverse."""
+        """Return a dictionary that can be stored as JSON; `from_json` is the inverse."""
         rule = self.deterministic_rule
         action = {"type": "discrete" if rule == "argmax" else "box", **asdict(self.action)}
         for name in {"low", "high"} & action.keys():  # JSON has no infinity
@@ -189,7 +192,7 @@ class PolicySpec:
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> PolicySpec:
-        """Rebuild a spec. Raises: KeyError, TypeError or ValueError where `data` is not one."""
+        """Rebuild a spec. Raises: KeyError, TypeError or ValueError if `data` is invalid."""
         fields = dict(data)
         rule = fields.pop("deterministic_rule")
         action = dict(fields.pop("action"))
@@ -202,7 +205,7 @@ class PolicySpec:
             if kind == "box"
             else DiscreteSpec(int(action["n"]), int(action["start"])),
             hidden_sizes=tuple(int(n) for n in fields.pop("hidden_sizes")),
-            # Files of before there were distributions and images lack both.
+            # Files written before images and distributions were supported lack these fields.
             conv_layers=tuple(_conv_layer(layer) for layer in fields.pop("conv_layers", ())),
             **fields,
         )
@@ -212,7 +215,7 @@ class PolicySpec:
 
 
 def is_image(space: BoxSpec | DiscreteSpec) -> bool:
-    """Whether a space holds images: bytes in two or three dimensions."""
+    """Whether the elements of a space are images: uint8 with two or three dimensions."""
     return isinstance(space, BoxSpec) and space.dtype == "uint8" and len(space.shape) in (2, 3)
 
 

@@ -1,7 +1,7 @@
-"""What it takes to go on exactly: arrays and JSON values under names, as checkpoints hold them.
+"""State for exact resuming: named arrays and JSON values, as stored in checkpoints.
 
-Whatever has a state packs it with `state()` and takes it back with `restore(state)`, which reads
-every array and value through the checks below: a file may hold anything.
+An object with a state returns it from `state()` and restores it in `restore(state)`. Restoring
+reads every array and value through the checks below, because a file may contain anything.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_LARGEST = 2**63 - 1  # of a count: what NumPy's integers hold
+_LARGEST = 2**63 - 1  # largest count: the maximum of NumPy's int64
 
 
 class Stateful(Protocol):
-    """Something that goes on from a stored state as if it had never stopped."""
+    """An object that can continue from a stored state as if it had never stopped."""
 
     def state(self) -> State:
-        """Everything that `restore` needs."""
+        """Return everything that `restore` needs."""
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError naming the array or value that is not right."""
+        """Restore a `state`. Raises: ValueError, naming the invalid array or value."""
 
 
 @dataclass
 class State:
-    """Named arrays and JSON values; those of a part have its name and a dot before their own.
+    """Named arrays and JSON values. The names of a nested part are prefixed: `part.name`.
 
-    `path`: what stands before the names in error messages; `stored_names`: where a value of a
-    part is stored under another name than its own, that name.
+    Attributes:
+        arrays: the arrays by name.
+        values: the JSON values by name.
+        path: prefix of the names in error messages.
+        stored_names: the names under which values are stored, where they differ from their own;
+            used in error messages.
     """
 
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -42,18 +46,18 @@ class State:
     stored_names: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, name: str, part: Stateful, **stored_names: str) -> None:
-        """Pack a part.
+        """Add the state of a part.
 
         Args:
-            name: of the part.
-            part: what to pack.
-            **stored_names: where each of its values goes among this state's own; without any, all
-                of them become one object called `name`.
+            name: name of the part.
+            part: the object whose state is added.
+            **stored_names: for each of its values, the name under which this state stores it.
+                Without any, all values are stored together in one object called `name`.
         """
         self.add_state(name, part.state(), **stored_names)
 
     def add_state(self, name: str, state: State, **stored_names: str) -> None:
-        """As `add`, for a state that is there already."""
+        """The same as `add`, for an existing state."""
         self.arrays |= {f"{name}.{inner}": array for inner, array in state.arrays.items()}
         if stored_names:
             self.values |= {stored_names[inner]: value for inner, value in state.values.items()}
@@ -61,11 +65,11 @@ class State:
             self.values[name] = state.values
 
     def restore(self, name: str, part: Stateful, **stored_names: str) -> None:
-        """Unpack a part, as it was added. Raises: ValueError."""
+        """Restore a part; the arguments are those it was added with. Raises: ValueError."""
         part.restore(self.nested(name, **stored_names))
 
     def nested(self, name: str, **stored_names: str) -> State:
-        """The state of a part, as it was added. Raises: ValueError."""
+        """Return the state of a part, by the arguments it was added with. Raises: ValueError."""
         start = f"{name}."
         arrays = {
             inner.removeprefix(start): array
@@ -86,7 +90,7 @@ class State:
     def array(
         self, name: str, shape: tuple[int | None, ...], dtype: DTypeLike = np.float64
     ) -> NDArray[Any]:
-        """An array that has this type and shape; None: any length. Raises: ValueError."""
+        """Return an array after checking dtype and shape (None: any length). Raises: ValueError."""
         array = self.arrays.get(name)
         if array is None:
             raise self.error(name, "is missing")
@@ -100,14 +104,14 @@ class State:
         return array
 
     def counts(self, name: str, length: int | None) -> NDArray[np.int64]:
-        """Whole numbers of at least 0, int64 [length]. Raises: ValueError."""
+        """Return an array of non-negative integers, int64 [length]. Raises: ValueError."""
         numbers = self.array(name, (length,), np.int64)
         if (numbers < 0).any():
             raise self.error(name, "holds a negative number")
         return numbers
 
     def value(self, name: str, kind: type[Any]) -> Any:
-        """A value of this type; an int is no bool. Raises: ValueError."""
+        """Return a value after checking its type; a bool is not an int. Raises: ValueError."""
         if name not in self.values:
             raise self.error(name, "is missing")
         value = self.values[name]
@@ -116,14 +120,14 @@ class State:
         return value
 
     def count(self, name: str, at_least: int = 0, at_most: int = _LARGEST) -> int:
-        """A whole number within bounds. Raises: ValueError."""
+        """Return an integer within bounds. Raises: ValueError."""
         number: int = self.value(name, int)
         if not at_least <= number <= at_most:
             raise self.error(name, f"{number} is not between {at_least} and {at_most}")
         return number
 
     def number(self, name: str) -> float:
-        """A finite number. Raises: ValueError."""
+        """Return a finite number. Raises: ValueError."""
         whole = isinstance(self.values.get(name), int)
         number = float(self.count(name, -_LARGEST) if whole else self.value(name, float))
         if not math.isfinite(number):
@@ -131,22 +135,22 @@ class State:
         return number
 
     def optional_number(self, name: str) -> float | None:
-        """A finite number, or None where None is stored. Raises: ValueError."""
+        """Return a finite number, or None if None is stored. Raises: ValueError."""
         return None if self.values.get(name, 0) is None else self.number(name)
 
     def restore_generator(self, name: str, rng: np.random.Generator) -> None:
-        """Let `rng` go on where `rng.bit_generator.state` was stored. Raises: ValueError."""
+        """Set `rng` to a stored `rng.bit_generator.state`. Raises: ValueError."""
         stored = self.value(name, dict)
         try:
             rng.bit_generator.state = stored
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise self.error(name, f"not the state of a random generator ({error})") from None
-        # NumPy takes numbers modulo their size, and True for 1.
+        # NumPy reduces numbers modulo their size and accepts True for 1, so compare the result.
         if json.dumps(rng.bit_generator.state, sort_keys=True) != json.dumps(
             stored, sort_keys=True
         ):
             raise self.error(name, "not the state of a random generator")
 
     def error(self, name: str, problem: str) -> ValueError:
-        """What to raise where an array or value of that name is not right."""
+        """Return the error to raise if the array or value of that name is invalid."""
         return ValueError(f"{self.stored_names.get(name, self.path + name)}: {problem}")

@@ -1,17 +1,18 @@
-"""How fast the deep baselines train, beside Stable-Baselines3 with the same settings.
+"""Compare the training speed of the deep baselines with Stable-Baselines3 at the same settings.
 
     python scripts/bench_baselines.py [--rounds 5] [--only "a2c CartPole-v1" ...] [--share 1.0]
 
-Both sides have the same network, hyper-parameters and number of environments, and the same work:
-acting, stepping, learning. On CartPole-v1 (DQN, A2C, PPO) both step Gymnasium's environment. PPO on
-HalfCheetah comes in two pairings: each toolkit's own robot (ours, and HalfCheetahBulletEnv-v0 of
-`pybullet_envs_gymnasium`), and both on ours. There the environments are shared out among processes:
-ours among as many as there are cores, theirs one to a process (SubprocVecEnv), as their users do.
+Both sides have the same network, hyperparameters and number of environments, and do the same work:
+acting, stepping and learning. On CartPole-v1 (DQN, A2C, PPO) both step Gymnasium's environment. PPO
+on HalfCheetah is run in two pairings: each toolkit with its own robot (this toolkit's, and
+HalfCheetahBulletEnv-v0 of `pybullet_envs_gymnasium`), and both with this toolkit's robot. For
+HalfCheetah the environments are distributed over processes: in this toolkit over as many as there
+are cores, in Stable-Baselines3 with one environment per process (SubprocVecEnv), as is usual there.
 
-They take turns, every other round in the other order; each turn is a fresh process whose start-up
-and first steps are off the clock, those before learning starts among them. Prints steps a second
-of every round, then medians and the median of the rounds' ratios. `--share` shortens the turns.
-Needs the peer: pip install -e ".[bench]"
+The two sides take turns, in reverse order in every other round. Each turn is a fresh process, and
+its start-up and first steps, including those before learning starts, are not timed. Prints the
+steps per second of every round, then medians, including that of the rounds' ratios. `--share`
+shortens the turns. Needs Stable-Baselines3: pip install -e ".[bench]"
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Ids with their module: no preset of ours is taken for them.
+# Ids with their module, so that none of this toolkit's presets is applied.
 CARTPOLE = "gymnasium:CartPole-v1"
 OUR_ROBOT = "envs:bullet/HalfCheetah-v0"
 PEER_ROBOT = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
@@ -37,11 +38,19 @@ PEER_ROBOT = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: an algorithm in an environment each.
+    """One comparison.
 
-    `words`: ours, on the command line; `peer`: for the peer's class; `warm_up`, `steps`: timesteps
-    off and on the clock; `robots`: observations and rewards are normalised, and the environments
-    have processes of their own.
+    Attributes:
+        algo: the algorithm.
+        ours: this toolkit's environment.
+        theirs: Stable-Baselines3's environment.
+        n_envs: number of environments.
+        words: arguments for `ars.train`.
+        peer: keyword arguments for Stable-Baselines3's class.
+        warm_up: timesteps before timing starts.
+        steps: timesteps that are timed.
+        robots: whether observations and rewards are normalised and the environments run in
+            processes of their own.
     """
 
     algo: str
@@ -55,14 +64,15 @@ class Case:
     robots: bool = False
 
 
-# Their defaults where nothing is said: [64, 64] units (tanh) each for actor and critic, and for DQN
-# (relu) one network; a discount of 0.99; Adam, but RMSprop for A2C. Ours are made the same.
+# Where nothing is given, Stable-Baselines3's defaults apply: [64, 64] units (tanh) each for actor
+# and critic, one such network (relu) for DQN; a discount of 0.99; Adam, or RMSprop for A2C. This
+# toolkit is configured to match.
 _DQN = Case(
     "dqn",
     CARTPOLE,
     CARTPOLE,
     1,
-    # RL Baselines3 Zoo, hyperparams/dqn.yml, but for its rounds of 128 minibatches.
+    # RL Baselines3 Zoo, hyperparams/dqn.yml, except for its 128 minibatches in a row.
     "--learning-rate 0.0023 --batch-size 64 --buffer-size 100000 --learning-starts 1000 "
     "--train-freq 4 --gradient-steps 2 --target-update 10 --no-double --hidden-sizes 64 64 "
     "--max-grad-norm 10 --exploration-steps 8000 --epsilon-end 0.04 --n-steps 500",
@@ -96,7 +106,7 @@ _PPO = Case(
     CARTPOLE,
     CARTPOLE,
     8,
-    # RL Baselines3 Zoo, hyperparams/ppo.yml, at a constant rate.
+    # RL Baselines3 Zoo, hyperparams/ppo.yml, with a constant learning rate and clip range.
     "--n-steps 32 --batch-size 256 --n-epochs 20 --gae-lambda 0.8 --gamma 0.98 "
     "--learning-rate 0.001 --learning-rate-schedule constant --clip-range-schedule constant",
     {
@@ -146,7 +156,7 @@ CASES = {
 
 
 def ours(case: Case, steps: int) -> float:
-    """Steps a second of `python -m ars.train`, read from its own log."""
+    """Return the steps per second of `python -m ars.train`, from its log."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         words = [case.ours, "--algo", case.algo, *case.words.split(), "--n-envs", case.n_envs]
@@ -161,14 +171,14 @@ def ours(case: Case, steps: int) -> float:
     first = next(row for row in rows if int(row["timesteps"]) >= case.warm_up)
     last = rows[-1]
     done = int(last["timesteps"]) - int(first["timesteps"])
-    # From row to row, so that the logs are on the clock too.
+    # From row to row, so that logging is timed too.
     return done / (float(last["time_seconds"]) - float(first["time_seconds"]))
 
 
 def theirs(name: str, steps: int) -> float:
-    """Steps a second of Stable-Baselines3, in a process of its own."""
+    """Return the steps per second of Stable-Baselines3, run in a separate process."""
     words = ["--peer", name, "--steps", str(steps)]
-    # Kept from the reader unless it fails: PyBullet's build time, once from every process.
+    # Output is shown only on failure, since every process prints PyBullet's build time.
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
@@ -176,23 +186,23 @@ def theirs(name: str, steps: int) -> float:
 
 
 def run_peer(case: Case, steps: int) -> float:
-    """Train with Stable-Baselines3 here; returns steps a second."""
+    """Train with Stable-Baselines3 in this process; return the steps per second."""
     import stable_baselines3
     import torch
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
-    # As ours: for networks this small one thread is the faster one for both.
+    # The same as in this toolkit: for networks this small, one thread is faster on both sides.
     torch.set_num_threads(1)
     kind = SubprocVecEnv if case.robots else DummyVecEnv
-    world: Any = make_vec_env(case.theirs, case.n_envs, vec_env_cls=kind)
+    vec_env: Any = make_vec_env(case.theirs, case.n_envs, vec_env_cls=kind)
     if case.robots:
-        world = VecNormalize(world)
+        vec_env = VecNormalize(vec_env)
     learner = getattr(stable_baselines3, case.algo.upper())
 
     class Clock(BaseCallback):
-        """Starts after the warm-up."""
+        """Notes the time at the end of the warm-up."""
 
         started = 0.0
         at = 0
@@ -202,10 +212,10 @@ def run_peer(case: Case, steps: int) -> float:
                 self.started, self.at = time.perf_counter(), self.num_timesteps
             return True
 
-    model, clock = learner("MlpPolicy", world, seed=0, device="cpu", **case.peer), Clock()
+    model, clock = learner("MlpPolicy", vec_env, seed=0, device="cpu", **case.peer), Clock()
     model.learn(case.warm_up + steps, callback=clock)
     seconds = time.perf_counter() - clock.started
-    world.close()
+    vec_env.close()
     return (model.num_timesteps - clock.at) / seconds
 
 
@@ -238,7 +248,7 @@ def main() -> None:
 
 
 def report(ours: float, theirs: float, ratio: float) -> str:
-    """Return a line's figures."""
+    """Return the numbers of one line of the report."""
     return f"ours {ours:,.0f}, Stable-Baselines3 {theirs:,.0f} steps/s, ratio {ratio:.2f}"
 
 

@@ -1,19 +1,20 @@
-"""How fast our robots play whole episodes, against the reference and against the physics alone.
+"""Compare the speed of whole episodes with the reference and with the bare physics.
 
     python scripts/bench_envs.py [--robots HalfCheetah Ant] [--rounds 9] [--steps 1000]
                                  [--policies runs/HalfCheetah/ars-s0/best_policy.safetensors]
 
-Steps a second of episodes that have been reset: medians over rounds in which the contenders take
-turns at every episode, with one policy: one given as a file for this robot, or the shipped one, or
-the network of PyBullet's own example for it, or small random weights; the last column says which.
-In CPU time, so that other programs disturb less. The ratios are medians of each round's. Apart from
-these, what a reset costs ours and the reference, in microseconds.
+Prints steps per second of CPU time, which other programs disturb less. Resets are not included;
+their cost in microseconds is printed separately. All variants take turns at every episode and use
+the same policy: one from a file given for the robot, else the shipped policy, else the network of
+PyBullet's example, else small random weights; the last column says which. Speeds are medians over
+the rounds, and ratios are medians of the rounds' ratios.
 
     compiled    the compiled loop: policy, observation, reward and statistics
-    plain       the same in Python, a step at a time
+    plain       the same in Python, step by step
     reference   `pybullet_envs_gymnasium` in the same Python loop
-    limit       the physics: PyBullet's `stepSimulation` after one batched call that sets recorded
-                torques, nothing observed; no environment that calls PyBullet from Python is faster
+    limit       the bare physics: PyBullet's `stepSimulation` after one batched call that sets
+                recorded torques, without observations; no environment that calls PyBullet from
+                Python can be faster
 """
 
 from __future__ import annotations
@@ -46,14 +47,14 @@ from envs.bullet.client import pybullet, quiet
 from envs.bullet.compiled.player import CompiledPlayer
 from policies import Policy, RunningMeanStd, make_policy, read_policy
 
-LENGTH = 1000  # steps of an episode, at most
+LENGTH = 1000  # maximum number of steps in an episode
 ROBOTS = [row.name for row in envs.table() if row.compiled]
 CONTENDERS = ("compiled", "plain", "reference", "limit")
 RATIOS = (("compiled", "limit"), ("plain", "reference"), ("compiled", "reference"))
 
 
 class Started:
-    """An environment that was reset before: its reset is off the clock."""
+    """Wraps an environment so that its resets are timed separately from its steps."""
 
     def __init__(self, env: Any) -> None:
         self.env, self.step, self._first = env, env.step, None
@@ -61,19 +62,19 @@ class Started:
         self.count = 0
 
     def start(self, seed: int) -> None:
-        """Reset, on a clock of its own."""
+        """Reset the environment and add the CPU time that this takes to `seconds`."""
         began = time.process_time()
         self._first = self.env.reset(seed=seed)
         self.seconds += time.process_time() - began
         self.count += 1
 
     def reset(self, seed: int) -> Any:
-        """What the reset before gave."""
+        """Return the result of the last `start`."""
         return self._first
 
 
 def choose_policy(robot: str, env: Any, files: list[Path]) -> tuple[Policy, str]:
-    """Return what the robots act by, and where it is from."""
+    """Return the policy for a robot, and its origin."""
     shipped = [*SHIPPED.glob("*.safetensors")]
     for origin, paths in (("given", files), ("shipped", shipped)):
         for file in map(read_policy, paths):
@@ -87,7 +88,7 @@ def choose_policy(robot: str, env: Any, files: list[Path]) -> tuple[Policy, str]
 
 
 def record_torques(env: Any, policy: Policy, seed: int) -> list[list[float]]:
-    """Return what one of our robots sets in an episode."""
+    """Return the torques of every step of an episode."""
     torques, over = [], False
     robot = env.unwrapped
     obs, _ = env.reset(seed=seed)
@@ -100,7 +101,7 @@ def record_torques(env: Any, policy: Policy, seed: int) -> list[list[float]]:
 
 
 def simulate(env: Any, torques: dict[int, list[list[float]]], seed: int) -> int:
-    """Play an episode that is only physics."""
+    """Simulate an episode from recorded torques; return its length."""
     for forces in torques[seed]:
         pybullet.setJointMotorControlArray(
             env._body,
@@ -114,7 +115,7 @@ def simulate(env: Any, torques: dict[int, list[list[float]]], seed: int) -> int:
 
 
 def play(how: Callable[..., Any], subject: Any, policy: Policy, seed: int) -> int:
-    """Play an episode as a training rollout is played."""
+    """Play an episode in the same way as a training rollout; return its length."""
     zeros = RunningMeanStd.zeros(policy.spec.observation.size)
     length: int = how(subject, policy, seed, LENGTH, shift=1.0, statistics=zeros).length
     return length
@@ -123,7 +124,7 @@ def play(how: Callable[..., Any], subject: Any, policy: Policy, seed: int) -> in
 def race(
     contenders: dict[str, tuple[Started, Callable[[int], int]]], seeds: list[int]
 ) -> dict[str, float]:
-    """Return each contender's steps a second of CPU time; they take turns at every episode."""
+    """Return each variant's steps per second of CPU time; they take turns at every episode."""
     seconds, steps = dict.fromkeys(contenders, 0.0), 0
     for seed in seeds:
         lengths = set()
@@ -132,7 +133,7 @@ def race(
             began = time.process_time()
             lengths.add(contender(seed))
             seconds[name] += time.process_time() - began
-        (length,) = lengths  # or they did not play the same episode
+        (length,) = lengths  # fails unless all played the same episode
         steps += length
     return {name: steps / seconds[name] for name in contenders}
 
@@ -143,7 +144,7 @@ def compare(robot: str, rounds: int, steps: int, files: list[Path]) -> str:
     ours = env.unwrapped
     with quiet():
         reference = gymnasium.make(f"{robot}BulletEnv-v0", disable_env_checker=True)
-        reference.reset(seed=0)  # its first episode is unlike the others
+        reference.reset(seed=0)  # its first episode differs from the later ones
     policy, origin = choose_policy(robot, ours, files)
     torques: dict[int, list[list[float]]] = {}
     for seed in itertools.count():

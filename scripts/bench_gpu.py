@@ -1,13 +1,15 @@
-"""How fast PPO and DQN learn from 84x84x4 pictures on a device, beside a plain eager loop.
+"""Compare the speed of PPO and DQN on 84x84x4 images with a plain eager loop, on a GPU or the CPU.
 
     python scripts/bench_gpu.py [--device cuda] [--rounds 5] [--algos ppo dqn] [--steps 4096]
 
-Both sides have the Nature network, the same settings and the same environments, which show pictures
-drawn beforehand and so cost next to nothing: what is measured is acting, storing and learning. The
-plain loop is what a paper's pseudocode becomes in torch: modules, autograd, `torch.optim.Adam`, a
-buffer in the main memory. They take turns; printed are frames (environment steps) a second, medians
-over the rounds, and the median of the rounds' ratios. The losses of the first updates, where both
-start from the same weights, are compared between the device and the CPU with `--losses`.
+Both sides use the Nature network, the same settings and the same environments. The environments
+return images drawn in advance and cost next to nothing, so that acting, storing and learning are
+measured. The plain loop is a direct translation of the paper's pseudocode to torch: modules,
+autograd, `torch.optim.Adam` and a buffer in main memory. The two take turns. Prints frames
+(environment steps) per second, medians over the rounds, and the median of the rounds' ratios.
+
+`--losses` instead compares the losses of the first updates, starting from the same weights, between
+the device and the CPU.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ BUFFER, STARTS = 10_000, 500
 
 
 class Pictures(gymnasium.Env[Any, Any]):
-    """Random pictures and rewards, drawn once; an episode has 1000 steps."""
+    """Random images and rewards, drawn once; an episode has 1000 steps."""
 
     observation_space = gymnasium.spaces.Box(0, 255, SHAPE, np.uint8)
     action_space = gymnasium.spaces.Discrete(N_ACTIONS)
@@ -64,7 +66,7 @@ gymnasium.register("Pictures-v0", entry_point=Pictures, max_episode_steps=1000)
 
 
 def nature() -> nn.Sequential:
-    """The layers of Mnih et al. (2015) up to the 512 units."""
+    """Return the layers of Mnih et al. (2015) up to the 512 units."""
     return nn.Sequential(
         nn.Conv2d(4, 32, 8, 4),
         nn.ReLU(),
@@ -79,12 +81,12 @@ def nature() -> nn.Sequential:
 
 
 def seen(pictures: Any, device: torch.device) -> torch.Tensor:
-    """Bytes as numbers from 0 to 1 on the device."""
+    """Return uint8 images as numbers from 0 to 1 on the device."""
     return torch.as_tensor(np.asarray(pictures), device=device).float() / 255
 
 
 class PlainPPO:
-    """PPO as it is written down, with a shared network."""
+    """PPO as in the paper, with a shared network."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.envs = device, [Pictures() for _ in range(N_ENVS)]
@@ -148,7 +150,7 @@ class PlainPPO:
 
 
 class PlainDQN:
-    """DQN as it is written down."""
+    """DQN as in the paper."""
 
     def __init__(self, device: torch.device, steps: int) -> None:
         self.device, self.env, self.steps = device, Pictures(), steps
@@ -163,7 +165,7 @@ class PlainDQN:
         self.obs = self.env.reset(seed=0)[0]
 
     def iterate(self) -> int:
-        """Play some steps, learning at every fourth."""
+        """Play some steps, with an update after every fourth."""
         for _ in range(self.steps):
             with torch.no_grad():
                 action = int(self.network(seen(self.obs[None], self.device)).argmax())
@@ -198,7 +200,7 @@ class PlainDQN:
 
 
 def ours(algo: str, device: str, steps: int) -> PPO | DQN:
-    """The toolkit's algorithm with the plain loop's settings."""
+    """Return the toolkit's algorithm with the settings of the plain loop."""
     env = Pictures()
     task = TrainingContext(
         "Pictures-v0",
@@ -237,13 +239,13 @@ def ours(algo: str, device: str, steps: int) -> PPO | DQN:
 
 
 def compare(algo: str, device: torch.device, rounds: int, steps: int) -> str:
-    """Return a line of the report."""
+    """Return one line of the report."""
     algorithm = ours(algo, device.type, steps)
     plain = PlainPPO(device) if algo == "ppo" else PlainDQN(device, steps)
 
     def learn() -> int:
         before = algorithm.timesteps
-        algorithm.iterate(None)  # type: ignore[arg-type]  # plays no rollouts elsewhere
+        algorithm.iterate(None)  # type: ignore[arg-type]  # it does not use a pool
         return algorithm.timesteps - before
 
     def rate(iterate: Callable[[], int]) -> float:
@@ -255,7 +257,7 @@ def compare(algo: str, device: torch.device, rounds: int, steps: int) -> str:
         return played / (time.perf_counter() - began)
 
     contenders = (learn, plain.iterate)
-    for contender in contenders:  # first kernels, an empty buffer
+    for contender in contenders:  # warm-up: compile kernels, fill the buffer
         rate(contender)
     pairs = [tuple(map(rate, contenders)) for _ in range(rounds)]
     algorithm.close()
@@ -265,7 +267,7 @@ def compare(algo: str, device: torch.device, rounds: int, steps: int) -> str:
 
 
 def compare_losses(algo: str, device: torch.device, iterations: int = 3) -> str:
-    """The largest difference of a loss between the device and the CPU."""
+    """Return a line with the largest difference of a loss between the device and the CPU."""
     rows = []
     for kind in ("cpu", device.type):
         algorithm = ours(algo, kind, STARTS)

@@ -1,16 +1,18 @@
-"""What learning's hand-written parts save: acting, backpropagation and losses of small networks.
+"""Measure the gain from hand-written acting, backpropagation and losses for small networks.
 
     python scripts/bench_learning.py [--rounds 9]
 
-Times, in microseconds of CPU time, of one network of two layers of 64 units (tanh), two outputs and
-four inputs, on one thread:
+The network has four inputs, two layers of 64 units (tanh) and two outputs. Each part is timed in
+microseconds of CPU time on one thread:
 
-    act        8 observations in NumPy (`ars.learning.inference`), or by the torch module
-    backprop   64 observations forward and back by hand (`ars.learning.backprop`), or by autograd
-    loss       PPO's on 256 steps, down to the gradients by outputs and values: by formula
-               (`ars.learning.losses`), by formula with values that nobody reads, or by autograd
+    act        8 observations, in NumPy (`ars.learning.inference`) or by the torch module
+    backprop   64 observations forward and backward, by hand (`ars.learning.backprop`) or by
+               autograd
+    loss       PPO's loss on 256 steps and its gradients with respect to outputs and values, by
+               formula (`ars.learning.losses`), by formula with the value of the loss, or by
+               autograd
 
-The variants take turns; printed are medians over the rounds, and each one's ratio to the first.
+The variants take turns. Prints medians over the rounds, and their ratios to the first variant.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from policies.parameters import FlatParameters
 
 Variants = dict[str, Callable[[], object]]
 CPU = torch.device("cpu")
-CALLS = 300  # in a round
+CALLS = 300  # per round
 
 
 def make_spec() -> PolicySpec:
@@ -100,7 +102,7 @@ def losses() -> Variants:
 
 
 def measure(call: Callable[[], object]) -> float:
-    """Microseconds of CPU time a call."""
+    """Return the CPU time per call in microseconds."""
     start = time.process_time()
     for _ in range(CALLS):
         call()

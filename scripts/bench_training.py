@@ -1,15 +1,15 @@
-"""How fast linear ARS trains HalfCheetah, beside sb3-contrib's ARS on the reference port.
+"""Compare the speed of linear ARS on HalfCheetah with sb3-contrib's ARS on the reference robot.
 
     python scripts/bench_training.py [--rounds 5] [--iterations 4] [--directions 8]
 
-Both play the same number of directions, both signs of each, 1000 steps an episode, on two
-processes: ours through Ray on our HalfCheetah, theirs (LinearPolicy, VecNormalize, AsyncEval with
-two processes) on HalfCheetahBulletEnv-v0 of `pybullet_envs_gymnasium`, with the same step size and
-noise. They start from zero, where robots lie on the floor and the physics of their contacts is dear
-to both, and from the shipped policy, as later in a training. They take turns; each turn is a fresh
-process whose first iteration, and all of its start-up, is off the clock. Prints steps a second,
-medians over the rounds, and the ratio round by round.
-Needs the peer: pip install -e ".[bench]"
+Both play the same number of directions, both signs of each, with 1000 steps per episode, on two
+processes and with the same step size and noise. This toolkit uses Ray and its own HalfCheetah;
+sb3-contrib uses LinearPolicy, VecNormalize, AsyncEval with two processes, and
+HalfCheetahBulletEnv-v0 of `pybullet_envs_gymnasium`. Training starts from zero, where robots lie on
+the floor and contacts make the physics slow on both sides, and from the shipped policy, as later in
+training. The two sides take turns. Each turn is a fresh process, and its start-up and first
+iteration are not timed. Prints steps per second and the ratio for each round, then medians.
+Needs sb3-contrib: pip install -e ".[bench]"
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import time
 from pathlib import Path
 
 EPISODE_STEPS = 1000
-PEER_WORLD = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
+PEER_ENV = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
 STEP_SIZE, DELTA_STD = 0.02, 0.03
 STARTS = {"from zero": None, "from a trained policy": "HalfCheetah"}
 
 
 def ours(iterations: int, directions: int, start: str | None) -> float:
-    """Steps a second of `python -m ars.train`, read from its own log."""
+    """Return the steps per second of `python -m ars.train`, from its log."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         words = ["HalfCheetah", "--n-workers", "2", "--n-iterations", iterations + 1]
@@ -46,12 +46,12 @@ def ours(iterations: int, directions: int, start: str | None) -> float:
         rows = list(csv.DictReader((run / "progress.csv").read_text().splitlines()))
     first, last = rows[0], rows[-1]
     steps = int(last["timesteps"]) - int(first["timesteps"])
-    # From row to row, so that the update and the logs are on the clock too.
+    # From row to row, so that the update and logging are timed too.
     return steps / (float(last["time_seconds"]) - float(first["time_seconds"]))
 
 
 def theirs(iterations: int, directions: int, start: str | None) -> float:
-    """Steps a second of sb3-contrib's ARS, in a process of its own."""
+    """Return the steps per second of sb3-contrib's ARS, run in a separate process."""
     words = [
         "--peer",
         start or "",
@@ -60,7 +60,7 @@ def theirs(iterations: int, directions: int, start: str | None) -> float:
         "--directions",
         str(directions),
     ]
-    # Kept from the reader unless it fails: PyBullet's build time, once from every process.
+    # Output is shown only on failure, since every process prints PyBullet's build time.
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
@@ -68,7 +68,7 @@ def theirs(iterations: int, directions: int, start: str | None) -> float:
 
 
 def run_peer(iterations: int, directions: int, start: str) -> float:
-    """Train with sb3-contrib here; returns steps a second."""
+    """Train with sb3-contrib in this process; return the steps per second."""
     import gymnasium
     import torch
     from sb3_contrib import ARS
@@ -81,7 +81,7 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
     policy = find_policy(start).file.policy if start else None
 
     def make() -> VecNormalize:
-        env = DummyVecEnv([lambda: gymnasium.make(PEER_WORLD)])
+        env = DummyVecEnv([lambda: gymnasium.make(PEER_ENV)])
         normalized = VecNormalize(env, norm_reward=False)
         if policy is not None and policy.normalizer is not None:
             known = policy.normalizer
@@ -90,7 +90,7 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
         return normalized
 
     class Clock(BaseCallback):
-        """Notes when each iteration's rollouts are in."""
+        """Notes the time at the end of each iteration's rollouts."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def report(ours: float, theirs: float, ratio: float) -> str:
-    """Return a line's figures."""
+    """Return the numbers of one line of the report."""
     return f"ours {ours:,.0f}, sb3-contrib {theirs:,.0f} steps/s, ratio {ratio:.2f}"
 
 

@@ -1,14 +1,14 @@
-"""What the pool costs: two workers through Ray, beside two bare processes that only play.
+"""Measure the overhead of the pool: workers through Ray, compared with bare processes.
 
     python scripts/bench_workers.py [--robot HalfCheetah] [--workers 2] [--directions 32]
         [--rounds 5]
 
-Both play the same rollouts of the shipped policy (from zero where none is shipped) and must give
-the same returns. A bare process is a `LocalPool` of its own with its share of the tasks; the time
-of the bare ones is the mean over them, as if none ever waited for the other, which no pool can
-beat. Ours is from `submit` to the end of `collect`: sending, waiting and the tail included. They
-take turns; Ray runs in its own turn only, and its start and a first batch are off the clock. Prints
-steps a second, medians over the rounds, and the ratio bare time / our time round by round.
+Both run the same rollouts of the shipped policy (or from zero if there is none) and must give the
+same returns. Each bare process runs its share of the tasks in a `LocalPool`. Their time is the mean
+over the processes, as if they never waited for each other, which no pool can beat. The pool's time
+runs from `submit` to the end of `collect`, including sending, waiting and the slowest worker. The
+two take turns. Ray runs only during the pool's turn, and its start and a first batch are not timed.
+Prints steps per second and the ratio (bare time / pool time) for each round, then medians.
 Run it on an idle machine with as many cores as workers.
 """
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from ars.algorithms.ars import ARS
     from ars.rollout.task import RolloutSpec, Snapshot, Task
 
-# Seconds, each rollout's return, and steps in all.
+# Seconds, the return of each rollout, and the total number of steps.
 Outcome = tuple[float, list[float], int]
 
 
 def make_algorithm(robot: str, directions: int) -> ARS:
-    """ARS as `ars.train` would run it, from the shipped policy where there is one."""
+    """Return ARS as `ars.train` would run it, starting from the shipped policy if there is one."""
     from ars.algorithms.ars import ARS, ARSConfig
     from ars.algorithms.base import TrainingContext
     from ars.common.errors import UsageError
@@ -54,7 +54,7 @@ def make_algorithm(robot: str, directions: int) -> ARS:
 
 
 def make_tasks(number: int, directions: int) -> list[Task]:
-    """Both signs of a round's directions."""
+    """Return the tasks of a round: both signs of every direction."""
     from ars.common.seeding import Stream
     from ars.rollout.task import Task
 
@@ -66,7 +66,7 @@ def make_tasks(number: int, directions: int) -> list[Task]:
 
 
 def play_bare(pipe: Connection, spec: RolloutSpec) -> None:
-    """A bare process: play what comes, until nothing more does."""
+    """Run the tasks received through a pipe until None is received (in a bare process)."""
     from ars.rollout.pool import LocalPool
 
     with closing(LocalPool(spec)) as pool:
@@ -80,7 +80,7 @@ def play_bare(pipe: Connection, spec: RolloutSpec) -> None:
 
 
 class Bare:
-    """Processes side by side, without Ray."""
+    """Parallel processes without Ray."""
 
     def __init__(self, spec: RolloutSpec, n_processes: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -91,7 +91,7 @@ class Bare:
             self._pipes.append(ours)
 
     def play(self, snapshot: Snapshot, tasks: Sequence[Task]) -> Outcome:
-        """Every n-th task each; the seconds are the mean over the processes."""
+        """Give every n-th task to each process; the seconds are the mean over the processes."""
         n = len(self._pipes)
         for number, pipe in enumerate(self._pipes):
             pipe.send((snapshot, tasks[number::n]))
@@ -111,7 +111,7 @@ class Bare:
 def play_pool(
     spec: RolloutSpec, n_workers: int, snapshot: Snapshot, warm: Sequence[Task], tasks: list[Task]
 ) -> Outcome:
-    """Our turn: a fresh Ray, a first batch until all workers are there, and then the clock."""
+    """Start Ray, wait for all workers, run a first batch, then time the tasks."""
     from ars.distributed.pool import RayPool
 
     with closing(RayPool(spec, n_workers)) as pool:

@@ -1,14 +1,13 @@
-"""Whether our robots play the reference's episodes, and the compiled loop ours, bit for bit.
+"""Check that the robots match the reference, and the compiled loop the robots, bit for bit.
 
     python scripts/check_identity.py [--robots HalfCheetah Ant] [--episodes 50]
                                      [--policies runs/Walker2D/ars-s0/best_policy.safetensors]
 
-Each robot plays, to their ends, the episodes of linear policies that are zero, random and
-saturated, and of trained ones: those shipped or given, and the network of PyBullet's own example
-for it. Compared are every bit of every observation, reward and termination between ours and
-`pybullet_envs_gymnasium`; and of the return, the length and the observations' statistics between
-ours and the compiled loop. Prints a line a robot; the exit status is 1 if anything differs. Needs
-the reference: pip install -e ".[test]"
+Each robot plays whole episodes of zero, random and saturated linear policies and of trained ones:
+shipped policies, policies given as files, and the network of PyBullet's example. Every bit of every
+observation, reward and termination is compared with `pybullet_envs_gymnasium`. The return, the
+length and the statistics of the observations are compared with the compiled loop. Prints one line
+per robot; the exit status is 1 if anything differs. Needs the reference: pip install -e ".[test]"
 """
 
 from __future__ import annotations
@@ -34,26 +33,26 @@ from policies import Policy, RunningMeanStd, make_policy, read_policy
 
 
 class Witness:
-    """An environment that takes a digest of all it says in an episode."""
+    """Wraps an environment and computes a digest of everything it returns in an episode."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
 
     def reset(self, seed: int) -> Any:
-        """Start an episode, and a digest."""
+        """Start an episode and a new digest."""
         obs, info = self.env.reset(seed=seed)
         self.digest = hashlib.sha256(obs.tobytes())
         return obs, info
 
     def step(self, action: Any) -> Any:
-        """Add a step to the digest."""
+        """Take a step and add it to the digest."""
         found = self.env.step(action)
         self.digest.update(found[0].tobytes() + repr((float(found[1]), found[2])).encode())
         return found
 
 
 def policies(env: Any, trained: list[Policy]) -> list[Policy]:
-    """Return the policies that take turns; one random is drawn anew for each episode."""
+    """Return the policies that take turns: four linear ones, then the trained ones."""
     made = []
     for scale in (0.0, 0.05, 0.3, 30.0):
         policy = make_policy("linear", env.observation_space, env.action_space)
@@ -63,7 +62,7 @@ def policies(env: Any, trained: list[Policy]) -> list[Policy]:
 
 
 def bits(episode: Episode) -> tuple[Any, ...]:
-    """An episode as what compares exactly."""
+    """Return the results of an episode in a form that can be compared exactly."""
     found = episode.statistics
     assert found is not None
     numbers = repr(episode.total_reward), episode.length
@@ -71,7 +70,7 @@ def bits(episode: Episode) -> tuple[Any, ...]:
 
 
 def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]:
-    """Return a line of the report, and the number of episodes that differ."""
+    """Return one line of the report, and the number of episodes that differ."""
     env, second = envs.make(robot), envs.make(robot)
     player, notice = envs.accelerate(second)
     if notice is not None:
@@ -107,7 +106,7 @@ def compare(robot: str, episodes: int, trained: list[Policy]) -> tuple[str, int]
 
 
 def main() -> int:
-    """Print the table; 1 where anything differs."""
+    """Print the table; return 1 if anything differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--robots", nargs="+", choices=PORTED, default=PORTED)
     parser.add_argument("--episodes", type=int, default=50)

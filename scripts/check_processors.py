@@ -1,19 +1,19 @@
-"""Whether the tests hold on other processors: under the instructions and threads that those have.
+"""Run the tests with the instruction sets and thread counts of other processors.
 
     python scripts/check_processors.py [--tests tests/policies tests/ars/learning]
                                        [--configurations plain oldest openblas-haswell]
 
 NumPy, its matrix products (OpenBLAS), torch's own kernels (ATen), its matrix products (MKL) and its
-convolutions (oneDNN) each choose instructions by the processor they find, and with other ones round
-sums otherwise. Environment variables make each choose as on an older processor.
+convolutions (oneDNN) each choose instructions that fit the processor, and other instructions round
+sums differently. Environment variables make each library choose as on an older processor.
 
-The tests, all of them by default, run once for each configuration, in a process whose environment
-has that configuration's variables and none of the others'. Before that, each library is asked what
-it chose. A configuration that is not in effect (this processor lacks the instructions, or the
-library is another) is named and not run.
+The tests (all by default) run once for each configuration, in a process with that configuration's
+variables and none of the others'. Before that, the script asks each library what it chose. If a
+configuration has no effect (the processor lacks the instructions, or a different library is
+installed), the script says so and does not run it.
 
-Prints a line a configuration and the names of the tests that failed. The exit status is 1 if any
-failed, or if no configuration could be run.
+Prints one line per configuration and the names of failed tests. The exit status is 1 if any test
+failed or no configuration could be run.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 SCRIPTS = Path(__file__).resolve().parent
-Chosen = dict[str, str]  # what each library says of itself, by its name
+Chosen = dict[str, str]  # what each library reports, by the library's name
 
 
 class Setting(NamedTuple):
-    """A variable, and what the library says of itself where it has taken it."""
+    """An environment variable, and what the library reports if it is in effect."""
 
     variable: str
     value: str
@@ -45,7 +45,8 @@ class Setting(NamedTuple):
     says: str
 
 
-# NumPy's features are named differently by its versions: here, which to do without.
+# Names of NumPy's features differ between its versions. For NumPy the value is a pattern of the
+# features to disable.
 SETTINGS = {
     "aten-default": Setting("ATEN_CPU_CAPABILITY", "default", "ATen", "DEFAULT"),
     "aten-avx2": Setting("ATEN_CPU_CAPABILITY", "avx2", "ATen", "AVX2"),
@@ -84,7 +85,7 @@ VARIABLES = {setting.variable for setting in SETTINGS.values()}
 
 
 def probe() -> None:
-    """Print what each library of this process chose, after it has computed something."""
+    """Let each library compute something in this process, and print what it chose."""
     import numpy as np
     import torch
     from threadpoolctl import threadpool_info
@@ -107,7 +108,7 @@ def probe() -> None:
 
 
 def ask(environment: Mapping[str, str]) -> Chosen | str:
-    """What each library chooses in an environment, or in a few words why none can be asked."""
+    """Return what each library chooses in an environment, or why they cannot be asked."""
     done = subprocess.run(
         [sys.executable, "-c", "import check_processors; check_processors.probe()"],
         env={**environment, "MKL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"},
@@ -127,17 +128,17 @@ def ask(environment: Mapping[str, str]) -> Chosen | str:
     ):
         said = re.search(pattern, done.stdout, re.MULTILINE)
         words = said[1].replace("Intel(R) ", "") if said else "none"
-        chosen[library] = re.sub(r"^.*\((\S+)\)$", r"\1", words)  # the short name, if it ends so
+        chosen[library] = re.sub(r"^.*\((\S+)\)$", r"\1", words)  # a short name in parentheses
     return chosen
 
 
 def plain_environment() -> dict[str, str]:
-    """This process's own, without any variable of the table."""
+    """Return the environment of this process without any variable in `SETTINGS`."""
     return {name: value for name, value in os.environ.items() if name not in VARIABLES}
 
 
 def resolve(settings: Sequence[Setting], plain: Chosen) -> list[Setting]:
-    """The settings with NumPy's features by their names."""
+    """Return the settings with NumPy's patterns replaced by the names of its features."""
     features = plain["NumPy"].split()
     resolved = []
     for setting in settings:
@@ -150,7 +151,7 @@ def resolve(settings: Sequence[Setting], plain: Chosen) -> list[Setting]:
 
 
 def missing(settings: Sequence[Setting], environment: Mapping[str, str]) -> str:
-    """Which settings an environment has without effect, in a few words; none: nothing."""
+    """Return in a few words which settings have no effect in an environment; "" if all have."""
     if any(not setting.value for setting in settings):
         return "there is nothing to switch off"
     chosen = ask(environment)
@@ -164,14 +165,14 @@ def missing(settings: Sequence[Setting], environment: Mapping[str, str]) -> str:
 
 
 class Outcome(NamedTuple):
-    """What a run of tests came to."""
+    """The result of a test run."""
 
     passed: int
     failed: list[str]
 
 
 def run_tests(tests: Sequence[str], environment: Mapping[str, str]) -> Outcome:
-    """Run the tests. Raises: RuntimeError where pytest cannot."""
+    """Run the tests. Raises: RuntimeError if pytest itself fails."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         words = ["-q", "--tb=no", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
@@ -195,7 +196,7 @@ def run_tests(tests: Sequence[str], environment: Mapping[str, str]) -> Outcome:
 
 
 def main() -> int:
-    """Run the tests in every configuration; 1 where any fails."""
+    """Run the tests in every configuration; return 1 if any fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tests", nargs="+", default=[], metavar="PATH", help="default: all")
     parser.add_argument(

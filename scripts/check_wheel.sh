@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a wheel, installs it in an empty virtual environment outside the checkout and tries every
-# command there. The dependencies are those of the Python that is given: check_wheel.sh [PYTHON]
+# Build a wheel, install it in an empty virtual environment outside the checkout and try every
+# command there. The dependencies are those of the given Python: check_wheel.sh [PYTHON]
 set -euo pipefail
 [ "${1:-}" = --help ] && sed -n '2,3s/^# //p' "$0" && exit
 python=$(command -v "${1:-python}")
@@ -9,13 +9,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 unset PYTHONPATH
 
-# From a copy: a build leaves its files behind, and would take in those of an earlier one.
+# Build from a copy: a build leaves files behind, and would include those of an earlier one.
 mkdir "$work/source"
 git -C "$checkout" ls-files -z --cached --others --exclude-standard |
     tar -C "$checkout" --null -cf - -T - | tar -C "$work/source" -xf -
 "$python" -m pip wheel -q --no-deps -w "$work/wheels" "$work/source"
 
-# `.pth` files of a folder that a `.pth` file names are not read: the toolkit is the wheel's.
+# Python does not read the `.pth` files of a folder named in a `.pth` file. So an editable install
+# among the dependencies has no effect, and the toolkit that is imported is the wheel's.
 "$python" -m venv "$work/venv"
 site=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 "$python" -c 'import sys; print(*(p for p in sys.path if p.endswith("site-packages")), sep="\n")' \

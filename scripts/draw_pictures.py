@@ -1,11 +1,11 @@
-"""Draw the pictures of README and docs.
+"""Draw the pictures for README and docs.
 
     python scripts/draw_pictures.py robot docs/pictures/half_cheetah.gif
     python scripts/draw_pictures.py curve docs/pictures/hopper.png RUN...
 
-`robot` renders the shipped HalfCheetah by `python -m ars.render` and keeps 3.5 seconds of it, at a
-gallop. `curve` draws the scheduled evaluations of runs (`evaluations.csv`), a line each: the mean
-return of the policy as it was then, over the steps of training behind it. It needs matplotlib.
+`robot` renders the shipped HalfCheetah with `python -m ars.render` and keeps 3.5 seconds in which
+it runs. `curve` plots the scheduled evaluations (`evaluations.csv`) of each run: mean return over
+training steps. It needs matplotlib.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLORS = 64
 
 
 def draw_robot(output: Path) -> None:
-    """Cut the seconds from a longer picture; all frames share one palette."""
+    """Cut `SECONDS` from a longer animation; all frames share one palette."""
     width, height = SIZE
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole.gif")
@@ -48,7 +48,7 @@ def draw_robot(output: Path) -> None:
 
 
 def draw_curve(output: Path, runs: list[Path]) -> None:
-    """Draw every run's evaluations."""
+    """Plot the evaluations of every run."""
     import matplotlib
 
     matplotlib.use("Agg")

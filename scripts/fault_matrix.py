@@ -1,13 +1,18 @@
-"""Whether training survives every fault it promises to: each is caused, and what is left looked at.
+"""Check that training survives every fault it has to: cause each fault, then check the outcome.
 
     python scripts/fault_matrix.py [--rows 1 5 22] [--kills 100] [--iterations 1000]
     python scripts/fault_matrix.py --rows long [--minutes 30]
 
-IDENT: policies, best policies and logs (but their times) are byte for byte those of the same
-command undisturbed in one process. CLEAN: a non-zero exit, one line that names the cause, a whole
-checkpoint, no process alive after 10 s. Prints a line for each row: what was caused, whether all
-that must be true is, or why it cannot be caused here, and the seconds it took. The exit status is 1
-if a row fails. Needs pytest: pip install -e ".[test]"
+Depending on the fault, one of two outcomes is required:
+
+- Identical: policies, best policies and logs (except times) equal those of the same command run
+  undisturbed in one process, byte for byte.
+- Clean: a non-zero exit status, one line that names the cause, a complete checkpoint, and no
+  process alive after 10 s.
+
+Prints a line for each row: the fault, the seconds it took, and whether the outcome holds, or why
+the fault cannot be caused on this machine. The exit status is 1 if a row fails. Needs pytest:
+pip install -e ".[test]"
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from pathlib import Path
 
 from faults.runs import CannotBeCaused, Fails, Lab, in_fork
 
-# The row, the fault, and the module and function that causes it.
+# For each row, the fault, and the module and function that causes it.
 ROWS = {
     "1": ("worker dies mid-rollout", "faults.workers:one_dies"),
     "2": ("worker dies after computing, before answering", "faults.workers:dies_before_answering"),
@@ -61,7 +66,7 @@ ROWS = {
 
 
 def outcome(row: str, lab: Lab) -> str:
-    """Cause a fault in this process; in words how it went."""
+    """Cause a fault in this process; return the result in words."""
     import importlib
 
     module, _, name = ROWS[row][1].partition(":")
@@ -78,8 +83,8 @@ def outcome(row: str, lab: Lab) -> str:
     return f"holds ({remark})" if remark else "holds"
 
 
-def in_process_of_its_own(row: str, lab: Lab) -> str:
-    """The same in a fork: Ray, and whatever else a row has changed, goes with it."""
+def in_own_process(row: str, lab: Lab) -> str:
+    """The same in a forked process, which confines Ray and anything else that the row changes."""
     with tempfile.TemporaryDirectory(prefix="ars-faults-") as place:
 
         def cause() -> None:
@@ -93,7 +98,7 @@ def in_process_of_its_own(row: str, lab: Lab) -> str:
 
 
 def main() -> int:
-    """Print the table; 1 where a row fails."""
+    """Print the table; return 1 if a row fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, metavar="ROW", help="all but long")
     parser.set_defaults(rows=[row for row in ROWS if row != "long"])
@@ -103,7 +108,7 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=30.0, help="of row long")
     arguments = parser.parse_args()
-    # A row cleans up behind itself, also where a shell's & would have Ctrl-C ignored.
+    # Rows clean up on Ctrl-C, which a shell disables for commands started with `&`.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     failed = 0
@@ -112,7 +117,7 @@ def main() -> int:
         lab = Lab(Path(), Path(references), *amounts)
         for row in arguments.rows:
             began = time.monotonic()
-            found = in_process_of_its_own(row, lab)
+            found = in_own_process(row, lab)
             failed += found.startswith("fails")
             seconds = time.monotonic() - began
             print(f"{row:>4}  {ROWS[row][0]:54}{seconds:6.1f} s  {found}", flush=True)

@@ -1,12 +1,12 @@
-"""Train several seeds, evaluate each best policy on 100 new episodes, and show every seed.
+"""Train several seeds, evaluate each best policy on 100 new episodes, and print every seed.
 
     python scripts/learning.py HalfCheetah [--algo ars] [--seeds 5] [--jobs 2] [--folder DIR]
                                [-- FLAGS]
 
-FLAGS go to `python -m ars.train`. Each run is one process without Ray, `--jobs` at a time: curves
-do not depend on the number of workers. A run that is finished already is only evaluated. The
-table gives the best policy's iteration and timesteps, its mean return and deviation over the
-new episodes, and the median over the seeds.
+FLAGS are passed to `python -m ars.train`. Each run is one process without Ray, and `--jobs` of them
+run at a time; results do not depend on the number of workers. Finished runs are only evaluated. The
+table shows for each seed the steps trained, the iteration of the best policy, and its mean return
+and standard deviation over the new episodes; the median over the seeds follows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 
 def learn(env: str, algo: str, seed: int, folder: Path, flags: list[str]) -> dict[str, Any]:
-    """Train one seed, or go on with it, and evaluate it; returns `ars.evaluate`'s JSON."""
+    """Train or resume one seed and evaluate it; return the JSON of `ars.evaluate`."""
     run = folder / f"{env.replace('/', '-')}-{algo}-s{seed}"
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     python = [sys.executable, "-m"]

@@ -1,25 +1,28 @@
-"""How far one driver carries: the real trainer, pool and Ray, with workers that only sleep.
+"""Measure how many workers one driver can serve: the real trainer, pool and Ray; workers sleep.
 
     python scripts/simulate_cluster.py [--workers 16 64] [--directions 320] [--seconds 0.2]
         [--spread 0.5] [--iterations 3] [--eval-episodes 10]
 
-An episode is one step that sleeps `--seconds`, or a lognormal time of that mean and of deviation
-`--spread` (of its logarithm) that depends on the reset seed alone; observations and actions have
-Humanoid's sizes. Start-up and the first iteration are off the clock, and so is the only evaluation,
-unless `--eval-episodes` asks for one beside every iteration. Printed for each number of workers:
+An episode is one step that sleeps for `--seconds` or, with `--spread`, for a lognormal time with
+that mean and a standard deviation of the logarithm of `--spread`, depending only on the reset seed.
+Observations and actions have Humanoid's sizes. Start-up and the first iteration are not timed, and
+neither is the only evaluation, unless `--eval-episodes` asks for one beside every iteration. Prints
+for each number of workers:
 
-efficiency   ideal time of an iteration over its real time, from log row to log row. Ideal is the
-             least that any schedule needs: the sleeps shared out evenly, no less than the longest
-             one, nor than the whole waves (640 rollouts on 64 workers: 10) of the shortest ones
-driver busy  CPU seconds of the driver's process a second, Ray's threads in it included
-CPU ms       of those, what the pool takes for a rollout
-worker ms    the same of the workers' processes, their rollouts included
-snapshot     pickled bytes of weights and normaliser: once an iteration to each node
-task, answer pickled bytes for a rollout; sent, received: the bytes of the driver's TCP connections
-             for a rollout, all that Ray adds included (by `ss`; 0 where that is missing)
+efficiency   ideal time of an iteration over its real time, from log row to log row. The ideal is
+             the minimum for any schedule: the sleeps divided evenly, but at least the longest one,
+             and at least the shortest whole waves (10 for 640 rollouts on 64 workers)
+driver busy  CPU seconds per second of the driver's process, including Ray's threads in it
+CPU ms       CPU time of the pool per rollout, part of the above
+worker ms    CPU time of the workers' processes per rollout, including the rollout
+snapshot     pickled bytes of weights and normaliser
+task, answer pickled bytes per rollout, to the worker and back
+sent, received  bytes on the driver's TCP connections per rollout, including all that Ray adds
+             (measured by `ss`; 0 if it is missing)
 
-All run on this machine: its cores start, wake and serve the workers beside the driver, so that more
-of them than it can carry are a limit of the simulation. One takes about 100 MB of memory.
+Everything runs on this machine, whose cores also start, wake and serve the workers. With more
+workers than the machine can carry, the numbers show the limits of the simulation, not of the
+driver. Each worker takes about 100 MB of memory.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ ACTION = gymnasium.spaces.Box(-1.0, 1.0, (17,), np.float32)
 
 
 def sleep_seconds(seed: int, mean: float, spread: float) -> float:
-    """How long the episode of a reset seed sleeps."""
+    """Return how long the episode with a reset seed sleeps."""
     if spread == 0.0:
         return mean
     rng = np.random.default_rng(seed)
@@ -90,7 +93,7 @@ gymnasium.register("Sleep-v0", Sleep)
 
 @dataclass(frozen=True)
 class Mark:
-    """How far things were at the end of an iteration."""
+    """Time and CPU time used by the end of an iteration."""
 
     seconds: float
     pool_seconds: float
@@ -100,7 +103,7 @@ class Mark:
 
 
 class Marks:
-    """A display that notes the ends of the first and last iteration, and shows only events."""
+    """A display that records the ends of the first and last iteration, and prints only events."""
 
     def __init__(self, n_iterations: int) -> None:
         self._n_iterations = n_iterations
@@ -109,7 +112,7 @@ class Marks:
         self.bytes_before = self.bytes_after = (0, 0)
 
     def progress(self, row: dict[str, Any]) -> None:
-        """Note the end of an iteration; bytes are counted while the clock does not run."""
+        """Record the end of an iteration; counting bytes is not timed."""
         if row["iteration"] == 1:
             self.bytes_before = tcp_bytes()
             self.first = self._mark()
@@ -128,10 +131,10 @@ class Marks:
         )
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """Nothing to note."""
+        """Ignore evaluations."""
 
     def best_so_far(self, return_mean: float) -> None:
-        """Nothing to note."""
+        """Ignore the best evaluation."""
 
     def notify(self, message: str) -> None:
         """Print events: a late or lost worker would spoil the measurement."""
@@ -139,7 +142,7 @@ class Marks:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """What some processes have taken so far; 0 where there is no /proc."""
+    """Return the CPU time that some processes have used so far; 0 if there is no /proc."""
     ticks = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -149,7 +152,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def tcp_bytes() -> tuple[int, int]:
-    """Bytes sent and received so far by this process's open TCP connections."""
+    """Return the bytes sent and received so far on this process's open TCP connections."""
     if shutil.which("ss") is None:
         return 0, 0
     done = subprocess.run(["ss", "-tinpHO"], capture_output=True, text=True, check=True)
@@ -162,14 +165,14 @@ def tcp_bytes() -> tuple[int, int]:
 
 
 def ideal_seconds(sleeps: Sequence[float], n_workers: int) -> float:
-    """What no schedule can beat."""
-    # Some worker plays at least a whole number of waves, at best with the shortest sleeps.
+    """Return a lower bound on the time that any schedule needs."""
+    # Some worker runs at least `waves` rollouts, at best those with the shortest sleeps.
     waves = math.ceil(len(sleeps) / n_workers)
     return max(sum(sleeps) / n_workers, max(sleeps), sum(sorted(sleeps)[:waves]))
 
 
 def wait_for_workers(pool: RayPool, algorithm: ARS, n_workers: int) -> None:
-    """Keep the pool going until all its workers are there."""
+    """Run rollouts until all workers have started."""
     from ars.common.seeding import Stream
     from ars.rollout.task import Task
 
@@ -180,7 +183,7 @@ def wait_for_workers(pool: RayPool, algorithm: ARS, n_workers: int) -> None:
 
 
 def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
-    """Train for some iterations; returns a row of the table."""
+    """Train for some iterations; return a row of the table."""
     from ars.algorithms.ars import ARS, ARSConfig
     from ars.algorithms.base import TrainingContext
     from ars.distributed.pool import RayPool
@@ -233,7 +236,7 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
 
 
 def ideal_training(spec: RolloutSpec, arguments: argparse.Namespace, n_workers: int) -> float:
-    """The ideal seconds of all iterations on the clock."""
+    """Return the ideal seconds of all timed iterations."""
     from ars.common.seeding import Stream
     from ars.rollout.task import Task, task_seed
 
@@ -249,7 +252,7 @@ def ideal_training(spec: RolloutSpec, arguments: argparse.Namespace, n_workers: 
 
 
 def pickled_bytes(algorithm: ARS) -> dict[str, float]:
-    """Of what goes to the nodes once an iteration, and both ways for each rollout."""
+    """Return the pickled sizes of a snapshot, of a task, and of the answer to a task."""
     from ars.common.seeding import Stream
     from ars.rollout.episode import Episode
     from ars.rollout.task import Task

@@ -1,12 +1,12 @@
-"""Whether memory stays flat: many resets and steps of every robot, in one process.
+"""Check that memory stays flat over many resets and steps of every robot in one process.
 
     python scripts/soak.py [--robots HalfCheetah Ant] [--resets 100000] [--steps 10000000]
 
-Every robot gets its share of both. Half of the steps are played by the compiled loop, where there
-is one, the other half by the plain environment; actions are random. One environment a robot lives
-for the whole run, and every thousandth reset makes another and closes it. Printed: the process's
-resident memory at ten points of the run; the exit status is 1 if it grows after the first of them
-by more than 8 MiB.
+Resets and steps are divided equally among the robots. Half of the steps are run by the compiled
+loop, if there is one, and the other half by the Python environment; actions are random. Each robot
+has one environment for the whole run, and every thousandth reset makes and closes another one.
+Prints the process's resident memory at ten points of the run. The exit status is 1 if it grows by
+more than 8 MiB after the first of them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ ALLOWED_GROWTH = 8.0  # MiB
 
 
 def resident() -> float:
-    """Return this process's resident memory in MiB. Raises: OSError where there is no /proc.
+    """Return this process's resident memory in MiB. Raises: OSError if there is no /proc.
 
-    What has been freed goes back to the system first: glibc keeps some of it, sometimes a world's
-    28 MiB, and counting that would hide a leak or show one that is not there.
+    First, freed memory is returned to the system. glibc keeps some of it, sometimes the 28 MiB of a
+    whole simulation, and counting it would hide a leak or show one that does not exist.
     """
     ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -40,7 +40,7 @@ def resident() -> float:
 
 
 class Robot:
-    """One robot and the seeds it has not been reset with."""
+    """A robot's environment, its compiled player, and an iterator over unused seeds."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -50,7 +50,7 @@ class Robot:
         self.rng = np.random.default_rng(0)
 
     def reset(self, count: int) -> None:
-        """Reset so many times."""
+        """Reset `count` times."""
         for seed in itertools.islice(self.seeds, count):
             self.env.reset(seed=seed)
             if seed % 1000 == 0:
@@ -59,7 +59,7 @@ class Robot:
                 other.close()
 
     def step(self, count: int) -> tuple[int, int]:
-        """Play at least `count` steps; return how many steps and resets that were."""
+        """Run `count` steps or slightly more; return the numbers of steps and resets."""
         if self.player is not None:
             halves = [self._play_compiled(count // 2), self._play_plain(count // 2)]
         else:
@@ -92,7 +92,7 @@ class Robot:
 
 
 def main() -> int:
-    """Print memory as it goes; 1 where it grows."""
+    """Print memory during the run; return 1 if it grows."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--robots", nargs="+", choices=envs.names(), default=envs.names())
     parser.add_argument("--resets", type=int, default=100_000, help="at least")

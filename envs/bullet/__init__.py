@@ -1,6 +1,10 @@
 """Robots simulated by PyBullet.
 
-`client` keeps PyBullet quiet, `base` holds what all environments share, `renderer` takes the
-pictures, `robots` holds the numbers of those that run, `compiled` plays whole episodes as machine
-code, and each remaining module is a family of robots.
+    client      imports PyBullet, and keeps it quiet
+    base        the base class of all environments
+    renderer    images and windows
+    robots      the parameters of the running robots
+    compiled/   whole episodes in compiled code
+
+Each remaining module is a family of robots.
 """

@@ -1,4 +1,4 @@
-"""What all PyBullet environments share: a private simulation, seeded episodes, pictures."""
+"""The base class of the PyBullet environments: a private simulation, seeding and rendering."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Observation = NDArray[np.float32]
 
 
 class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
-    """A simulated scene; a subclass says what is in it, how it starts and what a step is worth.
+    """A simulated scene. Subclasses define its contents, initial states, observations and rewards.
 
-    An episode depends on its seed and its actions alone, bit for bit: neither on the episodes
-    before it, nor on other environments in the process, nor on whether pictures are taken.
+    An episode depends only on its seed and its actions, bit for bit. It does not depend on earlier
+    episodes, on other environments in the process, or on rendering.
 
     Args:
         obs_size: length of an observation, float32.
         action_size: length of an action, each component from -1 to 1.
-        view: where the camera stands.
-        render_mode: None, "rgb_array", or "human" for a window that keeps real time.
-        width: of a picture, in pixels.
-        height: of a picture, in pixels.
+        view: the camera position.
+        render_mode: None, "rgb_array", or "human" for a window in real time.
+        width: width of a rendered image, in pixels.
+        height: height of a rendered image, in pixels.
 
     Raises:
         ValueError: `render_mode`, `width` or `height` is not usable.
@@ -45,8 +45,8 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     substeps: ClassVar[int] = 4
     gravity: ClassVar[float] = 9.8  # m/s^2, downwards
 
-    _body: int  # PyBullet's number
-    _motors: list[int]  # its joints that actions drive
+    _body: int  # PyBullet's id of the robot
+    _motors: list[int]  # the joints driven by actions
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self._action_shape = (action_size,)
         self._size = width, height
         self._view = view
-        self._renderer: Renderer | None = None  # opened for the first picture
+        self._renderer: Renderer | None = None  # opened for the first image
         self._frame_due = 0.0  # on time.perf_counter's clock
         self._ready = False
         self._connection = Connection()
@@ -79,7 +79,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             self._scene = self._load(self._client)
         self._survey()
         self._start_state: int = pybullet.saveState(physicsClientId=self._client)
-        # Some scenes repeat themselves only from the first restored state on.
+        # Some scenes are repeatable only after the first restoreState.
         self._restart(np.random.default_rng(0))
 
     def _set_physics(self) -> None:
@@ -95,30 +95,30 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         pybullet.setDefaultContactERP(0.9, physicsClientId=client)
 
     def _load(self, client: int) -> Scene:
-        """Load the models into `client`, the simulation."""
+        """Load the models into the simulation `client`."""
         raise NotImplementedError
 
     def _load_copy(self, client: int) -> Scene:
-        """Load the same bodies into `client`, a copy that is only seen, and a floor to show."""
+        """Load the same bodies and a visible floor into `client`, a copy for rendering only."""
         return self._load(client)
 
     def _survey(self) -> None:
-        """Look up what the steps will need in the loaded simulation, and set it as attributes."""
+        """Look up the bodies and joints that steps need, and store them as attributes."""
         raise NotImplementedError
 
     def _begin(self, rng: np.random.Generator) -> Observation:
-        """Draw the initial state of an episode and return its first observation."""
+        """Draw and set the initial state of an episode; return its first observation."""
         raise NotImplementedError
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
-        """Return the motors' torques in N m, or forces in N where a joint slides.
+        """Return the motors' torques in N m, or forces in N for sliding joints.
 
-        `action` has the right shape. Raises: ValueError where it is not finite.
+        `action` has the right shape. Raises: ValueError if it is not finite.
         """
         raise NotImplementedError
 
     def _advance(self, action: NDArray[Any]) -> None:
-        """Simulate a time step; `action` has the right shape."""
+        """Simulate one time step; `action` has the right shape."""
         pybullet.setJointMotorControlArray(
             self._body,
             self._motors,
@@ -129,7 +129,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         pybullet.stepSimulation(self._client)
 
     def _observe(self) -> Observation:
-        """Read the simulation; sets what the reward needs as attributes."""
+        """Return the observation; also stores what the reward needs as attributes."""
         raise NotImplementedError
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
@@ -137,11 +137,11 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         raise NotImplementedError
 
     def _focus(self) -> Point:
-        """Return the point that the camera follows."""
+        """Return the point followed by the camera."""
         raise NotImplementedError
 
     def _yaw(self) -> float:
-        """Return the direction in which the camera looks now, as `View.yaw`."""
+        """Return the current direction of the camera, as `View.yaw`."""
         return self._view.yaw
 
     def _restart(self, rng: np.random.Generator) -> Observation:
@@ -151,7 +151,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode; without a `seed` the random numbers go on where they were."""
+        """Start an episode; without a `seed`, the random generator continues from its state."""
         if self._client < 0:
             self._refuse("reset()")
         super().reset(seed=seed)
@@ -162,7 +162,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return obs, {}
 
     def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Apply `action` for a time step; the reward's last bits may depend on its dtype.
+        """Apply `action` for one time step; its dtype may affect the last bits of the reward.
 
         Raises:
             gymnasium.error.Error: before the first reset or after close.
@@ -181,7 +181,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return obs, reward, terminated, False, {}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Return uint8 [height, width, 3] in mode "rgb_array"; a window shows itself."""
+        """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
         if not self._ready:
             self._refuse("render()")
         if self.render_mode == "rgb_array":
@@ -212,7 +212,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return self._renderer
 
     def _show(self) -> None:
-        """Bring the window up to date and wait until its next frame is due."""
+        """Update the window and wait until its next frame is due."""
         self._open_renderer().show(self._focus(), self._yaw())
         now = time.perf_counter()
         time.sleep(max(self._frame_due - now, 0.0))
@@ -220,7 +220,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
 
 
 def load_floor(client: int, height: float = 0.0) -> int:
-    """Load PyBullet's checkered plane, at a height in metres."""
+    """Load PyBullet's checkered plane at a height in metres."""
     (floor,) = pybullet.loadSDF(model_path("plane_stadium.sdf"), physicsClientId=client)
     if height:
         place = (0.0, 0.0, height), (0.0, 0.0, 0.0, 1.0)
@@ -229,9 +229,9 @@ def load_floor(client: int, height: float = 0.0) -> int:
 
 
 def load_robot(model: str, client: int, *, floor: bool = True) -> tuple[int, ...]:
-    """Load one of PyBullet's MJCF models; parts collide unless one carries the other.
+    """Load one of PyBullet's MJCF models; links collide with all others but their ancestors.
 
-    `floor=False` leaves out a plane that the model may have, at which EGL ends the process.
+    `floor=False` leaves out a plane in the model, which would make EGL end the process.
     """
     path = model_path("mjcf", model)
     if floor:
@@ -254,7 +254,7 @@ def _load_mjcf(path: str, client: int) -> tuple[int, ...]:
 
 
 def release_joints(body: int, client: int) -> None:
-    """Let all joints turn freely: Bullet brakes each until a motor without force replaces that."""
+    """Let all joints move freely, by replacing Bullet's default motors, which brake every joint."""
     count = pybullet.getNumJoints(body, client)
     pybullet.setJointMotorControlArray(
         body,
@@ -266,13 +266,13 @@ def release_joints(body: int, client: int) -> None:
 
 
 def place_joints(body: int, joints: Sequence[int], angles: Iterable[float], client: int) -> None:
-    """Put joints, at rest, where they shall be: rad, or metres for those that slide."""
+    """Set joints to positions at zero velocity: rad, or metres for sliding joints."""
     for joint, angle in zip(joints, angles, strict=True):
         pybullet.resetJointState(body, joint, angle, 0.0, client)
 
 
 def check_action(action: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Raise a ValueError that says what is wrong with an action, if anything is."""
+    """Raise a ValueError if an action has the wrong shape or is not finite."""
     if action.shape != shape:
         raise ValueError(f"action has shape {action.shape}; this robot takes {shape}")
     if not np.isfinite(action).all():

@@ -1,7 +1,8 @@
-"""The one place that imports PyBullet and opens its simulations, without a word on stdout.
+"""The only place that imports PyBullet and opens simulations; keeps it from printing to stdout.
 
-PyBullet prints from C: a build time when imported, `argv[0]=` for every client, warnings for some
-models, a page about the driver when EGL starts. Only the file descriptors can silence that.
+PyBullet prints from C: its build time when imported, `argv[0]=` for every client, warnings about
+some models, and a page about the driver when EGL starts. Only redirecting the file descriptors
+silences that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pybullet_data
 
 __all__ = ["Connection", "model_path", "pybullet", "quiet"]
 
-# Two threads that swap descriptors at once would restore each other's sink.
+# Two threads that redirected the descriptors at the same time would restore each other's sink.
 _descriptors = threading.RLock()
 
 
@@ -36,10 +37,10 @@ def _flush_c() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Send whatever is written to file descriptors 1 and 2 inside the block to nowhere.
+    """Discard everything written to file descriptors 1 and 2 inside the block.
 
-    What was written before the block still arrives, and both descriptors come back however the
-    block ends. They belong to the whole process, so keep the block short.
+    Earlier output is flushed first, and both descriptors are restored however the block ends. They
+    belong to the whole process, so keep the block short.
     """
     with _descriptors, contextlib.ExitStack() as restore:
         _flush_python()
@@ -52,7 +53,7 @@ def quiet() -> Iterator[None]:
                 restore.callback(os.close, original)
                 restore.callback(os.dup2, original, descriptor)
                 os.dup2(sink, descriptor)
-        restore.callback(_flush_c)  # unless on a terminal C holds its text back till now
+        restore.callback(_flush_c)  # C buffers its output, except on a terminal
         yield
 
 
@@ -61,22 +62,22 @@ with quiet():
 
 
 def model_path(*parts: str) -> str:
-    """Return the path of a model that comes with PyBullet."""
+    """Return the path of a model in `pybullet_data`."""
     return os.path.join(pybullet_data.getDataPath(), *parts)
 
 
 def _disconnect(client: int, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child's copy is not its own to close
+    if os.getpid() == owner:  # a forked child must not close its parent's simulation
         with quiet(), contextlib.suppress(pybullet.error):
             pybullet.disconnect(client)
 
 
 class Connection:
-    """One private simulation, closed at the latest when the interpreter exits.
+    """A private simulation, closed at the latest when the interpreter exits.
 
     Attributes:
-        id: PyBullet's number for it, the `physicsClientId` of every call.
-        close: ends it; further calls do nothing.
+        id: PyBullet's number of the simulation, the `physicsClientId` of every call.
+        close: ends the simulation; further calls do nothing.
     """
 
     def __init__(self, *, window: bool = False) -> None:

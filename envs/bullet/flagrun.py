@@ -1,19 +1,20 @@
-"""Two tasks for the humanoid: HumanoidFlagrun, to run from flag to flag; Harder, and to get up.
+"""Two humanoid tasks. HumanoidFlagrun: run from flag to flag. Harder: also get up after falls.
 
-They behave bit for bit like those of `pybullet_envs_gymnasium` 0.6.0 in an instance's second
-episode. There the first episode differs, and later ones may, because Bullet remembers contacts (see
-`robots.Robot.filters`); here none does. Everything is as in `locomotion`, except:
+They match the tasks of `pybullet_envs_gymnasium` 0.6.0 bit for bit in the second episode of a
+reference instance. In the reference, the first episode differs, and later ones may, because Bullet
+remembers contacts (see `robots.Robot.filters`); here episodes do not depend on earlier ones.
+Everything is as in `locomotion`, except:
 
-    target      a flag in a field of 26.25 by 12.5 m around the start, in the middle of which the
-                robot stands. It moves to a new random place once the mean of all parts is within
-                1 m, and after 150 observations there at the latest.
-    progress    as for every robot there. A step in which the flag moves is rewarded, or punished,
-                for the move as well, with the difference of the distances over 0.0165 s.
+    target      a flag in a field of 26.25 by 12.5 m, centred on the robot's start. It moves to a
+                new random place when the mean position of all parts is within 1 m of it, or after
+                150 observations.
+    progress    as in `locomotion`. In a step in which the flag moves, the reward also includes the
+                move: the difference of the distances over 0.0165 s.
 
-The reference intends to leave that reward out, but stores the new potential where nothing reads it.
-It also intends the robot to start facing any direction (Flagrun) or leaning (Harder), but sets the
-flags for that on the environment and reads them from the robot, which therefore starts as Humanoid
-does. Both are kept here.
+The reference intends to exclude the flag's move from the reward, but stores the new potential where
+nothing reads it. It also intends the robot to start facing any direction (Flagrun) or leaning
+(Harder), but sets these flags on the environment and reads them from the robot, which therefore
+starts like Humanoid. Both are kept here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from envs.bullet.client import model_path, pybullet
 from envs.bullet.locomotion import DOWN, LocomotionEnv
 from envs.bullet.renderer import Colour, Point, Scene
 
-# Of the reference's `robot_locomotors.py` and `scene_stadium.py`.
+# From the reference's `robot_locomotors.py` and `scene_stadium.py`.
 FIELD_X, FIELD_Y = 13.125, 6.25  # metres to either side
 _FLAG_HEIGHT = 0.7  # metres
 NEAR = 1.0  # metres
@@ -37,30 +38,30 @@ _UPRIGHT = 0.0, 0.0, 0.0, 1.0  # a quaternion
 
 _CUBE_START: Point = (-1.5, 0.0, 0.05)  # metres
 _CUBE_MASS = 1.2  # kg
-_CUBE_FILTERS = 1, -1  # what PyBullet gives a body without its own: see `Robot.filters`
-TALL = 0.8  # metres
-LEAK = 100.0  # potential for each unit of the reward for being up
-GET_UP = 170  # steps on the floor, less those up, that end the episode
+_CUBE_FILTERS = 1, -1  # PyBullet's default for a body; see `Robot.filters`
+TALL = 0.8  # torso height in metres above which the robot is up
+LEAK = 100.0  # potential per unit of `_leak` (the reference's `potential_leak`)
+GET_UP = 170  # the episode ends when steps down minus steps up reach this
 
 _FLAG_COLOUR: Colour = (0.16, 0.62, 0.36, 1.0)
 _CUBE_COLOUR: Colour = (0.55, 0.12, 0.45, 1.0)
-_ASIDE = 20.0  # degrees from straight behind the robot, which would hide the flag
+_ASIDE = 20.0  # degrees; from straight behind, the robot would hide the flag
 
 
 class HumanoidFlagrun(LocomotionEnv):
-    """Runs from flag to flag; down at 0.78 m."""
+    """Run from flag to flag; the robot is down at a torso height of 0.78 m."""
 
     robot = robots.HUMANOID_FLAGRUN
 
     def _load(self, client: int) -> Scene:
         scene = super()._load(client)
-        # Without mass or a shape to collide with: only to be seen.
+        # The flag is only visible: it has no mass and no collision shape.
         flag: int = pybullet.loadURDF(model_path("sphere2red_nocol.urdf"), physicsClientId=client)
         return Scene(scene.floor, (*scene.bodies, flag), {flag: _FLAG_COLOUR})
 
     def _arrange(self, rng: np.random.Generator) -> None:
         super()._arrange(rng)
-        self._rng = rng  # the flag goes on drawing
+        self._rng = rng  # for later moves of the flag
         self._move_flag()
 
     def _move_flag(self) -> None:
@@ -88,15 +89,15 @@ class HumanoidFlagrun(LocomotionEnv):
 
 
 class HumanoidFlagrunHarder(HumanoidFlagrun):
-    """Runs from flag to flag, is hit by a cube, and has to get up after a fall.
+    """Run from flag to flag while being hit by a cube, and get up after a fall.
 
-    alive       1 + the torso's height over 0.8 m, 2 at most; -1 in the last step, see below
-    progress    gains another 100 times (1 + the torso's height over 0.8 m, 2 at most), and progress
-                with the torso under 0.8 m does not count: the robot might as well lie still
-    cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s at where the torso will be, after every
-                30th step from the 121st on, while the robot is on its feet
-    termination when a counter reaches 170 that goes up by one in each step that ends with the torso
-                under 0.8 m, and down by one, but not below zero, in every other step
+    alive       u = min(1 + torso height / 0.8 m, 2); -1 in the last step, see below
+    progress    the potential gains 100 u, and progress made with the torso under 0.8 m does not
+                count, so that crawling is not rewarded
+    cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s towards where the torso will be, after
+                every 30th step from the 121st on, while the robot is up
+    termination when a counter reaches 170; it increases by one in each step that ends with the
+                torso under 0.8 m, and decreases by one, but not below zero, in every other step
 
     The reference intends motors to cost a quarter of what they cost Humanoid, but overwrites that.
     """
@@ -117,8 +118,8 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     def _arrange(self, rng: np.random.Generator) -> None:
         super()._arrange(rng)
         self._frame = self._frames_down = 0
-        self._crawl_start: float | None = None  # progress at which the robot got down
-        self._crawled = 0.0  # progress since then, or on the last occasion
+        self._crawl_start: float | None = None  # progress when the robot went down
+        self._crawled = 0.0  # progress since it last went down
 
     def _find_alive(self, obs: Observation) -> float:
         if self._frame > 100 and self._frame % 30 == 0 and self._frames_down == 0:
@@ -131,7 +132,7 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         return self._leak() if self._frames_down < GET_UP else DOWN
 
     def _leak(self) -> float:
-        """Return 1 on the floor to 2 for a torso at 0.8 m."""
+        """Return 1 for a torso on the floor up to 2 for one at 0.8 m."""
         return min(max(self._position[2], 0.0), TALL) / TALL + 1.0
 
     def _find_potential(self) -> float:
@@ -147,7 +148,7 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         return progress + self._leak() * LEAK
 
     def _throw_cube(self) -> None:
-        """Let the cube come at the robot from anywhere around it, and a little from above."""
+        """Throw the cube at the robot from a random direction, slightly from above."""
         rng, cube, client = self._rng, self._scene.bodies[2], self._client
         angle, speed = rng.uniform(-3.14, 3.14), rng.uniform(20.0, 30.0)
         away, lead = 4.0, 4.0 / speed  # metres, seconds

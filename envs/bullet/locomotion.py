@@ -1,22 +1,22 @@
 """Five robots that are rewarded for running along +x: HalfCheetah, Hopper, Walker2D, Ant, Humanoid.
 
-They behave bit for bit like the locomotion tasks of `pybullet_envs_gymnasium` 0.6.0, whose ancestor
-is OpenAI's Roboschool. There an instance's first episode differs from all later ones; here every
-episode is like the later ones. For n joints and f feet:
+They match the locomotion tasks of `pybullet_envs_gymnasium` 0.6.0, which descend from OpenAI's
+Roboschool, bit for bit. In the reference, the first episode of an instance differs from all later
+ones; here every episode is like the later ones. For n joints and f feet:
 
-    action [n]      torque of each joint as a share of its motor's strength, clipped to -1 .. 1
+    action [n]      torque of each joint as a fraction of its motor's strength, clipped to -1 .. 1
     observation [8 + 2n + f], float32, each component clipped to -5 .. 5
-        0           height of the torso's centre, metres above where it stands
+        0           height of the torso's centre relative to its resting height, metres
         1, 2        sine and cosine of the angle between heading and target (1 km along +x)
-        3, 4, 5     velocity of the torso in its own heading: forward, left, up; 0.3 s/m each
+        3, 4, 5     velocity of the torso relative to its heading, forward, left, up: 0.3 times m/s
         6, 7        roll and pitch of the torso, rad
-        8 ..        for each joint its angle, -1 .. 1 between the joint's limits, and its angular
-                    velocity, 0.1 s/rad
-        last f      1 for each foot that touched the floor after the step before, else 0
+        8 ..        for each joint its angle, scaled to -1 .. 1 between the joint's limits, and its
+                    angular velocity, 0.1 times rad/s
+        last f      1 for each foot that touched the floor after the previous step, else 0
     reward, the sum of
-        alive       +1 (Humanoid +2) while the robot is up, -1 once it is down
-        progress    metres that the mean of all parts came nearer to the target, per time step of
-                    0.0165 s: the speed in m/s
+        alive       +1 (Humanoid +2) while the robot is up, -1 when it is down
+        progress    decrease of the distance between the mean position of all parts and the target,
+                    per time step of 0.0165 s: the speed in m/s
         electricity -0.2 mean|action * joint velocity| - 0.1 mean(action^2), velocities in rad/s;
                     Humanoid 4.25 times that
         limits      -0.1 for each joint within 0.5% of its range from a limit
@@ -48,21 +48,21 @@ from envs.bullet.client import pybullet
 from envs.bullet.renderer import Point, Scene
 from envs.bullet.robots import Robot
 
-TARGET_X = 1000.0  # metres along the track; too far to get there
+TARGET_X = 1000.0  # metres along the track; too far to reach
 _ELECTRICITY, _STALL, JOINT_AT_LIMIT = -2.0, -0.1, -0.1
 DOWN = -1.0  # reward for a step after which the robot is down
 
-# A joint is at its limit where float32(|angle|) > float32(0.99). The same test on the unrounded
-# angle: beyond the midpoint of float32(0.99) and its successor (a tie rounds down, to even).
+# A joint is at its limit if float32(|angle|) > float32(0.99). This is the same test for the
+# unrounded angle: the midpoint of float32(0.99) and its successor (a tie rounds down, to even).
 AT_LIMIT = 0.5 * float(np.float32(0.99)) + 0.5 * float(
     np.nextafter(np.float32(0.99), np.float32(1.0))
 )
 
 
 def pairwise_sum(values: Sequence[float]) -> float:
-    """Add up to 128 numbers in the order of NumPy's `add.reduce`: eight running sums, then a tree.
+    """Sum up to 128 numbers in the order of NumPy's `add.reduce`: eight running sums, then a tree.
 
-    The reference averages with NumPy. This gives its bits, and a compiled loop can too.
+    The reference averages with NumPy. This gives the same bits, also in the compiled loop.
     """
     blocks = len(values) - len(values) % 8
     total = 0.0
@@ -84,7 +84,7 @@ def pairwise_sum(values: Sequence[float]) -> float:
 
 
 class LocomotionEnv(BulletEnv):
-    """A robot on a flat floor; see the module for observation, reward and termination."""
+    """A robot on a flat floor. The module documents observation, reward and termination."""
 
     robot: ClassVar[Robot]
     _target_x, _target_y = TARGET_X, 0.0  # metres
@@ -111,18 +111,18 @@ class LocomotionEnv(BulletEnv):
     def _survey(self) -> None:
         client = self._client
         floor, self._body = self._scene.floor, self._scene.bodies[0]
-        assert floor is not None  # see _load
+        assert floor is not None  # `_load` always loads one
         self._floor = floor
         count = pybullet.getNumJoints(self._body, client)
         infos = [pybullet.getJointInfo(self._body, joint, client) for joint in range(count)]
         link = {info[12].decode(): joint for joint, info in enumerate(infos)}
-        self._torso = link.get("torso", -1)  # Ant's and Humanoid's torso is the base, no link
+        self._torso = link.get("torso", -1)  # the torso of Ant and Humanoid is the base, not a link
         self._feet = [link[foot] for foot in self.robot.feet]
-        # The mean over the parts adds them up in this order: the torso comes second.
+        # The order in which the mean over the parts adds them: the torso comes second.
         self._links = [joint for joint in range(count) if joint != self._torso]
         if self._torso >= 0:
             self._links.insert(1, self._torso)
-        # The floor counts as a part: it adds nothing to the sum but one to the count.
+        # The reference counts the floor as a part: it adds nothing to the sum but one to the count.
         self._part_count = len(self._links) + (self._torso < 0) + 1
         moving = [i for i in infos if not i[1].decode().startswith(("ignore", "jointfix"))]
         self._joints = self._motors = [info[0] for info in moving]
@@ -133,7 +133,7 @@ class LocomotionEnv(BulletEnv):
         self._renewed = [(self._body, link, *filters) for link in links] if filters else []
 
     def _restart(self, rng: np.random.Generator) -> Observation:
-        # Setting a link's filters, even to what they are, makes Bullet forget what touches it.
+        # Setting a link's filters, even to the same values, makes Bullet forget its contacts.
         for body, link, group, mask in self._renewed:
             pybullet.setCollisionFilterGroupMask(
                 body, link, group, mask, physicsClientId=self._client
@@ -141,7 +141,7 @@ class LocomotionEnv(BulletEnv):
         return super()._restart(rng)
 
     def _arrange(self, rng: np.random.Generator) -> None:
-        """Draw the positions at the start of an episode."""
+        """Draw and set the positions at the start of an episode."""
         angles = rng.uniform(-0.1, 0.1, self._joint_count).tolist()
         place_joints(self._body, self._joints, angles, self._client)
 
@@ -150,7 +150,7 @@ class LocomotionEnv(BulletEnv):
         self._contacts = [0.0] * len(self._feet)
         rest = self.robot.rest_height
         self._rest_height = self._focus()[2] if rest is None else rest
-        # Added to a float32 below: a given height in float32, as in the reference.
+        # Later added to a float32. As in the reference, a fixed height is float32 too.
         self._stand = np.float64(self._rest_height) if rest is None else np.float32(rest)
         obs = self._observe()
         self._potential = self._find_potential()
@@ -166,7 +166,7 @@ class LocomotionEnv(BulletEnv):
 
     def _observe(self) -> Observation:
         body, client = self._body, self._client
-        y = 0.0  # a robot whose torso is a link slides in this plane
+        y = 0.0  # a robot whose torso is a link moves in the plane y = 0
         if self._torso < 0:
             links = pybullet.getLinkStates(body, self._links, 0, 0, client)
             position, attitude = pybullet.getBasePositionAndOrientation(body, client)
@@ -181,8 +181,8 @@ class LocomotionEnv(BulletEnv):
         x = pairwise_sum([x for x, _, _ in positions]) / self._part_count
         self._position: Point = (x, y, position[2])
         dx, dy = self._target_x - x, self._target_y - y
-        # BLAS, as in the reference: some of its kernels round a sum of products once where others
-        # round it twice, and the reference's bits go with them.
+        # Uses BLAS, as the reference does: some BLAS kernels round a sum of products once and
+        # others twice, and the result must round in the same way.
         self._distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
         roll, self._pitch, yaw = pybullet.getEulerFromQuaternion(attitude)
         angle = math.atan2(dy, dx) - yaw
@@ -225,7 +225,7 @@ class LocomotionEnv(BulletEnv):
         power = float(np.add.reduce(np.abs(action * self._speeds)) / self._joint_count)
         electricity = self._costs[0] * power + self._costs[1] * self._stall
         reward = alive + (self._potential - before) + electricity + JOINT_AT_LIMIT * self._at_limit
-        broken = not obs.dot(obs) < math.inf  # no component is beyond 5, so one is NaN
+        broken = not obs.dot(obs) < math.inf  # components are at most 5, so one must be NaN
         return reward, broken or (self.robot.falls and alive < 0.0)
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
@@ -239,7 +239,7 @@ class LocomotionEnv(BulletEnv):
         return [gain * a for gain, a in zip(self._gains, clipped, strict=True)]
 
     def _find_alive(self, obs: Observation) -> float:
-        """Return the reward for being up, -1 if down; the knees' contacts are a step old."""
+        """Return the reward for being up, or -1 if down; knee contacts are one step old."""
         robot, contacts = self.robot, self._contacts
         for knee in robot.knees:
             if contacts[knee]:
@@ -248,14 +248,14 @@ class LocomotionEnv(BulletEnv):
         return robot.alive_bonus if high and abs(self._pitch) < robot.max_pitch else DOWN
 
     def _find_potential(self) -> float:
-        """Return the potential, whose increase in a step is the progress."""
+        """Return the potential; its increase in a step is the progress reward."""
         return -self._distance / self.time_step
 
 
 class HalfCheetah(LocomotionEnv):
-    """Two legs in a plane, 6 joints, observation [26]; runs till the time is up.
+    """Two legs in a plane, 6 joints, observation [26]; only the time limit ends the episode.
 
-    Down are a pitch beyond 1 rad, a shin or a thigh on the floor; none of them ends the episode.
+    The robot is down at a pitch beyond 1 rad, or with a shin or thigh on the floor.
     """
 
     robot = robots.HALF_CHEETAH
@@ -274,7 +274,7 @@ class Walker2D(LocomotionEnv):
 
 
 class Ant(LocomotionEnv):
-    """Four legs in space, 8 joints, observation [28]; down when the torso scrapes the floor."""
+    """Four legs in space, 8 joints, observation [28]; down when the torso touches the floor."""
 
     robot = robots.ANT
 

@@ -1,45 +1,55 @@
-"""Three arms and what they are to move or reach: Reacher, Pusher, Thrower.
+"""Three arms that reach for a target or move an object to it: Reacher, Pusher, Thrower.
 
-They behave bit for bit like the tasks of these names in `pybullet_envs_gymnasium` 0.6.0, as far as
-the reference repeats itself; see `forget_contacts`.
+They match the tasks of the same names in `pybullet_envs_gymnasium` 0.6.0 bit for bit, as far as the
+reference is repeatable; see `forget_contacts`.
 
-    action          torque of each motor as a share of 0.05 N m, clipped to -1 .. 1: Reacher [2]
+    action          torque of each motor as a fraction of 0.05 N m, clipped to -1 .. 1: Reacher [2]
                     shoulder and elbow; the others [7] shoulder pan, shoulder lift, upper arm roll,
                     elbow, forearm roll, wrist flex, wrist roll
     observation [9] of Reacher, float32
-        0, 1        the target's place, m
+        0, 1        position of the target, m
         2, 3        x and y from the target to the fingertip, m
-        4, 5        cosine and sine of 1 - 2q, q the shoulder's angle, rad
-        6           the shoulder's speed, 0.1 s/rad
-        7, 8        the elbow's angle, -1 .. 1 between its limits, and speed, 0.1 s/rad
+        4, 5        cosine and sine of 1 - 2q, where q is the shoulder's angle, rad
+        6           the shoulder's velocity, 0.1 times rad/s
+        7, 8        the elbow's angle, scaled to -1 .. 1 between its limits, and its velocity, 0.1
+                    times rad/s
     observation [55] of Pusher and [48] of Thrower, float32; n joints, 11 and 9: the arm's, x and y
     of the puck (Pusher only), x and y of the target
-        0 ..        for each joint its angle, rad, or place, m, and its speed, rad/s or m/s
-        2n ..       for each joint the same, -1 .. 1 between its limits, and its speed by ten
-        4n ..       from the object to the target as they were drawn, m: x, y; Thrower z too
+        0 ..        for each joint its angle, rad, or position, m, and its velocity, rad/s or m/s
+        2n ..       for each joint the same, scaled to -1 .. 1 between its limits, and 0.1 times its
+                    velocity
+        4n ..       from the object to the target as they were drawn, m: x, y; for Thrower also z
         last 9      x, y, z of the fingertip, of the object and of the target, m
     reward of Reacher, the sum of
-        progress    metres that the fingertip came nearer to the target, times 100
-        electricity -0.1 sum|action * 0.1 speed| - 0.01 sum|action|
+        progress    100 times the decrease of the fingertip's distance from the target, m
+        electricity -0.1 sum|action * 0.1 velocity| - 0.01 sum|action|
         limit       -0.1 if the elbow is within 1% of its limit
     reward of Pusher and Thrower, the sum of
-        electricity -0.1 sum|action * speed| - 0.01 sum(action)
+        electricity -0.1 sum|action * velocity| - 0.01 sum(action)
         limit       -0.1 for each joint that is not beyond a limit by more than 1%
-        distance    Thrower: metres, seen from above, from the target to the ball, or to where the
-                    ball was when first below -0.25 m, negative
+        distance    Thrower: minus the horizontal distance, m, from the target to the ball, or to
+                    where the ball first fell below -0.25 m
         effort      Thrower: -0.002 sum(action^2)
     termination     never
 
-All starts at rest, angles uniform within +-3.14 rad. A step lasts 0.0165 s, Pusher's and Thrower's
-0.01 s.
+Everything starts at rest, with joint angles uniform within +-3.14 rad. A step lasts 0.0165 s; for
+Pusher and Thrower 0.01 s.
 
-Oddities of the reference that are kept. Reacher: the shoulder has no limits; Bullet reports 1 and
-0, between which the angle is scaled before its cosine is taken, so opposite poses look alike.
-Pusher and Thrower: the way from object to target, and any reward for progress, never change in an
-episode. The electricity of the forearm's roll is computed with the upper arm's speed, and negative
-actions earn. The limit costs for joints within their limits, which nearly always are all of them.
-Arms start far outside their limits and are thrown back by them. Puck and target are not as far
-apart as drawn, and neither are ball and box, whose models displace them. Thrower has no gravity.
+Oddities of the reference that are kept:
+
+- Reacher: the shoulder has no limits, and Bullet reports 1 and 0. The angle is scaled between these
+  before its cosine is taken, so opposite poses look alike.
+- Pusher and Thrower: the vector from object to target, and so any reward for progress, is constant
+  within an episode.
+- Pusher and Thrower: the electricity of the forearm roll is computed with the upper arm's velocity,
+  and negative actions are rewarded.
+- Pusher and Thrower: the limit cost applies to joints within their limits, nearly always all of
+  them.
+- Pusher and Thrower: arms start far outside their limits, which push them back violently.
+- Pusher and Thrower: puck and target, and ball and box, are not as far apart as drawn, because
+  their models displace them.
+- Thrower has no gravity.
+
 One oddity is not kept: in the reference, a box that was pushed stays there in the next episode.
 """
 
@@ -66,20 +76,20 @@ from envs.bullet.client import pybullet
 from envs.bullet.renderer import Point, Scene, View
 
 STRENGTH = 0.05  # N m, of every motor
-_TURN = 3.14  # rad either way, at the start
+_TURN = 3.14  # initial joint angles are within plus or minus this, rad
 
-# Pusher and Thrower: which joint's speed each action is multiplied with.
+# Pusher and Thrower: the joint whose velocity each action is multiplied by.
 _SPEED_OF = (0, 1, 2, 3, 2, 5, 6)
-# The cost of so many joints, added up one by one.
+# The limit cost by number of joints, summed one by one.
 LIMIT_COSTS = tuple(accumulate(repeat(-0.1, 11), initial=0.0))
 
-# What Bullet asks of two parts before it looks whether they touch: that either names the other's
-# group, as MuJoCo does. Any number that it does not know lets no parts touch.
+# Bullet's collision filter modes. In the first, two parts may collide if the mask of either one
+# contains the other's group, as in MuJoCo. With an unknown mode, no parts collide.
 _EITHER_NAMES_THE_OTHER, _NONE = 1, 2
 
 
 class _Group(NamedTuple):
-    """A body's joints that move, and the lowest value and range of each."""
+    """The movable joints of a body, and the lower limit and range of each."""
 
     body: int
     joints: list[int]
@@ -87,7 +97,7 @@ class _Group(NamedTuple):
 
 
 class ManipulationEnv(BulletEnv):
-    """An arm and things in its reach; see the module for observation, reward and termination."""
+    """An arm and its surroundings. The module documents observation, reward and termination."""
 
     model: ClassVar[str]
     motors: ClassVar[int]
@@ -108,7 +118,7 @@ class ManipulationEnv(BulletEnv):
     def _survey(self) -> None:
         client = self._client
         groups = []
-        self._parts: dict[str, tuple[int, int]] = {}  # body and link; -1 is the body itself
+        self._parts: dict[str, tuple[int, int]] = {}  # body and link; -1 is the base
         for body in self._scene.bodies:
             self._parts[pybullet.getBodyInfo(body, client)[0].decode()] = body, -1
             count = pybullet.getNumJoints(body, client)
@@ -127,7 +137,7 @@ class ManipulationEnv(BulletEnv):
         return 0.0, 0.0, 0.0
 
     def _states(self) -> list[tuple[float, float]]:
-        """Return place and speed of every joint."""
+        """Return position and velocity of every joint."""
         return [
             state[:2]
             for body, joints, _ in self._groups
@@ -151,7 +161,7 @@ class ManipulationEnv(BulletEnv):
 
 
 class Reacher(ManipulationEnv):
-    """Two joints in a plane, observation [9]; the fingertip is to come to a point."""
+    """Two joints in a plane, observation [9]; the fingertip has to reach a target."""
 
     model = "reacher.xml"
     motors = 2
@@ -186,8 +196,8 @@ class Reacher(ManipulationEnv):
         x, y, z = self._position("fingertip")
         goal_x, goal_y, goal_z = self._position("target")
         gap = x - goal_x, y - goal_y, z - goal_z
-        # BLAS, here and below, as in the reference: some of its kernels round a sum of products
-        # once where others round it twice, and the reference's bits go with them.
+        # Uses BLAS, here and below, as the reference does: some BLAS kernels round a sum of
+        # products once and others twice, and the result must round in the same way.
         self._distance = math.sqrt(np.dot(gap, gap))
         return np.array(
             (
@@ -206,7 +216,7 @@ class Reacher(ManipulationEnv):
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         before, self._potential = self._potential, -100.0 * self._distance
-        # In the action's own precision: a NumPy number times a Python one keeps the former's.
+        # In the action's precision: a NumPy scalar times a Python float keeps the NumPy dtype.
         (shoulder, elbow), (speed, bend_speed) = action, self._speeds
         work = abs(shoulder * speed) + abs(elbow * bend_speed)
         electricity = -0.1 * work - 0.01 * (abs(shoulder) + abs(elbow))
@@ -245,7 +255,7 @@ class ObjectManipulationEnv(ManipulationEnv):
         return 0.1, -0.45, 0.0
 
     def _start(self, gap: NDArray[np.float64]) -> Observation:
-        """Return the first observation; `gap` goes from the object to the target."""
+        """Return the first observation; `gap` is the vector from the object to the target."""
         self._gap = gap.tolist()
         return self._observe()
 
@@ -268,13 +278,13 @@ class ObjectManipulationEnv(ManipulationEnv):
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         work = float(np.dot(np.abs(action), np.abs(self._speeds)))
-        # The sum is in the action's own precision, the work is not.
+        # The sum is in the action's precision, the work in float64.
         electricity = -0.1 * work - float(0.01 * np.add.reduce(action))
         return electricity + LIMIT_COSTS[self._within], False
 
 
 class Pusher(ObjectManipulationEnv):
-    """A puck is to come to its place on the table, observation [55]."""
+    """An arm that pushes a puck to a target on the table, observation [55]."""
 
     model = "pusher.xml"
     obs_size = 55
@@ -286,7 +296,7 @@ class Pusher(ObjectManipulationEnv):
         drawn = rng.uniform(low, high)
         target = drawn[0:2] / np.linalg.norm(drawn[0:2]) * drawn[2]
         puck = drawn[3:5] / np.linalg.norm(drawn[3:5] - target) * drawn[5]
-        origin = 0.45, 0.55  # of the drawn places, from where the models stand
+        origin = 0.45, 0.55  # of the drawn positions, relative to where the models stand
         places = drawn[6:], puck - origin, target - origin
         for (body, joints, _), place in zip(self._groups, places, strict=True):
             place_joints(body, joints, place.tolist(), self._client)
@@ -294,7 +304,7 @@ class Pusher(ObjectManipulationEnv):
 
 
 class Thrower(ObjectManipulationEnv):
-    """A ball is to come into a box, observation [48]."""
+    """An arm that throws a ball into a box, observation [48]."""
 
     model = "thrower.xml"
     obs_size = 48
@@ -326,25 +336,25 @@ class Thrower(ObjectManipulationEnv):
 
 
 def keep_one_pair(client: int, floor: int | None, body: int, link: int) -> None:
-    """Keep a link and the floor, which may touch anyway, a pair while no other parts may touch."""
+    """Keep a link and the floor as the only collision pair while no other parts may collide."""
     pybullet.setCollisionFilterPair(floor, body, -1, link, 1, client)
 
 
 def forget_contacts(client: int, bodies: Sequence[int]) -> None:
-    """Make Bullet forget which parts of `bodies` touched, or were near each other.
+    """Make Bullet forget which parts of `bodies` touched or were close to each other.
 
-    Bullet keeps pairs of parts that came near each other and drops pairs that have parted one by
-    one. While the arm and the object are a pair, it solves their motion together, in another order,
-    which changes the last bits. Moving everything from the end of an episode to the start of the
-    next leaves such pairs, so the reference's episodes depend on earlier ones: for 4 (Pusher) and 7
-    (Thrower) of 60 seeds, three instances with different pasts differed within 20 steps. Episodes
-    played one after the other in one instance agree with ours for 49 (Pusher) and 48 (Thrower) of
-    50 seeds; once it is made to forget as well, the reference agrees for all of them, which
-    `tests/envs/test_reference.py` repeats.
+    Bullet keeps pairs of parts that came close to each other, and drops separated pairs one at a
+    time. While the arm and the object form a pair, it solves their motion together, in a different
+    order, which changes the last bits. Such pairs survive the move from the end of an episode to
+    the start of the next one, so the reference's episodes depend on earlier ones: for 4 (Pusher)
+    and 7 (Thrower) of 60 seeds, three instances with different histories differed within 20 steps.
+    Consecutive episodes of one reference instance agree with ours for 49 (Pusher) and 48 (Thrower)
+    of 50 seeds. If the reference is made to forget as well, all agree, as
+    `tests/envs/test_reference.py` checks.
 
-    Setting a body's filter gives it new pairs, as it stands now. The index at which Bullet resumes
-    its search for parted pairs stays, but a search among a single pair resets it; that needs
-    `keep_one_pair`.
+    Setting a body's filter gives it new pairs for its current position. The index at which Bullet
+    resumes its search for separated pairs is not reset by this, but by a search with a single pair,
+    which `keep_one_pair` ensures.
     """
     for mode in (_NONE, _EITHER_NAMES_THE_OTHER):
         pybullet.setPhysicsEngineParameter(collisionFilterMode=mode, physicsClientId=client)

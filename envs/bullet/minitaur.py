@@ -1,24 +1,24 @@
-"""Minitaur: a quadruped of eight motors, driven through a model of their electronics.
+"""Minitaur: a quadruped with eight motors and a model of their electronics.
 
-It behaves bit for bit like `MinitaurBulletEnv` among the examples that come with PyBullet 3.2.7
-(`pybullet_envs.bullet`), made with its default arguments: an accurate motor model, the leg model,
-no noise, and random masses, friction, voltage and damping in every episode. That example was made
-for the old Gym; here it takes its random numbers from the generator of the environment, and its
-observations are rounded to float32. Two legs of a motor each meet in one of the four feet:
+It matches PyBullet 3.2.7's example `MinitaurBulletEnv` (`pybullet_envs.bullet`) bit for bit, made
+with its default arguments: an accurate motor model, the leg model, no noise, and random masses,
+friction, voltage and damping in every episode. The example was written for the old Gym. Here random
+numbers come from the environment's generator, and observations are rounded to float32. Each of the
+four feet connects two legs, and each leg has one motor:
 
-    action [8]      0-3 how far each foot is stretched out, 4-7 how far it is swung, from -1 to 1;
-                    beyond 1.01, where the example stops with an error, as if it were 1.01
+    action [8]      0-3 extension of each foot, 4-7 swing of each foot, from -1 to 1; values beyond
+                    1.01, where the example raises an error, are clipped to 1.01
     observation [28], float32
         0 ..  7     angles of the motors, rad
         8 .. 15     their angular velocities, rad/s
-        16 .. 23    their torques as the controller believes them, N m
-        24 .. 27    attitude of the body, a quaternion
-    reward          metres made along +x (in the first step, from the origin) less 0.005 times the
-                    power of all motors, W, over 0.002 s
-    termination     when the body leans by more than 31.8 degrees or is lower than 0.13 m
+        16 .. 23    their torques as observed by the controller, N m
+        24 .. 27    orientation of the body, a quaternion
+    reward          distance moved along +x, m (in the first step, from the origin), minus 0.005
+                    times the energy, J, that all motors use in 0.002 s
+    termination     when the body tilts by more than 31.8 degrees or is lower than 0.13 m
 
-A step lasts 0.01 s, five steps of the simulation and the controller. A motor that gives more than
-2.45 N m for over 1 s gives nothing for the rest of the episode.
+A step lasts 0.01 s: five steps of the simulation and the controller. A motor that delivers more
+than 2.45 N m for over 1 s overheats and is disabled for the rest of the episode.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ from envs.bullet.base import BulletEnv, Observation, check_action
 from envs.bullet.client import model_path, pybullet, quiet
 from envs.bullet.renderer import Point, Scene, View
 
-# Numbers are those of the example's `minitaur.py`, `motor.py` and `minitaur_env_randomizer.py`.
+# The numbers come from the example's `minitaur.py`, `motor.py` and `minitaur_env_randomizer.py`.
 _LEGS = "front_left", "back_left", "front_right", "back_right"
 _MOTORS = [f"motor_{leg}{side}_joint" for leg in _LEGS for side in "LR"]
 _KNEES = [f"knee_{leg}{side}_link" for leg in _LEGS for side in "LR"]
-_TURNS = (-1.0,) * 4 + (1.0,) * 4  # how the motors are mounted
+_TURNS = (-1.0,) * 4 + (1.0,) * 4  # sense of rotation of each motor
 _MOTOR_LINKS = 1, 4, 7, 10, 14, 17, 20, 23
 _LEG_LINKS = 2, 3, 5, 6, 8, 9, 11, 12, 15, 16, 18, 19, 21, 22, 24, 25
 _FEET = 3, 6, 9, 12, 16, 19, 22, 25
 _START: Point = (0.0, 0.0, 0.2)  # metres
-_HIP, _KNEE = math.pi / 2.0, -2.1834  # angles at the start, rad
-_SETTLING = 100  # steps of the simulation before an episode
-_REPEATS = 5  # steps of the simulation in one of ours
+_HIP, _KNEE = math.pi / 2.0, -2.1834  # initial angles, rad
+_SETTLING = 100  # simulation steps before an episode
+_REPEATS = 5  # simulation steps per environment step
 
 _GAIN, _DAMPING = 1.0, 0.02  # of the controller, 1/rad and s/rad
 _RESISTANCE = 0.186  # ohm
 _TORQUE_CONSTANT = 0.0954  # N m / A, and V s / rad
-_NET_VOLTAGE, _BELIEVED_TORQUE = 50.0, 5.7  # largest
+_NET_VOLTAGE, _OBSERVED_TORQUE = 50.0, 5.7  # largest, V and N m
 _CURRENTS = 0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0  # A
-_TORQUES = 0.0, 1.0, 1.9, 2.45, 3.0, 3.25, 3.5  # N m that these give
+_TORQUES = 0.0, 1.0, 1.9, 2.45, 3.0, 3.25, 3.5  # N m, at these currents
 _SLOPES = *((b - a) / 10.0 for a, b in itertools.pairwise(_TORQUES)), 0.0
 _HOT_TORQUE, _HOT_STEPS = 2.45, 500
 
@@ -63,7 +63,7 @@ _VOLTAGES = 14.8, 16.8  # V
 _VISCOSITIES = 0.0, 0.01  # V s / rad, added to the torque constant
 _FRICTIONS = 0.8, 1.5
 _LARGEST_ACTION = 1.01
-_LEAN, _LOW = 0.85, 0.13  # cosine; metres
+_LEAN, _LOW = 0.85, 0.13  # termination: cosine of the tilt; height in metres
 _ENERGY = 0.005
 
 _FAR_LEGS = [
@@ -76,7 +76,7 @@ _VIEW = View(1.0, height=0.14, yaw=-25.0, pitch=-20.0, dark=(*_FAR_LEGS, "chassi
 
 
 class Minitaur(BulletEnv):
-    """A quadruped that runs along +x; see the module for action, observation and reward."""
+    """A quadruped that runs along +x. The module documents action, observation and reward."""
 
     metadata: dict[str, Any] = {**BulletEnv.metadata, "render_fps": 100}  # noqa: RUF012
     time_step: ClassVar[float] = 0.002
@@ -84,7 +84,7 @@ class Minitaur(BulletEnv):
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         super().__init__(28, 8, _VIEW, render_mode, width, height)
         speed = 16.0 / _TORQUE_CONSTANT
-        bounds = np.repeat((math.pi, speed, _BELIEVED_TORQUE, 1.0), (8, 8, 8, 4)) + 0.01
+        bounds = np.repeat((math.pi, speed, _OBSERVED_TORQUE, 1.0), (8, 8, 8, 4)) + 0.01
         high = bounds.astype(np.float32)
         self.observation_space = spaces.Box(-high, high, dtype=np.float32)
 
@@ -129,7 +129,7 @@ class Minitaur(BulletEnv):
                 (0.0, 0.01, 0.2),
                 physicsClientId=client,
             )
-        # Bullet brakes every joint until a motor without force takes its place.
+        # By default Bullet brakes every joint; a motor with zero force replaces the brake.
         for joint in self._motors + knees:
             pybullet.setJointMotorControl2(
                 body, joint, pybullet.VELOCITY_CONTROL, force=0.0, physicsClientId=client
@@ -141,8 +141,8 @@ class Minitaur(BulletEnv):
         self._leg_masses = leg_mass, motor_mass
 
     def _restart(self, rng: np.random.Generator) -> Observation:
-        # A restored simulation remembers what touched what; one built anew, as in the example, does
-        # not. It takes 7 ms, a tenth of the time that the robot then needs to settle.
+        # A restored simulation remembers contacts; a new one, as in the example, does not. Building
+        # it takes 7 ms, a tenth of the time that the robot then needs to settle.
         with quiet():
             pybullet.resetSimulation(physicsClientId=self._client)
             self._set_physics()
@@ -152,8 +152,8 @@ class Minitaur(BulletEnv):
 
     def _begin(self, rng: np.random.Generator) -> Observation:
         self._randomise(rng)
-        self._hot = [0] * 8  # for how many steps of the simulation, by motor
-        self._burnt = [False] * 8
+        self._hot_steps = [0] * 8  # consecutive simulation steps at high torque, by motor
+        self._disabled = [False] * 8  # motors that have overheated
         for _ in range(_SETTLING):
             self._drive([_HIP] * 8)
         self._x = 0.0
@@ -179,20 +179,22 @@ class Minitaur(BulletEnv):
             change(link, lateralFriction=friction)
 
     def _drive(self, goals: list[float]) -> None:
-        """Let the motors turn towards `goals`, [8] rad, for 0.002 s."""
+        """Turn the motors towards `goals`, [8] rad, for 0.002 s."""
         states = pybullet.getJointStates(self._body, self._motors, self._client)
-        believed, forces = [], []
+        observed_torques, forces = [], []
         for i, (goal, turn, state) in enumerate(zip(goals, _TURNS, states, strict=True)):
             rate = state[1] * turn
             duty = _clip(-_GAIN * (state[0] * turn - goal) - _DAMPING * rate, 1.0)
             voltage = duty * self._voltage
-            believed.append(_clip(_TORQUE_CONSTANT * (voltage / _RESISTANCE), _BELIEVED_TORQUE))
+            observed_torques.append(
+                _clip(_TORQUE_CONSTANT * (voltage / _RESISTANCE), _OBSERVED_TORQUE)
+            )
             torque = _motor_torque(_clip(voltage - self._back_emf * rate, _NET_VOLTAGE))
-            self._hot[i] = self._hot[i] + 1 if abs(torque) > _HOT_TORQUE else 0
-            if self._hot[i] > _HOT_STEPS:
-                self._burnt[i] = True
-            forces.append(0.0 if self._burnt[i] else torque * turn)
-        self._believed = believed
+            self._hot_steps[i] = self._hot_steps[i] + 1 if abs(torque) > _HOT_TORQUE else 0
+            if self._hot_steps[i] > _HOT_STEPS:
+                self._disabled[i] = True
+            forces.append(0.0 if self._disabled[i] else torque * turn)
+        self._observed_torques = observed_torques
         pybullet.setJointMotorControlArray(
             self._body,
             self._motors,
@@ -203,14 +205,15 @@ class Minitaur(BulletEnv):
         pybullet.stepSimulation(self._client)
 
     def _observe(self) -> Observation:
-        """Read the simulation; leaves what reward and termination need in attributes."""
         states = pybullet.getJointStates(self._body, self._motors, self._client)
         self._rates = [state[1] * turn for state, turn in zip(states, _TURNS, strict=True)]
         self._position, self._attitude = pybullet.getBasePositionAndOrientation(
             self._body, self._client
         )
         angles = [state[0] * turn for state, turn in zip(states, _TURNS, strict=True)]
-        return np.array([*angles, *self._rates, *self._believed, *self._attitude], np.float32)
+        return np.array(
+            [*angles, *self._rates, *self._observed_torques, *self._attitude], np.float32
+        )
 
     def _advance(self, action: NDArray[Any]) -> None:
         check_action(action, self._action_shape)
@@ -220,8 +223,8 @@ class Minitaur(BulletEnv):
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         before, self._x = self._x, self._position[0]
-        # BLAS, as in the example: see `locomotion.LocomotionEnv`.
-        energy = abs(float(np.dot(self._believed, self._rates))) * self.time_step
+        # Uses BLAS, as the example does; see `locomotion.LocomotionEnv`.
+        energy = abs(float(np.dot(self._observed_torques, self._rates))) * self.time_step
         reward = (self._x - before) - _ENERGY * energy
         upright = pybullet.getMatrixFromQuaternion(self._attitude)[8]
         return reward, upright < _LEAN or self._position[2] < _LOW
@@ -232,7 +235,7 @@ class Minitaur(BulletEnv):
 
 
 def _motor_angles(action: NDArray[Any]) -> list[float]:
-    """Return where the motors [8] have to be for feet stretched out and swung by `action` [8]."""
+    """Return the motor angles, [8] rad, for the extension and swing of the feet in `action` [8]."""
     if action.dtype != np.float32:
         action = action.astype(np.float64)
     quarter = math.pi / 4.0
@@ -244,7 +247,7 @@ def _motor_angles(action: NDArray[Any]) -> list[float]:
 
 
 def _motor_torque(voltage: float) -> float:
-    """Return the torque, N m, that a voltage gives: less and less the more current flows."""
+    """Return the torque, N m, for a voltage; it saturates as the current increases."""
     current = abs(voltage / _RESISTANCE)
     i = bisect_right(_CURRENTS, current) - 1
     return math.copysign(_SLOPES[i] * (current - _CURRENTS[i]) + _TORQUES[i], voltage)

@@ -1,32 +1,33 @@
 """Three poles on a cart: InvertedPendulum, InvertedPendulumSwingup, InvertedDoublePendulum.
 
-They behave bit for bit like the tasks of these names in `pybullet_envs_gymnasium` 0.6.0.
+They match the tasks of the same names in `pybullet_envs_gymnasium` 0.6.0 bit for bit.
 
-    action [1]      force that pushes the cart along x, as a share of 100 N (double: 200 N), clipped
-                    to -1 .. 1
+    action [1]      force on the cart along x, as a fraction of 100 N (double: 200 N), clipped to
+                    -1 .. 1
     observation [5] of the single pole, float32
-        0, 1        place of the cart on its rail, m, from -1 to 1 but for some give, and speed, m/s
+        0, 1        position of the cart on its rail, m, about -1 to 1 (the end stops are soft), and
+                    its velocity, m/s
         2, 3, 4     the pole's angle from upright: cosine, sine; and angular velocity, rad/s
     observation [9] of the double pole, float32
         0, 1        as above
         2           x of the upper pole's centre, m
         3, 4, 5     the lower pole's angle from upright: cosine, sine; and angular velocity, rad/s
-        6, 7, 8     the upper pole's angle from the lower one's: likewise
+        6, 7, 8     the same for the upper pole's angle relative to the lower pole
     reward
         InvertedPendulum            1
         InvertedPendulumSwingup     cosine of the pole's angle
-        InvertedDoublePendulum      10 - x^2 / 100 - (z - 1.7)^2, (x, z) the upper pole's centre
+        InvertedDoublePendulum      10 - x^2 / 100 - (z - 1.7)^2; (x, z): the upper pole's centre
     termination
         InvertedPendulum            the pole leans by more than 0.2 rad
         InvertedPendulumSwingup     never
         InvertedDoublePendulum      the upper pole's centre is at 0.7 m or lower
 
-All is at rest at the start, the cart in the middle and each pole uniformly within +-0.1 rad of
-upright; the one to be swung up, of 3.1415 rad from there. A step lasts 0.0165 s.
+Everything starts at rest, with the cart in the middle and each pole uniformly within +-0.1 rad of
+upright; for Swingup, within +-0.1 rad of 3.1415 rad from upright. A step lasts 0.0165 s.
 
-Oddities of the reference, kept: the double pendulum's reward means the upper pole's tip, 0.3 m
-above its centre, and asks for a height of 2 m where 1.2 m is the most, so that standing still is
-worth 9.36 a step; its penalty on speed is switched off.
+Oddities of the reference that are kept: the double pendulum's reward uses the upper pole's tip,
+0.3 m above its centre, and asks for a height of 2 m although at most 1.2 m can be reached, so that
+standing still is worth 9.36 per step; its penalty on velocity is switched off.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ from envs.bullet.base import (
 from envs.bullet.client import pybullet
 from envs.bullet.renderer import Point, Scene, View
 
-_LEAN = 0.1  # rad either way, at the start
+_LEAN = 0.1  # initial angles are within plus or minus this, rad
 
 
 class PendulumEnv(BulletEnv):
-    """Poles on a cart on a rail; see the module for observation, reward and termination."""
+    """Poles on a cart on a rail. The module documents observation, reward and termination."""
 
     substeps = 1
 
@@ -61,14 +62,14 @@ class PendulumEnv(BulletEnv):
     strength: ClassVar[float]  # N
     hinges: ClassVar[tuple[str, ...]] = ("hinge",)
     obs_size: ClassVar[int] = 5
-    down: ClassVar[float] = 0.0  # rad from upright at which the first pole starts, give or take
+    down: ClassVar[float] = 0.0  # mean initial angle of the first pole from upright, rad
     view: ClassVar[View] = View(3.0, height=0.2, pitch=-7.0, dark=("rail", "cart"), floor=-0.7)
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         super().__init__(self.obs_size, 1, self.view, render_mode, width, height)
 
     def _load(self, client: int) -> Scene:
-        return Scene(None, load_robot(self.model, client)[-2:])  # without the double one's floor
+        return Scene(None, load_robot(self.model, client)[-2:])  # without the double model's floor
 
     def _load_copy(self, client: int) -> Scene:
         floor = load_floor(client, self.view.floor)
@@ -101,7 +102,7 @@ class PendulumEnv(BulletEnv):
 
 
 class InvertedPendulum(PendulumEnv):
-    """One pole that must not fall, observation [5]."""
+    """A pole to be balanced, observation [5]."""
 
     model = "inverted_pendulum.xml"
     strength = 100.0
@@ -118,7 +119,7 @@ class InvertedPendulum(PendulumEnv):
 
 
 class InvertedPendulumSwingup(InvertedPendulum):
-    """One pole that hangs and is to stand, observation [5]; runs till the time is up."""
+    """A hanging pole to be swung up, observation [5]; only the time limit ends the episode."""
 
     down = 3.1415
 
@@ -127,7 +128,7 @@ class InvertedPendulumSwingup(InvertedPendulum):
 
 
 class InvertedDoublePendulum(PendulumEnv):
-    """One pole on top of another, observation [9]."""
+    """Two poles, one on top of the other, to be balanced, observation [9]."""
 
     model = "inverted_double_pendulum.xml"
     strength = 200.0
@@ -154,6 +155,6 @@ class InvertedDoublePendulum(PendulumEnv):
         )
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
-        # Squares by C's pow(), as in the reference; its last bit may not be that of a product.
+        # Squares with C's pow(), as in the reference; a product may differ in the last bit.
         tip = self._top_z + 0.3
         return 10.0 - (0.01 * self._top_x**2 + (tip - 2.0) ** 2), tip <= 1.0

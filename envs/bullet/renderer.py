@@ -1,8 +1,8 @@
-"""Pictures of a simulation, taken in a copy of it.
+"""Images of a simulation, rendered in a copy of it.
 
-The copy is a second PyBullet client that holds the same models and is never stepped: for a picture
-it takes over all poses. So nothing that drawing needs (a window, EGL, colours, a light) touches the
-simulation, and the copy can be kept near the origin, the only place where PyBullet casts shadows.
+The copy is a second PyBullet client with the same models. It is never stepped; for each image all
+poses are copied to it. Nothing that rendering needs (a window, EGL, colours, a light) therefore
+affects the simulation, and the copy stays near the origin, where alone PyBullet casts shadows.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ Colour = tuple[float, float, float, float]  # red, green, blue and opacity, 0 to
 
 
 class Scene(NamedTuple):
-    """What is in a simulation, by PyBullet's numbers.
+    """The contents of a simulation, by PyBullet's body ids.
 
-    floor: None where there is none. bodies: all else. colours: of bodies that have their own.
+    Attributes:
+        floor: the floor, or None.
+        bodies: all other bodies.
+        colours: the colours of bodies that do not use those of the view.
     """
 
     floor: int | None
@@ -40,15 +43,15 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """How a robot is shown: where the camera stands, and what has which colour.
+    """How a robot is rendered: the camera position and the colours.
 
     Attributes:
-        distance: metres from the camera to the point that it follows.
-        height: metres above the floor at which the camera aims.
-        yaw: degrees around the vertical; at 0 the camera looks along +y, and +x runs to the right.
+        distance: metres from the camera to the point it follows.
+        height: height in metres at which the camera aims.
+        yaw: degrees around the vertical; at 0 the camera looks along +y, and +x points right.
         pitch: degrees; negative looks down.
-        dark: links in the second colour, those that would be hard to tell from the others.
-        goal: links in the third colour, where something is to be brought.
+        dark: links in the second colour, to tell them apart from the others.
+        goal: links in the third colour, which mark a target.
         floor: height of the floor in metres.
     """
 
@@ -67,18 +70,18 @@ _FLOOR_COLOUR = (0.92, 0.95, 0.98, 1.0)
 _CHECKERS = 2.0  # metres after which the floor's pattern repeats
 _FIELD_OF_VIEW = 45.0  # degrees, vertical
 _NEAR, _FAR = 0.1, 100.0  # metres
-_LIGHT = (2.0, -5.0, 12.0)  # from over the camera's shoulder
+_LIGHT = (2.0, -5.0, 12.0)  # from above and behind the camera
 
 
 class Renderer:
-    """Draws a copy of the scene, in a window or off screen.
+    """Renders a copy of the scene, in a window or off screen.
 
     Args:
-        client: the simulation that is shown.
-        scene: what is in it.
-        load: puts the same bodies into the client that it is given.
-        view: where the camera stands, and the colours.
-        window: open PyBullet's own window instead of drawing off screen.
+        client: the simulation to render.
+        scene: its contents.
+        load: loads the same bodies into a given client.
+        view: the camera position and the colours.
+        window: open PyBullet's own window instead of rendering off screen.
     """
 
     def __init__(
@@ -91,15 +94,15 @@ class Renderer:
         window: bool = False,
     ) -> None:
         self._client, self._bodies, self._view = client, scene.bodies, view
-        # A window draws by itself, and a frame may fall between moving the robot and moving the
-        # camera: there both jump less often, but before the robot leaves the shadow's reach.
+        # A window redraws at any time, possibly between moving the robot and moving the camera.
+        # Both therefore jump less often there, but before the robot leaves the area with shadows.
         self._period = 4 * _CHECKERS if window else _CHECKERS
         self._connection = Connection(window=window)
         self.close = self._connection.close
         self._copy = self._connection.id
         self._backend: int = pybullet.ER_TINY_RENDERER
         with quiet():
-            # The plugin sees only what is loaded after it.
+            # The plugin draws only what is loaded after it.
             if not window and _start_egl(self._connection):
                 self._backend = pybullet.ER_BULLET_HARDWARE_OPENGL
             copy = load(self._copy)
@@ -110,11 +113,11 @@ class Renderer:
                     pybullet.COV_ENABLE_GUI, 0, physicsClientId=self._copy
                 )
             else:
-                for _ in range(2):  # EGL introduces itself twice, and casts no shadow till then
+                for _ in range(2):  # EGL prints a banner in the first two, and casts no shadows yet
                     self._capture(8, 8, (0.0, 0.0, 0.0), view.yaw)
 
     def _paint(self, scene: Scene) -> None:
-        assert scene.floor is not None  # a copy has one
+        assert scene.floor is not None  # a copy always has a floor
         pybullet.changeVisualShape(
             scene.floor,
             -1,
@@ -141,7 +144,7 @@ class Renderer:
                 )
 
     def _mirror(self, target: Point) -> Point:
-        """Copy all poses, moved by whole checkers towards the origin; return where to aim."""
+        """Copy all poses, shifted by whole checkers towards the origin; return where to aim."""
         dx, dy = (self._period * math.floor(x / self._period) for x in target[:2])
         for body, copy in zip(self._bodies, self._copies, strict=True):
             (x, y, z), attitude = pybullet.getBasePositionAndOrientation(body, self._client)
@@ -155,12 +158,19 @@ class Renderer:
         return target[0] - dx, target[1] - dy, self._view.height
 
     def picture(self, target: Point, yaw: float, width: int, height: int) -> NDArray[np.uint8]:
-        """Return uint8 [height, width, 3], what the camera sees beside `target`.
+        """Render an image.
 
-        `yaw`: see `View`.
+        With EGL, four samples are averaged for each pixel (55 ms for 640x480 with a software
+        driver). The tiny renderer would need 300 ms for that, so it takes one sample (75 ms).
 
-        Where EGL draws, four samples are averaged for each pixel (55 ms for 640x480 with a software
-        driver). The tiny renderer would need 300 ms for that and takes one sample (75 ms).
+        Args:
+            target: the point followed by the camera.
+            yaw: direction of the camera, as `View.yaw`.
+            width: in pixels.
+            height: in pixels.
+
+        Returns:
+            uint8 [height, width, 3].
         """
         aim = self._mirror(target)
         if self._backend == pybullet.ER_TINY_RENDERER:
@@ -183,7 +193,8 @@ class Renderer:
             lightDirection=_LIGHT,
             lightDistance=math.hypot(*_LIGHT),
             lightSpecularCoeff=0.0,
-            shadow=int(self._backend != pybullet.ER_TINY_RENDERER),  # it shades the whole floor
+            # The tiny renderer would shade the whole floor.
+            shadow=int(self._backend != pybullet.ER_TINY_RENDERER),
             renderer=self._backend,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self._copy,
@@ -192,26 +203,26 @@ class Renderer:
         return np.ascontiguousarray(rgba[:, :, :3])
 
     def show(self, target: Point, yaw: float) -> None:
-        """Bring the window up to date; the arguments are those of `picture`."""
+        """Update the window; the arguments are those of `picture`."""
         view = self._view
         pybullet.resetDebugVisualizerCamera(
             view.distance, yaw, view.pitch, self._mirror(target), self._copy
         )
 
 
-# With a second EGL client the first one draws the wrong shapes (seen with Mesa), so only one has it
-# at a time: the renderer that was opened first. Any other takes PyBullet's tiny renderer.
+# With a second EGL client, the first one draws wrong shapes (seen with Mesa). So only one renderer
+# uses EGL at a time, the one opened first; all others use PyBullet's tiny renderer.
 _egl_user: weakref.ref[Connection] | None = None
 
 
 def _start_egl(connection: Connection) -> bool:
-    """Let EGL draw what is loaded into `connection` from now on, if it works and is free."""
+    """Use EGL for what is loaded into `connection` from now on, if EGL works and is free."""
     global _egl_user
     user = _egl_user and _egl_user()
     if (user and user.close.alive) or not _egl_works():
         return False
     plugin = importlib.util.find_spec("eglRenderer")
-    assert plugin is not None  # or it had not worked
+    assert plugin is not None  # `_egl_works` has found it
     number: int = pybullet.loadPlugin(
         plugin.origin, "_eglRendererPlugin", physicsClientId=connection.id
     )
@@ -222,10 +233,10 @@ def _start_egl(connection: Connection) -> bool:
 
 @functools.cache
 def _egl_works() -> bool:
-    """Whether EGL can take a picture here, tried once in a separate process.
+    """Whether EGL can render here, tested once in a separate process.
 
-    Without a usable driver the plugin does not fail but ends the whole process. The trial is worth
-    its second: at 640x480 EGL is three times as fast even with a software driver.
+    Without a usable driver, the plugin ends the whole process instead of failing. The test takes a
+    second but pays off: at 640x480 EGL is three times as fast, even with a software driver.
     """
     if importlib.util.find_spec("eglRenderer") is None:  # comes with PyBullet's Linux wheels
         return False

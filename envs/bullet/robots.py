@@ -1,7 +1,7 @@
-"""The robots that run, in numbers.
+"""The parameters of the running robots.
 
-Strengths, thresholds and costs are those of `pybullet_envs_gymnasium` 0.6.0, `robot_locomotors.py`
-and `gym_locomotion_envs.py`; the models are among PyBullet's. How they are shown is our own.
+Strengths, thresholds and costs come from `robot_locomotors.py` and `gym_locomotion_envs.py` of
+`pybullet_envs_gymnasium` 0.6.0; the models are in `pybullet_data`. The views are our own.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from envs.bullet.renderer import View
 
 @dataclass(frozen=True)
 class Robot:
-    """What tells one running robot from another.
+    """The parameters that distinguish one running robot from another.
 
     Attributes:
-        model: file among PyBullet's MJCF models.
-        power: strength of all motors.
-        strengths: each joint's own, in the model's order; times `power`, its largest torque in N m.
+        model: file name of the MJCF model in `pybullet_data`.
+        power: strength factor of all motors.
+        strengths: strength of each joint, in the model's order; times `power`, this is the largest
+            torque in N m.
         feet: links whose contact with the floor is observed.
-        view: how it is shown.
-        min_height: torso height in metres at which the robot is down.
-        max_pitch: angle in rad either way at which it is down.
-        knees: those of `feet`, by index, that must not touch the floor.
-        alive_bonus: reward for a step while it is up.
+        view: how the robot is rendered.
+        min_height: torso height in metres at or below which the robot is down.
+        max_pitch: absolute pitch in rad at or above which the robot is down.
+        knees: indices into `feet` of the links that must not touch the floor.
+        alive_bonus: reward for a step while the robot is up.
         falls: whether being down ends the episode.
         costs: factor on both electricity terms.
-        rest_height: height that the observed one is relative to; None takes the episode's first.
+        rest_height: height that the observed height is relative to; None uses the height at the
+            start of the episode.
         float32_torque: whether float32 actions are multiplied in float32.
         filters: the model's collision group and mask (`contype`, `conaffinity`), for a robot with
             links of several shapes that touch each other. Bullet solves such contacts in an order
@@ -111,5 +113,5 @@ HUMANOID = Robot(
     filters=(1, 1),
 )
 
-# The camera stands farther off, behind the robot, and looks towards the flag.
+# The camera is farther away, behind the robot, and looks towards the flag.
 HUMANOID_FLAGRUN = replace(HUMANOID, view=replace(HUMANOID.view, distance=3.4, pitch=-12.0))

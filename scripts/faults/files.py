@@ -1,4 +1,4 @@
-"""Rows of the fault matrix about files: a run killed while it writes, and files that lie."""
+"""Rows of the fault matrix about files: runs killed while writing, and damaged or hostile files."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from faults.runs import (
     Run,
     copy,
     forked,
-    going_on,
     identical,
     in_fork,
     is_clean,
     passes,
     require,
+    resume_words,
     undisturbed,
     words,
 )
 
 FEW = ["--n-iterations", "5"]
-N_DISTRIBUTED = 3  # of the kills, at runs with two workers: each start of Ray takes seconds
-FLIPS = 300  # of bits in each file
+N_DISTRIBUTED = 3  # kills of runs with two workers; few, because starting Ray takes seconds
+FLIPS = 300  # bits flipped in each file, one at a time
 
 
 def _next(env: str, folder: Path, *more: str, workers: int = 0) -> list[str]:
-    """The command a user would give: to go on, or to begin where nothing had begun."""
+    """Return the command a user would give: resume the run, or start it if it had not begun."""
     if (folder / "config.json").exists():
-        return going_on(folder, workers=workers)
+        return resume_words(folder, workers=workers)
     return words(env, folder, *more, workers=workers)
 
 
 def killed(lab: Lab) -> str:
-    """Runs are killed and resumed, killed and resumed, until they are whole; then the next."""
+    """Kill and resume runs repeatedly until they finish."""
     length = ["--n-iterations", "60"]
     began = time.monotonic()
     reference = undisturbed(lab, "Hopper", *length)
@@ -77,14 +77,14 @@ def _killed_with_workers(lab: Lab, moments: random.Random) -> None:
             run.wait_for(run.workers, "a worker")
             time.sleep(moments.uniform(0, 2))
             run.process.kill()
-            run.end(-signal.SIGKILL)  # and no process is left of it
+            run.end(-signal.SIGKILL)  # also checks that no process is left
     status, _, err = forked(_next(SLOW, folder, *LENGTH))
     require(status == 0, err)
     identical(folder, undisturbed(lab, SLOW, *LENGTH))
 
 
 class DiesAt:
-    """Ends the process at the n-th moment of its saves: before each call, and amid each write."""
+    """End the process at the n-th moment of its saves: before a call or halfway through a write."""
 
     CALLS = ("open", "chmod", "fsync", "replace", "link", "unlink", "mkdir")
 
@@ -92,7 +92,7 @@ class DiesAt:
         self._left = moment
 
     def arm(self) -> None:
-        """Put itself in the place of what writes files."""
+        """Replace the functions that write files."""
         for name in self.CALLS:
             setattr(os, name, self._before(getattr(os, name)))
         fdopen = os.fdopen
@@ -104,7 +104,7 @@ class DiesAt:
         os.fdopen = opened  # type: ignore[assignment]
 
     def tick(self) -> None:
-        """A moment."""
+        """Count a moment, and end the process if it is the n-th."""
         self._left -= 1
         if self._left == 0:
             os._exit(99)
@@ -118,7 +118,7 @@ class DiesAt:
 
 
 class _Written:
-    """A file that is written in two halves."""
+    """A file that writes data in two halves."""
 
     def __init__(self, file: Any, tick: Callable[[], None]) -> None:
         self._file, self._tick = file, tick
@@ -140,7 +140,7 @@ class _Written:
 
 
 def killed_inside_a_save(lab: Lab) -> str:
-    """At each moment of a run's writing; whatever is there loads, and the run goes on exactly."""
+    """Kill a run at each moment of its writing; its files must load and the run resume exactly."""
     from ars.training import checkpoint
     from policies import read_policy
 
@@ -167,7 +167,7 @@ def killed_inside_a_save(lab: Lab) -> str:
 
 
 def disk_full(lab: Lab) -> None:
-    """A file system of 1 MB fills up; then it is given more room."""
+    """Fill up a file system of 1 MB, then enlarge it."""
     length = ["--n-iterations", "2500", "--save-freq", "100", "--rollout-length", "5"]
     length += ["--eval-freq", "500"]
     disk = lab.place / "disk"
@@ -182,18 +182,18 @@ def disk_full(lab: Lab) -> None:
             run.folder = folder
             run.end_clean("cannot be written", "No space left on device")
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
-        status, _, err = forked(going_on(folder))
+        status, _, err = forked(resume_words(folder))
         require(status == 0, err)
         identical(folder, undisturbed(lab, "Hopper", *length))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-# Files that lie
+# Damaged and hostile files
 
 
 def _readers(folder: Path) -> dict[Path, Callable[[Path], object]]:
-    """Every file of a run that is read again, and its reader."""
+    """Return every file that a run reads again, and its reader."""
     from ars.training import checkpoint
     from policies import read_policy
     from policies.file import read_arrays
@@ -219,7 +219,7 @@ def _refused(path: Path, read: Callable[[Path], object], what: str) -> None:
 
 
 def damaged(lab: Lab) -> str:
-    """Cut at many places, a bit turned at many others; then through the commands."""
+    """Truncate files at many places and flip bits at many others; then try the commands."""
     folder = copy(undisturbed(lab, "Hopper", *FEW), lab.place / "run")
     places = random.Random(time.time_ns())
     n_damages = 0
@@ -235,7 +235,7 @@ def damaged(lab: Lab) -> str:
         run = copy(folder, lab.place / "damaged")
         path = run / name
         path.write_bytes(path.read_bytes()[:-40])
-        status, _, err = forked(going_on(run, "--n-iterations", "7"))
+        status, _, err = forked(resume_words(run, "--n-iterations", "7"))
         require(status == 1, f"{name}: exit status {status}")
         is_clean(err, str(path))
     return f"{n_damages} damages"
@@ -254,7 +254,7 @@ def _flips(data: bytes, places: random.Random) -> Iterator[bytes]:
 
 
 class _Pickled:
-    """Unpickling it makes a file."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, canary: Path) -> None:
         self._canary = canary
@@ -264,7 +264,7 @@ class _Pickled:
 
 
 def hostile(lab: Lab) -> str:
-    """What would run code, fill the memory or write elsewhere if it were believed."""
+    """Files that would run code, fill the memory or write elsewhere if they were trusted."""
     folder = copy(undisturbed(lab, "Hopper", *FEW), lab.place / "run")
     whole = copy(folder, lab.place / "whole")
     canary = lab.place / "canary"
@@ -284,7 +284,7 @@ def hostile(lab: Lab) -> str:
     for what, data in files.items():
         run = copy(whole, lab.place / "hostile")
         (run / "checkpoint" / "state.safetensors").write_bytes(data)
-        status, _, err = forked(going_on(run, "--n-iterations", "7"))
+        status, _, err = forked(resume_words(run, "--n-iterations", "7"))
         require(status == 1, f"{what}: exit status {status}")
         is_clean(err, "state.safetensors")
     require(not canary.exists(), "something ran, or was written where a name said")
@@ -321,7 +321,7 @@ def _hostile_files(canary: Path) -> dict[str, bytes]:
 
 
 def of_another(lab: Lab) -> None:
-    """Edited: the checkpoint, with its checksum made good, config.json and the policy."""
+    """Edit the checkpoint (with a valid checksum), config.json and the policy."""
     from ars.training import checkpoint
     from policies import file as policy_io
     from policies import read_policy
@@ -331,7 +331,7 @@ def of_another(lab: Lab) -> None:
     other, state = lab.place / "run", Path(checkpoint.FOLDER) / checkpoint.CURRENT
 
     def resumed(run: Path, *named: str) -> None:
-        status, _, err = forked(going_on(run, "--n-iterations", "7"))
+        status, _, err = forked(resume_words(run, "--n-iterations", "7"))
         require(status in (1, 2), f"{named}: exit status {status}")
         is_clean(err, *named)
 
@@ -362,14 +362,14 @@ def of_another(lab: Lab) -> None:
 
 
 def two_runs(lab: Lab) -> None:
-    """A new run, and one that goes on, while the first is at work; it does not notice."""
+    """Start and resume a run in the folder of a running one, which must not be affected."""
     reference = undisturbed(lab, SLOW, *LENGTH)
     folder = lab.place / "run"
     with Run(folder, words(SLOW, folder, *LENGTH)) as run:
         run.wait_for_rows(1)
         second: list[tuple[Sequence[str], int, str]] = [
             (words(SLOW, folder, *LENGTH), 2, "holds a run already"),
-            (going_on(folder), 1, "another process is training in this folder"),
+            (resume_words(folder), 1, "another process is training in this folder"),
         ]
         for command, status, named in second:
             found, _, err = forked(command)
@@ -381,7 +381,7 @@ def two_runs(lab: Lab) -> None:
 
 
 def bad_flags(lab: Lab) -> str:
-    """As in the suite, with Ray out of reach; and through a process."""
+    """Use unusable arguments, in the command itself and in the test suite without Ray."""
     for given, named in (
         (["Hopper", "--n-directions", "4", "--n-top", "5"], "--n-top 5: must be at most"),
         (["Hopper", "--step-size", "nan"], "--step-size nan: must be a finite number"),

@@ -1,4 +1,4 @@
-"""Rows of the fault matrix about clusters: several raylets on this machine, and two hosts."""
+"""Rows of the fault matrix about clusters: several raylets on this machine, two virtual hosts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _on(address: str) -> list[str]:
 
 
 def _disturbed(lab: Lab, disturb: Callable[[Any, Run], None], n_nodes: int = 2) -> Run:
-    """A run on nodes with a processor each, disturbed after some iterations, is as it should be."""
+    """Disturb a run on nodes with one processor each; the result must equal the reference."""
     reference = undisturbed(lab, SLOW, *LENGTH)
     folder = lab.place / "run"
     with raylets() as cluster:
@@ -52,7 +52,7 @@ def _disturbed(lab: Lab, disturb: Callable[[Any, Run], None], n_nodes: int = 2) 
 
 
 def node_removed(lab: Lab) -> None:
-    """One of two, without grace."""
+    """Remove one of two nodes, without a grace period."""
     _noticed(_disturbed(lab, lambda cluster, run: cluster.remove(cluster.nodes[-1])))
 
 
@@ -66,7 +66,7 @@ def _raylet(node: Any) -> int:
 
 
 def raylet_killed(lab: Lab) -> None:
-    """kill -9 of one of two."""
+    """`kill -9` one of two raylets."""
 
     def kill(cluster: Any, run: Run) -> None:
         os.kill(_raylet(cluster.nodes[-1]), signal.SIGKILL)
@@ -75,7 +75,7 @@ def raylet_killed(lab: Lab) -> None:
 
 
 def node_frozen(lab: Lab) -> None:
-    """SIGSTOP of a raylet and its worker; SIGCONT after some iterations without them."""
+    """Send SIGSTOP to a raylet and its worker, and SIGCONT after some iterations without them."""
 
     def freeze(cluster: Any, run: Run) -> None:
         raylet = _raylet(cluster.nodes[-1])
@@ -93,7 +93,7 @@ def node_frozen(lab: Lab) -> None:
 
 
 def node_joins(lab: Lab) -> None:
-    """A second one; it gets a worker."""
+    """Add a second node, which must get a worker."""
 
     def add(cluster: Any, run: Run) -> None:
         node = cluster.add(1)
@@ -112,7 +112,7 @@ def _is_actor(pid: int) -> bool:
 
 
 def no_node_left(lab: Lab) -> str:
-    """All removed. What is waited for them, five minutes on a cluster, is ten seconds here."""
+    """Remove all nodes. The driver waits for new ones for ten seconds instead of five minutes."""
     folder = lab.place / "run"
     with raylets() as cluster:
         cluster.add(1)
@@ -125,7 +125,7 @@ def no_node_left(lab: Lab) -> str:
 
 
 def small_store(lab: Lab) -> str:
-    """Snapshots of 0.3 MB, together more than the store of 80 MB; the driver does not grow."""
+    """Send snapshots of 0.3 MB, in all more than the store's 80 MB; the driver must not grow."""
     env, sizes = "CartPole-v1", ["--policy", "mlp", "--hidden-sizes", "192", "192"]
     length = ["--n-iterations", str(lab.iterations), "--rollout-length", "5"]
     rare = ["--n-directions", "1", "--eval-freq", "500", "--save-freq", "1000"]
@@ -147,7 +147,7 @@ def small_store(lab: Lab) -> str:
 
 
 def _resident(pid: int) -> float:
-    """MiB of a process's own: what it maps of the object store is shared."""
+    """Return a process's private memory in MiB, without the shared object store it maps."""
     pages = [int(word) for word in Path(f"/proc/{pid}/statm").read_text().split()]
     return (pages[1] - pages[2]) * 4096 / 2**20
 
@@ -161,7 +161,7 @@ Slow.step = CartPoleEnv.step
 
 
 def long(lab: Lab) -> str:
-    """Workers killed and nodes replaced all along a training of half an hour."""
+    """Kill workers and replace nodes all through a training run of half an hour."""
     folder, more = lab.place / "run", ["--n-directions", "20", "--rollout-length", "200"]
     with raylets() as cluster:
         for _ in range(3):
@@ -173,7 +173,7 @@ def long(lab: Lab) -> str:
             run.end()
     _noticed(run)
     reference, length = lab.place / "reference", ["--n-iterations", str(run.rows())]
-    # The same episodes sooner; in a process of its own, since this one has used Ray.
+    # The same episodes without sleeping; in a separate process, since this one has used Ray.
     with Run(reference, words(SLOW, reference, *more, *length), DO_NOT_SLEEP) as undisturbed_run:
         undisturbed_run.end(seconds=60 * lab.minutes)
     identical(folder, reference)
@@ -185,7 +185,7 @@ def long(lab: Lab) -> str:
 
 
 def _wear_out(cluster: Any, run: Run) -> tuple[int, int]:
-    """Until the run ends; how many workers were killed, and nodes removed and added."""
+    """Until the run ends, kill workers and replace nodes; return how many of each."""
     n_killed, n_replaced, began = 0, 0, time.monotonic()
     while run.process.poll() is None:
         seconds = time.monotonic() - began
@@ -204,21 +204,20 @@ def _wear_out(cluster: Any, run: Run) -> tuple[int, int]:
 
 
 def other_versions(lab: Lab) -> str:
-    """Another numpy's metadata on a node's path, instead of another virtual environment."""
+    """Fake another NumPy version's metadata on a node, instead of a second virtual environment."""
     folder = "tests/ars/distributed"
     test = f"{folder}/test_cluster.py::test_a_node_of_other_versions_is_refused_and_the_rest_go_on"
     found = passes(test, f"{folder}/test_versions.py")
     return f"faked metadata, no second environment; {found}"
 
 
-# Two hosts: network namespaces with an address each, and a cable between them.
+# Two virtual hosts: network namespaces with an address each, connected by a virtual cable.
 
 HEAD, NODE = "10.213.7.1", "10.213.7.2"
 
 
 def partition(lab: Lab) -> str:
-    """The cable is cut amid the run, and mended."""
-
+    """Disconnect the two hosts during the run, and reconnect them."""
     reference, folder = undisturbed(lab, SLOW, *LENGTH), lab.place / "run"
     values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     from ars.distributed import ray_session
@@ -256,7 +255,7 @@ def _ip(*words: str) -> str:
 
 @contextlib.contextmanager
 def _hosts() -> Iterator[tuple[str, str]]:
-    """The names of two network namespaces that reach each other and nothing else."""
+    """Yield the names of two network namespaces that can reach each other and nothing else."""
     names = f"ars{os.getpid()}a", f"ars{os.getpid()}b"
     made = []
     try:
@@ -272,7 +271,7 @@ def _hosts() -> Iterator[tuple[str, str]]:
             _ip("-n", name, "address", "add", f"{address}/24", "dev", f"ars{number}")
             for device in ("lo", f"ars{number}"):
                 _ip("-n", name, "link", "set", device, "up")
-            # Ray takes for its own address the one that this would be reached from.
+            # Ray takes the source address of the default route as its own address.
             _ip("-n", name, "route", "add", "default", "dev", f"ars{number}")
         yield names
     finally:
@@ -284,7 +283,7 @@ def _hosts() -> Iterator[tuple[str, str]]:
 
 
 def _inside(name: str, folder: Path) -> list[str]:
-    """A prefix: on that host, whose own /tmp/ray is `folder`."""
+    """Return a command prefix that runs a command on a host, with `folder` as its /tmp/ray."""
     folder.mkdir(exist_ok=True)
     mount = f'mkdir -p /tmp/ray && mount --bind {folder} /tmp/ray && exec "$0" "$@"'
     return ["ip", "netns", "exec", name, "sh", "-c", mount]
@@ -292,7 +291,7 @@ def _inside(name: str, folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _host(name: str, command: list[str], folder: Path) -> Iterator[None]:
-    """Ray on a host, until the end of the block."""
+    """Run Ray on a host until the end of the block."""
     text = folder.with_suffix(".log")
     with text.open("w") as log:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The row of the fault matrix about who may talk to a run."""
+"""The row of the fault matrix about network access to a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from faults.runs import SLOW, Lab, Run, require, words
 
 LISTENING = "0A"  # in /proc/net/tcp
-# A question that each of Ray's servers answers to whoever may ask: the head, a node, a worker ...
+# A request that each of Ray's servers (head, node, worker, object manager) answers if authorised.
 QUESTIONS = (
     "NodeInfoGcsService/GetAllNodeInfo",
     "NodeManagerService/GetNodeStats",
@@ -23,7 +23,7 @@ QUESTIONS = (
 
 
 class Port(NamedTuple):
-    """Where a process listens."""
+    """A TCP port on which a process listens."""
 
     address: str
     number: int
@@ -31,7 +31,7 @@ class Port(NamedTuple):
 
 
 def open_ports(pids: list[int]) -> list[Port]:
-    """The TCP ports on which some processes listen."""
+    """Return the TCP ports on which some processes listen."""
     owners = {}
     for pid in pids:
         try:
@@ -40,7 +40,7 @@ def open_ports(pids: list[int]) -> list[Port]:
                 link = os.readlink(handle)
                 if link.startswith("socket:["):
                     owners[link[8:-1]] = name.rpartition("/")[2]
-        except OSError:  # gone meanwhile
+        except OSError:  # the process has ended
             continue
     found = []
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
@@ -53,21 +53,21 @@ def open_ports(pids: list[int]) -> list[Port]:
 
 
 def _address(family: socket.AddressFamily, words: str) -> str:
-    """`0100007F` as 127.0.0.1: words of four bytes, each the wrong way round."""
+    """Decode an address such as `0100007F` (127.0.0.1): words of four bytes, each reversed."""
     data = bytes.fromhex(words)
     turned = b"".join(data[i : i + 4][::-1] for i in range(0, len(data), 4))
     return socket.inet_ntop(family, turned)
 
 
 def refuses(port: Port) -> bool:
-    """Whether a client without the token is told so. Raises: Fails where it gets an answer."""
+    """Whether a client without the token is rejected. Raises: Fails if it gets an answer."""
     given = _answers(port)
     require("OK" not in given, f"{port} answers a client without the token")
     return "UNAUTHENTICATED" in given or _web_answer(port) == 401
 
 
 def _answers(port: Port) -> set[str]:
-    """What Ray's protocol gives, by the names of its status codes."""
+    """Return the names of the gRPC status codes with which the port answers."""
     import grpc
 
     found = set()
@@ -83,7 +83,7 @@ def _answers(port: Port) -> set[str]:
 
 
 def _web_answer(port: Port) -> int | None:
-    """The status of a web server; None where there is none."""
+    """Return the status code if the port belongs to a web server; otherwise None."""
     try:
         address = f"http://127.0.0.1:{port.number}/get_runtime_envs_info"
         with urllib.request.urlopen(address, data=b"", timeout=3) as answer:
@@ -95,7 +95,7 @@ def _web_answer(port: Port) -> int | None:
 
 
 def exposure(lab: Lab) -> str:
-    """Every open port of a run with workers is asked without the token; one without has none."""
+    """Try every open port of a run without the token; a run without workers must have no port."""
     folder = lab.place / "alone"
     with Run(folder, words(SLOW, folder, "--n-iterations", "1000")) as run:
         run.wait_for_rows(2)

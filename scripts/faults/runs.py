@@ -1,7 +1,8 @@
-"""What the rows of the fault matrix share: training runs to be disturbed, and what must be true.
+"""Helpers for the rows of the fault matrix: training runs to disturb, and checks of the outcome.
 
-A `Run` is the real command in a session of its own, so that whatever it leaves is found. `forked`
-is the same command in a fork of this process, without the seconds that starting Python takes.
+A `Run` is the real command in a session of its own, so that leftover processes can be found.
+`forked` runs the same command in a fork of this process, which saves the seconds that starting
+Python takes.
 """
 
 from __future__ import annotations
@@ -25,16 +26,24 @@ ROOT = Path(__file__).resolve().parents[2]
 for folder in (ROOT / "tests" / "support", ROOT):
     sys.path.insert(0, str(folder))
 
-# Untrained Hoppers and CartPoles fall within some 20 steps: milliseconds an iteration.
+# Untrained Hoppers and CartPoles fall within about 20 steps, so an iteration takes milliseconds.
 SMALL = ["--n-directions", "3", "--eval-freq", "2", "--eval-episodes", "2", "--save-freq", "3"]
 SLOW = "faulty_envs:Slow-v0"
-LENGTH = ["--n-iterations", "40", "--rollout-length", "50"]  # of a slow run, to be disturbed
-LEFT_SECONDS = 10.0  # after which no process of a run may be alive
-NOT_GIVEN_UP = 240.0  # seconds: a run that takes longer hangs
+LENGTH = ["--n-iterations", "40", "--rollout-length", "50"]  # of a slow run to disturb
+LEFT_SECONDS = 10.0  # after a run, by when its processes must have ended
+RUN_TIMEOUT = 240.0  # seconds; a run that takes longer is considered hung
 
 
 class Lab(NamedTuple):
-    """Where a row may write, what rows share, and how much a row is to do."""
+    """The folders and options of a row.
+
+    Attributes:
+        place: folder for the row's files.
+        references: folder of undisturbed runs, shared by all rows.
+        kills: number of kills in row 19.
+        iterations: number of iterations in row 27.
+        minutes: length of the row "long".
+    """
 
     place: Path
     references: Path
@@ -44,23 +53,27 @@ class Lab(NamedTuple):
 
 
 class Fails(Exception):
-    """Something is not as it must be."""
+    """A requirement of a row is not met."""
 
 
 class CannotBeCaused(Exception):
-    """This machine does not allow the fault; says why."""
+    """The fault cannot be caused on this machine; the message says why."""
 
 
-def require(true: object, otherwise: str) -> None:
-    """Raises: Fails."""
-    if not true:
-        raise Fails(otherwise)
+def require(condition: object, message: str) -> None:
+    """Raise `Fails` with a message unless a condition is true."""
+    if not condition:
+        raise Fails(message)
 
 
 class Run:
-    """`python -m ars.train` with some words; `patch` is Python that runs before it.
+    """A process of `python -m ars.train`.
 
-    `prefix` goes before the command, such as `ip netns exec NAME`.
+    Args:
+        folder: the run folder.
+        words: the command-line arguments.
+        patch: Python code to run first.
+        prefix: words before the command, such as `ip netns exec NAME`.
     """
 
     def __init__(
@@ -78,7 +91,7 @@ class Run:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                # A shell that started this in the background would have it ignore Ctrl-C.
+                # A shell makes processes in the background ignore Ctrl-C.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
@@ -102,13 +115,13 @@ class Run:
         return self._texts[1].read_text()
 
     def left(self) -> list[int]:
-        """The living processes of the run's session."""
+        """Return the living processes of the run's session."""
         from processes import session_processes
 
         return session_processes(self.process.pid)
 
     def workers(self) -> list[int]:
-        """The worker processes."""
+        """Return the worker processes."""
         found = []
         for pid in self.left():
             with contextlib.suppress(OSError):
@@ -117,7 +130,7 @@ class Run:
         return found
 
     def wait_for(self, condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-        """Wait until something is so while the run goes on. Raises: Fails."""
+        """Wait until a condition is true. Raises: Fails if it takes too long or the run ends."""
         deadline = time.monotonic() + seconds
         while not condition():
             ended = self.process.poll() is not None
@@ -126,16 +139,16 @@ class Run:
             time.sleep(0.01)
 
     def wait_for_rows(self, rows: int) -> None:
-        """Wait until as many iterations are logged."""
+        """Wait until a number of iterations have been logged."""
         self.wait_for(lambda: self.rows() >= rows, f"iteration {rows}")
 
     def rows(self) -> int:
-        """Iterations logged so far."""
+        """Return the number of iterations logged so far."""
         path = self.folder / "progress.csv"
         return path.read_text().count("\n") - 1 if path.exists() else 0
 
-    def end(self, status: int = 0, seconds: float = NOT_GIVEN_UP) -> Run:
-        """Wait for the end, which must have a status and leave no process. Raises: Fails."""
+    def end(self, status: int = 0, seconds: float = RUN_TIMEOUT) -> Run:
+        """Wait for the end and check the exit status and that no process is left. Raises: Fails."""
         from processes import wait_until
 
         try:
@@ -150,8 +163,8 @@ class Run:
         )
         return self
 
-    def end_clean(self, *words: str, status: int = 1, seconds: float = NOT_GIVEN_UP) -> Run:
-        """Wait for an end in one line with all `words`, and a whole checkpoint if there is any."""
+    def end_clean(self, *words: str, status: int = 1, seconds: float = RUN_TIMEOUT) -> Run:
+        """Wait for an end with one line with all `words`; a checkpoint must be readable."""
         from ars.training import checkpoint
 
         self.end(status, seconds)
@@ -162,14 +175,14 @@ class Run:
 
 
 def is_clean(err: str, *words: str) -> None:
-    """Whether stderr is one line with all `words`. Raises: Fails."""
+    """Check that stderr is one line that contains all `words`. Raises: Fails."""
     require(err.count("\n") == 1, f"stderr is not one line: {err[-300:]}")
     for word in words:
         require(word in err, f"not named: {word!r}, in: {err.strip()}")
 
 
 def identical(folder: Path, reference: Path) -> None:
-    """Policies, logs but their times, and the final evaluation. Raises: Fails."""
+    """Check that policies, logs except times, and the final evaluation are equal. Raises: Fails."""
     from learners import outcome
 
     found, wanted = outcome(folder), outcome(reference)
@@ -178,17 +191,17 @@ def identical(folder: Path, reference: Path) -> None:
 
 
 def words(env: str, folder: Path, *more: str, workers: int | str = 0) -> list[str]:
-    """The command line of a small run."""
+    """Return the arguments of a small run."""
     return [env, "--run-dir", str(folder), "--n-workers", str(workers), *SMALL, *more]
 
 
-def going_on(folder: Path, *more: str, workers: int | str = 0) -> list[str]:
-    """The command line that resumes one."""
+def resume_words(folder: Path, *more: str, workers: int | str = 0) -> list[str]:
+    """Return the arguments that resume a run."""
     return ["--resume", str(folder), "--n-workers", str(workers), *more]
 
 
 def undisturbed(lab: Lab, env: str, *more: str) -> Path:
-    """The folder of the same run in one process, whole; not to be written to."""
+    """Return the folder of the same run in one process, undisturbed; do not write to it."""
     folder = lab.references / hashlib.sha256(repr((env, more)).encode()).hexdigest()[:16]
     if not (folder / "result.json").exists():
         status, _, err = forked(words(env, folder, *more))
@@ -197,7 +210,7 @@ def undisturbed(lab: Lab, env: str, *more: str) -> Path:
 
 
 def all_ready(n_workers: int) -> str:
-    """A patch: the run begins with its workers, rather than with the first of them."""
+    """Return a patch that lets a run wait for all its workers before it begins."""
     return f"""
 from ars.distributed.pool import RayPool
 submit = RayPool.submit
@@ -216,9 +229,12 @@ RayPool.submit = patient
 def forked(
     command: Sequence[str], before: Callable[[], None] = lambda: None, seconds: float | None = None
 ) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of `python -m ars.train` with some words.
+    """Return exit status, stdout and stderr of `python -m ars.train` in a fork.
 
-    `before` is called in the child first; after `seconds` it is killed, status -9.
+    Args:
+        command: the command-line arguments.
+        before: called in the child first.
+        seconds: after which the child is killed, with status -9.
     """
 
     def train() -> None:
@@ -234,7 +250,7 @@ def in_fork(
     before: Callable[[], None] = lambda: None,
     seconds: float | None = None,
 ) -> tuple[int, str, str]:
-    """The same of any function."""
+    """The same as `forked` for any function."""
     _load()
     sys.stdout.flush()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -244,7 +260,7 @@ def in_fork(
         try:
             if seconds is not None:
                 time.sleep(seconds)
-                os.kill(pid, signal.SIGKILL)  # a zombie, if it has ended by then
+                os.kill(pid, signal.SIGKILL)  # without effect if it has ended (a zombie)
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except KeyboardInterrupt:
             os.kill(pid, signal.SIGINT)
@@ -262,7 +278,7 @@ def _child(action: Callable[[], None], before: Callable[[], None], files: tuple[
 
     status = 1
     try:
-        os.setpgid(0, 0)  # a terminal's Ctrl-C comes by way of the parent, once
+        os.setpgid(0, 0)  # Ctrl-C in a terminal reaches only the parent, which passes it on
         for number, file in enumerate(files, start=1):
             os.dup2(file, number)
         before()
@@ -280,7 +296,7 @@ def _child(action: Callable[[], None], before: Callable[[], None], files: tuple[
 
 @functools.cache
 def _load() -> None:
-    """What a run imports and compiles, so that its forks need not."""
+    """Import and compile what a run needs, so that forks do not have to."""
     import envs
 
     for name in ("cli.console", "training.resolve", "training.env_check", "training.trainer"):
@@ -294,7 +310,7 @@ def _load() -> None:
 
 @contextlib.contextmanager
 def raylets() -> Iterator[Any]:
-    """A Ray cluster on this machine; the commands run inside find its token."""
+    """Start a Ray cluster on this machine; commands run inside the block find its token."""
     from raylets import Raylets
 
     from ars.distributed import ray_session
@@ -309,7 +325,7 @@ def raylets() -> Iterator[Any]:
 
 
 def children(pid: int) -> list[int]:
-    """The living children of a process."""
+    """Return the living children of a process."""
     from processes import parent
 
     found = []
@@ -321,7 +337,7 @@ def children(pid: int) -> list[int]:
 
 
 def passes(*tests: str) -> str:
-    """Run tests of the suite that cause the fault themselves. Raises: Fails."""
+    """Run tests of the suite that cause the fault themselves; return a summary. Raises: Fails."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *tests],
         cwd=ROOT,
@@ -335,7 +351,7 @@ def passes(*tests: str) -> str:
 
 
 def copy(folder: Path, other: Path) -> Path:
-    """A run folder once more, in the place of another."""
+    """Copy a run folder, replacing `other`; return `other`."""
     shutil.rmtree(other, ignore_errors=True)
     shutil.copytree(folder, other)
     return other

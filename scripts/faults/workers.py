@@ -1,4 +1,4 @@
-"""Rows of the fault matrix about workers and what they run, on this machine."""
+"""Rows of the fault matrix about workers and environments, on this machine."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from faults.runs import (
     Run,
     all_ready,
     forked,
-    going_on,
     identical,
     passes,
     require,
+    resume_words,
     undisturbed,
     words,
 )
 
 LONG = ["--n-iterations", "12", "--rollout-length", "100"]
 SHORT = ["--n-iterations", "5", "--rollout-length", "100"]
-# Timeouts that one can wait for.
-HASTY = (
+# Shorter timeouts.
+SHORT_TIMEOUTS = (
     "from ars.distributed import timeouts as t; "
     "t.LATE_SECONDS, t.HUNG_SECONDS, t.HUNG_START_SECONDS = 1, 3, 3"
 )
 
 
 def one_dies(lab: Lab) -> str:
-    """kill -9 of one of two."""
+    """`kill -9` one of two workers."""
     return _killed(lab, 1)
 
 
 def all_die(lab: Lab) -> str:
-    """kill -9 of both."""
+    """`kill -9` both workers."""
     return _killed(lab, 2)
 
 
@@ -47,7 +47,7 @@ def _killed(lab: Lab, n_killed: int) -> str:
     command = words(SLOW, lab.place / "run", *LONG, workers=2)
     with Run(lab.place / "run", command, all_ready(2)) as run:
         run.wait_for_rows(3)
-        time.sleep(0.1)  # in the middle of a call
+        time.sleep(0.1)  # so that the workers are in the middle of a call
         for pid in run.workers()[:n_killed]:
             os.kill(pid, signal.SIGKILL)
         run.end()
@@ -60,19 +60,19 @@ def _killed(lab: Lab, n_killed: int) -> str:
 
 
 def _seed() -> int:
-    """The reset seed of the rollout (iteration 1, direction 2, sign -) of a run with seed 0."""
+    """Return the reset seed of iteration 1, direction 2, sign - of a run with seed 0."""
     from ars.common.seeding import Stream, reset_seed
 
     return reset_seed(0, Stream.TRAINING, 1, 2, 1)
 
 
 def _once(lab: Lab, name: str, event: str, workers: int = 2, patch: str = "") -> None:
-    """One rollout goes wrong the first time: the run says so and is as if it had not."""
+    """Let one rollout fail the first time; the run must report it and give the same result."""
     flag = lab.place / f"{name}.flag"
     kwargs = ["--env-kwargs", f"seed={_seed()}", f"flag={flag}"]
     place = lab.place / name
     place.mkdir()
-    flag.touch()  # it has gone wrong already
+    flag.touch()  # the environment then behaves as if it had already failed
     reference = undisturbed(lab, f"faulty_envs:{name}-v0", *kwargs, *SHORT)
     flag.unlink()
     command = words(f"faulty_envs:{name}-v0", place / "run", *kwargs, *SHORT, workers=workers)
@@ -84,23 +84,23 @@ def _once(lab: Lab, name: str, event: str, workers: int = 2, patch: str = "") ->
 
 
 def dies_before_answering(lab: Lab) -> None:
-    """The process ends in the last step of a rollout."""
+    """End the process in the last step of a rollout."""
     _once(lab, "KillsAtTheEnd", "died; replaced")
 
 
 def straggler(lab: Lab) -> None:
-    """One step of a rollout sleeps for a minute."""
+    """Let one step of a rollout sleep for a minute."""
     began = time.monotonic()
     _once(lab, "Straggles", "is late; its rollouts also run elsewhere")
     require(time.monotonic() - began < 60, "the straggler was waited for")
 
 
 def hung(lab: Lab) -> None:
-    """A worker alone is busy for ever; another is stopped."""
-    _once(lab, "Hangs", "did not answer for", workers=1, patch=HASTY)
+    """Let the only worker of a run loop forever; stop that of another run with SIGSTOP."""
+    _once(lab, "Hangs", "did not answer for", workers=1, patch=SHORT_TIMEOUTS)
     reference = undisturbed(lab, SLOW, *LONG)
     command = words(SLOW, lab.place / "run", *LONG, workers=1)
-    with Run(lab.place / "run", command, HASTY) as run:
+    with Run(lab.place / "run", command, SHORT_TIMEOUTS) as run:
         run.wait_for_rows(3)
         (stopped,) = run.workers()
         os.kill(stopped, signal.SIGSTOP)
@@ -110,12 +110,12 @@ def hung(lab: Lab) -> None:
 
 
 def raises_once(lab: Lab) -> None:
-    """In the first attempt at one rollout."""
+    """Let the first attempt at a rollout raise."""
     _once(lab, "Raises", "failed (faulty_envs:Raises-v0, iteration 1, direction 2, sign -")
 
 
 def raises_always(lab: Lab) -> None:
-    """And the command that is printed meets it again."""
+    """Let a rollout always raise; the command that the run prints must reproduce the error."""
     folder = lab.place / "run"
     kwargs = ["--env-kwargs", f"seed={_seed()}"]
     named = "iteration 1, direction 2, sign -: ValueError: the pole snapped"
@@ -127,25 +127,25 @@ def raises_always(lab: Lab) -> None:
 
 
 def cannot_start(lab: Lab) -> None:
-    """The environment can be made by the driver, then no more; a run that goes on from a file."""
+    """Resume a run whose environment can be made by the driver but not by a worker."""
     flag = lab.place / "flag"
     env, kwargs = "faulty_envs:BrokenConstructor-v0", ["--env-kwargs", f"flag={flag}"]
     reference = undisturbed(lab, env, *kwargs, *SHORT)
     folder = lab.place / "run"
     forked(words(env, folder, *kwargs, *SHORT, "--n-iterations", "3"))
     before = _checkpoint(folder)
-    with Run(folder, going_on(folder, "--n-iterations", "5", workers=2)) as run:
+    with Run(folder, resume_words(folder, "--n-iterations", "5", workers=2)) as run:
         run.wait_for(lambda: "run folder" in run.out, "the driver's own environment")
         flag.touch()
         run.end_clean("a worker cannot start: OSError: no such robot")
     require(_checkpoint(folder) == before, "the checkpoint is another")
     flag.unlink()
-    forked(going_on(folder, "--n-iterations", "5"))
+    forked(resume_words(folder, "--n-iterations", "5"))
     identical(folder, reference)
 
 
 def _checkpoint(folder: Path) -> dict[str, object]:
-    """What the checkpoint says, but for the time it took."""
+    """Return the contents of the checkpoint except the time."""
     from ars.training import checkpoint
 
     arrays, document = checkpoint.load(folder)
@@ -161,7 +161,7 @@ def _corrupted(lab: Lab, what: str, value: str = "nan", *more: str, workers: int
 
 
 def not_finite(lab: Lab) -> None:
-    """Each of four kinds stops the run; or the direction is left out, as in one process."""
+    """Each of four kinds stops the run; with `exclude`, the direction is left out."""
     where = "iteration 1, direction 2, sign -: "
     for what, value, named in (
         ("reward", "nan", "reward 0 is nan"),
@@ -180,13 +180,13 @@ def not_finite(lab: Lab) -> None:
     identical(found[1].folder, found[0].folder)
     from policies import read_policy
 
-    # Reading refuses what is not finite.
+    # Reading fails if a value is not finite.
     normalizer = read_policy(found[0].folder / "policy.safetensors").policy.normalizer
     require(normalizer is not None, "there is no normaliser")
 
 
 def wrong_kind(lab: Lab) -> None:
-    """Shape, type and step tuple."""
+    """Return an observation of the wrong shape or type, or a wrong step tuple."""
     for what, named in (
         ("shape", "observation of shape (3,); the policy takes (4,)"),
         ("type", "observation is not made of numbers"),
@@ -197,12 +197,12 @@ def wrong_kind(lab: Lab) -> None:
 
 
 def extreme_observations(lab: Lab) -> str:
-    """A high-precision oracle."""
+    """Run the tests that compare the normaliser with high-precision arithmetic."""
     return passes("tests/policies/test_normalizer.py")
 
 
 def ties(lab: Lab) -> str:
-    """Stub environments."""
+    """Run the tests with tied and equal returns."""
     ask = "tests/ars/algorithms/test_ars.py::test_"
     return passes(
         f"{ask}ties_keep_exactly_n_top_by_index", f"{ask}equal_returns_make_no_step_and_say_so"
@@ -210,7 +210,7 @@ def ties(lab: Lab) -> str:
 
 
 def any_number(lab: Lab) -> None:
-    """Every rollout begins after a random wait."""
+    """Let every rollout begin after a random wait, with different numbers of workers."""
     env = "faulty_envs:Dawdles-v0"
     reference = undisturbed(lab, env, *SHORT, "--n-directions", "12")
     for workers in (1, 2, 5, 16):
@@ -222,7 +222,7 @@ def any_number(lab: Lab) -> None:
 
 
 def signals(lab: Lab) -> None:
-    """As a terminal sends them, to the whole group; SIGTERM to the driver alone."""
+    """Send SIGINT to the whole process group, as a terminal does, and SIGTERM to the driver."""
 
     def to_group(run: Run) -> None:
         os.killpg(run.process.pid, signal.SIGINT)
@@ -246,5 +246,5 @@ def signals(lab: Lab) -> None:
             send(run)
             run.end_clean("interrupted and saved; to go on: ", "--resume", status=130, seconds=30)
         require(checkpoint.exists(folder), "no checkpoint")
-        forked(going_on(folder))
+        forked(resume_words(folder))
         identical(folder, reference)

@@ -104,10 +104,10 @@ def test_a_motor_held_for_a_second_gives_up_as_in_the_example(example: Example, 
         want, got = example.step(action), ours.step(action)
         assert got[0].tobytes() == want[0].tobytes(), f"step {t}"
         assert got[1:3] == want[1:], f"step {t}"
-        assert ours._burnt == [not enabled for enabled in theirs._motor_enabled_list]
-        assert any(ours._burnt) == (t >= 100)
+        assert ours._disabled == [not enabled for enabled in theirs._motor_enabled_list]
+        assert any(ours._disabled) == (t >= 100)
     ours.reset(seed=0)
-    assert not any(ours._burnt)
+    assert not any(ours._disabled)
 
 
 def test_a_motor_gives_less_torque_for_each_further_ampere() -> None:

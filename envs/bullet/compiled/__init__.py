@@ -1,6 +1,11 @@
 """Whole episodes as machine code, compiled by Numba, through PyBullet's own C functions.
 
-`player` is what others use. `loop` is the episode, `policy` acts in it, `physics` is what a step
-asks of the simulation through the functions of `capi`, and `locomotion`, `pendulum` and the others
-are the step of one family of robots each. `jit` compiles.
+    player      the interface for other packages
+    loop        the loop over an episode
+    policy      the policy's action
+    physics     simulation commands and arithmetic shared by all families
+    capi        PyBullet's C functions
+    jit         compilation
+
+Each remaining module contains the step of one family of robots.
 """

@@ -1,10 +1,11 @@
 """PyBullet's C functions and the C library's mathematics, for code compiled by Numba.
 
-PyBullet's extension module exports Bullet's C interface (`PhysicsClientC_API.h`), so code without
-Python can drive a simulation that Python opened. Only the simulation's handle is missing, which
-PyBullet keeps in a static array; the module's symbol table says where that is.
+PyBullet's extension module exports Bullet's C interface (`PhysicsClientC_API.h`), so compiled code
+can drive a simulation that Python opened. Only the handle of the simulation is not exported.
+PyBullet keeps it in a static array, whose address is found through the module's symbol table.
 
-Importing this module raises an ImportError, one line, on another system or with another PyBullet.
+Importing this module raises an ImportError with a one-line message on other systems and with other
+versions of PyBullet.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from numba import types
 from envs.bullet.client import pybullet
 from envs.bullet.compiled.jit import Array, Indices
 
-VERSION = "3.2.7"  # the release whose structures and constants `physics` knows
+VERSION = "3.2.7"  # the release whose structures and constants `physics` uses
 
-# ELF, 64 bits: what is read of a section header and of a symbol.
+# 64-bit ELF: the fields read from a section header and from a symbol.
 _SECTION = np.dtype(
     {
         "names": ["type", "offset", "size", "link"],
@@ -42,7 +43,7 @@ _SYMBOL_TABLE = 2
 
 
 def _open() -> tuple[ctypes.CDLL, ctypes.CDLL]:
-    """Return PyBullet's library and the mathematical one."""
+    """Return PyBullet's library and libm."""
     version = importlib.metadata.version("pybullet")
     if version != VERSION:
         raise ImportError(f"it knows PyBullet {VERSION}, and this is {version}")
@@ -55,7 +56,7 @@ def _open() -> tuple[ctypes.CDLL, ctypes.CDLL]:
 
 
 def _locate(path: str, name: str) -> int:
-    """Return the offset of `name` in a shared library, exported or not."""
+    """Return the offset of the symbol `name` in a shared library, whether exported or not."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
         if image[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
             raise ImportError("PyBullet's library is not a 64-bit ELF file")
@@ -92,22 +93,23 @@ _clients = (
 
 
 def bullet_function(name: str, result: Any, *arguments: Any) -> Any:
-    """Return PyBullet's function `name` for compiled code, with these Numba types."""
+    """Return PyBullet's function `name` for compiled code, with the given Numba types."""
     binding.add_symbol(name, _address(_bullet, name))
     return types.ExternalFunction(name, result(*arguments))
 
 
 def libc_function(name: str, result: Any, *arguments: Any) -> Any:
-    """Return the C library's function `name` for compiled code, with these Numba types.
+    """Return the C library's function `name` for compiled code, with the given Numba types.
 
-    Under a name of our own, because LLVM recognises the real one and might replace the function.
+    It is registered under a different name, because LLVM recognises the original one and might
+    replace the function.
     """
     binding.add_symbol(f"libc_{name}", _address(_math, name))
     return types.ExternalFunction(f"libc_{name}", result(*arguments))
 
 
 def handle(client: int) -> int:
-    """Return what the C functions call the simulation that Python knows as `client`."""
+    """Return the handle, for the C functions, of the simulation that Python knows as `client`."""
     pointer = ctypes.c_void_p
     value = pointer.from_address(_clients + client * ctypes.sizeof(pointer)).value
     if value is None or _bullet.b3CanSubmitCommand(pointer(value)) != 1:
@@ -116,14 +118,18 @@ def handle(client: int) -> int:
 
 
 class SimulatedBody(NamedTuple):
-    """A body in a simulation, and views of the memory in which PyBullet answers with its state.
+    """A body in a simulation, with views of the memory to which PyBullet writes its state.
 
-    simulation: the handle. body: PyBullet's number.
-    angles: [128], the base's position and quaternion, then the joints'.
-    rates: [128], the base's linear and angular velocity, then the joints'.
-    links: [n, 7], positions and quaternions of the centres of mass.
-    velocities: [n, 6], linear and angular; zero unless `with_velocities`.
-    dofs: int64 [motors], where among `rates` the driven joints are. torques: [motors], to be set.
+    Attributes:
+        simulation: the handle of the simulation.
+        body: PyBullet's id of the body.
+        angles: [128], position and quaternion of the base, then the joint positions.
+        rates: [128], linear and angular velocity of the base, then the joint velocities.
+        links: [n, 7], positions and quaternions of the links' centres of mass.
+        velocities: [n, 6], linear and angular; zero unless `with_velocities`.
+        with_velocities: whether the state includes the links' velocities.
+        dofs: int64 [motors], indices of the driven joints in `rates`.
+        torques: [motors], the torques for the next step.
     """
 
     simulation: int
@@ -140,15 +146,16 @@ class SimulatedBody(NamedTuple):
 def simulated_body(
     client: int, body: int, dofs: Sequence[int], *, with_velocities: bool
 ) -> SimulatedBody:
-    """Find a body of a simulation, and where PyBullet answers with its state.
+    """Return a body of a simulation, with views of PyBullet's memory for its state.
 
     Args:
         client: PyBullet's number of the simulation.
-        body: PyBullet's number of the body.
-        dofs: where among the velocities the driven joints are.
+        body: PyBullet's id of the body.
+        dofs: indices of the driven joints in the velocities.
         with_velocities: whether the state includes the links' velocities.
 
-    Raises: RuntimeError if PyBullet does not answer, or is not laid out as expected.
+    Raises:
+        RuntimeError: PyBullet does not answer, or its memory is not laid out as expected.
     """
     simulation = handle(client)
     pointer, count = ctypes.c_void_p, ctypes.c_int()

@@ -1,7 +1,8 @@
-"""A step of a humanoid that runs to a flag: the arithmetic of `flagrun` operation by operation.
+"""A step of a humanoid that runs to a flag; repeats `envs.bullet.flagrun` operation by operation.
 
-The flag itself stays where it is: only pictures show it. Random numbers are drawn beforehand,
-which leaves the environment's generator elsewhere than the plain environment's steps would.
+The visible flag is not moved, since nothing is rendered. Random numbers are drawn in advance, so
+afterwards the environment's generator is in a different state than after the same episode in
+Python.
 """
 
 from __future__ import annotations
@@ -42,18 +43,25 @@ _turn = bullet_function("b3CreatePoseCommandSetBaseOrientation", int32, intp, *[
 _move = bullet_function("b3CreatePoseCommandSetBaseLinearVelocity", int32, intp, intp)
 _spin = bullet_function("b3CreatePoseCommandSetBaseAngularVelocity", int32, intp, intp)
 
-_PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # what `FlagrunTask.counts` holds
-_CRAWL_START, _CRAWLED = range(2)  # what `FlagrunTask.crawl` holds
+_PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # indices into `FlagrunTask.counts`
+_CRAWL_START, _CRAWLED = range(2)  # indices into `FlagrunTask.crawl`
 _FIELD_X, _FIELD_Y = flagrun.FIELD_X, flagrun.FIELD_Y
 _NEAR, _FULL_PATIENCE = flagrun.NEAR, flagrun.PATIENCE
 _TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
 
 
 class FlagrunTask(NamedTuple):
-    """A humanoid, its flag, and PyBullet's number of the cube if the task is the harder one.
+    """The data that the steps of HumanoidFlagrun and HumanoidFlagrunHarder need.
 
-    draws: random numbers from 0 to 1, enough for the episode. throw: [6], scratch.
-    fused: see `physics.dot_is_fused`.
+    Attributes:
+        locomotion: the humanoid.
+        harder: whether the task is HumanoidFlagrunHarder.
+        cube: PyBullet's id of the cube, or -1.
+        draws: uniform random numbers from 0 to 1, enough for the episode.
+        counts: int64 [5], indexed by `_PATIENCE` and the following constants.
+        crawl: [2], indexed by `_CRAWL_START` and `_CRAWLED`.
+        throw: [6], scratch space.
+        fused: `physics.dot_is_fused(3)`.
     """
 
     locomotion: LocomotionTask
@@ -67,7 +75,7 @@ class FlagrunTask(NamedTuple):
 
 
 def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
-    """Return the task for a humanoid and its flag: all that its steps need to know."""
+    """Return the task for an environment."""
     task = locomotion.locomotion_task(env)
     harder = isinstance(env, HumanoidFlagrunHarder)
     return FlagrunTask(
@@ -83,7 +91,7 @@ def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
 
 
 def begin(env: HumanoidFlagrun, task: FlagrunTask, max_steps: int) -> FlagrunTask:
-    """Tell the task where a reset left the robot, and draw the episode's random numbers."""
+    """Copy the state after a reset to the task, and draw the episode's random numbers."""
     locomotion.begin(env, task.locomotion, max_steps)
     task.counts[:] = 0
     task.counts[_PATIENCE] = env._patience
@@ -92,13 +100,13 @@ def begin(env: HumanoidFlagrun, task: FlagrunTask, max_steps: int) -> FlagrunTas
         task.counts[_FRAME], task.counts[_DOWN] = env._frame, env._frames_down
         task.counts[_CRAWLS] = env._crawl_start is not None
         task.crawl[:] = env._crawl_start or 0.0, env._crawled
-    # Two for the flag after each step, five for the cube after every thirtieth.
+    # Two numbers for the flag after each step, and five for the cube after every thirtieth step.
     return task._replace(draws=env._rng.random(2 * max_steps + 5 * (max_steps // 30 + 1)))
 
 
 @compiled
 def _uniform(task: FlagrunTask, low: float, high: float) -> float:
-    """As `numpy.random.Generator.uniform`."""
+    """Return the same number as `numpy.random.Generator.uniform`."""
     draw = task.draws[task.counts[_DRAWN]]
     task.counts[_DRAWN] += 1
     return float(low + (high - low) * draw)
@@ -106,7 +114,7 @@ def _uniform(task: FlagrunTask, low: float, high: float) -> float:
 
 @compiled
 def _observe(task: FlagrunTask, obs: Array32) -> tuple[float, float, int]:
-    """Observe, once more if that was reason to move the flag."""
+    """Write the observation; if it causes the flag to move, observe again."""
     counts, now = task.counts, task.locomotion.now
     counts[_PATIENCE] -= 1
     distance, pitch, at_limit = observe(task.locomotion, obs)
@@ -131,7 +139,7 @@ def _throw_cube(task: FlagrunTask) -> bool:
     gain = speed / math.sqrt(dot(path, path, task.fused))
     for i in range(3):
         throw[i] = gain * throw[i] + _uniform(task, -1.0, 1.0)
-    # The answer takes the place of the robot's state, of which nothing more is needed.
+    # This overwrites the robot's state, which is not needed any more in this step.
     if not read_state(robot, task.cube):
         return False
     turn = robot.angles
@@ -142,7 +150,7 @@ def _throw_cube(task: FlagrunTask) -> bool:
         return False
     command = _pose(robot.simulation, task.cube)
     _move(command, throw.ctypes.data)
-    _spin(command, throw.ctypes.data + 24)  # the zeros behind it
+    _spin(command, throw.ctypes.data + 24)  # the last three elements of `throw`, which are zero
     return bool(submit_pose(robot.simulation, command))
 
 
@@ -153,7 +161,7 @@ def _leak(height: float) -> float:
 
 @compiled
 def _alive_reward(task: FlagrunTask, height: float) -> float:
-    """The reward for being up, or for trying to get up; `height` is a float32."""
+    """Return the reward for being up, or for trying to get up; `height` is a float32."""
     counts = task.counts
     counts[_FRAME] += 1
     if height + np.float32(task.locomotion.now[REST_HEIGHT]) < np.float32(_TALL):
@@ -165,7 +173,7 @@ def _alive_reward(task: FlagrunTask, height: float) -> float:
 
 @compiled
 def _potential(task: FlagrunTask, progress: float) -> float:
-    """Progress that is not crawled, and being up."""
+    """Return the potential: progress without crawling, plus a term for being up."""
     counts, crawl, height = task.counts, task.crawl, task.locomotion.now[Z]
     if height < _TALL:
         if not counts[_CRAWLS]:

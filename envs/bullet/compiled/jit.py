@@ -1,4 +1,4 @@
-"""How functions become machine code, when they are compiled anew, and the arrays they take."""
+"""Compilation by Numba, its cache, and the array types of compiled functions."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def source_digest() -> str:
-    """Return a digest of all source files that compiled code is made from, constants included.
+    """Return a digest of all source files that the compiled code and its constants come from.
 
-    Numba keeps what it has compiled until the file with the outermost function changes. That
-    function closes over this digest, which Numba takes into account, so a change in any of the
-    files counts.
+    Numba's cache is invalidated only when the file with the outermost function changes. That
+    function closes over this digest, which is part of Numba's cache key, so that a change in any of
+    the files causes a recompilation.
     """
     files = sorted(Path(__file__).parent.parent.rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def compiled_entry(function: Function) -> Function:
-    """Compile what Python calls, on its first call, unless an earlier process has left it on disk.
+    """Compile a function to be called from Python, on its first call, with a cache on disk.
 
-    That takes 5 to 15 s of CPU time, depending on the family of robots, or 0.2 s from the disk.
-    Compiled code keeps the GIL, as PyBullet's own calls do: Bullet does not promise that two
-    simulations may run at once in a process.
+    Compiling takes 5 to 15 s of CPU time, depending on the family of robots; loading from the cache
+    takes 0.2 s. Compiled code keeps the GIL, as PyBullet's own calls do: Bullet does not guarantee
+    that two simulations can run at the same time in one process.
     """
     try:
         fast = numba.njit(cache=True, error_model="numpy")(function)
@@ -46,13 +46,13 @@ def compiled_entry(function: Function) -> Function:
 
 
 def _replace_damaged_files(cache: Any) -> None:
-    """Have Numba compile anew where it cannot read its file, for instance because it is cut off."""
+    """Make Numba recompile if it cannot read its cache file, for example a truncated one."""
     load = cache.load_overload
 
     def load_or_flush(*details: Any) -> Any:
         try:
             return load(*details)
-        except Exception:  # whatever reading a damaged pickle raises
+        except Exception:  # reading a damaged pickle may raise anything
             cache.flush()
             return None
 
@@ -60,6 +60,6 @@ def _replace_damaged_files(cache: Any) -> None:
 
 
 def compiled(function: Function) -> Function:
-    """Compile `function` into the compiled functions that call it."""
+    """Compile a function that other compiled functions call."""
     fast: Function = numba.njit(error_model="numpy")(function)
     return fast

@@ -1,4 +1,4 @@
-"""A step of a robot that runs: the arithmetic of `LocomotionEnv`, operation by operation."""
+"""A step of a running robot; repeats `LocomotionEnv` operation by operation."""
 
 from __future__ import annotations
 
@@ -26,24 +26,43 @@ from envs.bullet.compiled.physics import (
 )
 from envs.bullet.locomotion import AT_LIMIT, DOWN, JOINT_AT_LIMIT, LocomotionEnv
 
-# What `LocomotionTask.now` holds; the position is of all parts, and the torso's height.
+# Indices into `LocomotionTask.now`. X and Y are means over all parts, Z is the torso's height.
 POTENTIAL, REST_HEIGHT, TARGET_X, TARGET_Y, X, Y, Z = range(7)
 
 
 class LocomotionTask(NamedTuple):
-    """A robot of n joints and f feet; the fields not explained here are those of `robots.Robot`.
+    """The data that the steps of a robot with n joints and f feet need.
 
-    robot: its state. floor: PyBullet's number. pose, velocity: the torso's, views of the state.
-    torso: a link, or -1 for the base. parts: links (or -1) whose sum over `part_count` is the
-    position, in the order in which they are added.
-    angle_index: int64 [n], into the state's. lowest, extent: [n], the joints' limits.
-    at_limit: scaled angle beyond which a joint is at a limit, each of which costs `limit_cost`.
-    gains, gains32: [n], the largest torques; `float32_torque` says which count.
-    feet: int64 [f], links. knees: int64, those feet by number that must not touch the floor.
-    float32_height: whether a torso's height is judged in float32. time_step: seconds.
-    fused: whether NumPy's dot product of two pairs rounds its second product with the sum.
-    now: [7], by the numbers below. contacts: [f]. speeds: float32 [n].
-    scratch: as long as the observation and the parts. efforts: float32 [n]. found: int64 [3].
+    Fields that are not listed here have the meaning they have in `robots.Robot`.
+
+    Attributes:
+        robot: the robot's state.
+        floor: PyBullet's id of the floor.
+        pose: position and quaternion of the torso; a view of the state.
+        velocity: velocity of the torso; a view of the state.
+        torso: the torso's link, or -1 for the base.
+        parts: links (or -1) in the order in which their positions are added for the mean.
+        part_count: divisor of that mean.
+        angle_index: int64 [n], indices of the joints in `robot.angles`.
+        lowest: [n], lower limits of the joints.
+        extent: [n], ranges of the joints.
+        at_limit: scaled angle beyond which a joint is at a limit.
+        limit_cost: cost of each joint at a limit.
+        gains: [n], largest torques; used unless `float32_torque`.
+        gains32: float32 [n], largest torques; used if `float32_torque`.
+        feet: int64 [f], links.
+        knees: int64, indices into `feet` of the links that must not touch the floor.
+        float32_height: whether the torso's height is compared in float32.
+        power_cost: factor of the mean of |action * joint velocity|.
+        stall_cost: factor of the mean of action^2.
+        time_step: in seconds.
+        fused: `physics.dot_is_fused(2)`, for the distance to the target.
+        now: [7], indexed by `POTENTIAL` and the following constants.
+        contacts: [f], 1 for each foot that touches the floor, else 0.
+        speeds: float32 [n], joint velocities as observed.
+        scratch: scratch space, as long as the observation and the parts.
+        efforts: float32 [n], scratch space.
+        found: int64 [3], scratch space.
     """
 
     robot: SimulatedBody
@@ -81,12 +100,12 @@ class LocomotionTask(NamedTuple):
 
 
 def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
-    """Return the task for a robot: all that its steps need to know."""
+    """Return the task for an environment."""
     robot, joints = env.robot, env._joint_count
     infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
     dofs = [info[4] for info in infos]
     body = simulated_body(env._client, env._body, dofs, with_velocities=env._torso >= 0)
-    # The mean of the positions takes the base, where it is the torso, second.
+    # If the base is the torso, it comes second in the mean of the positions.
     parts = [*env._links[:1], -1, *env._links[1:]] if env._torso < 0 else env._links
     lowest, extent = np.array(env._limits).T.copy()
     return LocomotionTask(
@@ -126,7 +145,7 @@ def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
 
 
 def begin(env: LocomotionEnv, task: LocomotionTask, max_steps: int) -> LocomotionTask:
-    """Tell the task where a reset left the robot."""
+    """Copy the state after a reset to the task."""
     now = env._potential, env._rest_height, env._target_x, env._target_y, *env._position
     task.now[:] = now
     task.contacts[:] = 0.0
@@ -135,7 +154,7 @@ def begin(env: LocomotionEnv, task: LocomotionTask, max_steps: int) -> Locomotio
 
 @compiled
 def drive(task: LocomotionTask, action: Array32) -> bool:
-    """Apply the torques of `action` for a step."""
+    """Apply the torques of `action` for one step."""
     for joint in range(action.size):
         share = clip(action[joint], np.float32(-1.0), np.float32(1.0))
         if task.float32_torque:
@@ -148,7 +167,7 @@ def drive(task: LocomotionTask, action: Array32) -> bool:
 
 @compiled
 def _mean_coordinate(task: LocomotionTask, axis: int) -> float:
-    """The mean of all parts' x (axis 0) or y (1)."""
+    """Return the mean x (axis 0) or y (axis 1) of all parts."""
     state, scratch = task.robot, task.scratch
     for i in range(task.parts.size):
         link = task.parts[i]
@@ -167,7 +186,7 @@ def _distance(task: LocomotionTask, dx: float, dy: float) -> float:
 
 @compiled
 def observe(task: LocomotionTask, obs: Array32) -> tuple[float, float, int]:
-    """Observe; return the distance to the target, the pitch and how many joints are at a limit."""
+    """Write `obs`; return the target's distance, the pitch and the number of joints at limits."""
     state, speeds, contacts, now = task.robot, task.speeds, task.contacts, task.now
     pose, velocity = task.pose, task.velocity
     now[X] = _mean_coordinate(task, 0)
@@ -206,7 +225,7 @@ def observe(task: LocomotionTask, obs: Array32) -> tuple[float, float, int]:
 
 @compiled
 def find_alive(task: LocomotionTask, height: float, pitch: float) -> float:
-    """The reward for being up, -1 if down; `height` is a float32, contacts are a step old."""
+    """Return the reward for being up, or -1; `height` is a float32, contacts are one step old."""
     rest_height = task.now[REST_HEIGHT]
     for i in range(task.knees.size):
         if task.contacts[task.knees[i]]:
@@ -222,7 +241,7 @@ def find_alive(task: LocomotionTask, height: float, pitch: float) -> float:
 
 @compiled
 def electricity(task: LocomotionTask, action: Array32) -> float:
-    """The costs of mean |action * speed| and mean action^2, in float32 as NumPy takes the means."""
+    """Return the electricity costs; the means are taken in float32, as by NumPy."""
     speeds, scratch, size = task.speeds, task.efforts, np.float32(action.size)
     for i in range(action.size):
         scratch[i] = abs(action[i] * speeds[i])
@@ -242,7 +261,7 @@ def finish(
     potential: float,
     at_limit: int,
 ) -> Outcome:
-    """Find which feet touch the floor, for the next observation, and the step's reward."""
+    """Update the contacts for the next observation, and return the outcome of the step."""
     if not touch(task.robot, task.floor, task.feet, task.contacts, task.found):
         return 0.0, False, False
     progress = potential - task.now[POTENTIAL]

@@ -1,10 +1,10 @@
 """A whole episode as machine code: policy, torques, physics, observation, reward, statistics.
 
-The arithmetic is that of the plain environments, of `policies` and of `ars.rollout`, operation by
-operation: nothing is contracted or reassociated (Numba's default), float32 stays float32.
+The arithmetic is exactly that of the Python environments, of `policies` and of `ars.rollout`:
+nothing is contracted or reassociated (Numba's default), and float32 stays float32.
 
-What a step does depends on the type of the task, and Numba compiles the loop once for each type.
-What tells apart the robots of one family is in the task's values.
+Each family of robots has its own task type and step function, and Numba compiles the loop once for
+each type. Robots of one family differ only in the values of their task.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from envs.bullet.compiled.jit import (
 from envs.bullet.compiled.physics import clip, finite
 from envs.bullet.compiled.policy import CompiledPolicy, compute_action
 
-# How an episode ended.
+# How an episode can end.
 FINISHED, BAD_OBSERVATION, BAD_REWARD, BAD_ACTION, NO_ANSWER = range(5)
 
-Outcome = tuple[float, bool, bool]  # reward, whether the episode is over, whether PyBullet answered
+Outcome = tuple[float, bool, bool]  # reward, whether the episode ended, whether PyBullet answered
 
 
 def step(task: Any, action: Array32, obs: Array32) -> Outcome:
-    """Apply `action` and write the next observation to `obs`; see `step_of`."""
+    """Apply `action` and write the next observation to `obs`; overloaded through `step_of`."""
     raise NotImplementedError
 
 
 def step_of(kind: type[Any]) -> Callable[[Function], Function]:
-    """Make the decorated function the `step` of tasks of type `kind`, a NamedTuple."""
+    """Register the decorated function as the `step` of tasks of type `kind`, a NamedTuple."""
 
     def register(function: Function) -> Function:
         @overload(step)  # type: ignore[untyped-decorator]
@@ -52,7 +52,7 @@ def step_of(kind: type[Any]) -> Callable[[Function], Function]:
 
 @compiled
 def _update(count: int, mean: Array, m2: Array, obs: Array32) -> None:
-    """Take an observation into the statistics: Welford's step, as `policies.RunningMeanStd`."""
+    """Add an observation to the statistics by Welford's update, as `policies.RunningMeanStd`."""
     for i in range(mean.size):
         before = obs[i] - mean[i]
         mean[i] += before / count
@@ -71,7 +71,7 @@ def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float
         mean: Array,
         m2: Array,
     ) -> tuple[float, float, int, int, float]:
-        digest  # noqa: B018  see `jit.source_digest`
+        digest  # noqa: B018  becomes part of Numba's cache key, see `jit.source_digest`
         total = score = 0.0
         for count in range(max_steps):
             if not finite(obs):
@@ -94,10 +94,18 @@ def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float
     return compiled_entry(play)
 
 
-# Plays an episode from where a reset left the robot; the family's `begin` has told the task.
+# Plays an episode after a reset and the family's `begin`.
 #
-# reward_clip: infinite for none.
-# obs: float32 [obs], the first observation, and written to. action: float32 [n], written to.
-# mean, m2: zeros [obs], written to: the statistics of the observations acted on; [0] for none.
-# Returns total reward, score, length, how it ended, and the reward if that was not finite.
+# Args:
+#     task: the family's task.
+#     policy: the policy.
+#     max_steps: maximum length of the episode.
+#     shift: subtracted from each reward in the score.
+#     reward_clip: bound on each reward in the score; infinity for none.
+#     obs: float32 [obs], the first observation; overwritten.
+#     action: float32 [n], overwritten.
+#     mean, m2: zeros [obs], to which the statistics of the observations acted on are written; [0]
+#         for no statistics.
+#
+# Returns: total reward, score, length, how the episode ended, and the reward if it was not finite.
 play = _make_play(source_digest())

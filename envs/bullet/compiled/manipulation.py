@@ -1,4 +1,4 @@
-"""A step of an arm: the arithmetic of `manipulation` operation by operation."""
+"""A step of an arm; repeats `envs.bullet.manipulation` operation by operation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,35 @@ from envs.bullet.compiled.physics import advance, clip, cos, dot, dot_is_fused, 
 from envs.bullet.manipulation import ManipulationEnv, ObjectManipulationEnv, Reacher, Thrower
 
 _STRENGTH = manipulation.STRENGTH
-_FINGERTIP, _OBJECT, _TARGET = range(3)  # what `ManipulationTask.places` holds
-_POTENTIAL, _LANDED, _LANDED_X, _LANDED_Y = range(4)  # what `ManipulationTask.now` holds
+_FINGERTIP, _OBJECT, _TARGET = range(3)  # indices into `ManipulationTask.places` and `points`
+_POTENTIAL, _LANDED, _LANDED_X, _LANDED_Y = range(4)  # indices into `ManipulationTask.now`
 
 
 class ManipulationTask(NamedTuple):
-    """An arm, whose joints come first, and what moves beside it; n joints in all.
+    """The data that the steps of an arm need. It has n joints in all, the arm's first.
 
-    robot: the arm. reaches, throws: whether it is Reacher, Thrower, or else Pusher.
-    bodies: int64, PyBullet's numbers, the arm's first. owners: int64 [n], of those bodies by index.
-    angle_index, rate_index: int64 [n], into their owners' states. lowest, extent: [n], the limits.
-    place_owners, places: int64 [3], body by index and link (-1: base) of what `points` is about.
-    stuck: [n + 1], the cost of so many joints at a limit.
-    gap: what the observation says of the way from object to target, nothing if it is Reacher.
-    fused: see `physics.dot_is_fused`, for two, three and seven numbers.
-    now: [4]. turns, rates, shares: [n]. points: [3, 3]. first, second: [7], scratch.
+    Attributes:
+        robot: the arm.
+        reaches: whether the environment is Reacher.
+        throws: whether the environment is Thrower. If neither, it is Pusher.
+        bodies: int64, PyBullet's ids of the bodies, the arm's first.
+        owners: int64 [n], index into `bodies` for each joint.
+        angle_index: int64 [n], index of each joint in its body's positions.
+        rate_index: int64 [n], index of each joint in its body's velocities.
+        lowest: [n], lower limits of the joints.
+        extent: [n], ranges of the joints.
+        place_owners: int64 [3], index into `bodies` of the fingertip, the object and the target.
+        places: int64 [3], their links (-1: base).
+        stuck: [n + 1], limit cost by number of joints.
+        gap: vector from object to target as observed; empty for Reacher.
+        fused: `physics.dot_is_fused` for two, three and seven numbers.
+        now: [4], indexed by `_POTENTIAL` and the following constants.
+        turns: [n], joint positions.
+        rates: [n], joint velocities.
+        shares: [n], joint positions scaled to -1 .. 1 between the limits.
+        points: [3, 3], positions of the fingertip, the object and the target.
+        first: [7], scratch space.
+        second: [7], scratch space.
     """
 
     robot: SimulatedBody
@@ -57,7 +71,7 @@ class ManipulationTask(NamedTuple):
 
 
 def manipulation_task(env: ManipulationEnv) -> ManipulationTask:
-    """Return the task for an arm and what is beside it: all that its steps need to know."""
+    """Return the task for an environment."""
     client = env._client
     arm, reaches = env._groups[0], isinstance(env, Reacher)
     fingertip = env._parts["fingertip"]
@@ -97,7 +111,7 @@ def manipulation_task(env: ManipulationEnv) -> ManipulationTask:
 
 
 def begin(env: ManipulationEnv, task: ManipulationTask, max_steps: int) -> ManipulationTask:
-    """Tell the task where a reset left everything."""
+    """Copy the state after a reset to the task."""
     task.now[:] = 0.0
     if isinstance(env, ObjectManipulationEnv):
         task.gap[:] = env._gap
@@ -108,7 +122,7 @@ def begin(env: ManipulationEnv, task: ManipulationTask, max_steps: int) -> Manip
 
 @compiled
 def _collect(task: ManipulationTask, owner: int) -> None:
-    """Copy what is needed of one body from the state that was read last."""
+    """Copy the values of one body from the state that was read last."""
     state = task.robot
     for joint in range(task.owners.size):
         if task.owners[joint] == owner:
@@ -125,7 +139,7 @@ def _collect(task: ManipulationTask, owner: int) -> None:
 
 @compiled
 def _drive(task: ManipulationTask, action: Array32) -> bool:
-    """Apply the torques of `action` for a step, and read where everything is."""
+    """Apply the torques of `action` for one step, and read the state of all bodies."""
     for motor in range(action.size):
         task.robot.torques[motor] = _STRENGTH * clip(float(action[motor]), -1.0, 1.0)
     if not advance(task.robot):
@@ -147,7 +161,7 @@ def _write(obs: Array32, at: int, values: Array) -> int:
 
 @compiled
 def _reach(task: ManipulationTask, action: Array32, obs: Array32) -> float:
-    """Reacher's observation and reward."""
+    """Write Reacher's observation; return its reward."""
     turns, shares, points, gap = task.turns, task.shares, task.points, task.first[:3]
     for axis in range(3):
         gap[axis] = points[_FINGERTIP, axis] - points[_TARGET, axis]
@@ -159,7 +173,7 @@ def _reach(task: ManipulationTask, action: Array32, obs: Array32) -> float:
     potential = -100.0 * math.sqrt(dot(gap, gap, task.fused[1]))
     progress = potential - task.now[_POTENTIAL]
     task.now[_POTENTIAL] = potential
-    # In float32, the action's own precision.
+    # In float32, the precision of the action.
     work = abs(action[0] * np.float32(rate)) + abs(action[1] * np.float32(bend_rate))
     effort = abs(action[0]) + abs(action[1])
     electricity = np.float32(-0.1) * work - np.float32(0.01) * effort
@@ -169,7 +183,7 @@ def _reach(task: ManipulationTask, action: Array32, obs: Array32) -> float:
 
 @compiled
 def _handle(task: ManipulationTask, action: Array32, obs: Array32) -> float:
-    """The observation of an arm that handles an object, and the reward but for the throw."""
+    """Write the observation of Pusher or Thrower; return the reward without the throw's terms."""
     at, stuck = 0, 0
     count = task.turns.size
     for joint in range(count):
@@ -187,7 +201,7 @@ def _handle(task: ManipulationTask, action: Array32, obs: Array32) -> float:
         task.first[motor] = abs(float(action[motor]))
         task.second[motor] = abs(task.rates[motor])
         total += action[motor]
-    task.second[4] = task.second[2]  # as the reference has it
+    task.second[4] = task.second[2]  # an oddity of the reference, see `envs.bullet.manipulation`
     power = dot(task.first, task.second, task.fused[2])
     electricity = -0.1 * power - float(np.float32(0.01) * total)
     return float(electricity + task.stuck[stuck])
@@ -195,7 +209,7 @@ def _handle(task: ManipulationTask, action: Array32, obs: Array32) -> float:
 
 @compiled
 def _throw(task: ManipulationTask, action: Array32) -> tuple[float, float]:
-    """What the throw adds to the reward: the distance, to be taken off, and the effort."""
+    """Return the distance and effort of the throw, which are subtracted from the reward."""
     now, points, gap = task.now, task.points, task.first[:2]
     if now[_LANDED] == 0.0:
         now[_LANDED_X], now[_LANDED_Y] = points[_OBJECT, 0], points[_OBJECT, 1]

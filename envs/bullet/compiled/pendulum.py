@@ -1,4 +1,4 @@
-"""A step of poles on a cart: the arithmetic of `pendulum` operation by operation."""
+"""A step of poles on a cart; repeats `envs.bullet.pendulum` operation by operation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ _BALANCE, _SWINGUP, _DOUBLE = range(3)
 
 
 class PendulumTask(NamedTuple):
-    """A cart of one or two poles, and what is asked of it.
+    """The data that the steps of a cart with one or two poles need.
 
-    strength: N. angle_index, rate_index: int64 [joints], where the state has the cart, then the
-    poles. top: the link of the uppermost pole.
+    Attributes:
+        robot: the state of cart and poles.
+        kind: `_BALANCE`, `_SWINGUP` or `_DOUBLE`.
+        strength: largest force in N.
+        angle_index: int64 [joints], indices in `robot.angles` of the cart, then the poles.
+        rate_index: int64 [joints], the same in `robot.rates`.
+        top: the link of the uppermost pole.
     """
 
     robot: SimulatedBody
@@ -32,7 +37,7 @@ class PendulumTask(NamedTuple):
 
 
 def pendulum_task(env: PendulumEnv) -> PendulumTask:
-    """Return the task for a cart: all that its steps need to know."""
+    """Return the task for an environment."""
     infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
     kinds = {InvertedDoublePendulum: _DOUBLE, InvertedPendulumSwingup: _SWINGUP}
     return PendulumTask(
@@ -46,13 +51,13 @@ def pendulum_task(env: PendulumEnv) -> PendulumTask:
 
 
 def begin(env: PendulumEnv, task: PendulumTask, max_steps: int) -> PendulumTask:
-    """Nothing to tell: all that a reset changes is in the simulation."""
+    """Return the task unchanged: a reset changes only the simulation."""
     return task
 
 
 @compiled
 def _observe(task: PendulumTask, obs: Array32) -> None:
-    """Observe: the cart, the upper pole's place if there are two, and each pole."""
+    """Write the observation: the cart, x of the upper pole if there are two, and each pole."""
     angles, rates = task.robot.angles, task.robot.rates
     obs[0] = np.float32(angles[task.angle_index[0]])
     obs[1] = np.float32(rates[task.rate_index[0]])

@@ -1,7 +1,7 @@
-"""What a step asks of the simulation, and the arithmetic that robots share.
+"""Simulation commands, and the arithmetic shared by all families of robots.
 
-Sums run in the same order as in the plain environment, and functions are the C library's, as
-Python's are, so that every float is the same bit for bit.
+Sums run in the same order as in the Python environment, and mathematical functions are the C
+library's, as in Python, so that every float is the same bit for bit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba.types import float64, int32, intp, void
 from envs.bullet.compiled.capi import SimulatedBody, bullet_function, libc_function
 from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 
-# PyBullet 3.2.7: a control mode, its answers, and the layout of a contact point.
+# PyBullet 3.2.7: a control mode, status codes, and the layout of a contact point.
 _TORQUE_CONTROL = 1
 _POSE_TAKEN, _STATE_SENT, _TORQUES_TAKEN, _STEPPED, _CONTACTS_SENT = 2, 21, 25, 26, 39
 _POINT_SIZE, _LINK_OFFSET, _LINK_SIZE = 176, 12, 4
@@ -48,7 +48,7 @@ tanh = libc_function("tanh", float64, float64)
 
 @compiled
 def read_state(robot: SimulatedBody, body: int) -> bool:
-    """Read the state of a body, the robot itself or another one, into the robot's views."""
+    """Read the state of a body (the robot or another one) into the robot's views."""
     command = _init_state(robot.simulation, body)
     if robot.with_velocities:
         _with_velocities(command, 1)
@@ -57,13 +57,13 @@ def read_state(robot: SimulatedBody, body: int) -> bool:
 
 @compiled
 def submit_pose(simulation: int, command: int) -> bool:
-    """Put a body where a command of the family `b3CreatePoseCommand` says."""
+    """Submit a command made by `b3CreatePoseCommandInit`, which moves a body."""
     return bool(_answer(_submit(simulation, command)) == _POSE_TAKEN)
 
 
 @compiled
 def advance(robot: SimulatedBody) -> bool:
-    """Set the torques, simulate a step and read the new state."""
+    """Set the torques, simulate one step and read the new state."""
     command = _init_torques(robot.simulation, robot.body, _TORQUE_CONTROL)
     for motor in range(robot.dofs.size):
         _set_torque(command, robot.dofs[motor], robot.torques[motor])
@@ -78,7 +78,10 @@ def advance(robot: SimulatedBody) -> bool:
 def touch(
     robot: SimulatedBody, other: int, links: Indices, contacts: Array, found: Indices
 ) -> bool:
-    """Set 1 for each link that touches the body `other`, else 0. `found`: zeros [3], scratch."""
+    """Set `contacts` to 1 for each link that touches the body `other`, else 0.
+
+    `found`: int64 [3], scratch space, initially zero.
+    """
     for link in range(contacts.size):
         contacts[link] = 0.0
     command = _init_contacts(robot.simulation)
@@ -86,7 +89,8 @@ def touch(
     _with_body(command, other)
     if _answer(_submit(robot.simulation, command)) != _CONTACTS_SENT:
         return False
-    # A structure of a number (its upper half, padding, stays 0) and an address; then a link.
+    # `found`: PyBullet's structure of a count (int32, with padding that stays 0) and an address of
+    # contact points; then the link copied from a contact point.
     address = found.ctypes.data
     _get_contacts(robot.simulation, address)
     for point in range(found[0]):
@@ -99,7 +103,7 @@ def touch(
 
 @compiled
 def total(values: Any, size: int) -> Any:
-    """Add up to 128 numbers in the order of `locomotion.pairwise_sum`, in their own precision."""
+    """Sum up to 128 numbers in the order of `locomotion.pairwise_sum`, in their own precision."""
     blocks = size - size % 8
     result = values.dtype.type(0)
     if blocks:
@@ -122,7 +126,7 @@ def total(values: Any, size: int) -> Any:
 
 @compiled
 def clip(value: Any, low: Any, high: Any) -> Any:
-    """Like NumPy, and unlike `min` and `max`, this lets NaN through."""
+    """Clip a value to bounds; like NumPy's `clip`, and unlike `min` and `max`, it keeps NaN."""
     if value < low:
         return low
     return high if value > high else value
@@ -139,7 +143,7 @@ def finite(values: Array32) -> bool:
 
 @compiled
 def euler(x: float, y: float, z: float, w: float) -> tuple[float, float, float]:
-    """Roll, pitch and yaw of a quaternion, as PyBullet's `getEulerFromQuaternion` has them."""
+    """Return roll, pitch and yaw of a quaternion, as PyBullet's `getEulerFromQuaternion` does."""
     sine = -2.0 * (x * z - w * y)
     if sine <= -0.99999:
         return 0.0, -0.5 * math.pi, 2.0 * atan2(x, -y)
@@ -153,7 +157,7 @@ def euler(x: float, y: float, z: float, w: float) -> tuple[float, float, float]:
 
 @compiled
 def dot(a: Array, b: Array, fused: bool) -> float:
-    """NumPy's dot product of a few numbers; `fused`: see `dot_is_fused`."""
+    """Return NumPy's dot product of a few numbers; `fused`: the result of `dot_is_fused`."""
     result = a[0] * b[0]
     for i in range(1, a.size):
         result = fma(a[i], b[i], result) if fused else result + a[i] * b[i]
@@ -161,9 +165,9 @@ def dot(a: Array, b: Array, fused: bool) -> float:
 
 
 def dot_is_fused(size: int) -> bool:
-    """Whether NumPy's dot product of `size` numbers is made of fused multiply-adds.
+    """Whether NumPy's dot product of `size` numbers uses fused multiply-adds.
 
-    In some BLAS kernels it is. Raises: RuntimeError if this one adds up in another order.
+    This depends on the BLAS kernel. Raises: RuntimeError if the kernel sums in a different order.
     """
     vectors = np.random.default_rng(0).normal(size=(20, 2, size))
     for fused in (False, True):

@@ -1,7 +1,7 @@
-"""Whole episodes without Python in between, bit for bit those of the plain environment.
+"""Whole episodes without Python in the loop, bit for bit the same as in the Python environment.
 
-The environment resets the robot, in Python; from there compiled code plays to the end in the
-environment's own simulation, through PyBullet's C functions.
+The environment resets the robot in Python. From there, compiled code runs the episode to its end in
+the environment's own simulation, through PyBullet's C functions.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from envs.bullet.locomotion import LocomotionEnv
 from envs.bullet.manipulation import ManipulationEnv
 from envs.bullet.pendulum import PendulumEnv
 
-# For each family of robots how its task is made, and what tells the task where a reset left the
-# robot. The first that fits counts.
+# For each family of robots, the function that makes its task and the function that copies the state
+# after a reset to the task. The first matching entry is used.
 _FAMILIES: tuple[tuple[type[BulletEnv], Any, Any], ...] = (
     (HumanoidFlagrun, flagrun.flagrun_task, flagrun.begin),
     (LocomotionEnv, locomotion.locomotion_task, locomotion.begin),
@@ -34,15 +34,15 @@ _CHECK_STEPS = 30
 
 
 class CompiledPlayer:
-    """Plays episodes of one of our robots.
+    """Plays episodes of one of the toolkit's robots.
 
     Args:
-        env: as `envs.make` gives it, without pictures. It is reset, and needs a reset after every
-            episode played here; its owner closes it.
+        env: an environment returned by `envs.make` without a `render_mode`. The player resets it;
+            before using it in another way, reset it again. The caller closes it.
 
     Raises:
-        ValueError: `env` is something else.
-        RuntimeError: an episode does not come out as the plain environment plays it.
+        ValueError: `env` is not such an environment.
+        RuntimeError: an episode differs from that of the Python environment.
     """
 
     lay_out_policy = staticmethod(lay_out_policy)
@@ -73,13 +73,13 @@ class CompiledPlayer:
         """Play one episode of at most `max_steps` steps from `env.reset(seed=seed)`.
 
         Args:
-            policy: as `lay_out_policy` returns it.
+            policy: a policy returned by `lay_out_policy`.
             seed: for the reset.
-            max_steps: besides the environment's own limit.
+            max_steps: maximum length, in addition to the environment's own limit.
             shift: subtracted from each reward in the score.
             reward_clip: bound on each reward in the score.
-            statistics: mean and sum of squared deviations of the observations acted on, zeros
-                [obs], to be written to.
+            statistics: two arrays of zeros [obs], to which mean and sum of squared deviations of
+                the observations acted on are written.
 
         Returns:
             Total reward, score, length and fault, as in `ars.rollout.episode.Episode`.
@@ -117,7 +117,7 @@ class CompiledPlayer:
         return total, score, length, fault
 
     def _compare_with_plain(self) -> None:
-        """Play the start of an episode both ways: this machine's results may differ. A few ms."""
+        """Check on this machine that both loops give the same start of an episode (a few ms)."""
         (size,) = self._robot.observation_space.shape
         action = np.linspace(-0.9, 0.8, *self._robot.action_space.shape)
         weights = np.append(np.zeros(size * action.size), action)
@@ -135,7 +135,7 @@ class CompiledPlayer:
 
 
 def _family_of(robot: BulletEnv) -> tuple[Any, Any]:
-    """Return how the task of `robot` is made, and what tells it of a reset."""
+    """Return the functions of `_FAMILIES` for a robot. Raises: ValueError if there are none."""
     for kind, make_task, begin in _FAMILIES:
         if isinstance(robot, kind):
             return make_task, begin

@@ -1,4 +1,4 @@
-"""A policy in compiled code: how its weights lie in memory, and the action for an observation."""
+"""A policy in compiled code: its memory layout, and the action for an observation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ ACTIVATIONS = {"tanh": _TANH, "relu": _RELU, "sigmoid": _SIGMOID}
 class CompiledPolicy(NamedTuple):
     """A policy of affine layers and its normaliser, laid out for the compiled loop.
 
-    weights: layer by layer the transposed matrix [n_in, n_out], then the bias if there is one.
-    sizes: int64, units of every layer. activation: a value of `ACTIVATIONS`.
-    mean, std: [obs]. clip: bound on a normalised value. low, high: float32 [n], bounds on an
-    action. Where there is no bound it is infinite.
-    front, back: scratch, as long as the widest layer.
+    Attributes:
+        weights: for each layer the transposed matrix [n_in, n_out], then the bias if there is one.
+        sizes: int64, units of every layer.
+        bias: whether the layers have biases.
+        activation: a value of `ACTIVATIONS`.
+        mean: [obs], of the normaliser.
+        std: [obs], of the normaliser.
+        clip: bound on normalised values; infinity for none.
+        low: float32 [n], lower bounds of an action; minus infinity for none.
+        high: float32 [n], upper bounds of an action; infinity for none.
+        front: scratch space, as long as the widest layer.
+        back: scratch space, as long as the widest layer.
     """
 
     weights: Array
@@ -51,9 +58,9 @@ def lay_out_policy(
     """Lay a policy out for the compiled loop.
 
     Args:
-        weights: flat float64; for each layer its matrix [n_out, n_in] row by row, then its bias.
+        weights: flat float64; for each layer its row-major matrix [n_out, n_in], then its bias.
         sizes: units of every layer, input and output included.
-        bias: whether there are biases.
+        bias: whether the layers have biases.
         activation: of the hidden layers, a key of `ACTIVATIONS`.
         normalizer: mean and standard deviation, [sizes[0]], and the bound on normalised values.
         bounds: lowest and highest action, [sizes[-1]], to which actions are clipped.
@@ -91,7 +98,7 @@ def lay_out_policy(
 
 @compiled
 def _activate(x: Array, size: int, activation: int) -> None:
-    """Apply an activation in place, as `policies.activations` defines it."""
+    """Apply an activation in place, as defined in `policies.activations`."""
     for i in range(size):
         value = x[i]
         if activation == _TANH:
@@ -104,7 +111,7 @@ def _activate(x: Array, size: int, activation: int) -> None:
 
 @compiled
 def compute_action(policy: CompiledPolicy, obs: Array32, action: Array32) -> None:
-    """Write the action for an observation, as `policies.base.Policy.act_flat` computes it."""
+    """Write the action for an observation; the same as `policies.base.Policy.act_flat`."""
     at, weights, front, back = 0, policy.weights, policy.front, policy.back
     for i in range(obs.size):
         front[i] = clip((obs[i] - policy.mean[i]) / policy.std[i], -policy.clip, policy.clip)
@@ -114,8 +121,8 @@ def compute_action(policy: CompiledPolicy, obs: Array32, action: Array32) -> Non
             _activate(front, n_in, policy.activation)
         for j in range(n_out):
             back[j] = 0.0
-        # Inputs in the outer loop, outputs in the inner one: each output's sum runs in index
-        # order, and the sums of one row do not wait for each other.
+        # Inputs in the outer loop, outputs in the inner one: each output is summed in index order,
+        # and the sums of a row are independent of each other.
         for i in range(n_in):
             for j in range(n_out):
                 back[j] += weights[at + j] * front[i]
