@@ -32,7 +32,9 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "see a policy act: a window, a video or a sheet of pictures"
     ),
-    "verify": Command("ars.verify:main", "RUN", "whether a run is what it says, to the last bit"),
+    "verify": Command(
+        "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"
+    ),
 }
 
 

@@ -1,7 +1,7 @@
-"""`ars verify RUN`, or `python -m ars.verify RUN`: whether a run is what it says.
+"""`ars verify RUN`, or `python -m ars.verify RUN`: is a run what it claims to be?
 
-Its tape's digests are checked, every policy is rebuilt from the tape and held against the run's
-files, and iterations drawn at random are played again.
+The digests of its tape are checked, every policy is rebuilt from the tape and compared with the
+run's files, and iterations drawn at random are replayed.
 """
 
 from __future__ import annotations
@@ -22,47 +22,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """How much to play again, and where."""
+    """How much to replay, and where."""
 
     share: float = setting(
-        0.01, "share of the iterations to play again, one at least", at_least=0, at_most=1
+        0.01, "share of the iterations to replay, at least one", at_least=0, at_most=1
     )
     iterations: int | None = setting(
-        None, "how many iterations to play again, instead of a share", at_least=0
+        None, "number of iterations to replay, instead of a share", at_least=0
     )
     seed: int | None = setting(
-        None, "draws the iterations; by default nobody can foresee which", at_least=0
+        None, "seed for drawing the iterations (default: unpredictable)", at_least=0
     )
     n_workers: str = setting("0", "worker processes; 0: this process, no Ray; auto: all cores")
 
 
 def report(found: Verification) -> str:
     """What was checked, for people to read."""
-    n, m = found.n_iterations, len(found.played)
-    lines = [f"tape of {counted(n, 'iteration')}: every digest holds"]
+    n, m, other = found.n_iterations, len(found.played), found.other_machine
+    result = "identical" if other is None else "close enough"
+    lines = [f"tape of {counted(n, 'iteration')}: digests match"]
     if found.first:
-        lines.append(f"  it begins after iteration {found.first:,}; what was before is not on it")
-    lines += [f"equal to what is rebuilt from it: {', '.join(found.compared)}"]
-    if found.other_machine is not None:
-        lines.append(f"not comparable bit for bit ({found.other_machine}): compared within a scale")
-    lines.append(
-        f"played again: {counted(m, 'iteration')} ({found.share:.1%}), "
-        f"{counted(found.n_rollouts, 'rollout')}: "
-        + ("as on the tape" if found.other_machine is None else "about as on the tape")
-    )
+        lines.append(f"it begins after iteration {found.first:,}: what came before is not on it")
+    if other is not None:
+        lines.append(f"not comparable bit for bit ({other}): compared within a scale")
+    lines.append(f"rebuilt from the tape: {result}: {', '.join(found.compared)}")
     if m:
         some = max(2, round(n / 100))
-        lines.append(
-            f"would have been found: one forged iteration with probability "
-            f"{found.chance_to_find(1):.1%}, {some:,} with {found.chance_to_find(some):.1%}"
-        )
+        lines += [
+            f"replayed: {result}: {counted(m, 'iteration')} ({found.share:.1%}), "
+            f"{counted(found.n_rollouts, 'rollout')}",
+            f"probability of detecting forged iterations: {found.chance_to_find(1):.1%} for 1, "
+            f"{found.chance_to_find(some):.1%} for {some:,}",
+        ]
     return "\n".join((*lines, "verified"))
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog=program("verify"),
-        description="Verify a run: check its tape, rebuild every policy, play iterations again.",
+        description="Verify a run: check its tape, rebuild every policy, replay iterations.",
     )
     parser.add_argument("run", metavar="RUN", help="run folder with a tape (of ars)")
     add_flags(parser, VerifyConfig)
@@ -76,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = make_config(VerifyConfig, vars(args))
     from ars.training.verification import verify_run
 
-    with progress("playing iterations again") as count:
+    with progress("replaying iterations") as count:
         found = verify_run(
             args.run, config.share, config.iterations, config.seed, config.n_workers, count, print
         )

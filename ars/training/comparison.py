@@ -1,4 +1,4 @@
-"""What a run claims, held against what its tape gives: bit for bit, or within a scale."""
+"""What a run claims, compared with what its tape gives: bit for bit, or within a scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tape: from what was a training's every weight can be computed again, without rollouts.
+"""The tape: what it takes to compute every policy of a training again, without its rollouts.
 
     magic     8 bytes
     length    of the body, an unsigned 64-bit integer
@@ -6,9 +6,9 @@
     digest    SHA-256 of all before it
     records   one an iteration: its fields, then the SHA-256 of the digest before it and of them
 
-Numbers are little-endian. The JSON says what the run is (`run`), where the tape begins (`start`,
-`arrays`), the record's fields (`record`), the policy, and the machine that began it. Noise comes
-from counters, so that the scores of an iteration's rollouts decide its step.
+Numbers are little-endian. The JSON holds the run's identity, the state in which the tape begins,
+the names and shapes of a record's fields, and the machine that began it. Noise is generated from
+counters, so the scores of an iteration's rollouts determine its step.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether a run's files are what its training gave, and whether its rollouts give that again.
+"""Is a run what it claims to be? Its files are compared with its tape, and its tape with rollouts.
 
-The tape's digests are checked, every policy is rebuilt from it and held against the run's files,
-and whole iterations are played again. A forged result needs a forged tape, and an iteration that
-was forged on the tape differs when it is played again.
+The digests are checked, every policy is rebuilt from the tape and compared with the run's files,
+and whole iterations are replayed. A forged result needs a forged tape, and an iteration that was
+forged on the tape differs when it is replayed.
 """
 
 from __future__ import annotations

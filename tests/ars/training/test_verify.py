@@ -59,12 +59,13 @@ def copied(hopper: Path, tmp_path: Path) -> Path:
 def test_what_was_checked_is_told(hopper: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verify.main([str(hopper), "--iterations", "2", "--seed", "1"])
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "tape of 6 iterations: every digest holds"
+    assert said[0] == "tape of 6 iterations: digests match"
+    assert said[1].startswith("rebuilt from the tape: identical: ")
     for words in ("6 rows of progress.csv", "policy.safetensors (iteration 6)", "best_policy"):
         assert words in said[1]
     assert "the checkpoint (iteration 6)" in said[1]
-    assert said[2] == "played again: 2 iterations (33.3%), 12 rollouts: as on the tape"
-    assert "one forged iteration with probability 33.3%, 2 with 60.0%" in said[3]
+    assert said[2] == "replayed: identical: 2 iterations (33.3%), 12 rollouts"
+    assert said[3] == "probability of detecting forged iterations: 33.3% for 1, 60.0% for 2"
     assert said[4] == "verified"
 
 
