@@ -1,4 +1,4 @@
-"""How it learns: Augmented Random Search, its trainer and its commands."""
+"""Augmented Random Search: algorithms, trainer, commands and the Python API."""
 
 from ars.common import own_modules
 

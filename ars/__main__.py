@@ -1,4 +1,4 @@
-"""`ars`, or `python -m ars`: what there is; followed by a command's name, that command."""
+"""`ars`, or `python -m ars`: runs a command, or prints an overview if none is named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ars import __version__
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser
 from ars.cli.program import program
@@ -15,10 +16,13 @@ from ars.common.settings import near
 
 
 class Command(NamedTuple):
-    """What others must know of a command.
+    """A command's entry in the registry.
 
-    `entry_point`: its function, `module:function`, of the words after the command's name;
-    `argument`: what it acts on, explained below the list; `description`: what it does, in a line.
+    Attributes:
+        entry_point: its main function, as `module:function`; it takes the list of arguments after
+            the command's name.
+        argument: its positional argument, explained below the list of commands.
+        description: one line for the list of commands.
     """
 
     entry_point: str
@@ -30,7 +34,7 @@ COMMANDS: Mapping[str, Command] = {
     "train": Command("ars.train:main", "ENV", "train a policy for an environment"),
     "evaluate": Command("ars.evaluate:main", "RUN", "how good a policy is, over many episodes"),
     "render": Command(
-        "ars.render:main", "RUN", "see a policy act: a window, a video or a sheet of pictures"
+        "ars.render:main", "RUN", "show a policy: a window, a video or a sheet of pictures"
     ),
     "verify": Command(
         "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"
@@ -39,7 +43,7 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def overview() -> str:
-    """The commands, an example, what ENV and RUN stand for, and the algorithms."""
+    """The text of `ars`: commands, an example, what ENV and RUN stand for, and algorithms."""
     import envs
     from ars.algorithms import ALGORITHMS
 
@@ -49,7 +53,7 @@ def overview() -> str:
     }
     return "\n".join(
         (
-            "Augmented Random Search: a robot's name in, a policy that walks out.",
+            "Augmented Random Search: give a robot's name, get a policy that walks.",
             "",
             *_columns(calls),
             "",
@@ -66,7 +70,7 @@ def overview() -> str:
             "",
             *_columns({name: entry.description for name, entry in ALGORITHMS.items()}),
             "",
-            "Each command explains itself with --help.",
+            "Each command lists its options with --help.",
         )
     )
 
@@ -77,27 +81,25 @@ def _columns(rows: Mapping[str, str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command, or show what there is; `argv` as after `ars` or `python -m ars`."""
+    """Run a command or print the overview; `argv`: the arguments after `ars`."""
     look_in_current_folder()
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in COMMANDS:
-        module, _, function = COMMANDS[words[0]].entry_point.partition(":")
-        getattr(importlib.import_module(module), function)(words[1:])
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in COMMANDS:
+        module, _, function = COMMANDS[arguments[0]].entry_point.partition(":")
+        getattr(importlib.import_module(module), function)(arguments[1:])
     else:
-        _show(words)
+        _run_without_command(arguments)
 
 
 @reporting()
-def _show(words: list[str]) -> None:
+def _run_without_command(arguments: list[str]) -> None:
     parser = Parser(prog=program(), usage=f"{program()} [COMMAND ...]", add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--version", action="store_true")
-    if words and not words[0].startswith("-"):
-        known = near(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
-        parser.error(f"{words[0]}: no command of that name{known}")
-    if parser.parse_args(words).version:
-        from ars import __version__
-
+    if arguments and not arguments[0].startswith("-"):
+        known = near(arguments[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        parser.error(f"{arguments[0]}: no command of that name{known}")
+    if parser.parse_args(arguments).version:
         print(f"ars {__version__}")
         return
     print(overview())

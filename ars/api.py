@@ -12,9 +12,9 @@
 >>> evaluate(run, episodes=5)["return_mean"] > 0
 True
 
-Failures are exceptions: `UsageError` for arguments that cannot be used, `RunError` for anything
-else that fails in a run, and those of their own that environments (`envs.UnknownEnvironment`) and
-files (`policies.FileError`) have. Everything here works in a notebook and in any thread.
+Failures are exceptions: `UsageError` for arguments that cannot be used, `UnknownEnvironment` and
+`UnsupportedSpace` for environments, `FileError` for damaged files, and `RunError` for anything else
+that fails in a run. Everything here works in a notebook and in any thread.
 """
 
 from __future__ import annotations
@@ -79,16 +79,16 @@ def train(
 
     Args:
         env: a robot (`"HalfCheetah"`), a Gymnasium id (`"CartPole-v1"`), `"module:Id-v0"`; or an
-            environment, its class or a function that makes one, which then stay in this process:
-            `n_workers` is 0. An environment that is made already serves algorithms that need one
-            at a time (`algo="ars"`).
+            environment object, its class or a function that makes one. These last three stay in
+            this process: `n_workers` is 0. An object serves only algorithms that use one
+            environment at a time (`algo="ars"`).
         run_dir: the run's folder; None: runs/ENV/ALGO-sSEED, numbered if taken.
         resume: a run, or its folder, to go on with; `env` is needed only if it was given as an
             object, class or function.
-        on_iteration: called with each row of progress.csv, a dict; where it returns True the run
-            stops after this iteration, saved, and can be resumed.
+        on_iteration: called with each row of progress.csv as a dict; if it returns True, the run
+            is saved, stops after this iteration and can be resumed.
         on_evaluation: the same with each row of evaluations.csv.
-        verbose: print how it goes, as the command does.
+        verbose: show the progress of training, as the command does.
         **settings: those of `python -m ars.train --help`, with underscores: `algo`, `preset`,
             `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `step_size` ...
 
@@ -98,9 +98,9 @@ def train(
     Raises:
         UsageError: arguments that cannot be used; the message names the setting in backticks.
         UnknownEnvironment: there is no such environment.
-        UnsupportedSpace: it has spaces that no policy fits.
-        RunError: anything else that failed; the message says how to go on.
-        KeyboardInterrupt: likewise, saved as far as it says.
+        UnsupportedSpace: no policy supports the environment's spaces.
+        RunError: anything else failed; the message says how to go on.
+        KeyboardInterrupt: the user interrupted; the message says what is saved and how to go on.
 
     >>> def good_enough(row):
     ...     return row["return_mean"] >= 12
@@ -121,31 +121,31 @@ def train(
     if given is not None and settings.get("n_workers") is None:
         settings["n_workers"] = 0
     with _training_id(name, given, folder) as env_id:
-        plan = _plan(env_id, folder, settings)
+        config = _resolve(env_id, folder, settings)
         if given is not None:
-            _check_stays_here(plan, made=isinstance(given, gymnasium.Env))
+            _check_in_process(config, is_object=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
-        with open_display(plan, words=str) if verbose else nullcontext(Silent()) as display:
-            told = Callbacks(display, on_iteration, on_evaluation)
+        with open_display(config, translate=str) if verbose else nullcontext(Silent()) as display:
+            callbacks = Callbacks(display, on_iteration, on_evaluation)
             path, result = run_training(
-                plan, told, how_to_resume, settings.get("run_dir"), told.stop_reason
+                config, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
             )
         if verbose:
-            print(summary(plan.env_id, result))
+            print(summary(config.env_id, result))
     return Run(path, given)
 
 
 def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) -> Policy:
-    """A trained policy.
+    """Load a trained policy.
 
     Args:
         run: a run, its folder, a policy file or the name of a shipped policy.
-        latest: of a run, the policy after its last iteration instead of its best.
-        at: of a run of ars, timesteps: the policy that it had then, rebuilt from its tape; that
-            of the last iteration that had done no more.
+        latest: take a run's policy after its last iteration instead of its best.
+        at: take the policy that an ARS run had after so many timesteps, rebuilt from its tape: the
+            one after the last iteration that had used no more.
 
     Returns:
-        The policy: `policy.act(obs)` is the action for an observation.
+        The policy; `policy.act(obs)` returns the action for an observation.
 
     Raises:
         UsageError: there is no such run, or it has no tape where `at` is given.
@@ -168,24 +168,25 @@ def evaluate(
     at: int | None = None,
     env: str | GivenEnv | None = None,
 ) -> dict[str, Any]:
-    """How good a policy is: its best actions, frozen statistics, the environment's own rewards.
+    """Evaluate a policy with frozen observation statistics and the environment's own rewards.
 
     Args:
-        run: as for `load`, or a policy, for which `env` must be said.
-        episodes: how many. Their seeds begin with those of training's final evaluation.
+        run: as for `load`, or a policy, for which `env` must be given.
+        episodes: how many; the first have the seeds of training's final evaluation.
         seed: of the episodes; None: the training run's.
-        stochastic: draw actions from the policy's distribution.
+        stochastic: draw actions from the policy's distribution instead of taking the best.
         latest: as for `load`.
-        at: likewise.
-        env: another environment than the policy's own, or the one that was given to `train`.
+        at: as for `load`.
+        env: an environment other than the policy's own, or the one that was given to `train`.
 
     Returns:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, and the lists
-        `returns` and `lengths`, an entry an episode; with what was evaluated.
+        `returns` and `lengths` with one entry per episode; also what was evaluated: `env_id`,
+        `policy`, `iteration`, `seed`, `stochastic` and `episodes`.
 
     Raises:
         UsageError, UnknownEnvironment: arguments that cannot be used.
-        RunError, RolloutError: the environment fails, or is another than the policy's.
+        RunError, RolloutError: the environment fails, or does not match the policy.
         FileError: the policy's file is damaged.
 
     >>> result = evaluate("Hopper", episodes=2)
@@ -194,8 +195,10 @@ def evaluate(
     """
     values = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
     config = make_config(EvaluateConfig, values)
-    with _played(run, latest, at, env) as found:
-        return evaluate_policy(found, config.episodes, config.seed, config.stochastic, warn=_warn)
+    with _policy_in_env(run, latest, at, env) as resolved:
+        return evaluate_policy(
+            resolved, config.episodes, config.seed, config.stochastic, warn=_warn
+        )
 
 
 def render(
@@ -216,22 +219,22 @@ def render(
     Args:
         run: as for `evaluate`.
         output: the file: .mp4, .gif (at most 20 s) or .png (12 moments).
-        episodes: how many are shown.
+        episodes: how many to show.
         seed: of the episodes; None: the training run's.
-        width: pixels across, where the environment lets it be chosen.
-        height: pixels down, likewise.
-        over_training: of a run of ars, show ten policies of its training, one after the other.
+        width: in pixels, where the environment lets it be chosen.
+        height: in pixels, likewise.
+        over_training: of an ARS run, show ten policies of its training, one after the other.
         latest: as for `load`.
-        at: likewise.
-        env: as for `evaluate`; a function or class takes `render_mode`, an environment that is
-            made already has "rgb_array".
+        at: as for `load`.
+        env: as for `evaluate`; a class or function is called with `render_mode="rgb_array"` if it
+            takes that argument, and an environment object must have been made with it.
 
     Returns:
-        The file.
+        The path of the file.
 
     Raises:
         UsageError, UnknownEnvironment: arguments that cannot be used.
-        RunError: the environment fails, draws nothing, or is another than the policy's.
+        RunError: the environment fails, draws nothing, or does not match the policy.
         FileError: the policy's file is damaged.
 
     >>> render("Hopper", "hopper.png").name
@@ -245,9 +248,9 @@ def render(
     path = check_output(str(output))
     if over_training and isinstance(run, Policy):
         raise UsageError("`over_training`: a policy has no tape, give its run")
-    with _played(run, latest, at, env) as found:
+    with _policy_in_env(run, latest, at, env) as resolved:
         moments = training_moments(str(_folder(run))) if over_training else []
-        open_env = partial(acting, found, config.seed, warn=_warn)
+        open_env = partial(acting, resolved, config.seed, warn=_warn)
         return record(open_env, config, path, moments=moments).path
 
 
@@ -258,21 +261,21 @@ def verify(
     seed: int | None = None,
     n_workers: int | str = 0,
 ) -> Verification:
-    """Verify a run of ars: check its tape, rebuild every policy, play iterations again.
+    """Verify an ARS run: check its tape, rebuild every policy, replay iterations.
 
     Args:
         run: a run, or its folder.
-        share: of the iterations, to be played again; one at least.
-        iterations: how many, instead of a share.
-        seed: draws them; None for entropy that nobody can foresee.
-        n_workers: worker processes, 0 for this process.
+        share: of the iterations to replay, at least one.
+        iterations: how many to replay, instead of a share.
+        seed: for drawing them; None: unpredictable.
+        n_workers: worker processes; 0: this process.
 
     Returns:
-        What was checked, all of it found to be right: `compared`, `played`, `chance_to_find(1)`.
+        What was checked and found to be right: `compared`, `played`, `chance_to_find(1)`.
 
     Raises:
         UsageError: there is no such run, or it has no tape.
-        FileError, RunError, RolloutError: it is not what it says; the message says where.
+        FileError, RunError, RolloutError: it is not verified; the message says what differs.
 
     >>> run = train("CartPole-v1", n_iterations=3, seed=4, n_workers=0, verbose=False)
     >>> verify(run, iterations=2).chance_to_find(1) > 0.6
@@ -285,7 +288,7 @@ def verify(
         return verify_run(str(folder), **dataclasses.asdict(make_config(VerifyConfig, values)))
 
 
-# What stands for a run or for an environment
+# Arguments that stand for a run or for an environment
 
 
 def _folder(run: Any) -> Any:
@@ -302,7 +305,7 @@ def _name_or_given(env: str | GivenEnv | None) -> tuple[str | None, GivenEnv | N
 def _training_id(
     name: str | None, given: GivenEnv | None, folder: Path | None
 ) -> Iterator[str | None]:
-    """The id of the environment to train on, for as long as the block lasts."""
+    """The id of the environment to train on; one that was given is registered for the block."""
     config = None if folder is None else folder / CONFIG
     stored = read_json(config).get("env_id") if config is not None and config.is_file() else None
     if name is not None and stored is not None and name != stored:
@@ -316,13 +319,13 @@ def _training_id(
         yield env_id
 
 
-def _plan(env_id: str | None, folder: Path | None, settings: dict[str, Any]) -> TrainingConfig:
-    """The run that is meant; a setting of None is one not given."""
+def _resolve(env_id: str | None, folder: Path | None, settings: dict[str, Any]) -> TrainingConfig:
+    """The configuration of a new or resumed run; a setting of None counts as not given."""
     given = {name: value for name, value in settings.items() if value is not None}
-    words = [] if env_id is None else [repr(env_id)]
-    words += [] if folder is None else [f"resume={str(folder)!r}"]
-    words += [f"{name}={value!r}" for name, value in given.items()]
-    call = f"ars.api.train({', '.join(words)})"
+    arguments = [] if env_id is None else [repr(env_id)]
+    arguments += [] if folder is None else [f"resume={str(folder)!r}"]
+    arguments += [f"{name}={value!r}" for name, value in given.items()]
+    call = f"ars.api.train({', '.join(arguments)})"
     if folder is not None:
         return resolve_resumed(folder, given, call)
     if env_id is None:
@@ -330,27 +333,27 @@ def _plan(env_id: str | None, folder: Path | None, settings: dict[str, Any]) -> 
     return resolve_new(env_id, given, call)
 
 
-def _check_stays_here(plan: TrainingConfig, made: bool) -> None:
-    """An object, class or function cannot be sent to another process."""
-    name = "n_workers" if plan.n_workers != 0 else "env_processes"
-    value = getattr(plan.workers, name)
+def _check_in_process(config: TrainingConfig, is_object: bool) -> None:
+    """Raises: UsageError where a given environment would have to leave this process."""
+    name = "n_workers" if config.n_workers != 0 else "env_processes"
+    value = getattr(config.workers, name)
     if value != "0" and value != 0:
         raise UsageError(
             f"`{name}` {value}: an environment given as an object, class or function stays in "
             "this process; for more, register it in a module and name it, as module:Id-v0"
         )
-    if made and not ALGORITHMS[plan.algo].trains_in_pool:
+    if is_object and not ALGORITHMS[config.algo].trains_in_pool:
         raise UsageError(
-            f"`env`: {plan.algo} uses several environments at once; give a class or a function "
+            f"`env`: {config.algo} uses several environments at once; give a class or a function "
             "that makes one instead of an environment"
         )
 
 
 @contextmanager
-def _played(
+def _policy_in_env(
     run: str | Path | Run | Policy, latest: bool, at: int | None, env: str | GivenEnv | None
 ) -> Iterator[ResolvedPolicy]:
-    """The policy that is meant, in the environment that is meant."""
+    """The policy that `run` stands for, with the environment to run it in."""
     if isinstance(run, Run):
         env = run.env if env is None else env
     if isinstance(run, Policy):
@@ -358,23 +361,23 @@ def _played(
             raise UsageError("`env`: must be given, a policy does not know its environment")
         if at is not None:
             raise UsageError(f"`at` {at}: a policy has no tape, give its run")
-        found = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "policy")
+        resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "policy")
     else:
-        found = chosen_policy(str(_folder(run)), latest, at)
-    stored = found.file
+        resolved = chosen_policy(str(_folder(run)), latest, at)
+    stored = resolved.file
     name, given = _name_or_given(env)
     with nullcontext(name) if given is None else registered(given) as env_id:
         if env_id is None or env_id == stored.env_id:
-            yield found
+            yield resolved
         else:
             kwargs = stored.env_kwargs if is_given(stored.env_id) else {}
             file = PolicyFile(stored.policy, env_id, kwargs, stored.training)
-            yield dataclasses.replace(found, file=file)
+            yield dataclasses.replace(resolved, file=file)
 
 
 def _how_to_resume(env: str, folder: Path, **settings: Any) -> str:
-    words = "".join(f", {name}={value!r}" for name, value in settings.items())
-    return f"train({env}resume={str(folder)!r}{words})"
+    arguments = "".join(f", {name}={value!r}" for name, value in settings.items())
+    return f"train({env}resume={str(folder)!r}{arguments})"
 
 
 def _warn(message: str) -> None:

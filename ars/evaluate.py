@@ -1,6 +1,6 @@
-"""`ars evaluate RUN`, or `python -m ars.evaluate RUN`: how good a policy is.
+"""`ars evaluate RUN`, or `python -m ars.evaluate RUN`: measure how good a policy is.
 
-The policy takes its best actions with frozen statistics, and rewards are the environment's own,
+Actions are deterministic, observation statistics are frozen, and rewards are the environment's own,
 without the training shift. Episodes start from the seeds of training's final evaluation, so the
 first of them repeat that evaluation exactly.
 """
@@ -21,15 +21,17 @@ from ars.common.settings import counted, make_config, setting
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How much to evaluate."""
+    """Settings of an evaluation."""
 
     episodes: int = setting(100, "episodes to run", at_least=1)
-    seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
+    seed: int | None = setting(
+        None, "seed of the episodes (default: the training run's)", at_least=0
+    )
     stochastic: bool = setting(False, "draw actions from the policy's distribution")
 
 
 def report(result: dict[str, Any]) -> str:
-    """The summary that people read, from what `evaluate` returned."""
+    """A readable summary of what `evaluate_policy` returned."""
     labels = {
         "return_mean": "mean return",
         "return_std": "deviation",
@@ -57,17 +59,17 @@ def _parser() -> Parser:
 
 @reporting()
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv` as after `ars evaluate`."""
+    """Run the command; `argv`: the arguments after `ars evaluate`."""
     args = _parser().parse_args(argv)
     config = make_config(EvaluateConfig, vars(args))
     from ars.training.evaluation import evaluate_policy
     from ars.training.rebuild import chosen_policy
 
-    found = chosen_policy(args.run, args.latest, args.at)
+    resolved = chosen_policy(args.run, args.latest, args.at)
     if not args.json:
-        print(found.description)
-    with progress("evaluating", config.episodes) as count:
-        result = evaluate_policy(found, config.episodes, config.seed, config.stochastic, count)
+        print(resolved.description)
+    with progress("evaluating", config.episodes) as advance:
+        result = evaluate_policy(resolved, config.episodes, config.seed, config.stochastic, advance)
     print(json.dumps(result) if args.json else report(result))
 
 

@@ -1,7 +1,7 @@
-"""`ars render RUN`, or `python -m ars.render RUN`: see a policy act, in a window or in a file.
+"""`ars render RUN`, or `python -m ars.render RUN`: show a policy in a window or in a file.
 
-Without --output a window opens where there is a display; otherwise a video is written. Time in
-the window and in the video is the time in the world.
+Without --output a window opens if there is a display; otherwise a video is written. Windows and
+videos play at the speed of simulated time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _parser() -> Parser:
 
 @reporting()
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv` as after `ars render`."""
+    """Run the command; `argv`: the arguments after `ars render`."""
     args = _parser().parse_args(argv)
     config = make_config(RenderConfig, vars(args))
     from ars.rendering.show import check_output, default_output, watch
@@ -43,17 +43,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     from envs.window import has_display
 
     output = None if config.output is None else check_output(config.output)
-    found = chosen_policy(args.run, args.latest, args.at)
-    print(found.description, flush=True)
+    resolved = chosen_policy(args.run, args.latest, args.at)
+    print(resolved.description, flush=True)
     moments = training_moments(args.run) if config.over_training else []
-    open_env = partial(acting, found, config.seed)
+    open_env = partial(acting, resolved, config.seed)
     if output is not None:
         _record(open_env, config, output, moments)
     elif has_display() and not moments:
-        watch(open_env, config, _tell)
+        watch(open_env, config, _print_episode)
     else:
         folder = Path(args.run) if Path(args.run).is_dir() else Path()
-        _record(open_env, config, folder / default_output(found.file.env_id, moments), moments)
+        _record(open_env, config, folder / default_output(resolved.file.env_id, moments), moments)
 
 
 def _record(open_env: Any, config: RenderConfig, output: Path, moments: list[Moment]) -> None:
@@ -61,16 +61,16 @@ def _record(open_env: Any, config: RenderConfig, output: Path, moments: list[Mom
     from ars.training.signals import Interrupts
 
     interrupts = Interrupts()
-    with interrupts.handled(), interrupts.allowed(), progress("rendering") as count:
-        recording = record(open_env, config, output, count, moments)
+    with interrupts.handled(), interrupts.allowed(), progress("rendering") as advance:
+        recording = record(open_env, config, output, advance, moments)
     for index, episode in enumerate(recording.episodes):
-        _tell(index, episode, moments)
+        _print_episode(index, episode, moments)
     size = output.stat().st_size
     shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     print(f"wrote {output}: {recording.description}, {shown}")
 
 
-def _tell(index: int, episode: Episode, moments: Sequence[Moment] = ()) -> None:
+def _print_episode(index: int, episode: Episode, moments: Sequence[Moment] = ()) -> None:
     what = f"{moments[index].timesteps:,} timesteps" if moments else f"episode {index + 1}"
     print(f"{what}: return {episode.total_reward:,.2f}, {episode.length:,} steps")
 

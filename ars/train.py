@@ -1,4 +1,4 @@
-"""`ars train ENV`, or `python -m ars.train ENV`: train a policy and say what was reached."""
+"""`ars train ENV`, or `python -m ars.train ENV`: train a policy and print its result."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
+from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
@@ -18,17 +19,17 @@ from envs.atari import VIEWS
 
 
 def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
-    """The command's flags, most of them from the config dataclasses, with those of one algorithm.
+    """The command's parser, with the flags of one algorithm; most come from config dataclasses.
 
-    Flags of the same name may mean different things, or have other defaults, in two algorithms.
+    A flag may have another meaning or another default in another algorithm.
     """
-    ours = ALGORITHMS[algo].Config
+    algorithm_config = ALGORITHMS[algo].Config
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
         prog=program("train"),
         description=f"Train a policy. Example: {program('train')} HalfCheetah",
-        epilog="Values shown as defaults are those without a preset; a preset of the "
-        "environment's name is used by itself, and any flag overrides it. For the settings of "
+        epilog="Defaults are shown as they are without a preset. A preset named like the "
+        "environment is used automatically, and any flag overrides it. For the settings of "
         f"another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
     )
     hidden = argparse.SUPPRESS
@@ -54,29 +55,30 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
         nargs="+",
         action=KeyValues,
         default=hidden,
-        help="for the environment",
+        help="keyword arguments for the environment",
     )
     main.add_argument(
         "--pixels",
         choices=VIEWS,
         default=hidden,
-        help="how an Atari game is seen: atari, 4 grey frames of 84x84; pong, what moved, 80x80",
+        help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
+        "of two frames, 80x80",
     )
-    main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder of the run")
-    main.add_argument("--resume", metavar="RUN", default=hidden, help="go on with a run folder")
+    main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
+    main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
     main.add_argument(
-        "--init-from", metavar="RUN", default=hidden, help="start with a trained policy's weights"
+        "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
     for config in (TaskConfig, WorkerConfig):
         add_flags(main, config)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
-    about = with_flags(" ".join(str(ours.__doc__).split()))
-    add_flags(parser.add_argument_group(f"algorithm {algo}", about), ours)
+    about = with_flags(" ".join(str(algorithm_config.__doc__).split()))
+    add_flags(parser.add_argument_group(f"algorithm {algo}", about), algorithm_config)
     return parser
 
 
 def _chosen_algorithm(argv: Sequence[str]) -> str:
-    """The algorithm whose flags a command line may hold: --algo's, or a resumed run's."""
+    """The algorithm whose flags are accepted: that of --algo, or of the run to resume."""
     first = Parser(add_help=False)
     first.add_argument("--algo")
     first.add_argument("--resume")
@@ -87,24 +89,23 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; exits with 0, 1, 2 or 130 as the design says."""
-    words = sys.argv[1:] if argv is None else argv
-    parser = make_parser(_chosen_algorithm(words))
-    given = vars(parser.parse_args(words))
+    """Run the command; `argv`: the arguments after `ars train`."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = make_parser(_chosen_algorithm(arguments))
+    given = vars(parser.parse_args(arguments))
     with reporting():
         if "resume" in given:
-            plan = resolve_resumed(Path(given.pop("resume")), given, command_line())
+            config = resolve_resumed(Path(given.pop("resume")), given, command_line())
         elif "env_id" in given:
-            plan = resolve_new(given.pop("env_id"), given, command_line())
+            config = resolve_new(given.pop("env_id"), given, command_line())
         else:
             parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
-        from ars.cli.console import open_display, summary
         from ars.training.run import run_training
 
-        with open_display(plan) as display:
-            folder, result = run_training(plan, display, _how_to_resume, given.get("run_dir"))
+        with open_display(config) as display:
+            folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
         print(
-            f"{summary(plan.env_id, result)}\n\n"
+            f"{summary(config.env_id, result)}\n\n"
             f"  see it run    {hint('render', folder)}\n"
             f"  evaluate it   {hint('evaluate', folder)}"
         )

@@ -1,4 +1,4 @@
-"""How policies learn: one file an algorithm, one line in the registry here."""
+"""The algorithms, one file each, and their registry."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegisteredAlgorithm:
-    """What others must know of an algorithm; its module is imported when it is asked for.
+    """An algorithm's entry in the registry; its module is imported on demand.
 
-    Args:
-        entry_point: the class, `module:Class`.
-        description: what it is, in a line.
+    Attributes:
+        entry_point: the class, as `module:Class`.
+        description: what it is, in one line.
         presets_module: the module whose `PRESETS` are settings known to work; None for none.
     """
 
@@ -40,7 +40,7 @@ class RegisteredAlgorithm:
 
     @property
     def trains_in_pool(self) -> bool:
-        """Whether training's rollouts run in the pool of workers."""
+        """Whether its training rollouts run in the pool of workers."""
         return self.load().trains_in_pool
 
     @property
@@ -80,7 +80,7 @@ ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
 
 
 def settings_of_others(algo: str) -> dict[str, str]:
-    """Settings that only other algorithms have, each with a line that says so."""
+    """Settings that only other algorithms have, each with a line that names these."""
     ours = setting_names(ALGORITHMS[algo].Config)
     owners: dict[str, list[str]] = {}
     for name, algorithm in ALGORITHMS.items():

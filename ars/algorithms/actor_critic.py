@@ -1,6 +1,6 @@
-"""Actor-critic methods: the policy learns from a critic's values of what it did.
+"""Actor-critic methods: the policy learns from a critic's estimates of values.
 
-A segment of steps is played and learned from, over and over:
+A segment of steps is played and learned from, again and again:
 
     w     <- w - beta d/dw (critic - G)^2                  the critic, towards the returns G
     theta <- theta + alpha A d/dtheta log pi(a|s)          the actor
@@ -10,13 +10,13 @@ section 13.5). `episode`: a whole episode, when it has ended. `n-step`: some ste
 environments side by side (A2C, the synchronous form of A3C; Mnih et al., 2016, arXiv 1602.01783,
 Algorithm S3).
 
-`critic` says what the critic knows. `v`, the value of a state: A is the advantage G - V(s)
+`critic` says what the critic estimates. `v`, the value of a state: A is the advantage G - V(s)
 (advantage actor-critic). `q`, the value of every action: A is Q(s, a) itself (Q actor-critic, by
-the policy gradient theorem; Sutton et al., 2000, Theorem 1), and a state is worth the mean of Q
+the policy gradient theorem; Sutton et al., 2000, Theorem 1), and a state's value is the mean of Q
 over the policy's actions (Expected Sarsa; van Seijen et al., 2009).
 
-Both may have step sizes of their own (`critic_learning_rate`), as the two have in the book. The
-factor gamma^t of a step in its episode is left out, as it usually is.
+Actor and critic may have different step sizes (`critic_learning_rate`), as in the book. The factor
+gamma^t of a step in its episode is left out, as is usual.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ METRICS = ("policy_loss", "value_loss", "entropy", "grad_norm")
 class ActorCriticConfig(OnPolicyConfig):
     """Settings of actor-critic. An iteration is n_envs * iteration_steps environment steps."""
 
-    update: str = setting("step", "what is played between two updates", choices=UPDATES)
+    update: str = setting("step", "experience that an update learns from", choices=UPDATES)
     n_steps: int | None = setting(
         None,
         "steps of each environment between two updates (n-step: 5)",
@@ -58,25 +58,29 @@ class ActorCriticConfig(OnPolicyConfig):
         requires={"update": ("n-step",)},
     )
     iteration_steps: int = setting(
-        500, "steps of each environment in an iteration, of many updates", at_least=1
+        500, "steps of each environment in an iteration, which holds many updates", at_least=1
     )
-    critic: str = setting("v", "what the critic values: states or actions", choices=("v", "q"))
+    critic: str = setting(
+        "v", "what the critic estimates: values of states (v) or of actions (q)", choices=("v", "q")
+    )
     gae_lambda: float = setting(
         1.0,
-        "decay of the advantage estimate's terms; 1: returns as long as there are",
+        "decay of the terms of the advantage estimate (lambda); 1: returns of full length",
         at_least=0,
         at_most=1,
         requires={"critic": ("v",)},
     )
     normalize_advantages: bool = setting(
-        False, "advantages of mean 0 and deviation 1 an update", requires={"critic": ("v",)}
+        False,
+        "scale the advantages of an update to mean 0 and deviation 1",
+        requires={"critic": ("v",)},
     )
     value_coef: float = setting(0.5, "weight of the critic's loss", at_least=0)
     critic_learning_rate: float | None = setting(
-        None, "step size for what is the critic's alone (default: learning_rate)", above=0
+        None, "step size of the parameters of the critic alone (default: `learning_rate`)", above=0
     )
     distance_penalty: float = setting(
-        0.0, "subtracted from each reward while training, times the distance to the goal"
+        0.0, "subtracted from each reward while training, per unit of distance to the goal"
     )
     time_penalty: float = setting(0.0, "subtracted from each reward while training")
 
@@ -94,7 +98,7 @@ class ActorCriticConfig(OnPolicyConfig):
 
     @property
     def segment_length(self) -> int:
-        """Steps of each environment that are played at once."""
+        """Steps of each environment in a segment."""
         return (self.n_steps or 5) if self.update == "n-step" else 1
 
 
@@ -106,13 +110,13 @@ class A2CConfig(ActorCriticConfig):
     """
 
     n_envs: int = setting(8, "environments stepped together", at_least=1, at_most=LARGE)
-    update: str = setting("n-step", "what is played between two updates", choices=UPDATES)
+    update: str = setting("n-step", "experience that an update learns from", choices=UPDATES)
     optimizer: str = setting("rmsprop", "rule of the gradient step", choices=("adam", "rmsprop"))
     learning_rate: float = setting(7e-4, "step size of the optimiser", above=0)
 
 
 class ActorCritic(OnPolicyAlgorithm):
-    """The update is `_update`."""
+    """Actor-critic methods; the update is `_update`."""
 
     Config: ClassVar[type[ActorCriticConfig]] = ActorCriticConfig
 
@@ -142,7 +146,7 @@ class ActorCritic(OnPolicyAlgorithm):
         return {**averages(METRICS, metrics), "learning_rate": rate}
 
     def _segments(self) -> Iterator[Segment]:
-        """What is played next: a segment of every environment, or the episodes that now ended."""
+        """Play on; yields a segment of every environment, or the episodes that ended."""
         if self.config.update != "episode":
             yield self._play(self.config.segment_length)
             return
@@ -155,19 +159,19 @@ class ActorCritic(OnPolicyAlgorithm):
         from ars.learning.losses import entropy_bonus, policy_gradient_loss, squared_loss
 
         config = self.config
-        # 1. Returns: the segment's rewards, then the critic's value. GAE mixes their lengths.
+        # 1. Returns: the segment's rewards, then the critic's value. GAE averages over lengths.
         advantages = self._advantages(segment, config.gae_lambda)
         inputs, actions, weights, returns = self._flat(
             segment.inputs, segment.actions, advantages, advantages + segment.values
         )
         pi, values = self._forward(inputs)
-        # 2. What an action weighs: its advantage, or its value.
+        # 2. The weight of each action: its advantage, or its value.
         if config.critic == "q":
             values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
             weights = values
         elif config.normalize_advantages and len(weights) > 1:
             weights = (weights - weights.mean()) / (weights.std() + 1e-8)
-        # 3. Both losses, and the bonus for a policy that stays open.
+        # 3. Both losses, and the entropy bonus.
         policy_loss = policy_gradient_loss(pi.log_prob(actions), weights)
         value_loss = squared_loss(values, returns)
         entropy = entropy_bonus(pi.entropy)
@@ -178,7 +182,7 @@ class ActorCritic(OnPolicyAlgorithm):
         return *metrics, norm
 
     def _segment_of(self, episode: Trajectory) -> Segment:
-        """An episode as a segment of one environment, with the values that the critic gives now."""
+        """An episode as a segment of one environment, with the critic's current values."""
         states = np.concatenate([episode.inputs, episode.final_input[None]])
         outputs, values = self._estimate(states)
         ended = np.arange(len(episode)) == len(episode) - 1
@@ -195,7 +199,7 @@ class ActorCritic(OnPolicyAlgorithm):
         return Segment(*(column[:, None] for column in columns))
 
     def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
-        """A state is worth the mean over the policy's actions where the critic values these."""
+        """If the critic values actions, a state's value is the mean over the policy's actions."""
         outputs, values = self.inference(inputs)
         if self.config.critic == "q":
             values = (_softmax(outputs) * values).sum(axis=1)
@@ -209,7 +213,7 @@ class ActorCritic(OnPolicyAlgorithm):
         )
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
-        """Less the penalties, which are of the reward's own scale."""
+        """The rewards less the penalties, which are scaled like the rewards."""
         config, rewards = self.config, super()._rewards(step)
         if config.distance_penalty and self._goal_distance is not None:
             distances = self._goal_distance(step.final_obs)
@@ -217,14 +221,14 @@ class ActorCritic(OnPolicyAlgorithm):
         return rewards - config.reward_scale * config.time_penalty
 
     def state(self) -> State:
-        """With the episodes under way."""
+        """Also the episodes in progress."""
         state = super().state()
         if self.config.update == "episode":
             state.add("trajectories", self._episodes)
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         if self.config.update == "episode":
             state.restore("trajectories", self._episodes)
@@ -238,5 +242,5 @@ class A2C(ActorCritic):
 
 def _softmax(outputs: Floats) -> Floats:
     weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    shares: Floats = weights / weights.sum(axis=1, keepdims=True)
-    return shares
+    probabilities: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities

@@ -1,6 +1,6 @@
 """Augmented Random Search (Mania, Guy and Recht, 2018, arXiv 1803.07055, Algorithms 1 and 2).
 
-Each iteration j draws N directions delta_k, plays theta + nu delta_k and theta - nu delta_k, and
+Each iteration j draws N directions delta_k, plays theta + nu delta_k and theta - nu delta_k and
 moves along the directions, each weighted by the difference of its two returns:
 
     theta <- theta + alpha / (b sigma_R) * sum_{k in top b} (r_k+ - r_k-) delta_k
@@ -21,7 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Algorithm, Record, Row, TrainingContext
+from ars.algorithms.base import (
+    Algorithm,
+    Record,
+    Row,
+    TrainingContext,
+    check_same_network,
+    statistics_behind,
+)
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -203,7 +210,7 @@ class ARS(Algorithm):
         return step
 
     def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:
-        """The directions to rank: those with a fault stop the run, or are left out on request."""
+        """The directions to rank; one with a fault stops the run, or is left out on request."""
         finite = []
         for index, (plus, minus) in enumerate(zip(episodes[::2], episodes[1::2], strict=True)):
             fault = plus.fault or minus.fault
@@ -305,11 +312,8 @@ class ARS(Algorithm):
         return row
 
     def start_from(self, policy: Policy) -> None:
-        given_spec, spec = policy.spec, self.policy.spec
-        for name in ("kind", "layer_sizes", "activation", "bias"):
-            ours, theirs = getattr(spec, name), getattr(given_spec, name)
-            if ours != theirs:
-                raise UsageError(f"`init_from`: its policy has {name} {theirs}, this run's {ours}")
+        names = ("kind", "layer_sizes", "activation", "bias")
+        check_same_network(self.policy.spec, policy.spec, names)
         given = policy.normalizer
         if (given is not None) != self.normalized:
             raise UsageError(
@@ -317,9 +321,7 @@ class ARS(Algorithm):
                 f"observations, but variant {self.config.variant} does not"
             )
         self.policy.weights = policy.weights
-        if given is not None and given.count > given.rule.ddof:
-            m2 = given.var * (given.count - given.rule.ddof)
-            self.statistics = RunningMeanStd(given.mean.copy(), m2, given.count)
+        self.statistics = statistics_behind(given) or self.statistics
 
     def state(self) -> State:
         """Counters, weights and statistics: all else is a function of the seed."""
@@ -329,7 +331,7 @@ class ARS(Algorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         self.policy.weights = state.array("weights", self.policy.weights.shape)
         state.restore("statistics", self.statistics, count="observations")
@@ -340,12 +342,12 @@ def best_directions(
 ) -> list[int]:
     """The `n_top` of `directions` with the largest max(r+, r-), in index order.
 
-    Ties go to the lower index. `plus`, `minus`: r+ and r- of every direction, by index.
+    Ties go to the lower index. `plus`, `minus`: r+ and r- of all directions, by index.
     """
     ranked = sorted(directions, key=lambda k: (-max(plus[k], minus[k]), k))
     return sorted(ranked[:n_top])
 
 
 def _both_signs(episodes: Sequence[Episode], directions: Sequence[int]) -> list[Episode]:
-    """The two episodes of each direction, of all in task order."""
+    """The two episodes of each of `directions`; `episodes` are all, in task order."""
     return [episode for k in directions for episode in episodes[2 * k : 2 * k + 2]]

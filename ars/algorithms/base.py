@@ -1,18 +1,19 @@
-"""What the trainer asks of an algorithm: one screen."""
+"""The interface between the trainer and an algorithm."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.common.errors import UsageError
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
-from policies import Policy
+from policies import Normalizer, Policy, PolicySpec, RunningMeanStd
 from policies.state import State
 
 Row = dict[str, int | float]
@@ -23,7 +24,7 @@ COUNTERS = ("iteration", "timesteps", "episodes")
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What is to be learned: the environment and the run's seed.
+    """What an algorithm is given for a run, besides its own settings.
 
     Attributes:
         env_id: as for `envs.make`.
@@ -31,10 +32,11 @@ class TrainingContext:
         action_space: the environment's.
         env_kwargs: for `envs.make`.
         seed: of everything random in the run.
-        on_nonfinite: what a NaN or infinite number does, "stop" or "exclude".
+        on_nonfinite: what to do on a NaN or infinite number, "stop" or "exclude".
         notify: shows the user a line.
         device: where networks learn, "auto", "cpu" or "cuda".
-        env_processes: processes that share the environments of an algorithm that steps its own.
+        env_processes: processes that share the training environments, if the algorithm steps its
+            own; 0: this process.
     """
 
     env_id: str
@@ -49,7 +51,7 @@ class TrainingContext:
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:
-        """Show the user an event and its iteration, the first time that it happens."""
+        """Show the user an event and its iteration, but only the first time that it happens."""
         if event not in self._notified:
             self._notified.add(event)
             self.notify(f"iteration {iteration}: {event} (said once)")
@@ -58,15 +60,15 @@ class TrainingContext:
 class Algorithm(ABC):
     """Learns one iteration at a time; knows nothing of files, displays or stopping.
 
-    A subclass's module must import without torch, which it may load when it is constructed.
+    A subclass's module must not import torch; its constructor may.
 
     Attributes:
-        Config: the dataclass of its settings, from which the flags are made. Its `retired`, where
-            there are any: settings that it once had, each with the value at which it did nothing,
-            so that runs which stored them at that value go on.
+        Config: the dataclass of its settings, from which the flags are made. An optional class
+            attribute `retired` of it maps each removed setting to the value at which it had no
+            effect, so that runs which stored that value can be resumed.
         trains_in_pool: whether training's rollouts run in the pool, so that workers help, and
             nothing changes until they are collected. Otherwise only evaluations run there, and a
-            run that fails in the middle of an iteration goes on from the checkpoint before it.
+            run that fails in the middle of an iteration goes on from the last checkpoint.
         policy: what is being learned.
         iteration: how many are done.
         timesteps: environment steps taken in training.
@@ -74,7 +76,7 @@ class Algorithm(ABC):
 
     Raises:
         UsageError: the settings do not suit the environment.
-        UnsupportedSpace: no policy can read or act in its spaces.
+        UnsupportedSpace: no policy supports the environment's spaces.
     """
 
     Config: ClassVar[type[Any]]
@@ -95,18 +97,20 @@ class Algorithm(ABC):
 
     @property
     def policy_metadata(self) -> dict[str, Any]:
-        """What policy files say of their training beside the algorithm's and the preset's name."""
+        """What policy files say about training, besides the algorithm's and the preset's name."""
         return {}
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """Weights and frozen normaliser to evaluate or save now."""
+        """The current weights and frozen normaliser, to evaluate or save."""
 
     @abstractmethod
     def iterate(self, pool: Pool) -> Row:
         """Learn for one iteration; returns its row for progress.csv.
 
-        Raises: RunError where learning cannot go on, RolloutError where a rollout cannot.
+        Raises:
+            RunError: learning cannot go on.
+            RolloutError: a rollout failed.
         """
 
     @abstractmethod
@@ -115,12 +119,12 @@ class Algorithm(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """Everything that `restore` goes on from exactly; an algorithm adds its own to this."""
+        """Everything that `restore` needs; a subclass adds its own to the counters."""
         return State(values={name: getattr(self, name) for name in COUNTERS})
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError naming the array or value that is not right."""
+        """Restore a `state`. Raises: ValueError naming the array or value that is invalid."""
         for name in COUNTERS:
             setattr(self, name, state.count(name))
 
@@ -140,5 +144,21 @@ class Algorithm(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no tape")
 
-    def close(self) -> None:  # noqa: B027  # most have nothing to let go of
-        """Let go of environments and processes of its own; safe to call twice."""
+    def close(self) -> None:  # noqa: B027  # most have nothing to close
+        """Close environments and processes of its own; safe to call twice."""
+
+
+def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str]) -> None:
+    """Raises: UsageError if a policy to start from differs in one of the attributes `names`."""
+    for name in names:
+        wanted, given = getattr(ours, name), getattr(theirs, name)
+        if wanted != given:
+            raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
+
+
+def statistics_behind(normalizer: Normalizer | None) -> RunningMeanStd | None:
+    """The statistics that a normaliser was frozen from; None if it has too few observations."""
+    if normalizer is None or normalizer.count <= normalizer.rule.ddof:
+        return None
+    m2 = normalizer.var * (normalizer.count - normalizer.rule.ddof)
+    return RunningMeanStd(normalizer.mean.copy(), m2, normalizer.count)

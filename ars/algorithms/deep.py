@@ -1,6 +1,6 @@
 """What the deep algorithms share: environments, network, optimiser, schedules, checkpoints.
 
-An algorithm is then its paper's steps: a Config, a network, `_iterate`.
+What remains for each is a Config, a network, and `_iterate` with the steps of its paper.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ars.algorithms.base import Algorithm, Row, TrainingContext
+from ars.algorithms.base import (
+    Algorithm,
+    Row,
+    TrainingContext,
+    check_same_network,
+    statistics_behind,
+)
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -46,9 +52,9 @@ DEEP_POLICIES = [
     name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
 ]
 SCHEDULES = ("constant", "linear")
-INITIAL = ("orthogonal", "xavier", "he", "uniform")
-WINDOW = 100  # episodes behind the metrics of a row
-# Statistics of observations: normalised ones are bounded, as in OpenAI's baselines (VecNormalize).
+INITIALIZATIONS = ("orthogonal", "xavier", "he", "uniform")
+WINDOW = 100  # latest episodes whose returns and lengths a row summarises
+# Normalised observations are clipped as in OpenAI's baselines (VecNormalize).
 OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 
 
@@ -80,12 +86,14 @@ class DeepConfig:
     activation: str | None = setting(
         None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
     )
-    initialization: str = setting("orthogonal", "how weights are drawn", choices=INITIAL)
+    initialization: str = setting(
+        "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
+    )
     learning_rate: float = setting(3e-4, "step size of the optimiser", above=0)
     learning_rate_schedule: str = setting(
         "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
     )
-    gamma: float = setting(0.99, "discount of a step", at_least=0, at_most=1)
+    gamma: float = setting(0.99, "discount factor", at_least=0, at_most=1)
     max_grad_norm: float | None = setting(
         0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )
@@ -115,9 +123,9 @@ class DeepConfig:
 class DeepAlgorithm(Algorithm):
     """Learns by gradients from environments of its own; the pool is for evaluations.
 
-    A subclass's `__init__` makes its network and hands it to `_learn_with`; its `_iterate` learns
-    from a fixed number of steps, keeps `timesteps` and returns what its row holds of its own.
-    `distribution` tells `__init__` whether the policy draws its actions.
+    A subclass's `__init__` makes its network and passes it to `_learn_with`; its `_iterate` learns
+    from a fixed number of steps, counts `timesteps` and returns the algorithm's own metrics.
+    `distribution`: whether the policy draws its actions.
     """
 
     trains_in_pool: ClassVar[bool] = False
@@ -143,13 +151,13 @@ class DeepAlgorithm(Algorithm):
     # Network and optimiser
 
     def initial_weights_rng(self) -> np.random.Generator:
-        """Draws the first weights."""
+        """The generator of the initial weights."""
         return generator(self.context.seed, Stream.INITIAL_WEIGHTS)
 
     def _learn_with(
         self, network: torch.nn.Module, optimizer: str = "adam", eps: float = 1e-5
     ) -> None:
-        """Lay the network out as one vector, on the device, with an optimiser over it."""
+        """Move the network to the device, its parameters into one vector; make its optimiser."""
         from ars.learning.optimizers import Adam, RMSprop
         from policies.parameters import FlatParameters
 
@@ -158,7 +166,7 @@ class DeepAlgorithm(Algorithm):
         self.optimizer: Optimizer = kind(self.parameters, self.config.learning_rate, eps)
 
     def _take_step(self) -> torch.Tensor:
-        """One step of the optimiser down the gradient that is there; returns its norm before."""
+        """Clip the gradient and take an optimiser step; returns the norm before clipping."""
         norm = self.parameters.clip_grad(self.config.max_grad_norm or None)
         self.optimizer.step()
         return norm
@@ -167,12 +175,12 @@ class DeepAlgorithm(Algorithm):
 
     @property
     def remaining(self) -> float:
-        """What is left of the horizon: 1 at the start, 0 at its end and from there on."""
+        """The fraction of the horizon that is left: 1 at the start, 0 from its end on."""
         horizon = self.config.horizon
         return 1.0 if horizon is None else max(0.0, 1.0 - self.timesteps / horizon)
 
     def _scheduled(self, name: str) -> float:
-        """The setting `name` now, by its schedule `name_schedule`."""
+        """The current value of a setting, by the schedule that `<name>_schedule` sets."""
         value: float = getattr(self.config, name)
         if getattr(self.config, f"{name}_schedule") == "constant":
             return value
@@ -195,8 +203,8 @@ class DeepAlgorithm(Algorithm):
     def _inputs(self, obs: NDArray[Any]) -> NDArray[Any]:
         """Observations [n, *shape] as the network takes them.
 
-        Images stay bytes; vectors become float32 [n, obs_dim], normalised by the statistics at
-        the iteration's start where there are some.
+        Images stay bytes; vectors become float32 [n, obs_dim], normalised with the statistics at
+        the iteration's start, if there are any.
         """
         if self.policy.spec.conv_layers:
             return obs
@@ -206,23 +214,23 @@ class DeepAlgorithm(Algorithm):
         return x.astype(np.float32, copy=False)
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
-        """The rewards of a step to learn from: [n]."""
+        """A step's rewards to learn from: [n]."""
         bound = self.config.reward_clip
         rewards = step.rewards if bound is None else step.rewards.clip(-bound, bound)
         scaled: NDArray[np.float64] = self.config.reward_scale * rewards
         return scaled
 
     def _terminated(self, step: Step) -> NDArray[np.bool_]:
-        """Where nothing more is to be expected after a step: [n]."""
+        """Where returns end after a step, without bootstrapping: [n]."""
         cut = step.cut if self.config.cut_returns else None
         return step.terminated if cut is None else step.terminated | cut
 
     def _env_actions(self, actions: NDArray[Any]) -> NDArray[Any]:
-        """Actions of the network's kind ([n] from 0, or [n, n_out]) as environments take them."""
+        """The network's actions ([n] from 0, or [n, n_out]) as environments take them."""
         action = self.policy.spec.action
         if isinstance(action, DiscreteSpec):
             return actions + action.start if action.start else actions
-        if not np.isfinite(actions).all():  # before an environment is blamed for what follows
+        if not np.isfinite(actions).all():  # checked here, so that no environment is blamed
             raise self._diverged()
         return self.policy.box_actions(actions)
 
@@ -232,7 +240,7 @@ class DeepAlgorithm(Algorithm):
             "`learning_rate` or `max_grad_norm` may help"
         )
 
-    # The trainer's side: see Algorithm.
+    # The interface to the trainer
 
     @property
     def rollout_spec(self) -> RolloutSpec:
@@ -260,7 +268,7 @@ class DeepAlgorithm(Algorithm):
         if self.iteration == 0:
             self.environments.reset()
         self._normalizer = self._frozen()
-        # A network that diverges in the middle of an iteration is told of below.
+        # A network that diverges in the middle of an iteration is reported below.
         with np.errstate(over="ignore", invalid="ignore"):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
@@ -285,27 +293,23 @@ class DeepAlgorithm(Algorithm):
     def start_from(self, policy: Policy) -> None:
         given_spec, spec = policy.spec, self.policy.spec
         shapes = given_spec.observation.shape, spec.observation.shape
+        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias")
         if shapes[0] != shapes[1]:
             raise UsageError(
                 f"`init_from`: its policy sees observations of shape {shapes[0]}, this run "
                 f"{shapes[1]}"
             )
-        for name in ("kind", "conv_layers", "layer_sizes", "activation", "bias"):
-            ours, theirs = getattr(spec, name), getattr(given_spec, name)
-            if ours != theirs:
-                raise UsageError(f"`init_from`: its policy has {name} {theirs}, this run's {ours}")
+        check_same_network(spec, given_spec, names)
         given = policy.normalizer
         if (given is None) != (self.statistics is None):
             raise UsageError(
                 f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, this run's on {'raw' if self.statistics is None else 'normalised'}"
             )
-        # A policy that draws no actions lacks the log deviations behind the network's weights.
+        # A policy without a distribution lacks the log deviations after the network's weights.
         same = given_spec.distribution == spec.distribution
         self.parameters.load(policy.weights if same else policy.network_weights)
-        if given is not None and given.count > given.rule.ddof:
-            m2 = given.var * (given.count - given.rule.ddof)
-            self.statistics = RunningMeanStd(given.mean.copy(), m2, given.count)
+        self.statistics = statistics_behind(given) or self.statistics
 
     def state(self) -> State:
         """Counters, network, optimiser, random numbers, environments and the latest episodes."""
@@ -325,7 +329,7 @@ class DeepAlgorithm(Algorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         shape = self.parameters.numpy().shape
         self.parameters.load(state.array("parameters", shape, np.float32))
@@ -343,11 +347,11 @@ class DeepAlgorithm(Algorithm):
             state.restore("environments", self.environments)
 
     def _check_actions(self, environments: State) -> None:
-        """Raises: ValueError where the stored actions are not such as `_env_actions` gives."""
+        """Raises: ValueError if the stored actions have another shape or type than ours."""
         action = self.policy.spec.action
         shape = () if isinstance(action, DiscreteSpec) else action.shape
         dtype = np.int64 if isinstance(action, DiscreteSpec) else action.dtype
-        if environments.counts("lengths", None).any():  # those of no step have no shape
+        if environments.counts("lengths", None).any():  # without any step they have no shape
             environments.array("actions", (None, *shape), dtype)
 
     def close(self) -> None:
@@ -380,7 +384,7 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
 
 
 def _device(name: str, images: bool) -> torch.device:
-    """The device; one thread for small networks, where more only cost, and all for images."""
+    """The device to learn on; also limits vectors to one thread, where more only cost time."""
     import torch
 
     from policies.networks import resolve_device
@@ -391,6 +395,6 @@ def _device(name: str, images: bool) -> torch.device:
         raise UsageError(f"{error}") from None
     if not images:
         torch.set_num_threads(1)
-        # Nor may NumPy's BLAS have several, whose sums depend on their number.
+        # One thread for NumPy's BLAS too: its sums depend on the number of threads.
         threadpool_limits(1, "blas")
     return device

@@ -1,15 +1,15 @@
 """Deep Q-learning (Mnih et al., 2015, "Human-level control", Algorithm 1), and what improved it.
 
-A network Q(s, a) learns the value of every action. It acts epsilon-greedily; what happens goes into
-a replay buffer, from which minibatches are drawn to lower
+A network Q(s, a) learns the value of every action. It acts epsilon-greedily; transitions go into a
+replay buffer, from which minibatches are drawn to minimise
 
     E[l(y - Q(s, a))],    y = r + gamma max_b Q'(s', b)
 
-where Q' is a copy of the network that is renewed now and then. On request:
+where Q' is the target network, a copy that is updated from time to time. Options:
 
     double       y = r + gamma Q'(s', argmax_b Q(s', b))       van Hasselt et al. (2016)
     dueling      Q = V + A - mean A                            Wang et al. (2016)
-    prioritized  what surprised is drawn more often            Schaul et al. (2016)
+    prioritized  larger errors are drawn more often            Schaul et al. (2016)
     return_steps y = r_1 + ... + gamma^n max_b Q'(s_n, b)      Sutton (1988)
 """
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 import envs
 from ars.algorithms.base import Row, TrainingContext
-from ars.algorithms.deep import INITIAL, DeepAlgorithm, DeepConfig
+from ars.algorithms.deep import INITIALIZATIONS, DeepAlgorithm, DeepConfig
 from ars.common.errors import RunError, UsageError, one_line
 from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
@@ -48,48 +48,61 @@ class DQNConfig(DeepConfig):
         1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
     activation: str | None = setting("relu", "hidden activation", choices=[*ACTIVATIONS])
-    initialization: str = setting("uniform", "how weights are drawn", choices=INITIAL)
+    initialization: str = setting(
+        "uniform", "how initial weights are drawn", choices=INITIALIZATIONS
+    )
     learning_rate: float = setting(5e-4, "step size of the optimiser", above=0)
     max_grad_norm: float | None = setting(
         10.0, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )
-    optimizer: str = setting("adam", "what takes the steps", choices=("adam", "rmsprop"))
-    loss: str = setting("huber", "of a temporal-difference error", choices=("huber", "squared"))
+    optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
+    loss: str = setting(
+        "huber", "loss of a temporal-difference error", choices=("huber", "squared")
+    )
     batch_size: int = setting(64, "transitions in a minibatch", at_least=1)
-    buffer_size: int = setting(100_000, "transitions remembered", at_least=1)
+    buffer_size: int = setting(100_000, "transitions in the replay buffer", at_least=1)
     save_buffer: bool = setting(
         False, "save the replay buffer in checkpoints although it holds images"
     )
     learning_starts: int = setting(1000, "timesteps before learning starts", at_least=0)
-    train_freq: int = setting(
-        4, "steps of each environment from one round of learning to the next", at_least=1
-    )
+    train_freq: int = setting(4, "steps of each environment between rounds of learning", at_least=1)
     gradient_steps: int = setting(1, "minibatches in a round of learning", at_least=1)
     target_update: int = setting(
-        1000, "timesteps from one renewal of the target network to the next", at_least=1
+        1000, "timesteps between updates of the target network", at_least=1
     )
-    target_tau: float = setting(1.0, "part of the way it then goes; 1: a copy", above=0, at_most=1)
+    target_tau: float = setting(
+        1.0,
+        "part of the way to the network that such an update goes; 1: a copy",
+        above=0,
+        at_most=1,
+    )
     epsilon_start: float = setting(
         1.0, "probability of a random action at the start", at_least=0, at_most=1
     )
-    epsilon_end: float = setting(0.05, "and from `exploration_steps` on", at_least=0, at_most=1)
-    exploration_steps: int = setting(
-        10_000, "timesteps over which it falls from one to the other", at_least=1
+    epsilon_end: float = setting(
+        0.05, "probability of a random action from `exploration_steps` on", at_least=0, at_most=1
     )
-    double: bool = setting(True, "choose the next action by the network, value it by the target")
-    dueling: bool = setting(False, "a state value and advantages instead of values of actions")
+    exploration_steps: int = setting(
+        10_000, "timesteps over which it falls from `epsilon_start` to `epsilon_end`", at_least=1
+    )
+    double: bool = setting(
+        True, "choose the next action with the network, value it with the target network"
+    )
+    dueling: bool = setting(
+        False, "add a state value and advantages instead of learning action values directly"
+    )
     prioritized: bool = setting(False, "draw transitions in proportion to their errors")
     priority_alpha: float = setting(
-        0.6, "exponent of the errors; 0: all alike", at_least=0, requires={"prioritized": (True,)}
+        0.6, "exponent of the errors; 0: uniform", at_least=0, requires={"prioritized": (True,)}
     )
     priority_beta: float = setting(
         0.4,
-        "first exponent of the weights that make up for it; 1 at the horizon",
+        "initial exponent of the importance sampling weights; 1 at the horizon",
         at_least=0,
         at_most=1,
         requires={"prioritized": (True,)},
     )
-    return_steps: int = setting(1, "rewards in a target before a value is used (n)", at_least=1)
+    return_steps: int = setting(1, "rewards in a target before bootstrapping (n)", at_least=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,7 +119,7 @@ class DQNConfig(DeepConfig):
 
 
 class Transitions(NamedTuple):
-    """On the device: `obs` and `next_obs` [n, *shape], `actions` [n, 1], all else [n]."""
+    """Transitions on the device: `obs` and `next_obs` [n, *shape], `actions` [n, 1], others [n]."""
 
     obs: Tensor
     actions: Tensor
@@ -126,7 +139,7 @@ class Transitions(NamedTuple):
 
 
 class DQN(DeepAlgorithm):
-    """Acting and learning alternate in `_iterate`; `_update` learns."""
+    """Deep Q-learning: acting and learning alternate in `_iterate`; the update is `_update`."""
 
     Config = DQNConfig
 
@@ -148,14 +161,14 @@ class DQN(DeepAlgorithm):
         initialize(network, config.initialization, self.initial_weights_rng())
         self._learn_with(network, config.optimizer)
         self._target_parameters = FlatParameters(target.to(self.device))
-        self._renew_target(1.0)
+        self._update_target(1.0)
         self.network = make_backprop(network, self.parameters, self.device)
         self.target = make_backprop(target, self._target_parameters, self.device)
         self.inference = NetworkInference(network, self.device)
         self.buffer = self._make_buffer()
         self._saves_buffer = self._is_buffer_saved()
         self._huber_delta = 1.0 if config.loss == "huber" else None
-        self._buffer_since = 0  # the timestep from which on it remembers
+        self._buffer_since = 0  # the timestep at which the buffer began to fill
         self._learned: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def _make_buffer(self) -> ReplayBuffer:
@@ -189,7 +202,7 @@ class DQN(DeepAlgorithm):
                 raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
     def _frame_storage(self) -> MakeFrameStorage:
-        """Images lie where they are learned from."""
+        """What stores images: on the device that learns from them."""
         if self.device.type == "cpu":
             return HostFrameStorage
         from ars.experience.gpu_storage import GpuFrameStorage
@@ -197,7 +210,7 @@ class DQN(DeepAlgorithm):
         return partial(GpuFrameStorage, self.device)
 
     def _is_buffer_saved(self) -> bool:
-        """Always but for images, which are large; the user is told how large."""
+        """Whether checkpoints hold the buffer: images are large, so tell the user how large."""
         if np.dtype(self.policy.spec.observation.dtype).itemsize > 1:
             if self.config.save_buffer:
                 raise UsageError(
@@ -227,21 +240,21 @@ class DQN(DeepAlgorithm):
         uniforms = self.rng.random(size, np.float32)
         random_actions = self.rng.integers(0, self.policy.spec.action.size, size)
         for step in range(config.n_steps):
-            # 1. Act: with probability epsilon at random, else as the network thinks best.
-            # 2. Remember what happened.
+            # 1. Act: at random with probability epsilon, else greedily.
+            # 2. Store the transitions.
             self._play(uniforms[step] < self.epsilon, random_actions[step])
-            # 3. Learn from what is remembered, once there is enough of it.
+            # 3. Learn from the buffer, once it holds enough.
             waited = self.timesteps - self._buffer_since >= config.learning_starts
             enough = waited and len(self.buffer) > 0
             if enough and self.timesteps // config.n_envs % config.train_freq == 0:
                 self._learn()
-            # 4. Renew the target network.
+            # 4. Update the target network.
             if self.timesteps % config.target_update < config.n_envs:
-                self._renew_target(config.target_tau)
+                self._update_target(config.target_tau)
         return {**self._averages(), "epsilon": self.epsilon, "learning_rate": rate}
 
     def _play(self, explores: NDArray[np.bool_], random_actions: NDArray[np.int64]) -> None:
-        """One step of every environment, [n_envs]."""
+        """Take and store one step of every environment. Both arguments: [n_envs]."""
         config, obs, actions = self.config, self.environments.obs, random_actions
         if not explores.all():
             best = self.inference(self._inputs(obs)).argmax(1)
@@ -272,13 +285,14 @@ class DQN(DeepAlgorithm):
                 errors = self._update(batch, self._targets(batch))
                 buffer.update(drawn.indices, errors.cpu().numpy())
             return
-        # Nothing is added in between, so all can be drawn at once, if they are not images.
+        # Nothing is added in between, so all minibatches can be drawn at once, except of images.
         at_once = 1 if self.policy.spec.conv_layers else n
         for start in range(0, n, at_once):
             drawn = buffer.sample(self.rng, min(at_once, n - start) * size)
             batch = self._transitions(drawn)
             parts = batch.split(size)
-            # The target network stays as it is for a round; the network does not.
+            # The target network does not change during a round, but the network does: with
+            # Double DQN targets are computed for each minibatch.
             targets = (
                 (self._targets(part) for part in parts)
                 if config.double
@@ -314,7 +328,7 @@ class DQN(DeepAlgorithm):
             return td_targets(batch.returns, batch.discounts, next_q, next_online_q)
 
     def _update(self, batch: Transitions, targets: Tensor) -> Tensor:
-        """One step down E[w l(y - Q(s, a))]; returns the errors y - Q(s, a), [n]."""
+        """One step to minimise E[w l(y - Q(s, a))]; returns the errors y - Q(s, a), [n]."""
         import torch
 
         from ars.learning.losses import td_loss
@@ -324,19 +338,19 @@ class DQN(DeepAlgorithm):
         values = self.network.forward(batch.obs)[0]
         q = values.gather(1, batch.actions).squeeze(1)
         loss = td_loss(q, targets, weights, self._huber_delta)
-        # 2. Its gradient: by q, then by all values (0 for the other actions), then by the weights.
-        by_q = loss.gradients["q"].unsqueeze(1)
-        self.network.backward(torch.zeros_like(values).scatter_(1, batch.actions, by_q))
+        # 2. Its gradient with respect to q, all values (0 for the other actions) and the weights.
+        q_grad = loss.gradients["q"].unsqueeze(1)
+        self.network.backward(torch.zeros_like(values).scatter_(1, batch.actions, q_grad))
         # 3. The step.
         norm = self._take_step()
         self._learned.append((q, targets, norm))
         return targets - q
 
-    def _renew_target(self, tau: float) -> None:
+    def _update_target(self, tau: float) -> None:
         self._target_parameters.copy_from(self.parameters, tau)
 
     def _averages(self) -> dict[str, float]:
-        """Means over the iteration's minibatches, NaN where there were none."""
+        """Means over the iteration's minibatches; NaN if there were none."""
         import torch
 
         from ars.learning.losses import td_loss
@@ -354,14 +368,14 @@ class DQN(DeepAlgorithm):
             "updates": updates,
         }
 
-    # The trainer's side: see Algorithm.
+    # The interface to the trainer
 
     def start_from(self, policy: Policy) -> None:
         super().start_from(policy)
-        self._renew_target(1.0)
+        self._update_target(1.0)
 
     def state(self) -> State:
-        """With the target network and, unless it is left out, the replay buffer."""
+        """Also the target network and, unless it is left out, the replay buffer."""
         state = super().state()
         state.arrays["target"] = self._target_parameters.numpy()
         state.values["buffer_since"] = self._buffer_since
@@ -370,7 +384,7 @@ class DQN(DeepAlgorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         shape = tuple(self._target_parameters.data.shape)
         self._target_parameters.load(state.array("target", shape, np.float32))

@@ -1,4 +1,4 @@
-"""What the algorithms share that learn from their current policy's own steps."""
+"""What on-policy algorithms share: an actor-critic network, experience and the gradient step."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class OnPolicyConfig(DeepConfig):
-    """Settings of every algorithm that learns from its current policy's own steps."""
+    """Settings of every on-policy algorithm."""
 
     optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", at_least=0)
-    log_std_init: float = setting(0.0, "first logarithm of the deviation of Box actions")
+    log_std_init: float = setting(0.0, "initial log standard deviation of Box actions")
     normalize_observations: bool = setting(
-        False, "observations of mean 0 and deviation 1, within +-10 (vectors)"
+        False, "scale observations to mean 0 and deviation 1, clipped to +-10 (vectors)"
     )
     normalize_rewards: bool = setting(
-        False, "rewards by the deviation of discounted returns, within +-10"
+        False, "divide rewards by the deviation of discounted returns, clipped to +-10"
     )
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Some steps of n_envs environments side by side: arrays [n_steps, n_envs, ...].
+    """Some steps of n_envs parallel environments: arrays [n_steps, n_envs, ...].
 
     Attributes:
         inputs: observations as the network takes them.
         actions: as drawn, int64 from 0 or float32 [.., n_out].
-        outputs: the network's, from which they were drawn.
+        outputs: the network's, from which the actions were drawn.
         values: of the observation acted on.
-        next_values: of the observation it truly led to (an ended episode's last one).
+        next_values: of the observation that the step led to (the last one of an ended episode).
         rewards: to learn from.
         terminated: reached a terminal state.
         ended: terminated or truncated.
@@ -71,10 +71,12 @@ class Segment:
 
 
 class OnPolicyAlgorithm(DeepAlgorithm):
-    """An actor-critic network, `_play` to run it in the environments, `_descend` to improve it."""
+    """An actor-critic network, `_play` to run it in the environments, `_descend` to improve it.
+
+    `action_values`: whether the critic estimates every action's value instead of the state's.
+    """
 
     def __init__(self, config: Any, context: TrainingContext, action_values: bool = False) -> None:
-        """`action_values`: the critic gives every action's value instead of the state's."""
         super().__init__(config, context, distribution=True)
         from ars.learning.backprop import make_backprop
         from ars.learning.inference import ActorCriticInference
@@ -106,16 +108,16 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         return sample_gaussian(outputs, self.network.log_std.detach().cpu().numpy(), self.rng)
 
     def _distribution(self, outputs: Tensor) -> Categorical | Gaussian:
-        """Of the actions, given the network's outputs [batch, n_out]."""
+        """The distribution of actions, given the network's outputs [batch, n_out]."""
         log_std = self.network.log_std
         return Categorical(outputs) if log_std is None else Gaussian(outputs, log_std)
 
     # Learning
 
     def _forward(self, inputs: Tensor) -> tuple[Categorical | Gaussian, Tensor]:
-        """The actions' distribution and values, [batch] or [batch, n_values], for `_descend`.
+        """The distribution of actions and the values, [batch] or [batch, n_values].
 
-        Nothing of them has a graph, so that no_grad is not needed around what is done with them.
+        They are outside autograd's graph, so what is computed from them needs no `no_grad`.
         """
         outputs, values = self.backprop.forward(inputs)
         log_std = self.network.log_std
@@ -124,21 +126,25 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         return Gaussian(outputs, log_std.detach()), values
 
     def _descend(self, distribution: Categorical | Gaussian, actions: Tensor, loss: Loss) -> Tensor:
-        """One step of the optimiser down a loss; returns the gradient's norm before clipping.
+        """Take an optimiser step to minimise a loss; returns the gradient's norm before clipping.
 
-        By the chain rule, from the loss's gradients by `log_probs` (of the actions), `values` (of
-        the states, or of the actions taken) and the mean `entropy`. `distribution`: of the last
-        `_forward`.
+        Args:
+            distribution: of the last `_forward`.
+            actions: those whose log-probabilities and values are in the loss.
+            loss: with gradients with respect to `log_probs` and `values`, [batch], and to the mean
+                `entropy`.
         """
-        by, log_std = loss.gradients, self.network.log_std
-        by_outputs, by_log_std = distribution.backward(actions, by["log_probs"], by["entropy"])
-        by_values = by["values"]
-        if self._action_values:  # 0 by those of the other actions
-            zeros = by_outputs.new_zeros(by_outputs.shape)
-            by_values = zeros.scatter_(1, actions.unsqueeze(1), by_values.unsqueeze(1))
-        self.backprop.backward(by_outputs, by_values)
-        if log_std is not None and log_std.grad is not None and by_log_std is not None:
-            log_std.grad.copy_(by_log_std)
+        grads, log_std = loss.gradients, self.network.log_std
+        outputs_grad, log_std_grad = distribution.backward(
+            actions, grads["log_probs"], grads["entropy"]
+        )
+        values_grad = grads["values"]
+        if self._action_values:  # 0 for the other actions
+            zeros = outputs_grad.new_zeros(outputs_grad.shape)
+            values_grad = zeros.scatter_(1, actions.unsqueeze(1), values_grad.unsqueeze(1))
+        self.backprop.backward(outputs_grad, values_grad)
+        if log_std is not None and log_std.grad is not None and log_std_grad is not None:
+            log_std.grad.copy_(log_std_grad)
         return self._take_step()
 
     # Experience
@@ -175,7 +181,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     def _play(self, n_steps: int) -> Segment:
         """Run the policy for `n_steps` steps in every environment, and count them.
 
-        Observations are normalised by the statistics of before, and counted into them after.
+        Observations are normalised with the statistics from before these steps, and then added to
+        them.
         """
         environments, n = self.environments, self.config.n_envs
         n_out = self.policy.spec.action.size
@@ -189,7 +196,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             x = self._inputs(environments.obs)
             inputs.append(x)
             raw.append(environments.obs)
-            if self.inference.apart:
+            if self.inference.separate:
                 outputs[t] = self.inference.outputs(x)
             else:
                 outputs[t], values[t] = self._estimate(x)
@@ -197,13 +204,13 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             step = environments.step(self._env_actions(actions[t]))
             rewards[t], terminated[t] = self._rewards(step), self._terminated(step)
             np.logical_or(terminated[t], step.truncated, out=ended[t])
-            # A time limit is not an end: what would have followed is worth its value.
+            # After a time limit returns bootstrap from the value of the last observation.
             if step.truncated.any():
                 cut = np.flatnonzero(step.truncated)
                 cut_values[t, cut] = self._values(self._inputs(step.final_obs[cut]))
         self.timesteps += n_steps * n
         last = self._inputs(environments.obs)
-        if self.inference.apart:  # then all at once is faster than step by step
+        if self.inference.separate:  # all values at once, which is faster than step by step
             values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
         else:
             values[n_steps] = self._values(last)
@@ -224,7 +231,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         )
 
     def _episode_buffer(self) -> EpisodeBuffer:
-        """For the episodes that `_play_into` plays."""
+        """A buffer for the episodes that `_play_into` plays."""
         observation, n_out = self.policy.spec.observation, self.policy.spec.action.size
         return EpisodeBuffer(
             self.config.n_envs,
@@ -256,9 +263,9 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     def _normalized_rewards(
         self, rewards: NDArray[np.float64], ended: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """Rewards [n_steps, n] by the deviation of all discounted returns so far.
+        """Rewards [n_steps, n] divided by the deviation of all discounted returns so far.
 
-        The returns are those that OpenAI's baselines take: R = gamma R + r, forwards in time.
+        The returns are those of OpenAI's baselines: R = gamma R + r, forwards in time.
         Engstrom et al. (2020, arXiv 2005.12729, section 3, item 2) found how much it matters.
         """
         returns = np.empty_like(rewards)
@@ -275,7 +282,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     # Checkpoints
 
     def state(self) -> State:
-        """With the statistics by which rewards are normalised."""
+        """Also the statistics by which rewards are normalised."""
         state = super().state()
         if self.config.normalize_rewards:
             state.add("rewards", self._reward_statistics, count="rewards")
@@ -283,7 +290,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         if self.config.normalize_rewards:
             state.restore("rewards", self._reward_statistics, count="rewards")
@@ -297,6 +304,6 @@ def averages(names: Sequence[str], metrics: Sequence[Sequence[Tensor]]) -> dict[
 
     if not metrics:
         return dict.fromkeys(names, math.nan)
-    # All at once: a GPU is waited for a single time.
+    # In one transfer, so that a GPU is waited for only once.
     means = torch.stack([torch.stack(tuple(one)) for one in metrics]).double().mean(0)
     return dict(zip(names, means.tolist(), strict=True))

@@ -1,8 +1,8 @@
 """Proximal Policy Optimization (Schulman et al., 2017, arXiv 1707.06347, Algorithm 1).
 
 Each iteration plays `n_steps` steps in each of `n_envs` environments, estimates every step's
-advantage (GAE, Schulman et al., 2016), and goes over these steps for some epochs of minibatches,
-climbing
+advantage (GAE, Schulman et al., 2016), and takes gradient steps over several epochs of minibatches
+to maximise
 
     E[min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A)] - c1 E[(V - V_target)^2] + c2 E[H]
 
@@ -38,22 +38,24 @@ class PPOConfig(OnPolicyConfig):
         128, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
     batch_size: int = setting(256, "steps in a minibatch", at_least=2)
-    n_epochs: int = setting(10, "times an iteration's steps are gone over", at_least=1)
+    n_epochs: int = setting(10, "passes over an iteration's steps", at_least=1)
     gae_lambda: float = setting(
-        0.95, "decay of the advantage estimate's terms", at_least=0, at_most=1
+        0.95, "decay of the terms of the advantage estimate (lambda)", at_least=0, at_most=1
     )
-    clip_range: float = setting(0.2, "how far a ratio counts (epsilon)", above=0)
+    clip_range: float = setting(0.2, "clip range of the probability ratio (epsilon)", above=0)
     clip_range_schedule: str = setting(
         "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
     )
     value_clip: float | None = setting(
         None, "bound on a value's change in an iteration (default: none)", above=0
     )
-    value_coef: float = setting(0.5, "weight of the value's loss (c1)", at_least=0)
+    value_coef: float = setting(0.5, "weight of the value loss (c1)", at_least=0)
     target_kl: float | None = setting(
-        None, "end an iteration's epochs once the policy has moved 1.5 times as far", above=0
+        None, "end an iteration's epochs once the KL divergence exceeds 1.5 times this", above=0
     )
-    normalize_advantages: bool = setting(True, "advantages of mean 0 and deviation 1 a minibatch")
+    normalize_advantages: bool = setting(
+        True, "scale the advantages of a minibatch to mean 0 and deviation 1"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,7 +67,7 @@ class PPOConfig(OnPolicyConfig):
 
 
 class RolloutSamples(NamedTuple):
-    """Steps in any order: `obs` [n, *shape], `actions` [n] or [n, n_out], the rest [n]."""
+    """Steps in any order: `obs` [n, *shape], `actions` [n] or [n, n_out], others [n]."""
 
     obs: Tensor
     actions: Tensor
@@ -76,7 +78,7 @@ class RolloutSamples(NamedTuple):
 
 
 class PPO(OnPolicyAlgorithm):
-    """The three steps of an iteration in `_iterate`; the loss in `_optimize`."""
+    """Proximal Policy Optimization: an iteration is `_iterate`; the loss is in `_optimize`."""
 
     Config = PPOConfig
 
@@ -123,24 +125,24 @@ class PPO(OnPolicyAlgorithm):
             yield part
 
     def _optimize(self, batch: RolloutSamples, clip: float) -> dict[str, float]:
-        """Returns metrics of the last epoch; those before it spend no time on any."""
+        """Optimise for n_epochs; metrics are of the last epoch, or of all with a `target_kl`."""
         from ars.learning.losses import approximate_kl, clipped_surrogate_loss, entropy_bonus
 
         config, metrics = self.config, []
         for epoch in range(config.n_epochs):
-            shown = epoch == config.n_epochs - 1 or config.target_kl is not None
+            measured = epoch == config.n_epochs - 1 or config.target_kl is not None
             for part in self._minibatches(batch):
                 pi, values = self._forward(part.obs)
                 ratio = pi.log_prob(part.actions), part.old_log_probs
                 policy_loss = clipped_surrogate_loss(*ratio, part.advantages, clip)
                 value_loss = self._value_loss(values, part)
                 entropy = entropy_bonus(pi.entropy)
-                if shown:
+                if measured:
                     losses = policy_loss.value(), value_loss.value(), entropy.value()
                     metrics.append((*losses, approximate_kl(*ratio)))
-                    if self._has_moved_far(metrics[-1]):
+                    if self._exceeds_target_kl(metrics[-1]):
                         return averages(METRICS, metrics)
-                # Equation 9, turned downhill.
+                # Equation 9, negated, since it is minimised.
                 loss = policy_loss + config.value_coef * value_loss - config.entropy_coef * entropy
                 self._descend(pi, part.actions, loss)
         return averages(METRICS, metrics)
@@ -153,6 +155,6 @@ class PPO(OnPolicyAlgorithm):
             return squared_loss(values, part.targets)
         return clipped_value_loss(values, part.old_values, part.targets, bound)
 
-    def _has_moved_far(self, metrics: tuple[Tensor, ...]) -> bool:
+    def _exceeds_target_kl(self, metrics: tuple[Tensor, ...]) -> bool:
         target = self.config.target_kl
         return target is not None and float(metrics[-1]) > 1.5 * target

@@ -1,17 +1,17 @@
 """REINFORCE: the policy gradient from whole episodes (Williams, 1992, section 5).
 
-Episodes are played to their end; after every `n_episodes` of them the policy makes a step
+Episodes are played to their end; after every `n_episodes` of them the policy takes a step
 
     theta <- theta + alpha * mean over their steps of (G_t - b(s_t)) grad log pi(a_t|s_t)
 
 with the discounted return G_t from step t on. The baseline b is 0, or with `baseline` a value
 function learned from the same returns. The weights (G_t - b) are standardised over the update's
-steps. The factor gamma^t of a step in its episode is left out, as it usually is.
+steps. The factor gamma^t of a step in its episode is left out, as is usual.
 
 Where a time limit cuts an episode short, the baseline's value of its last observation stands for
-the rewards that would have followed; without a baseline they count nothing.
+the rewards that would have followed; without a baseline they count as 0.
 
-With several environments an episode may have been begun with weights of an update or more ago.
+With several environments an episode may have begun under the weights before one or more updates.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 METRICS = ("policy_loss", "value_loss", "entropy", "grad_norm")
-CHUNK = 1024  # steps that go through the network at once: activations of images take memory
+CHUNK = 1024  # steps that pass through the network at once: activations of images take memory
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class REINFORCEConfig(OnPolicyConfig):
         1000, "steps of each environment in an iteration", at_least=1, at_most=LARGE
     )
     n_episodes: int = setting(4, "episodes in an update", at_least=1)
-    standardize: bool = setting(True, "weights of mean 0 and deviation 1 in an update")
+    standardize: bool = setting(True, "scale the weights of an update to mean 0 and deviation 1")
     baseline: bool = setting(False, "learn a state's value, and subtract it from the returns")
     value_coef: float = setting(0.5, "weight of the baseline's loss", at_least=0)
     learning_rate: float = setting(3e-3, "step size of the optimiser", above=0)
 
 
 class REINFORCE(OnPolicyAlgorithm):
-    """The update is `_update`."""
+    """REINFORCE; the update is `_update`."""
 
     Config = REINFORCEConfig
 
@@ -83,7 +83,7 @@ class REINFORCE(OnPolicyAlgorithm):
         actions = np.concatenate([episode.actions for episode in episodes])
         # 1. The return of every step.
         returns = np.concatenate([self._returns(episode) for episode in episodes])
-        # 2. What it weighs: the return less the baseline, standardised.
+        # 2. The weight of every step: its return less the baseline, standardised.
         parts = [slice(start, start + CHUNK) for start in range(0, len(inputs), CHUNK)]
         weights = returns
         if config.baseline:
@@ -125,17 +125,17 @@ class REINFORCE(OnPolicyAlgorithm):
         rewards = episode.rewards.copy()
         if self.config.baseline and not episode.terminated:
             rewards[-1] += self.config.gamma * self._values(episode.final_input[None])[0]
-        within = np.zeros((len(rewards), 1), np.bool_)
-        returns = discounted_returns(rewards[:, None], within, self.config.gamma)
+        never_ended = np.zeros((len(rewards), 1), np.bool_)
+        returns = discounted_returns(rewards[:, None], never_ended, self.config.gamma)
         return returns[:, 0].astype(np.float32)
 
     def state(self) -> State:
-        """With the episodes under way."""
+        """Also the episodes in progress."""
         state = super().state()
         state.add("trajectories", self._episodes)
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         state.restore("trajectories", self._episodes)

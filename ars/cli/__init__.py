@@ -1,1 +1,1 @@
-"""The command line: flags, the live display, failures in one line."""
+"""The command line: flags, the live display, one-line errors."""

@@ -1,4 +1,4 @@
-"""What the user sees while a run goes on: a live panel on a terminal, plain lines elsewhere."""
+"""What the user sees during a run: a live panel on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 
-Words = Callable[[str], str]
+# Rewrites a library's message for the user, whose settings are flags or keyword arguments.
+Translate = Callable[[str], str]
 
 
 def duration(seconds: float) -> str:
@@ -38,7 +39,7 @@ def _returns(mean: float, highest: float) -> str:
 
 
 class Progress:
-    """The numbers both displays show, kept up to date by rows of the logs."""
+    """The numbers that both displays show, updated from rows of the logs."""
 
     def __init__(self, config: RunConfig, budget_seconds: float | None) -> None:
         self._config, self._budget = config, budget_seconds
@@ -50,7 +51,7 @@ class Progress:
         self._speed = 0.0
 
     def progress(self, row: dict[str, Any]) -> None:
-        """Take in a row of progress.csv."""
+        """Update from a row of progress.csv."""
         now = time.monotonic()
         if self._first is None:
             self._first = now, row
@@ -61,17 +62,17 @@ class Progress:
         self.row = row
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """Take in a row of evaluations.csv."""
+        """Update from a row of evaluations.csv."""
         self.last_evaluation = row["return_mean"], row["iteration"]
         if row["best"]:
             self.best = row["return_mean"]
 
     def best_so_far(self, return_mean: float) -> None:
-        """Take in the best evaluation before a resume."""
+        """Set the best evaluation from before a resume."""
         self.best = return_mean
 
     def seconds_left(self) -> float:
-        """Until the nearest of the known stops, at the speed so far."""
+        """Estimated seconds until the run stops, at the speed so far; inf if unknown."""
         config, row = self._config, self.row
         spent = time.monotonic() - self._started
         left = [] if self._budget is None else [self._budget - spent]
@@ -84,7 +85,7 @@ class Progress:
         return max(0.0, min(left, default=math.inf))
 
     def cells(self) -> list[tuple[str, str]]:
-        """Names and values, in reading order."""
+        """Names and values to show, in order."""
         row = self.row
         cells = [
             ("iteration", f"{row['iteration']:,}"),
@@ -104,21 +105,21 @@ class Progress:
 class PlainDisplay:
     """Lines on stdout: one after each evaluation, and otherwise one every ten seconds."""
 
-    def __init__(self, numbers: Progress, words: Words = with_flags) -> None:
-        self._numbers, self._words = numbers, words
+    def __init__(self, numbers: Progress, translate: Translate = with_flags) -> None:
+        self._numbers, self._translate = numbers, translate
         self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
 
     def progress(self, row: dict[str, Any]) -> None:
-        """An iteration is done."""
+        """Show an iteration."""
         self._numbers.progress(row)
-        # An evaluation that comes with this row shows it too, so wait for the next one.
+        # An evaluation that follows this row would show it too, so wait for the next row.
         if self._overdue:
             self._show()
         self._overdue = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """An evaluation is done."""
+        """Show an evaluation."""
         self._numbers.evaluation(row)
         self._show()
 
@@ -129,17 +130,17 @@ class PlainDisplay:
             print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
 
     def notify(self, message: str) -> None:
-        """Something the user should know."""
-        print(self._words(message), flush=True)
+        """Show a message."""
+        print(self._translate(message), flush=True)
 
 
 class LiveDisplay:
     """A panel that stays in place on a terminal, with messages above it."""
 
-    def __init__(self, numbers: Progress, title: str, words: Words = with_flags) -> None:
+    def __init__(self, numbers: Progress, title: str, translate: Translate = with_flags) -> None:
         from rich.live import Live
 
-        self._numbers, self._title, self._words = numbers, title, words
+        self._numbers, self._title, self._translate = numbers, title, translate
         self.best_so_far = numbers.best_so_far
         self._live = Live(refresh_per_second=4)
 
@@ -151,12 +152,12 @@ class LiveDisplay:
         self._live.stop()
 
     def progress(self, row: dict[str, Any]) -> None:
-        """An iteration is done."""
+        """Show an iteration."""
         self._numbers.progress(row)
         self._show()
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """An evaluation is done."""
+        """Show an evaluation."""
         self._numbers.evaluation(row)
         if self._numbers.row:
             self._show()
@@ -179,18 +180,18 @@ class LiveDisplay:
         self._live.update(Panel(table, title=self._title, expand=False))
 
     def notify(self, message: str) -> None:
-        """Something the user should know."""
-        self._live.console.print(self._words(message), markup=False, highlight=False)
+        """Show a message."""
+        self._live.console.print(self._translate(message), markup=False, highlight=False)
 
 
 def open_display(
-    plan: TrainingConfig, words: Words = with_flags
+    config: TrainingConfig, translate: Translate = with_flags
 ) -> AbstractContextManager[Display]:
-    """The display that fits stdout; `words` puts a message in those of the user's side."""
-    numbers = Progress(plan.run, plan.budget_seconds)
+    """A live panel if stdout is a terminal, else plain lines; `translate` rewrites messages."""
+    numbers = Progress(config.run, config.budget_seconds)
     if sys.stdout.isatty():
-        return LiveDisplay(numbers, f"{plan.env_id} · {plan.algo}", words)
-    return nullcontext(PlainDisplay(numbers, words))
+        return LiveDisplay(numbers, f"{config.env_id} · {config.algo}", translate)
+    return nullcontext(PlainDisplay(numbers, translate))
 
 
 def summary(env_id: str, result: dict[str, Any]) -> str:
@@ -208,7 +209,7 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
 
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Gives a function that counts one thing done: a bar on a terminal, else nothing."""
+    """Yield a function to call after each of `total` items: it advances a bar on a terminal."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

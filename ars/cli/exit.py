@@ -1,4 +1,4 @@
-"""Failures told in one line, and the exit status that goes with them."""
+"""Failures reported in one line, each with its exit status."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ars.cli.parser import fail
 
-# By name: a class whose module was never imported cannot have been raised.
+# By name, to import nothing: a class whose module was never imported cannot have been raised.
 _STATUSES = (
     ("ars.common.errors", "UsageError", 2),
     ("envs", "UnknownEnvironment", 2),
@@ -26,9 +26,9 @@ _STATUSES = (
 def reporting() -> Iterator[None]:
     """Turn the failures a user can cause or meet into one line on stderr and an exit status.
 
-    2: arguments that cannot be used; 130: interrupted; 1: anything else that failed, which
-    includes the system's own errors such as a full disk, and quietly a reader that went away. An
-    exception that none of this foresees keeps its traceback. `KeyboardInterrupt("text")` prints
+    The status is 2 for arguments that cannot be used, 130 for an interrupt, and 1 for any other
+    failure, which includes system errors such as a full disk; a closed stdout exits with 1 and
+    prints nothing. An unexpected exception keeps its traceback. `KeyboardInterrupt("text")` prints
     its text.
     """
     try:

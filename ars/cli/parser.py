@@ -20,13 +20,13 @@ def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
-# What is no flag on a command line, but a word of its own.
-_WORDS = {"env_id": "ENV", "run": "RUN"}
+# Settings that are positional arguments on the command line.
+_POSITIONALS = {"env_id": "ENV", "run": "RUN"}
 
 
 def with_flags(text: str) -> str:
-    """A library's message in the words of a command line: its `names` of settings as flags."""
-    return re.sub(r"`([a-z][a-z0-9_]*)`", lambda m: _WORDS.get(m[1], flag_name(m[1])), text)
+    """Rewrite a library's message for the command line: its `setting_names` become flags."""
+    return re.sub(r"`([a-z][a-z0-9_]*)`", lambda m: _POSITIONALS.get(m[1], flag_name(m[1])), text)
 
 
 def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
@@ -61,7 +61,7 @@ def add_policy_flags(parser: argparse._ActionsContainer) -> None:
 
 
 def flag_names(config: type[Any]) -> list[str]:
-    """The flags that `add_flags` adds, without those that turn a setting off."""
+    """The flags that `add_flags` adds, without their --no- forms."""
     return [flag_name(name) for name in setting_names(config)]
 
 
@@ -75,11 +75,11 @@ def _help(field: dataclasses.Field[Any]) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors, underscores accepted in flags, and near misses suggested.
+    """An ArgumentParser with one-line errors that accepts underscores and suggests near misses.
 
     Args:
-        elsewhere: called when a flag is unknown; gives the settings that are not taken here, each
-            with a line that says where they are.
+        elsewhere: called when a flag is unknown; returns the settings that belong elsewhere, each
+            with a line that says where.
         **details: for argparse.
     """
 
@@ -94,7 +94,7 @@ class Parser(argparse.ArgumentParser):
         fail(message, 2)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse, refusing what is not known with the nearest flag."""
+        """Parse; an unknown argument is an error that suggests the nearest flag."""
         words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
         result, unknown = super().parse_known_args(words, namespace)
         if unknown:

@@ -10,9 +10,9 @@ SCRIPT = ("ars", "ars.exe")  # the console script
 
 
 def program(command: str = "") -> str:
-    """A command (`train`) or, without one, the toolkit itself, in the form this process was given.
+    """How to call a command (`train`) or, without one, the toolkit, in the form the user did.
 
-    What is neither the console script nor `python -m ars` gets the form that always works.
+    Any other program than the console script and `python -m ars` gets the form that always works.
     """
     called = Path(sys.argv[0])
     if called.name in SCRIPT:
@@ -23,7 +23,7 @@ def program(command: str = "") -> str:
 
 
 def command_line() -> str:
-    """This process's command, as a shell would take it."""
+    """This process's command line, quoted for a shell."""
     called = Path(sys.argv[0])
     if called.parts[-2:-1] == ("ars",):
         name = program("" if called.stem == "__main__" else called.stem)

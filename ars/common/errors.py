@@ -1,4 +1,4 @@
-"""The exceptions that a user may meet, each told in one line.
+"""The exceptions that a user may see, each with a message of one line.
 
 A message names settings in backticks, as in "`n_top` 9: must be at most `n_directions` 8"; the
 command line shows them as its flags.
@@ -16,7 +16,7 @@ class RunError(RuntimeError):
 
 
 class RolloutError(RuntimeError):
-    """A rollout that failed, with what is needed to replay it, on one line."""
+    """A rollout failed; the message says, on one line, which one and why."""
 
 
 def one_line(error: BaseException) -> str:

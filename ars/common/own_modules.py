@@ -1,14 +1,14 @@
-"""The toolkit's packages and a user's own `envs`, `policies` and `ars` beside each other.
+"""Lets the toolkit's packages coexist with a user's own `envs`, `policies` and `ars`.
 
-Projects in this field often hold a folder `envs/` of their own, and Python looks in the current
-folder first. So that neither hides the other:
+Reinforcement-learning projects often have a folder `envs/` of their own, and Python searches the
+current folder first. So that neither hides the other:
 
-- `envs` and `policies` always mean the toolkit's, whatever else has that name. A user's own
+- `envs` and `policies` always mean the toolkit's, whatever else has these names. A user's own
   `envs.py` or `envs/__init__.py` is not run.
 - `envs.my_robot` is looked for in the toolkit's `envs` and then in a folder `envs/` anywhere on
   `sys.path`, the current folder included. Of two modules of one name the toolkit's wins.
 
-The same holds for `policies`. `ars` itself has been found by Python when this is read: a file
+The same holds for `policies`. `ars` itself is already imported when this module runs: a file
 `ars.py` or a folder `ars/` with an `__init__.py` hides it from `python -m` and from scripts beside
 it, but not from the console script `ars`, which looks in the current folder last.
 """
@@ -27,16 +27,13 @@ PACKAGES = ("envs", "policies")
 
 
 class OwnModules:
-    """Finds the toolkit's packages beside `ars`, and the user's modules in folders of their name.
-
-    For `sys.meta_path`.
-    """
+    """A finder for `sys.meta_path` that follows the rules above."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where a module is, or None where this finder has nothing to say."""
+        """The spec of a module in one of the packages; None for any other module."""
         package, _, rest = name.partition(".")
         if package not in PACKAGES or "." in rest:
             return None
@@ -46,15 +43,16 @@ class OwnModules:
 
 
 def own_folders(package: str) -> list[str]:
-    """The user's folders on `sys.path` that are called like one of the toolkit's packages."""
+    """The user's folders on `sys.path` that have the name of one of the toolkit's packages."""
     folders = (Path(entry or os.getcwd()).resolve() / package for entry in sys.path)
     return [str(path) for path in dict.fromkeys(folders) if path.is_dir() and path.parent != ROOT]
 
 
 def install() -> None:
-    """Let imports go by the rules above, from now on in this process.
+    """Apply the rules above to every import from now on in this process.
 
-    Raises: ImportError where something else of a package's name is loaded already.
+    Raises:
+        ImportError: another module with the name of one of the packages is already loaded.
     """
     for package in PACKAGES:
         loaded = sys.modules.get(package)
@@ -70,7 +68,7 @@ def install() -> None:
 
 
 def look_in_current_folder() -> None:
-    """Let modules of the current folder be found, after all others; as `python -m` does first."""
+    """Search the current folder last: `python -m` has it first, the console script not at all."""
     here = os.getcwd()
     if "" not in sys.path and here not in sys.path:
         sys.path.append(here)

@@ -1,7 +1,7 @@
 """Random numbers from counters: every draw is a function of (seed, stream, counters) alone.
 
-No generator is shared and none remembers anything, so it does not matter which worker draws,
-or how often.
+No generator is shared or keeps state from one use to the next, so it does not matter which worker
+draws, or how often.
 """
 
 from __future__ import annotations

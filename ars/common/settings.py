@@ -1,8 +1,8 @@
-"""Settings: dataclass fields that carry their sentence, their bounds and what they hang on.
+"""Settings: dataclass fields that carry their help sentence, their bounds and their dependencies.
 
-A field made with `setting` is written down once: `ars.cli.parser` turns it into a flag,
-`make_config` holds a finished configuration against what is declared, and `preset_values` leaves
-out of a preset what the user's own settings make void.
+A field made with `setting` is declared once: `ars.cli.parser` turns it into a flag, `make_config`
+checks a configuration against the declarations, and `preset_values` leaves out the values of a
+preset that do not go with the user's own settings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 
 from ars.common.errors import UsageError
 
-# More of anything that lies in memory than any machine has room for: refused before NumPy is asked.
+# An upper bound on counts of things held in memory: more than any machine has room for, and refused
+# before NumPy tries to allocate them.
 LARGE = 10**9
 
 
@@ -39,17 +40,18 @@ def setting(
     """A dataclass field that becomes a flag.
 
     Args:
-        default: its value unless something else is said.
-        help: its sentence; other settings are named in backticks.
+        default: its value unless another is given.
+        help: its help sentence, which names other settings in backticks.
         choices: the only values allowed.
         at_least: lower bound of a number, or of each number of a tuple.
         at_most: upper bound, or the name of the setting that is the upper bound.
         above: lower bound that is itself not allowed.
-        parse: reads a text, raising UsageError where it cannot.
+        parse: checks a text by parsing it; raises UsageError if it is invalid.
         requires: the values that other settings must have for this one to have a meaning; where
             they have others it must keep its default.
-        depends_on: settings that a preset's value of this one was chosen for.
-        starts_as: the setting whose value at the start of a run this one takes and then keeps.
+        depends_on: settings that a preset's value of this one goes with; if the user gives one of
+            them, the preset's value is dropped.
+        starts_as: the setting whose value this one takes at the start of a run, and keeps.
     """
     return dataclasses.field(
         default=default,
@@ -80,10 +82,10 @@ def plain_type(hint: Any) -> Any:
 
 
 def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
-    """Make a config dataclass from the values that name its fields, checked against its bounds.
+    """Make a config dataclass from values by field name, checked against its bounds.
 
-    Values may come from a command line, from JSON or from Python. What means the same is taken: an
-    array for a tuple, NumPy's numbers, 1e6 for a million, 4 for the text "4", a path for its text.
+    Values may come from a command line, from JSON or from Python. Equivalent ones are converted:
+    an array to a tuple, NumPy's numbers to Python's, 1e6 to 1000000, 4 to "4", a path to its text.
 
     Raises:
         UsageError: naming the setting, its value and what is allowed.
@@ -95,16 +97,16 @@ def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
         if field.name in values
     }
     complete = {field.name: given.get(field.name, field.default) for field in fields}
-    # Each by itself first: what is compared with each other makes sense then.
+    # Each value by itself first, so that only valid values are compared with each other.
     for field in fields:
         _check(field, complete[field.name])
     for field in fields:
-        _check_beside_others(field, complete)
+        _check_against_others(field, complete)
     return config(**given)
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
-    """A value as the type of its field. Raises: UsageError where it is of another."""
+    """Convert a value to the type of its field. Raises: UsageError."""
     kind = plain_type(hint)
     if value is None and kind is not hint:
         return None
@@ -122,7 +124,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
 
 
 def _number(name: str, value: Real, kind: Any) -> Any:
-    """A number as another type that can hold it. Raises: UsageError."""
+    """Convert a number to another type if that can hold it. Raises: UsageError."""
     whole = isinstance(value, Integral) or float(value).is_integer()
     if kind is bool or (kind is int and not whole):
         raise UsageError(f"`{name}` {value!r}: must be of type {kind.__name__}")
@@ -133,7 +135,7 @@ def _number(name: str, value: Real, kind: Any) -> Any:
 
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    """Hold a value against the bounds of its field that are no other setting's values."""
+    """Check a value against the constant bounds of its field. Raises: UsageError."""
     choices, above, at_least, at_most, parse = (
         field.metadata[name] for name in ("choices", "above", "at_least", "at_most", "parse")
     )
@@ -156,8 +158,8 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             raise UsageError(f"{name} {number}: must be at most {at_most}")
 
 
-def _check_beside_others(field: dataclasses.Field[Any], values: Mapping[str, Any]) -> None:
-    """Hold a value against those of the settings that its field names."""
+def _check_against_others(field: dataclasses.Field[Any], values: Mapping[str, Any]) -> None:
+    """Check a value against the other settings that its field names. Raises: UsageError."""
     name, value, at_most = field.name, values[field.name], field.metadata["at_most"]
     if isinstance(at_most, str) and value is not None and value > values[at_most]:
         raise UsageError(f"`{name}` {value}: must be at most `{at_most}` {values[at_most]}")
@@ -178,11 +180,11 @@ def _check_beside_others(field: dataclasses.Field[Any], values: Mapping[str, Any
 def preset_values(
     config: type[Any], preset: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A preset's values, but for those of `config` that the settings given leave without meaning.
+    """A preset's values, without those of `config` that do not go with the settings given.
 
-    A value that belongs to another number of directions, say, binds nobody who chose a number.
+    A preset's `n_top`, for example, was chosen for its `n_directions` and is dropped with it.
     """
-    void = {
+    dropped = {
         field.name
         for field in dataclasses.fields(config)
         if any(name in given for name in field.metadata["depends_on"])
@@ -191,17 +193,17 @@ def preset_values(
             for name, allowed in field.metadata["requires"].items()
         )
     }
-    return {name: value for name, value in preset.items() if name not in void}
+    return {name: value for name, value in preset.items() if name not in dropped}
 
 
 def in_words(value: Any) -> str:
-    """A setting's value as on a command line; `none` where there is none."""
+    """A setting's value as on a command line; `none` if it is empty."""
     text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text or "none"
 
 
 def near(word: object, known: Iterable[str]) -> str:
-    """` (did you mean X?)`, or nothing where no known word is near."""
+    """` (did you mean X?)`, or an empty text if no known word is similar."""
     folded = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower(), folded, n=3, cutoff=0.6)
     return f" (did you mean {' or '.join(folded[m] for m in matches)}?)" if matches else ""

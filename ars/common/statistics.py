@@ -1,4 +1,4 @@
-"""Means and norms from exactly rounded sums, so that no library's summation order shows."""
+"""Means and norms from exactly rounded sums, which do not depend on the order of summation."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; NaN of nothing."""
+    """The mean; NaN without values."""
     return math.fsum(values) / len(values) if values else math.nan
 
 
 def deviation(values: Sequence[float]) -> float:
-    """The population standard deviation; 0 of nothing."""
+    """The population standard deviation; 0 without values."""
     if not values:
         return 0.0
     centre = mean(values)
@@ -25,15 +25,15 @@ def norm(vector: Iterable[float]) -> float:
 
 
 def summarize_returns(returns: Sequence[float], lengths: Sequence[int]) -> dict[str, float]:
-    """The columns that every log has of its episodes, in their order.
+    """The columns about episodes that every log has, in their order.
 
     Args:
         returns: sum of rewards of each episode.
         lengths: steps of each episode.
 
     Returns:
-        Mean, population deviation, minimum and maximum of the returns, and the mean length. Of no
-        episode the deviation is 0 and all else NaN.
+        Mean, population deviation, minimum and maximum of the returns, and the mean length. Without
+        episodes the deviation is 0 and the others are NaN.
     """
     return {
         "return_mean": mean(returns),

@@ -1,1 +1,1 @@
-"""Rollouts on Ray: nothing else in the toolkit imports it."""
+"""Rollouts on Ray, which nothing else in the toolkit imports."""

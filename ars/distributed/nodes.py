@@ -1,4 +1,4 @@
-"""Which machines of a cluster may be used: those alive, neither refused nor in doubt. No Ray here.
+"""Which nodes of a cluster may be used: those alive, neither refused nor in doubt. No Ray here.
 
 A node is refused for the whole run if its versions differ. It is in doubt once a worker on it was
 given up and nothing on it has answered since that worker's call began: it may be cut off, which
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-DOUBT_SECONDS = 70.0  # by then Ray has declared a silent node dead (64 s), or it is well
+DOUBT_SECONDS = 70.0  # by then Ray has declared a silent node dead (64 s), or it works again
 
 
 class Node(NamedTuple):
@@ -22,17 +22,17 @@ class Node(NamedTuple):
 
 
 class Nodes:
-    """The cluster as last seen."""
+    """What is known about the nodes of a cluster, as of the last update."""
 
     def __init__(self) -> None:
         self._alive: dict[str, Node] = {}
         self._known: set[str] = set()
         self._refused: dict[str, str] = {}
-        self._doubted: dict[str, float] = {}  # node: until when
-        self._heard: dict[str, float] = {}
+        self._doubted: dict[str, float] = {}  # node -> until when
+        self._heard: dict[str, float] = {}  # node -> when a worker on it last answered
 
     def update(self, alive: Iterable[Node], now: float) -> None:
-        """Take in which nodes are alive, and forget doubts that are over."""
+        """Set which nodes are alive, and drop doubts that have expired."""
         self._alive = {node.id: node for node in alive}
         self._known |= self._alive.keys()
         self._doubted = {
@@ -64,7 +64,7 @@ class Nodes:
         return self._alive[node].address if node in self._alive else node[:8]
 
     def avoided(self, n_workers: int) -> frozenset[str]:
-        """The nodes on which none of `n_workers` workers is to be started."""
+        """The nodes on which no worker is to be started, if `n_workers` are wanted."""
         doubted = self._doubted.keys()
         room = sum(node.n_cpus for node in self._usable() if node.id not in doubted)
         refused = self._alive.keys() & self._refused.keys()

@@ -1,9 +1,9 @@
 """A pool of rollout workers on Ray: this machine's cores, or a cluster whose nodes come and go.
 
 Tasks wait in one queue and are handed out as workers become free. A rollout that is lost with its
-worker runs again, and one that is late runs a second time elsewhere, bit for bit the same. So
-neither the number of workers, nor their speed, nor the death of any of them shows in the results.
-`docs/how-a-rollout-travels.md` draws the way.
+worker runs again, and one that is late runs a second time elsewhere, bit for bit the same. So the
+results depend neither on the number of workers, nor on their speed, nor on the death of any.
+`docs/how-a-rollout-travels.md` has a diagram.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ars.rollout.task import RolloutSpec, Snapshot, Task
 # many workers call one driver, 20 ms for each of them leave the driver idle most of the time.
 CALL_SECONDS = 0.04
 CALL_SECONDS_PER_WORKER = 0.02
-# A second call waits in a worker's mailbox, so that the worker never waits for the driver: where
-# calls are short, or while so many rollouts wait for each worker. Near the end of a request a
-# second call would delay it; this early, not even a worker that is so many times slower does.
+# A worker may have a second call waiting in its mailbox, so that it never waits for the driver:
+# where calls are short, or while at least this many rollouts per worker are queued. Near the end of
+# a request a second call could delay it, but not this early: not even on a worker that is this many
+# times slower than the others.
 SHORT_CALL_SECONDS = 2 * CALL_SECONDS
 WAITING_PER_WORKER = 3
 SUPERVISE_SECONDS = 1.0  # between two checks of nodes and timeouts
@@ -38,12 +39,12 @@ class RayPool:
         n_workers: how many; None for as many as the Ray cluster has processors at any time.
         address: of a running Ray cluster. By default Ray starts on this machine, on the loopback
             interface alone and with a random token, and stops with the pool. If this process
-            uses Ray already, the pool joins in and leaves it running.
-        on_event: is told, a line each, of workers and nodes that came, died or were replaced.
+            uses Ray already, the pool uses that and leaves it running.
+        on_event: called with a line on each worker or node that came, died or was replaced.
 
     Attributes:
         n_answered: rollouts that came back, second copies included.
-        cpu_seconds: processor time they have cost this process, Ray's threads in it included.
+        cpu_seconds: the processor time they cost this process, including Ray's threads in it.
 
     Raises:
         RunError: Ray or a worker cannot start. The constructor does not wait for the workers, so
@@ -77,7 +78,9 @@ class RayPool:
     def collect(self, request: int) -> list[Episode]:
         """Wait for a request's episodes, in task order; other requests go on meanwhile.
 
-        Raises: RolloutError; RunError if no worker is left to run them.
+        Raises:
+            RolloutError: a rollout failed.
+            RunError: no worker is left to run them.
         """
         began = time.process_time()
         while not self._queue.done(request):
@@ -94,7 +97,7 @@ class RayPool:
         self._supervisor.close()
 
     def _pump(self) -> None:
-        """Take an answer, check nodes and timeouts from time to time, hand out tasks."""
+        """Handle an answer, check nodes and timeouts from time to time, hand out tasks."""
         self._supervisor.take_answer(SUPERVISE_SECONDS)
         if self._supervisor.now >= self._supervise_at:
             self._supervise_at = self._supervisor.now + SUPERVISE_SECONDS
@@ -138,7 +141,7 @@ class RayPool:
         self.n_answered += len(results)
         self._queue.answer(call.batch, results)
         errors = [result for result in results if isinstance(result, RolloutError)]
-        if errors:  # that environment may be in any state: go on in a fresh process
+        if errors:  # the worker's environment may be in any state: go on in a fresh process
             self._supervisor.replace(call.worker, f"failed ({errors[0]})", len(errors))
             return
         n_steps = sum(result.length for result in results if isinstance(result, Episode))
@@ -158,7 +161,7 @@ class RayPool:
                 late.append(call)
         idle = [worker for worker in self._supervisor.workers if worker.ready and not worker.calls]
         for first in sorted(late, key=lambda call: call.since):
-            for call in list(first.worker.calls):  # those in its mailbox wait for it too
+            for call in list(first.worker.calls):  # those in the mailbox are held up too
                 self._run_elsewhere(call, idle)
 
     def _hung_after(self, call: Call) -> float:

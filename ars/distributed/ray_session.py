@@ -1,4 +1,4 @@
-"""Ray on this machine or of a cluster: how it is started, connected to, watched and left."""
+"""Ray in this process: starting it or joining a cluster, checking that it lives, and leaving it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ars.distributed import reaper
 from ars.distributed.nodes import Node
 
 CONNECT_SECONDS = 60.0
-VIEW_SECONDS = 1.0  # between two looks at the nodes
+VIEW_SECONDS = 1.0  # between two polls of the nodes
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _QUIET = {
@@ -49,12 +49,12 @@ def default_workers() -> int:
 
 
 class Session:
-    """Ray in this process. Where the process used Ray already there is nothing to stop or check.
+    """Ray in this process. If the process used Ray already, there is nothing to stop or check.
 
     Args:
         stop: ends Ray here, or leaves the cluster.
-        processes: Ray's processes on this machine, by name, and the address each listens on.
-        shows_token: whether this process and the cluster's show each other a token.
+        processes: the address that each of Ray's processes on this machine listens on, by name.
+        shows_token: whether this process presents a token to the cluster.
     """
 
     def __init__(
@@ -90,10 +90,12 @@ def _listens(address: str) -> bool:
 
 
 def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Session:
-    """Start Ray here, or connect to a cluster's `address`.
+    """Start Ray here, or connect to a cluster's `address`; does nothing if Ray is in use already.
 
-    A cluster's nodes get the toolkit's code, and the module that `env_id` names. Does nothing
-    where this process uses Ray already. Raises: RunError.
+    A cluster's nodes get the toolkit's code, and the module that `env_id` names.
+
+    Raises:
+        RunError: Ray does not start, or the cluster does not answer.
     """
     with _environment(
         _QUIET | (_local_environment() if address is None else _cluster_environment())
@@ -144,14 +146,14 @@ def _start_local(n_cpus: int) -> Session:
 
 
 def _job_config() -> Any:
-    """Keeps Ray from putting the current folder first on the workers' path.
+    """A configuration that keeps Ray from putting the current folder first on the workers' path.
 
-    There a file `ars.py` would hide the toolkit from them. They have this process's own path.
+    A file `ars.py` in it would hide the toolkit from them. They get this process's own path.
     """
     from ray.job_config import JobConfig
 
     config = JobConfig()
-    config._client_job = True  # all that Ray 2.60 does with it in this process
+    config._client_job = True  # in Ray 2.60 this has no other effect in this process
     return config
 
 
@@ -177,16 +179,16 @@ def _join(address: str, env_id: str) -> Session:
 
 
 class NodeView:
-    """The living nodes, polled by a thread, as Ray blocks for a minute while its head is silent."""
+    """The living nodes, polled in a thread, as Ray blocks for a minute while its head is silent."""
 
     def __init__(self) -> None:
         self.nodes = living_nodes()
         self._seen = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while not self._stop.wait(VIEW_SECONDS):
             try:
                 self.nodes = living_nodes()
@@ -221,8 +223,8 @@ def living_nodes() -> list[Node]:
 def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
     """What a cluster's nodes need besides Ray and the dependencies.
 
-    They are copied to a folder of their own, so that nothing else in the current folder is sent
-    or found by its path. A job submitted with a working directory has brought the code with it.
+    The modules are copied to a folder of their own, so that nothing else in the current folder is
+    sent. A job submitted with a working directory has brought the code with it.
     """
     runtime_env: dict[str, Any] = {"env_vars": dict(_ONE_THREAD)}
     job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
@@ -232,13 +234,18 @@ def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="ars-") as folder:
         for name in (*_TOOLKIT, *_user_modules(env_id)):
             _copy_module(name, Path(folder))
-        _copy_own_folder(env_id.rpartition(":")[0].partition(".")[0], Path(folder))
+        _copy_own_folder(_top_level_module(env_id), Path(folder))
         yield {**runtime_env, "working_dir": folder}
 
 
+def _top_level_module(env_id: str) -> str:
+    """`package` of `package.module:Id-v0`; empty if the id names no module."""
+    return env_id.rpartition(":")[0].partition(".")[0]
+
+
 def _user_modules(env_id: str) -> list[str]:
-    """The top-level module of `module:Id-v0`, unless it is installed like a dependency."""
-    name = env_id.rpartition(":")[0].partition(".")[0]
+    """The top-level module that `env_id` names, unless it is installed like a dependency."""
+    name = _top_level_module(env_id)
     if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
         return []
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
@@ -266,7 +273,7 @@ def _copy_module(name: str, folder: Path) -> None:
 
 
 def _copy_own_folder(package: str, folder: Path) -> None:
-    """The user's modules that are found as the toolkit's, as in `envs.my_robot:Id-v0`."""
+    """Copy the user's modules that are found in a toolkit's package, such as `envs.my_robot`."""
     if package not in PACKAGES:
         return
     for own in own_folders(package):
@@ -283,11 +290,13 @@ def _copy_own_folder(package: str, folder: Path) -> None:
 def _in_thread(
     start: Callable[[], Any], seconds: float | None, trouble: str = "Ray does not start"
 ) -> tuple[Any, Callable[[], None]]:
-    """Run `start` in a thread of its own; returns its result, and what lets that thread end.
+    """Run `start` in a thread of its own; returns its result and a function to end the thread.
 
     In the main thread Ray would take over SIGTERM, and exit on it in the middle of its start. The
     thread has to live on, because the processes that it started end with it.
-    Raises: RunError if `start` fails or does not return in time.
+
+    Raises:
+        RunError: `start` fails or does not return in time.
     """
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
     released = threading.Event()
@@ -340,7 +349,7 @@ def _local_environment() -> dict[str, str]:
 
 
 def _cluster_environment() -> dict[str, str]:
-    """For this process's connection alone; the cluster's processes have their own environment."""
+    """What this process's connection needs; the cluster's processes have their own environment."""
     values = {
         # Our runtime environment takes precedence over that of a submitted job.
         "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",

@@ -24,7 +24,7 @@ KILL_SECONDS = 3.0  # until killed processes, and those they had just started, a
 
 
 def start(mark: str) -> Callable[[], None]:
-    """Start this file as a program; returns a function that has it reap now and waits for that."""
+    """Start this file as a program; returns a function that makes it reap now, and waits."""
     if not hasattr(os, "pidfd_open"):
         return lambda: None
     import subprocess
@@ -45,7 +45,7 @@ def start(mark: str) -> Callable[[], None]:
 
 
 def wait_and_reap() -> None:
-    """Wait for the parent to end, then end what carries the mark: the program's main function."""
+    """The program's main function: wait for the parent to end, then end what carries the mark."""
     _wait(int(sys.argv[2]))
     _signal_until_none(0, GRACE_SECONDS)
     _signal_until_none(signal.SIGKILL, KILL_SECONDS)

@@ -1,4 +1,4 @@
-"""The worker processes of a pool: started where there is room, compared, replaced when lost.
+"""The worker processes of a pool: started where there is room, checked, replaced when lost.
 
 The tasks that a lost worker had been given go back to the pool's queue.
 """
@@ -23,14 +23,14 @@ from ars.distributed.worker import SNAPSHOTS_KEPT, BuildResult, RolloutWorker, W
 from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, describe
 
-# A snapshot of up to so many bytes travels with the call. Ray sends up to 100 KB in that way, and
+# A snapshot of up to this many bytes is sent with the call. Ray sends up to 100 KB that way, and
 # for more than that each call asks the raylet.
 SENT_BYTES = 2**16
 HEAD_SECONDS = 30.0  # of silence from the head; after 60 s Ray would end this process
 START_TRIES = 3  # of one worker in a row
-PAUSE_SECONDS = 30.0  # until the next such try, while other workers run
-START_SECONDS = 60.0  # without a single worker
-NODE_SECONDS = 300.0  # the same on a cluster, where a node may have to be bought first
+PAUSE_SECONDS = 30.0  # until it is tried again, while other workers run
+START_SECONDS = 60.0  # without any worker, until the run fails
+NODE_SECONDS = 300.0  # the same on a cluster, where a node may have to be rented first
 
 CallAnswer = tuple[float, Sequence[Episode | RolloutError]]  # seconds, and a result for each task
 
@@ -49,8 +49,8 @@ class WorkerHandle:
     pid: int = 0
     ready: bool = False
     fresh: bool = True  # nothing has come back from it yet
-    avoided: frozenset[str] = frozenset()  # nodes on which it was not to be placed
-    tries: int = 0  # to start it
+    avoided: frozenset[str] = frozenset()  # nodes that it was kept away from
+    tries: int = 0  # failed starts in a row
     hangs: int = 0  # since it last answered
     calls: deque[Call] = field(default_factory=deque)  # the first is the oldest, and runs
     # The requests whose snapshots it will have once it reaches the last of its calls.
@@ -62,7 +62,7 @@ OnAnswer = Callable[["Call", Any], None]
 
 @dataclass(eq=False)
 class Call:
-    """Something asked of a worker: to start (no batch), or to run a batch.
+    """A call to a worker: to start (no batch), or to run a batch.
 
     on_answer: takes the answer. since: when it began to run, as far as the driver can tell.
     """
@@ -75,13 +75,13 @@ class Call:
 
 
 class PutBack(Protocol):
-    """What takes a lost batch back: `TaskQueue.put_back`."""
+    """The signature of `TaskQueue.put_back`."""
 
     def __call__(self, batch: TaskBatch, ran: bool, hung_seconds: float | None) -> int: ...
 
 
 class Supervisor:
-    """Keeps as many workers as asked for or, by default, as the living nodes have processors.
+    """Keeps as many workers as requested or, by default, as the living nodes have processors.
 
     Args:
         spec: what the workers are built from.
@@ -89,7 +89,7 @@ class Supervisor:
         address: of a Ray cluster; None starts Ray on this machine.
         timeouts: says when a worker's start has hung.
         put_back: takes the batches of lost workers.
-        notify: is told, a line each, what happens to workers and nodes.
+        notify: called with a line on each event of a worker or a node.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Supervisor:
         self.workers: list[WorkerHandle] = []
         self._last_index = -1
         self._calls: dict[Any, Call] = {}
-        self._told: set[str] = set()
+        self._notified: set[str] = set()
         self._watch = Watch(time.monotonic)
         self._grow_from = self._last_contact = 0.0
         self._nodes, self._view = Nodes(), NodeView()
@@ -133,7 +133,7 @@ class Supervisor:
         return self._watch.now
 
     def put(self, value: Any) -> Any:
-        """A value for all workers: pickled or, where that is large, a reference to it in Ray."""
+        """A value to send to workers: pickled or, if that is large, a reference to it in Ray."""
         self._watch.look()
         self._session.check()
         data = pickle.dumps(value)
@@ -161,7 +161,7 @@ class Supervisor:
         return bool(ready)
 
     def supervise(self) -> None:
-        """Follow the nodes and give up starts that hang. Raises: RunError if nothing can run."""
+        """Match workers to nodes and give up starts that hang. Raises: RunError if none can run."""
         self._session.check()
         self._look_at_nodes()
         self._match_workers_to_nodes()
@@ -197,10 +197,10 @@ class Supervisor:
         )
         return f"worker {worker.index} (pid {worker.pid or 'unknown'}{where})"
 
-    def notify_once(self, message: str, matter: str | None = None) -> None:
-        """Tell the user once; of messages on the same `matter`, only the first."""
-        if (matter or message) not in self._told:
-            self._told.add(matter or message)
+    def notify_once(self, message: str, topic: str | None = None) -> None:
+        """Show a message once; of messages on the same `topic`, only the first."""
+        if (topic or message) not in self._notified:
+            self._notified.add(topic or message)
             self.notify(message)
 
     def close(self) -> None:
@@ -249,7 +249,7 @@ class Supervisor:
         call.on_answer(call, answer)
 
     def _take_back(self, worker: WorkerHandle, hung_seconds: float | None = None) -> int:
-        """Take back all of a worker's calls; returns how many rollouts will run again."""
+        """Cancel all of a worker's calls; returns how many rollouts will run again."""
         n_again = 0
         # The oldest was running. The last to be put back is the first to be handed out again.
         while worker.calls:
@@ -385,7 +385,7 @@ class Supervisor:
 
 
 def explain_start_failure(error: Exception, shows_token: bool) -> str:
-    """Why Ray gave up a start: the last line of its message, and what to do where that is known."""
+    """Why Ray gave up a start: the last line of its message, and what to do if that is known."""
     words = str(error).strip().splitlines()[-1].strip()
     if shows_token and "never ran" in words:
         return (

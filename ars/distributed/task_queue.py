@@ -1,8 +1,8 @@
 """Which rollouts wait, run and are done: the bookkeeping of a pool whose workers may die.
 
-It knows no processes: it hands out batches of tasks, files the answers, and takes back what was
-lost. A result is filed under its task, so the order and the place in which rollouts ran leave no
-trace. A rollout may run twice at the same time; the first result counts.
+It knows nothing of processes: it hands out batches of tasks, files the answers, and takes back what
+was lost. A result is filed under its task, so it does not matter where and in which order rollouts
+ran. A rollout may run twice at the same time; the first result counts.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from ars.rollout.episode import Episode
 from ars.rollout.task import RolloutSpec, Task, describe
 
 ROLLOUT_TRIES = 2  # of a rollout that raises
-LOST_TRIES = 10  # of a rollout whose worker dies: after so many, the rollout is the likely cause
+LOST_TRIES = 10  # of a rollout whose worker dies: after that many, it is probably the cause
 HUNG_TRIES = 4  # of a rollout that does not end; the timeout doubles each time
 
 
 class TaskBatch(NamedTuple):
     """Tasks that one worker runs in one call.
 
-    request: the number of the request that they belong to. indices: their places in it.
+    Attributes:
+        request: the number of the request that they belong to.
+        indices: their places in the request.
+        snapshot: the request's, as it is sent to workers.
+        tasks: the tasks.
     """
 
     request: int
@@ -91,15 +95,12 @@ class TaskQueue:
         )
 
     def copy(self, batch: TaskBatch) -> TaskBatch | None:
-        """The tasks of a batch to run a second time: those without a result that run once only.
-
-        None if there is no such task.
-        """
+        """A second batch of those tasks that have no result yet and run only once; None if none."""
         request = self._requests.get(batch.request)
         if request is None or request.error is not None:
             return None
-        open_ = [i for i in batch.indices if i not in request.results and request.running[i] == 1]
-        return self._batch(batch.request, open_) if open_ else None
+        once = [i for i in batch.indices if i not in request.results and request.running[i] == 1]
+        return self._batch(batch.request, once) if once else None
 
     def hangs(self, batch: TaskBatch) -> int:
         """How many times a rollout of the batch has been given up before."""
@@ -107,14 +108,14 @@ class TaskQueue:
         return 0 if request is None else max(request.hangs[index] for index in batch.indices)
 
     def has_losses(self) -> bool:
-        """Whether a worker died on a task that is still here.
+        """Whether a worker died on a task of an open request.
 
-        Then one call at a time shows which rollout is the cause.
+        One call at a time then shows which rollout is the cause.
         """
         return any(request.losses for request in self._requests.values())
 
     def answer(self, batch: TaskBatch, results: Sequence[Episode | RolloutError]) -> None:
-        """File a batch's results; a rollout that raised waits for another try, if it has one left.
+        """File a batch's results; a rollout that raised is queued again if it has a try left.
 
         The first result of a task counts; one that comes later changes nothing.
         """

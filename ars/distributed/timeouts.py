@@ -1,4 +1,4 @@
-"""How long to wait for a worker, learned from the rollouts that came back. Pure: no Ray, no clock.
+"""How long to wait for a worker, learned from the rollouts that came back. No Ray, no clock here.
 
 An ordinary rollout takes at most the usual seconds per step times the most steps it may have. A
 call that takes several times as long is late: it is worth a second copy on a worker that has
@@ -15,7 +15,7 @@ LATE_SECONDS, LATE_TIMES = 2.0, 3.0
 HUNG_SECONDS, HUNG_TIMES = 20.0, 10.0
 # Before the first answer; the first rollout of an environment may compile something.
 FIRST_LATE_SECONDS, FIRST_HUNG_SECONDS = 30.0, 300.0
-# Of building an environment, which may compile too; many at once share a processor.
+# The same for building an environment, which may compile too; many at once share a processor.
 HUNG_START_SECONDS, FIRST_HUNG_START_SECONDS = 60.0, 300.0
 # Episodes differ in length by up to this factor; beyond it, steps are not what takes the time.
 LONGEST_TIMES = 20.0
@@ -33,7 +33,7 @@ class Timeouts:
         self.pace: float | None = None  # seconds per rollout, a moving average
 
     def learn(self, seconds: float, n_rollouts: int, n_steps: int) -> None:
-        """Take in a call that came back: how long its worker needed, and for what."""
+        """Learn from a call that came back: how long its worker needed, and for what."""
         pace = seconds / n_rollouts
         self.pace = pace if self.pace is None else self.pace + 0.3 * (pace - self.pace)
         self._per_rollout.append(pace)
@@ -52,7 +52,7 @@ class Timeouts:
         return (HUNG_SECONDS + HUNG_TIMES * n_rollouts * self._longest()) * 2.0**tries
 
     def learn_start(self, seconds: float) -> None:
-        """Take in how long a worker took to build its environment."""
+        """Learn from how long a worker took to build its environment."""
         self._starts.append(seconds)
 
     def hung_start(self) -> float:
@@ -70,12 +70,12 @@ class Timeouts:
 
 
 class Watch:
-    """A clock that advances by a bounded time between two looks at it.
+    """A clock that advances by a bounded time from one call of `look` to the next.
 
-    So a driver that was busy or stopped for a while does not hold that against its workers.
+    So workers do not seem late because the driver itself was busy or stopped for a while.
     """
 
-    LONGEST = 2.0  # seconds that count between two looks, at most
+    LONGEST = 2.0  # the most seconds that count between two calls
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -83,7 +83,7 @@ class Watch:
         self.now = 0.0
 
     def look(self) -> float:
-        """Advance `now`, which stays the same until the next look, and return it."""
+        """Advance `now`, which stays the same until the next call, and return it."""
         seen = self._clock()
         self.now += min(seen - self._seen, self.LONGEST)
         self._seen = seen

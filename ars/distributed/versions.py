@@ -1,4 +1,4 @@
-"""What a machine runs: the versions, and the processor, that results may depend on.
+"""The versions and the processor of a machine, which results may depend on.
 
 Standard library only: a node whose packages differ from the driver's must still be able to say so.
 """
@@ -23,7 +23,7 @@ OPTIONAL = ("mujoco",)
 
 
 class Machine(NamedTuple):
-    """What of a machine results may depend on; `versions` holds those of `DECISIVE` and others."""
+    """What results may depend on; `versions` holds those named in `DECISIVE` and others."""
 
     versions: dict[str, str]
     cpu: str
@@ -74,7 +74,7 @@ def libc() -> str:
 
 
 def mismatch(here: Machine, there: Machine) -> str | None:
-    """Why the machine `there` must not run rollouts for `here`; None if it may."""
+    """Why machine `there` must not run rollouts for machine `here`; None if it may."""
     ours, theirs = _decisive(here.versions), _decisive(there.versions)
     names = [*DECISIVE, *(name for name in OPTIONAL if name in ours and name in theirs)]
     found = [
@@ -91,10 +91,10 @@ def _decisive(found: Mapping[str, str]) -> dict[str, str]:
 
 
 def other_kind(here: Machine, there: Machine) -> str | None:
-    """How the machine `there` may round differently from `here`; None if no reason is known.
+    """Why machine `there` may round differently from `here`; None if no reason is known.
 
-    Compared are the processor, the C library and Numba. Another Numba is allowed, because each
-    worker compares its compiled loop with the plain environment.
+    Compares the processor, the C library and Numba. Another Numba is allowed, because each worker
+    checks its compiled loop against the plain environment.
     """
     pairs = [(there.cpu, here.cpu), (there.libc, here.libc)]
     numba = [machine.versions.get("numba") for machine in (there, here)]

@@ -12,18 +12,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ars.common.errors import RolloutError, one_line
 from ars.distributed.versions import Machine, machine
 
 if TYPE_CHECKING:
-    from ars.common.errors import RolloutError
     from ars.rollout.episode import Episode
     from ars.rollout.task import RolloutSpec, Snapshot, Task
 
-SNAPSHOTS_KEPT = 2  # by a worker: a training's and, beside it, an evaluation's
+SNAPSHOTS_KEPT = 2  # by a worker: that of training, and that of an evaluation at the same time
 
 
 class WorkerInfo(NamedTuple):
-    """Which process a worker is, on which node (Ray's id), and what that machine runs."""
+    """A worker's process id, its node (Ray's id), and what that machine runs."""
 
     pid: int
     node: str
@@ -33,7 +33,9 @@ class WorkerInfo(NamedTuple):
 class BuildResult(NamedTuple):
     """How building a worker's environment and policy ended.
 
-    error: what was raised, on one line. notice: why the environment plays without compiled code.
+    Attributes:
+        error: what was raised, on one line; None if nothing was.
+        notice: why the environment cannot use its compiled code; None if it can, or has none.
     """
 
     error: str | None = None
@@ -41,7 +43,7 @@ class BuildResult(NamedTuple):
 
 
 class RolloutWorker:
-    """An actor of Ray: it identifies itself, builds its environment and policy, then runs tasks.
+    """A Ray actor: it identifies itself, builds its environment and policy, then runs tasks.
 
     Failures are returned as values, so that Ray's own tracebacks never appear.
     """
@@ -51,14 +53,13 @@ class RolloutWorker:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
     def identify(self) -> WorkerInfo:
-        """Where this process is and what it runs on."""
+        """This process, its node and its machine."""
         import ray
 
         return WorkerInfo(os.getpid(), ray.get_runtime_context().get_node_id(), machine())
 
     def build(self, spec: RolloutSpec) -> BuildResult:
         """Make the environment and the policy."""
-        from ars.common.errors import one_line
         from ars.rollout.episode import Rollouts
 
         try:
@@ -68,10 +69,10 @@ class RolloutWorker:
         return BuildResult(notice=self._rollouts.notice)
 
     def run(self, batch: bytes, snapshot: bytes | None) -> bytes:
-        """Run tasks of one request. Pickled here, which takes a fifth of the time Ray takes.
+        """Run tasks of one request. Pickling here takes a fifth of the time Ray's takes.
 
         Args:
-            batch: pickled (request, tasks), see `TaskBatch`.
+            batch: pickled (request, tasks) of a `TaskBatch`.
             snapshot: the request's, pickled; None if it is one of the last `SNAPSHOTS_KEPT`
                 that this worker was given.
 
@@ -89,8 +90,6 @@ class RolloutWorker:
         return pickle.dumps((time.perf_counter() - began, results))
 
     def _run_one(self, snapshot: Snapshot, task: Task) -> Episode | RolloutError:
-        from ars.common.errors import RolloutError, one_line
-
         try:
             return self._rollouts.run(snapshot, [task])[0]
         except RolloutError as error:

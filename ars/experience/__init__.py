@@ -1,1 +1,1 @@
-"""What deep algorithms step and remember."""
+"""The environments that deep algorithms step, and the experience that they store."""

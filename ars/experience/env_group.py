@@ -22,13 +22,17 @@ from ars.common.seeding import Stream, reset_seed
 
 
 class Step(NamedTuple):
-    """What one step of n environments gave; new arrays every time.
+    """The result of one step of n environments, in new arrays every time.
 
-    `obs`: [n, *shape], to act on next, of the next episode where one ended; `rewards`: float64 [n];
-    `terminated`, `truncated`: bool [n], never both; `final_obs`: [n, *shape], what each action led
-    to, the episode's last observation where it ended (`obs` itself where none did); `cut`: bool
-    [n], where the environment says that returns may end although the episode goes on (a life lost,
-    `info["cut_returns"]`, see `envs.atari`), None where nowhere.
+    Attributes:
+        obs: [n, *shape], to act on next; of the next episode where one ended.
+        rewards: float64 [n].
+        terminated: bool [n].
+        truncated: bool [n], never where `terminated`.
+        final_obs: [n, *shape], what each action led to: the episode's last observation where it
+            ended. The same array as `obs` if no episode ended.
+        cut: bool [n], where the environment says that returns may end although the episode goes on
+            (`info["cut_returns"]`, as `envs.atari` does for a lost life); None if nowhere.
     """
 
     obs: NDArray[Any]
@@ -54,13 +58,18 @@ class EnvGroup:
         made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
         space = made[0].observation_space
         self._shape, self._dtype = space.shape or (), space.dtype
-        self._envs, limit = _bare(made)
+        self._envs, limit = _without_counting_wrappers(made)
         self._limit = min(rollout_length, limit or rollout_length)
         self._episodes = [0] * len(made)
         self._lengths = [0] * len(made)
 
     def restart(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """Bring every environment into an episode of that number, after these actions."""
+        """Reset every environment to its numbered episode and replay actions: returns [n, *shape].
+
+        Args:
+            episodes: the number of each environment's episode.
+            actions: of each environment since the reset.
+        """
         self._episodes = list(episodes)
         return np.stack([self._replay(at, taken) for at, taken in enumerate(actions)])
 
@@ -68,7 +77,7 @@ class EnvGroup:
         obs = self._reset(at)
         try:
             for action in _each(actions):
-                obs = self._seen(self._envs[at].step(action)[0])
+                obs = self._as_array(self._envs[at].step(action)[0])
                 self._lengths[at] += 1
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
@@ -79,22 +88,22 @@ class EnvGroup:
         self._lengths[at] = 0
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
-            obs = self._seen(self._envs[at].reset(seed=seed)[0])
+            obs = self._as_array(self._envs[at].reset(seed=seed)[0])
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
             raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs
 
-    def _seen(self, obs: Any) -> NDArray[Any]:
-        """An observation, whatever its type, as the space has it. Raises: ValueError."""
-        seen: NDArray[Any] = np.asarray(obs, self._dtype)
-        if seen.shape != self._shape:
-            raise ValueError(f"an observation of shape {seen.shape}, not {self._shape}")
-        return seen
+    def _as_array(self, obs: Any) -> NDArray[Any]:
+        """An observation as an array of the space's type. Raises: ValueError for another shape."""
+        array: NDArray[Any] = np.asarray(obs, self._dtype)
+        if array.shape != self._shape:
+            raise ValueError(f"an observation of shape {array.shape}, not {self._shape}")
+        return array
 
     def step(self, actions: NDArray[Any]) -> Step:
-        """One step each; an ended episode's environment is reset."""
+        """Step every environment; one whose episode ended is reset."""
         n = len(self._envs)
         final_obs, rewards = np.empty((n, *self._shape), self._dtype), np.empty(n)
         terminated, truncated = np.zeros((2, n), np.bool_)
@@ -104,7 +113,7 @@ class EnvGroup:
         try:
             for at, action in enumerate(_each(actions)):
                 obs, rewards[at], ends, stops, info = self._envs[at].step(action)
-                final_obs[at] = self._seen(obs)
+                final_obs[at] = self._as_array(obs)
                 length = self._lengths[at] = self._lengths[at] + 1
                 if ends or stops or length >= self._limit:
                     ended.append(at)
@@ -125,9 +134,9 @@ class EnvGroup:
         return step
 
     def _check(self, step: Step) -> None:
-        """Raises: RolloutError where something is not finite."""
+        """Raises: RolloutError where a reward or an observation is not finite."""
         for name, values in (("reward", step.rewards), ("observation", step.final_obs)):
-            # The sum is finite unless an element is not, or for values near the largest there are.
+            # A cheap test first: the sum is finite unless an element is not, or it overflows.
             if values.dtype.kind != "f" or np.isfinite(np.add.reduce(values, axis=None)):
                 continue
             for at, value in enumerate(values):
@@ -152,12 +161,12 @@ def _each(actions: NDArray[Any]) -> Any:
     return actions.tolist() if actions.ndim == 1 and actions.dtype.kind == "i" else actions
 
 
-def _bare(
+def _without_counting_wrappers(
     made: Sequence[gymnasium.Env[Any, Any]],
 ) -> tuple[list[gymnasium.Env[Any, Any]], int | None]:
-    """Environments without the wrappers that only count and check, and the count's limit.
+    """Environments without the wrappers that only count and check steps, and the step limit.
 
-    A tenth of CartPole's time goes into these.
+    These wrappers take a tenth of CartPole's time.
     """
     limit, bare = None, []
     for wrapped in made:
@@ -171,7 +180,7 @@ def _bare(
 
 
 class EnvGroupHandle(Protocol):
-    """A group wherever it runs: calls of its methods are begun, and finished in the same order."""
+    """A group, wherever it runs: a method call is begun, then finished, one at a time."""
 
     def begin(self, name: str, *args: Any) -> None: ...
 
@@ -197,22 +206,22 @@ class InProcessGroup:
 
 
 class ProcessDied(RolloutError):
-    """An environment process ended by itself."""
+    """An environment process died."""
 
 
 class SubprocessGroup:
     """A group in a process of its own."""
 
     def __init__(self, *args: Any) -> None:
-        # Not forked: torch and Ray have threads.
+        # Not forked, because torch and Ray run threads.
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, *args), daemon=True)
+        self._connection, child_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
         self._process.start()
-        theirs.close()
+        child_end.close()
 
     def begin(self, name: str, *args: Any) -> None:
-        with suppress(OSError):  # its death is told where the answer is missed
+        with suppress(OSError):  # `finish` reports a process that died
             self._connection.send((name, args))
 
     def finish(self) -> Any:
@@ -236,7 +245,7 @@ class SubprocessGroup:
 
 
 def _serve(connection: Connection, *args: Any) -> None:
-    """The life of an environment process: until the other end closes."""
+    """The main function of an environment process: serve calls until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     group = None
@@ -255,7 +264,7 @@ def _serve(connection: Connection, *args: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """Leave when the driver is gone, also in the middle of a step that never ends."""
+    """Exit when the driver is gone, even in the middle of a step that never ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "runs in a child process"
     parent.join()

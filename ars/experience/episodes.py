@@ -1,4 +1,4 @@
-"""Whole episodes, put together from steps of environments side by side."""
+"""Whole episodes, assembled from the steps of parallel environments."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from policies.state import State
 
 _Array = NDArray[Any]
 ShapeAndType = tuple[tuple[int, ...], np.dtype[Any]]
-_Taken = tuple[_Array, Any, float]  # what was acted on, the action, its reward
+_StepTaken = tuple[_Array, Any, float]  # the network's input, the action, its reward
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """An episode that ended, from its first step to its last.
 
-    `inputs`: [length, *shape]; `actions`: [length] or [length, n_out]; `rewards`: float64 [length];
-    `final_input`: [*shape], of the observation after the last step; `terminated`: False where a
-    time limit cut the episode short.
+    Attributes:
+        inputs: observations as the network takes them, [length, *shape].
+        actions: [length] or [length, n_out].
+        rewards: float64 [length].
+        final_input: the observation after the last step, [*shape].
+        terminated: False if a time limit cut the episode short.
     """
 
     inputs: _Array
@@ -36,39 +39,40 @@ class Trajectory:
 
 
 class EpisodeBuffer:
-    """The episodes under way in n environments, and those `finished`; who reads these clears them.
-
-    Episodes are finished in the order in which they end, at the same step in that of their
-    environments.
+    """The episodes in progress in n environments, and those that ended.
 
     Args:
-        n: environments side by side.
-        inputs: shape and type of what is acted on in one of them.
-        actions: shape and type of an action.
+        n: number of environments.
+        inputs: shape and type of one observation as the network takes it.
+        actions: shape and type of one action.
+
+    Attributes:
+        finished: episodes in the order in which they ended, those that ended at the same step in
+            the order of their environments. The reader removes them.
     """
 
     def __init__(self, n: int, inputs: ShapeAndType, actions: ShapeAndType) -> None:
         self._inputs, self._actions = inputs, actions
         self.finished: list[Trajectory] = []
-        self._under_way: list[list[_Taken]] = [[] for _ in range(n)]
+        self._in_progress: list[list[_StepTaken]] = [[] for _ in range(n)]
 
     def add(self, inputs: _Array, actions: _Array, rewards: NDArray[np.float64]) -> None:
-        """Take in one step of every environment: [n, *shape], [n] or [n, n_out], [n]."""
+        """Add one step of every environment: [n, *shape], [n] or [n, n_out], [n]."""
         steps = zip(inputs, actions, rewards, strict=True)
-        for taken, step in zip(self._under_way, steps, strict=True):
+        for taken, step in zip(self._in_progress, steps, strict=True):
             taken.append(step)
 
     def end(self, at: int, final_input: _Array, terminated: bool) -> None:
-        """The episode of environment `at` has ended."""
-        columns = _columns(self._under_way[at])
+        """Move the episode of environment `at`, which has ended, to `finished`."""
+        columns = _columns(self._in_progress[at])
         self.finished.append(Trajectory(*columns, final_input.copy(), terminated))
-        self._under_way[at] = []
+        self._in_progress[at] = []
 
     def state(self) -> State:
-        """The steps of `finished`, then those under way, all in one array a column."""
+        """The steps of `finished`, then those in progress, all in one array per column."""
         ended = self.finished
         parts = [(t.inputs, t.actions, t.rewards) for t in ended]
-        parts += [_columns(taken) for taken in self._under_way]
+        parts += [_columns(taken) for taken in self._in_progress]
         inputs, actions, rewards = map(_joined, zip(*parts, strict=True))
         return State(
             {
@@ -82,9 +86,9 @@ class EpisodeBuffer:
         )
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         terminated = state.array("terminated", (None,), np.bool_)
-        lengths = state.counts("lengths", len(terminated) + len(self._under_way))
+        lengths = state.counts("lengths", len(terminated) + len(self._in_progress))
         n_ended, n_steps = len(terminated), int(lengths.sum())
         columns = (
             _stored(state, "inputs", n_steps, self._inputs),
@@ -99,18 +103,18 @@ class EpisodeBuffer:
             Trajectory(inputs, actions, rewards, final, terminal)
             for (inputs, actions, rewards), final, terminal in ended
         ]
-        self._under_way = [list(zip(*part, strict=True)) for part in parts[n_ended:]]
+        self._in_progress = [list(zip(*part, strict=True)) for part in parts[n_ended:]]
 
 
 def _stored(state: State, name: str, length: int, each: ShapeAndType) -> _Array:
-    """A stored column; one of no step at all may have another shape and type."""
+    """A stored column; one without any step may have another shape and type."""
     shape, dtype = each
     if not length and name in state.arrays and not state.arrays[name].size:
         return np.zeros((0, *shape), dtype)
     return state.array(name, (length, *shape), dtype)
 
 
-def _columns(taken: list[_Taken]) -> tuple[_Array, _Array, NDArray[np.float64]]:
+def _columns(taken: list[_StepTaken]) -> tuple[_Array, _Array, NDArray[np.float64]]:
     return (
         np.array([step[0] for step in taken]),
         np.array([step[1] for step in taken]),
@@ -119,6 +123,6 @@ def _columns(taken: list[_Taken]) -> tuple[_Array, _Array, NDArray[np.float64]]:
 
 
 def _joined(arrays: Iterable[_Array]) -> _Array:
-    """Arrays of steps one after another; those of no step at all may have another shape."""
+    """Concatenate arrays of steps, leaving out empty ones, which may have another shape."""
     some = [array for array in arrays if len(array)]
     return np.concatenate(some) if some else np.zeros(0)

@@ -1,4 +1,4 @@
-"""Frames of a replay buffer on a GPU, where they are learned from."""
+"""Frames of a replay buffer in the memory of the GPU that learns from them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ars.experience.storage import Indices
 
 
 class GpuFrameStorage:
-    """Frames on a device: one goes there when it is seen, none when it is drawn.
+    """Frames on a device: each is copied there once, when it is stored.
 
     Raises:
-        MemoryError: the device has too little.
+        MemoryError: the device has too little memory.
     """
 
     def __init__(

@@ -13,11 +13,11 @@ from policies.state import State
 
 
 class SumTree:
-    """Numbers of at least 0, any of them found by its share of their sum, all in NumPy.
+    """Numbers of at least 0, each found by its share of their sum, in NumPy.
 
-    A complete binary tree whose every node is the sum of its two children, so no rounding error
-    builds up over time. Sums are made when they are asked for, for all changes since in one pass
-    a level: 17 passes for 100,000 numbers, each of a few microseconds.
+    A complete binary tree in which every node is the sum of its two children, so no rounding error
+    builds up over time. Sums are updated on request, for all changes since the last in one pass per
+    level: 17 passes for 100,000 numbers, each of a few microseconds.
     """
 
     def __init__(self, size: int) -> None:
@@ -28,7 +28,7 @@ class SumTree:
         self.values = self._nodes[self._leaves : self._leaves + size]
 
     def set(self, indices: Indices, values: NDArray[np.float64] | float) -> None:
-        """Change some numbers. `indices`: [B]."""
+        """Change the numbers at `indices`, [B]."""
         self.values[indices] = values
         self._changed.append(indices)
 
@@ -44,7 +44,7 @@ class SumTree:
         return float(self._nodes[1])
 
     def find(self, masses: NDArray[np.float64]) -> Indices:
-        """The first index up to which the numbers' sum exceeds each mass; never that of a 0.
+        """For each mass, the first index up to which the sum exceeds it; never that of a 0.
 
         `masses`: float64 [B], from 0 to `total()`, which was called after the last `set`.
         """
@@ -53,7 +53,7 @@ class SumTree:
         for _ in range(self._depth):
             nodes *= 2
             left = self._nodes[nodes]
-            # Rounding could lead to the right of everything: not where there is nothing.
+            # Rounding could lead past the last number: never enter a subtree of zeros.
             right = (rest >= left) & (self._nodes[nodes + 1] > 0.0)
             rest -= left * right
             nodes += right
@@ -65,7 +65,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     """Transitions drawn in proportion to priority (Schaul et al., 2016, section 3.3).
 
     P(i) = p_i^alpha / sum_k p_k^alpha with p_i = |delta_i| + epsilon; a new transition has the
-    largest priority seen so far. Call `update` with the errors of what was drawn.
+    largest priority so far. Call `update` with the errors of the transitions drawn.
     """
 
     EPSILON = 1e-6
@@ -94,7 +94,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         next_obs: NDArray[Any],
         cut: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Add a step of every environment; what may not be drawn has priority 0."""
+        """Add a step of every environment; transitions that may not be drawn have priority 0."""
         first = self._first
         super().add(obs, actions, rewards, terminated, truncated, next_obs, cut)
         for gone in range(first, self._first):
@@ -127,14 +127,14 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._tree.set(indices, priorities)
 
     def state(self) -> State:
-        """With the priority of every transition and the largest seen."""
+        """Also the priority of every transition, and the largest so far."""
         state = super().state()
         state.arrays["priorities"] = self._tree.values.copy()
         state.values["largest"] = self._largest
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         super().restore(state)
         priorities = state.array("priorities", (self.capacity,))
         if not (priorities >= 0).all():

@@ -1,15 +1,15 @@
-"""Replay buffers: what happened, to be learned from again and again.
+"""Replay buffers: transitions kept to be learned from repeatedly.
 
-Time runs along the rows and environments along the columns; the newest row takes the oldest's
-place. n-step returns (Sutton, 1988) are folded in as rewards arrive: the row of step t holds
+Rows are steps and columns are environments; the newest row replaces the oldest. n-step returns
+(Sutton, 1988) are accumulated as rewards arrive: the row of step t holds
 
     obs_t, action_t, sum_{k<m} gamma^k r_{t+k}, obs_{t+m}, gamma^m or 0
 
-with m = n, or less where the episode ended before. Termination makes the last of them 0: there is
-nothing to bootstrap from. Truncation leaves it, and obs_{t+m} is then the episode's final
-observation, never the next episode's first. A row is drawn only once nothing can be added to it.
+with m = n, or less where the episode ended before. The last entry is 0 after a termination: there
+is nothing to bootstrap from. After a truncation it is gamma^m, and obs_{t+m} is the episode's final
+observation, never the next episode's first. A row is drawn only once it is complete.
 
-How observations are kept is the business of `ars.experience.storage`.
+`ars.experience.storage` keeps the observations.
 """
 
 from __future__ import annotations
@@ -32,12 +32,16 @@ from policies.state import State
 
 
 class ReplaySamples(NamedTuple):
-    """Transitions drawn, B of them; the buffer's own arrays, which the next draw overwrites.
+    """B transitions drawn, in the buffer's own arrays, which the next draw overwrites.
 
-    `obs`, `next_obs`: [B, *shape], float32, or bytes where the frames are stored;
-    `actions`: int64 [B]; `returns`: float32 [B]; `discounts`: float32 [B], what multiplies the
-    value of `next_obs`; `weights`: float32 [B], importance weights; `indices`: [B], to name the
-    transitions by.
+    Attributes:
+        obs: [B, *shape], float32, or bytes where the frames are stored.
+        actions: int64 [B].
+        returns: float32 [B].
+        next_obs: like `obs`.
+        discounts: float32 [B], the factors of the values of `next_obs`.
+        weights: float32 [B], importance sampling weights.
+        indices: [B], of the transitions in the buffer.
     """
 
     obs: Any
@@ -59,9 +63,9 @@ class ReplayBuffer:
         dtype: of an observation; where it has one byte, images are kept as frames, else vectors
             as float32.
         n_stacked: frames in an image, those of consecutive steps.
-        frame_storage: makes what holds the frames.
-        n_step: most rewards in a return.
-        gamma: discount of a step.
+        frame_storage: makes the storage of the frames.
+        n_step: the most rewards in a return.
+        gamma: discount factor.
 
     Raises:
         ValueError: the capacity is too small for one return.
@@ -105,7 +109,7 @@ class ReplayBuffer:
             "open": self._open,
         }
         self._added = 0  # rows ever added
-        self._first = 0  # the oldest row still there, counted likewise
+        self._first = 0  # the oldest row still held, numbered likewise
         self._pairs: dict[int, Any] = {}
         self._batches: dict[int, ReplaySamples] = {}
 
@@ -115,7 +119,7 @@ class ReplayBuffer:
 
     @property
     def capacity(self) -> int:
-        """The most transitions there may be."""
+        """The most transitions it can hold."""
         return self._rows * self.n_envs
 
     @property
@@ -135,9 +139,9 @@ class ReplayBuffer:
     ) -> None:
         """Add a step of every environment.
 
-        All [n_envs, ...]; `next_obs`: what the step gave, so the final observation where an
-        episode ended. `cut`: returns end here as at a termination, but the episode goes on (a
-        life lost in a game).
+        All are [n_envs, ...]. `next_obs`: what the step led to, so the final observation where an
+        episode ended. `cut`: returns end here as at a termination, but the episode goes on (a life
+        lost in a game).
         """
         row = self._added % self._rows
         self._storage.write(row, obs, next_obs)
@@ -172,7 +176,7 @@ class ReplayBuffer:
             self._storage.extend(earlier, row, envs)
 
     def sample(self, rng: np.random.Generator, n: int) -> ReplaySamples:
-        """Draw `n` transitions, with replacement. Raises: ValueError where there are none."""
+        """Draw `n` transitions, with replacement. Raises: ValueError if there are none."""
         if not len(self):
             raise ValueError("nothing to draw from yet")
         start = self._first * self.n_envs
@@ -203,7 +207,7 @@ class ReplayBuffer:
         return self._batches[n]
 
     def state(self) -> State:
-        """The rows that hold something."""
+        """The rows in use."""
         rows = min(self._added, self._rows)
         state = self._storage.state(rows)
         state.arrays |= {name: column[:rows].copy() for name, column in self._columns.items()}
@@ -211,7 +215,7 @@ class ReplayBuffer:
         return state
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         added = state.count("added")
         rows = min(added, self._rows)
         self._storage.restore(state, rows)

@@ -1,8 +1,8 @@
 """How a replay buffer keeps observations: vectors in pairs, images a frame at a time.
 
-A frame that stands in several stacks is kept once, and stacks are put together again when drawn. A
-row names its frames, so no stack reaches across an episode's border. Frames alone may lie elsewhere
-than in the main memory: they are what is large.
+A frame that is part of several stacks is kept once, and stacks are reassembled when drawn. Each row
+lists its frames, so no stack spans two episodes. Only frames may be kept elsewhere than in main
+memory, since they take most of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from policies.state import State
 Indices = NDArray[np.intp]
 EnvMask = NDArray[np.bool_] | slice
 
-# Makes a storage of so many frames of a shape and a type.
+# Makes a storage, given the number of frames, their shape and their type.
 MakeFrameStorage = Callable[[int, tuple[int, ...], np.dtype[Any]], "FrameStorage"]
 
 
@@ -31,13 +31,13 @@ class ObservationStorage(Protocol):
         """Overwrite a row with both ends of its transitions, [n_envs, *shape] each."""
 
     def extend(self, earlier: int, row: int, envs: EnvMask) -> None:
-        """Give row `earlier` the next observation of `row`, for the environments marked."""
+        """Give row `earlier` the next observation of `row`, in the environments selected."""
 
     def end_episodes(self, ended: NDArray[np.bool_]) -> None:
-        """The episodes of the environments marked are over."""
+        """Begin a new episode in the environments selected."""
 
     def is_overwritten(self, row: int) -> bool:
-        """Whether newer observations have taken the place of a row's."""
+        """Whether newer observations have replaced a row's."""
 
     def allocate(self, n: int) -> Any:
         """An array that `read` may write n transitions into: [n, 2, *shape]."""
@@ -52,11 +52,11 @@ class ObservationStorage(Protocol):
         """What the first `rows` rows hold."""
 
     def restore(self, state: State, rows: int) -> None:
-        """Take back a `state` of as many rows. Raises: ValueError."""
+        """Restore a `state` of `rows` rows. Raises: ValueError."""
 
 
 class VectorStorage:
-    """Observations as float32, both ends of each transition beside each other."""
+    """Observations as float32, those of each transition's two ends next to each other."""
 
     def __init__(self, n_rows: int, n_envs: int, shape: tuple[int, ...]) -> None:
         self._pairs = np.zeros((n_rows, n_envs, 2, *shape), np.float32)
@@ -72,7 +72,7 @@ class VectorStorage:
         self._pairs[earlier, envs, 1] = self._pairs[row, envs, 1]
 
     def end_episodes(self, ended: NDArray[np.bool_]) -> None:
-        """Nothing to do: an observation stands alone."""
+        """Nothing to do: observations do not depend on earlier ones."""
 
     def is_overwritten(self, row: int) -> bool:
         return False
@@ -81,7 +81,7 @@ class VectorStorage:
         return np.empty((n, *self._flat.shape[1:]), np.float32)
 
     def read(self, indices: Indices, out: NDArray[np.float32]) -> None:
-        # In another mode than "raise", `take` writes to `out` without a copy of its own.
+        # With any mode but "raise", `take` writes to `out` without an intermediate copy.
         self._flat.take(indices, axis=0, out=out, mode="wrap")
 
     def state(self, rows: int) -> State:
@@ -116,7 +116,7 @@ class FrameStorage(Protocol):
 
 
 class HostFrameStorage:
-    """Frames in the main memory."""
+    """Frames in main memory."""
 
     def __init__(self, n_frames: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self._frames = np.zeros((n_frames, *shape), dtype)
@@ -142,11 +142,11 @@ class HostFrameStorage:
 
 
 class StackedFrameStorage:
-    """Stacked images [n_stacked, height, width] (or [n_stacked * c, ...]) of bytes, a frame once.
+    """Stacked images [n_stacked, height, width] (or [n_stacked * c, ...]) of bytes, as frames.
 
-    A frame's number counts all frames ever seen; it lies at that number modulo the capacity, which
-    is a sixteenth more than there are transitions, for the frames that begin an episode. Where
-    episodes are so short that this is too little, the oldest transitions are lost earlier.
+    Frames are numbered in the order of storing, and kept at their number modulo the capacity, which
+    is a sixteenth more than there are transitions, for the first frames of episodes. If episodes
+    are so short that this is too little, the oldest transitions are lost earlier.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class StackedFrameStorage:
     ) -> None:
         if not shape or shape[0] % n_stacked:
             raise ValueError(f"images of shape {shape} are no stack of {n_stacked}")
-        # The last term is what the newest row may need, however short the episodes are.
+        # The last term is what the newest row needs at most, however short the episodes are.
         n_frames = n_rows * n_envs * 17 // 16 + (n_stacked + 1) ** 2 * n_envs
         self._frame_shape = (shape[0] // n_stacked, *shape[1:])
         self._frames = frame_storage(n_frames, self._frame_shape, dtype)
@@ -176,23 +176,23 @@ class StackedFrameStorage:
     def write(self, row: int, obs: NDArray[Any], next_obs: NDArray[Any]) -> None:
         depth = self._frame_shape[0]
         for env in self._fresh.nonzero()[0].tolist():
-            self._current[env] = self._first_stack(obs[env].reshape(-1, *self._frame_shape))
+            self._current[env] = self._store_stack(obs[env].reshape(-1, *self._frame_shape))
         self._fresh[:] = False
         stack = self._stacks[row]
         stack[:, 0] = self._current
         self._current[:, :-1] = self._current[:, 1:]
-        self._current[:, -1] = [self._keep(newest) for newest in next_obs[:, -depth:]]
+        self._current[:, -1] = [self._store(newest) for newest in next_obs[:, -depth:]]
         stack[:, 1] = self._current
 
-    def _first_stack(self, frames: NDArray[Any]) -> list[int]:
-        """Numbers of an episode's first frames, which are usually one frame several times."""
+    def _store_stack(self, frames: NDArray[Any]) -> list[int]:
+        """Store an episode's first stack, usually one frame repeated; returns its numbers."""
         numbers: list[int] = []
         for index, frame in enumerate(frames):
             same = index > 0 and np.array_equal(frame, frames[index - 1])
-            numbers.append(numbers[-1] if same else self._keep(frame))
+            numbers.append(numbers[-1] if same else self._store(frame))
         return numbers
 
-    def _keep(self, frame: NDArray[Any]) -> int:
+    def _store(self, frame: NDArray[Any]) -> int:
         number = self._seen
         self._frames.write(number % len(self._frames), frame)
         self._seen += 1

@@ -1,8 +1,8 @@
-"""Training environments side by side, for algorithms that step them themselves.
+"""A vectorised environment, for algorithms that step their own training environments.
 
-The episodes depend on (run seed, environment's index, number of its episode) and the actions alone:
-not on how many processes share the environments, nor on what ran before. An ended episode is
-followed by the next at once, and its last observation is given too, to bootstrap from.
+Episodes depend only on (run seed, the environment's index, the episode's number) and the actions:
+not on how many processes share the environments, nor on what ran before. When an episode ends the
+next begins at once, and its last observation is returned as well, to bootstrap from.
 """
 
 from __future__ import annotations
@@ -36,26 +36,29 @@ class EpisodeInfo(NamedTuple):
 
 @dataclass
 class _Shard:
-    """A group and which of all environments it has."""
+    """A group, and which of all environments are in it."""
 
     group: EnvGroupHandle
     where: slice
 
 
 class VectorEnv:
-    """n environments stepped together; `obs` is what to act on, [n, *shape] of the space's dtype.
+    """n environments stepped together.
 
-    `finished` collects episodes as they end; who reads them clears them. Episodes are the same
-    whatever the number of processes, also where one dies and another takes its place.
+    Episodes are the same for any number of processes, even if one dies and is replaced.
 
     Args:
         env_id: of every environment.
         env_kwargs: for making each.
         n: how many.
         seed: of the run.
-        rollout_length: most steps in an episode.
+        rollout_length: the most steps in an episode.
         n_processes: processes that share the environments; 0: this one.
-        notify: is told of a process that died.
+        notify: called with a line about a process that died.
+
+    Attributes:
+        obs: the observations to act on, [n, *shape] of the space's dtype.
+        finished: episodes as they end; the reader removes them.
     """
 
     obs: NDArray[Any]
@@ -74,21 +77,21 @@ class VectorEnv:
         self.finished: list[EpisodeInfo] = []
         self._shards: list[_Shard] = []
         self._kind = SubprocessGroup if n_processes else InProcessGroup
-        self._made_of = env_id, dict(env_kwargs), seed, rollout_length
+        self._group_args = env_id, dict(env_kwargs), seed, rollout_length
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
             where = slice(int(indices[0]), int(indices[-1]) + 1)
             self._shards.append(_Shard(self._start(where), where))
-        # Actions of the last steps, enough for every episode under way.
+        # Actions of the last steps, enough to replay every episode in progress.
         self._taken: list[NDArray[Any]] = []
-        self._longest_memory = 1000
+        self._trim_at = 1000
 
     def _start(self, where: slice) -> EnvGroupHandle:
-        env_id, env_kwargs, seed, rollout_length = self._made_of
+        env_id, env_kwargs, seed, rollout_length = self._group_args
         indices = list(range(self.n)[where])
         return self._kind(env_id, env_kwargs, indices, seed, rollout_length)
 
     def reset(self) -> NDArray[Any]:
-        """Begin every environment's first episode."""
+        """Begin every environment's first episode; returns `obs`."""
         self._begin([0] * self.n, [np.zeros(0, np.int64)] * self.n)
         return self.obs
 
@@ -103,8 +106,9 @@ class VectorEnv:
     def step(self, actions: NDArray[Any]) -> Step:
         """Step with actions as the environments take them: int64 [n], or a Box's [n, *shape].
 
-        Raises: RolloutError naming environment, episode and step where one fails or gives
-        something that is not finite.
+        Raises:
+            RolloutError: an environment fails or returns something that is not finite; the
+                message names the environment, its episode and the step.
         """
         # A copy, since an environment may change what it is given.
         taken = actions.copy()
@@ -125,7 +129,7 @@ class VectorEnv:
         return step
 
     def _finish(self, shard: _Shard, actions: NDArray[Any]) -> Step:
-        """A step's end; a process that died is replaced, and takes the step once more."""
+        """Finish a step; a process that died is replaced and repeats it."""
         try:
             step: Step = shard.group.finish()
             return step
@@ -142,9 +146,9 @@ class VectorEnv:
 
     def _remember(self, actions: NDArray[Any]) -> None:
         self._taken.append(actions)
-        if len(self._taken) > self._longest_memory:
+        if len(self._taken) > self._trim_at:
             del self._taken[: len(self._taken) - int(self._lengths.max()) - 1]
-            self._longest_memory = 1000 + 2 * len(self._taken)
+            self._trim_at = 1000 + 2 * len(self._taken)
 
     def state(self) -> State:
         """Where every environment is: episode, actions since its reset, observation, return."""
@@ -166,12 +170,12 @@ class VectorEnv:
         return np.array(rows).reshape(length, *example.shape).astype(example.dtype, copy=False)
 
     def restore(self, state: State) -> None:
-        """Bring every environment back by its reset seed and actions.
+        """Restore every environment by its reset seed and actions.
 
         Raises:
-            ValueError: `state` is not one.
-            RolloutError: an environment fails on the way back.
-            RunError: an environment does not then show what it showed.
+            ValueError: `state` is invalid.
+            RolloutError: an environment fails while actions are replayed.
+            RunError: an environment's observation differs from the stored one.
         """
         episodes, lengths = state.counts("episodes", self.n), state.counts("lengths", self.n)
         returns = state.array("returns", (self.n,))
@@ -189,7 +193,7 @@ class VectorEnv:
         self._taken = list(taken)
 
     def _compare(self, obs: NDArray[Any], before: NDArray[Any], first: int = 0) -> None:
-        """Raises: RunError where environments from `first` on do not show what they showed."""
+        """Raises: RunError if an observation differs from before; `first`: the first's index."""
         for at, (now, then) in enumerate(zip(obs, before, strict=True), first):
             if not np.array_equal(now, then):
                 raise RunError(

@@ -1,8 +1,8 @@
-"""The outputs of a network, and its parameters' gradients from those of the outputs.
+"""Forward and backward passes through a network, from hand-derived gradients of the loss.
 
 backprop = make_backprop(network, parameters, device)
 (outputs,) = backprop.forward(obs)
-backprop.backward(gradient)       a loss's by the outputs; parameters.grad is then the loss's
+backprop.backward(gradient)       of the loss with respect to the outputs; sets parameters.grad
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from policies.parameters import FlatParameters
 
 
 class Backprop(Protocol):
-    """Forward and backward through a network; a backward pass belongs to the last forward one."""
+    """Forward and backward through a network; a backward pass belongs to the last forward pass."""
 
     def forward(self, obs: Tensor) -> tuple[Tensor, ...]:
-        """Observations [batch, *shape] -> all outputs of the network, without a graph."""
+        """Observations [batch, *shape] -> all outputs of the network, outside autograd's graph."""
 
     def backward(self, *gradients: Tensor) -> None:
-        """Set the gradient of every parameter, from a loss's by each of the outputs."""
+        """Set every parameter's gradient, given the loss's with respect to each of the outputs."""
 
 
 class AutogradBackprop:
-    """Any network, by torch's autograd. `forward` needs its grad mode to be on."""
+    """Any network, by torch's autograd; `forward` must not run under `no_grad`."""
 
     def __init__(self, network: nn.Module, parameters: FlatParameters) -> None:
         self._network, self._parameters = network, parameters
@@ -50,7 +50,7 @@ class AutogradBackprop:
 
 
 class _Affine(NamedTuple):
-    """A layer's parameters and their gradients, without a graph."""
+    """A layer's parameters and their gradients, outside autograd's graph."""
 
     weight: Tensor
     bias: Tensor
@@ -61,14 +61,14 @@ class _Affine(NamedTuple):
 class MLPBackprop:
     """Affine layers with one activation between them, on the CPU.
 
-    The same operations as autograd's and so the same bits, but forward and backward take half the
-    time for 64 observations and two layers of 64 units, since nothing has to be recorded
+    The operations are autograd's and so are the bits, but forward and backward take half the time
+    for 64 observations and two layers of 64 units, since nothing has to be recorded
     (`scripts/bench_learning.py`). `ars.learning.inference` cannot serve here: NumPy's products and
     tanh differ from torch's in the last bits.
     """
 
     def __init__(self, activation: str, *modules: nn.Module) -> None:
-        """The layers in `modules`, whose gradients `FlatParameters` has laid out."""
+        """Takes the layers in `modules`, whose gradients `FlatParameters` has allocated."""
         self._layers = [_detached(layer) for layer in affine_layers(*modules)]
         self._activate = ACTIVATIONS[activation].tensor
         self._derivative = ACTIVATIONS[activation].derivative
@@ -110,9 +110,9 @@ class ActorCriticMLPBackprop:
         return outputs, values.squeeze(1)
 
     def backward(self, *gradients: Tensor) -> None:
-        by_outputs, by_values = gradients
-        self._actor.backward(by_outputs)
-        self._critic.backward(by_values.reshape(len(by_values), -1))
+        outputs_grad, values_grad = gradients
+        self._actor.backward(outputs_grad)
+        self._critic.backward(values_grad.reshape(len(values_grad), -1))
 
 
 def make_backprop(
@@ -120,7 +120,7 @@ def make_backprop(
     parameters: FlatParameters,
     device: torch.device,
 ) -> Backprop:
-    """The fastest way through a network whose parameters are flat already."""
+    """The fastest `Backprop` for a network whose parameters are in `parameters`."""
     spec = network.spec
     if device.type == "cpu" and spec.hidden_sizes and spec.bias and not spec.conv_layers:
         if isinstance(network, PolicyNetwork):

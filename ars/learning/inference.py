@@ -1,4 +1,4 @@
-"""Acting while learning: NumPy in, NumPy out, whatever computes in between.
+"""Inference while training: NumPy arrays in and out, whatever computes in between.
 
 Small networks on the CPU act in float32 NumPy on the memory of their torch parameters; images and
 GPUs act through torch.
@@ -22,9 +22,9 @@ Floats = NDArray[np.float32]
 class MLPInference:
     """Affine layers with one activation between them, in float32 NumPy on the CPU.
 
-    Works on the memory of the torch parameters (take it after FlatParameters has moved them), so
-    it is always current. For 8 observations and two layers of 64 units it takes a fifth of the
-    time of the torch modules under inference_mode (`scripts/bench_learning.py`).
+    It shares the memory of the torch parameters, so it is always current; make it after
+    FlatParameters has moved them. For 8 observations and two layers of 64 units it takes a fifth
+    of the time of the torch modules under inference_mode (`scripts/bench_learning.py`).
     """
 
     def __init__(self, activation: str, *modules: nn.Module) -> None:
@@ -50,9 +50,10 @@ class MLPInference:
 
 
 class ActorCriticInference:
-    """Outputs and values of an ActorCriticNetwork for acting: NumPy in, NumPy out.
+    """Outputs and values of an ActorCriticNetwork, NumPy in and out.
 
-    `apart`: one of the two alone, by `outputs` or `values`, costs less than both.
+    Attributes:
+        separate: whether `outputs` or `values` alone costs less than both.
     """
 
     def __init__(self, network: ActorCriticNetwork, device: torch.device) -> None:
@@ -64,13 +65,13 @@ class ActorCriticInference:
                 MLPInference(activation, network.trunk, network.actor),
                 MLPInference(activation, network.critic_trunk, network.critic),
             )
-        self.apart = self._numpy is not None
+        self.separate = self._numpy is not None
 
     def __call__(self, obs: NDArray[Any]) -> tuple[Floats, Floats]:
         """Observations (float32 vectors or uint8 images) -> outputs and values.
 
         `obs`: [batch, *shape] -> float32 [batch, n_out] and float32 [batch], or [batch, n_values]
-        where the critic gives several.
+        where the critic has several outputs.
         """
         if self._numpy is not None:
             return self.outputs(obs), self.values(obs)
@@ -79,11 +80,11 @@ class ActorCriticInference:
             return outputs.cpu().numpy(), values.cpu().numpy()
 
     def outputs(self, obs: NDArray[Any]) -> Floats:
-        """The policy's alone: [batch, n_out]."""
+        """The policy's outputs alone: [batch, n_out]."""
         return self(obs)[0] if self._numpy is None else self._numpy[0](obs)
 
     def values(self, obs: NDArray[Any]) -> Floats:
-        """The critic's alone: [batch] or [batch, n_values]."""
+        """The critic's values alone: [batch] or [batch, n_values]."""
         if self._numpy is None:
             return self(obs)[1]
         values = self._numpy[1](obs)
@@ -91,9 +92,10 @@ class ActorCriticInference:
 
 
 class NetworkInference:
-    """Outputs of a PolicyNetwork or DuelingNetwork for acting: NumPy in, NumPy out.
+    """Outputs of a PolicyNetwork or DuelingNetwork, NumPy in and out.
 
-    Of a DuelingNetwork only the advantages on CPU vectors, Q elsewhere: with the same best action.
+    For a DuelingNetwork on the CPU without convolutions these are the advantages alone, elsewhere
+    Q; the best action is the same.
     """
 
     def __init__(self, network: PolicyNetwork | DuelingNetwork, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""First weights of torch networks, drawn from NumPy generators."""
+"""Initial weights of torch networks, drawn from NumPy generators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _orthogonal(shape: tuple[int, int], gain: float, rng: np.random.Generator) -
     rows, columns = shape
     normal = rng.standard_normal((max(shape), min(shape)))
     q, r = np.linalg.qr(normal)
-    q *= np.sign(np.diag(r))  # every orthogonal matrix as likely as any other
+    q *= np.sign(np.diag(r))  # makes every orthogonal matrix equally likely
     return gain * (q if rows >= columns else q.T)
 
 
@@ -53,8 +53,13 @@ def initialize(
 ) -> None:
     """Draw the weights of every affine and convolutional layer in `module`, in their order.
 
-    `scheme`: orthogonal, xavier, he or uniform; `gain`: of the weights, sqrt(2) if None. Biases
-    are zero, but drawn like the weights where the scheme is uniform.
+    Biases are zero, except that the uniform scheme draws them like the weights.
+
+    Args:
+        module: holds the layers.
+        scheme: orthogonal, xavier, he or uniform.
+        rng: where the weights are drawn from.
+        gain: of the weights; None: sqrt(2).
     """
     draw = _INITIAL[scheme]
     gain = math.sqrt(2.0) if gain is None else gain
@@ -77,7 +82,7 @@ def initialize(
 def initialize_actor_critic(
     network: ActorCriticNetwork, scheme: str, rng: np.random.Generator
 ) -> None:
-    """Hidden layers with gain sqrt(2), the policy's outputs 0.01, the value's 1.
+    """Draw hidden layers with gain sqrt(2), the policy's outputs with 0.01, the values with 1.
 
     The gains of OpenAI's baselines (ppo2), measured by Andrychowicz et al. (2021, arXiv
     2006.05990, section 3.2): a first policy that does not depend on the observation helps.

@@ -1,11 +1,11 @@
 """The losses of the deep algorithms, in torch: each a mean over a batch, to be minimised.
 
     loss = clipped_surrogate_loss(...) - 0.01 * entropy_bonus + 0.5 * squared_loss(...)
-    loss.gradients["values"]        the gradient by the values, [batch]
-    float(loss.value())             the number itself, computed only if it is asked for
+    loss.gradients["values"]        the gradient with respect to the values, [batch]
+    float(loss.value())             the loss itself, computed only on request
 
-Every argument is [batch] unless it says otherwise. Targets, advantages, old values and old
-log-probabilities are constants here: only the first argument is differentiated by.
+Every argument is [batch] unless stated otherwise. Targets, advantages, old values and old
+log-probabilities are constants here: gradients are with respect to the first argument alone.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from torch.nn.functional import huber_loss
 
 
 class Loss:
-    """A scalar to be minimised, with its gradient by everything that the network has a say in.
+    """A scalar to be minimised, with its gradient with respect to each quantity it depends on.
 
     Losses of different inputs are added and weighted as in the papers. Gradients are formulas, not
-    autograd's, and most updates never ask for the value: for PPO's update of 256 steps, losses
-    through an autograd.Function each take 3.5 times as long, and values that nobody reads 1.8 times
-    (`scripts/bench_learning.py`).
+    autograd's, and most updates never need the value: for PPO's update of 256 steps, an
+    autograd.Function for each loss takes 3.5 times as long, and computing values that nothing uses
+    1.8 times (`scripts/bench_learning.py`).
 
     Attributes:
-        value: computes the scalar, []. Ask before the parameters move.
-        gradients: by the name of the input.
+        value: computes the scalar, []; call it before the parameters change.
+        gradients: with respect to each input, by its name.
     """
 
     __slots__ = ("gradients", "value")
@@ -37,7 +37,7 @@ class Loss:
         self.value, self.gradients = value, gradients
 
     def __add__(self, other: Loss) -> Loss:
-        # A gradient by the same input in both would have to be summed: refused as a TypeError.
+        # Gradients with respect to the same input would have to be summed: this raises a TypeError.
         return Loss(lambda: self.value() + other.value(), **self.gradients, **other.gradients)
 
     def __sub__(self, other: Loss) -> Loss:
@@ -52,7 +52,7 @@ class Loss:
 
 
 def policy_gradient_loss(log_probs: Tensor, weights: Tensor) -> Loss:
-    """-E[w log pi(a|s)], whose gradient is the policy gradient's, turned downhill.
+    """-E[w log pi(a|s)], whose gradient is the negative policy gradient.
 
     `weights`: returns, returns less a baseline, or advantages. Williams (1992), Simple statistical
     gradient-following algorithms, section 5 (episodic REINFORCE).
@@ -68,8 +68,8 @@ def clipped_surrogate_loss(
 ) -> Loss:
     """-E[min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A)], rho = pi(a|s) / pi_old(a|s).
 
-    Its gradient by log pi is -rho A / batch, or 0 where moving rho further out of 1 +- epsilon
-    would gain. `clip`: epsilon. Schulman et al. (2017), Proximal Policy Optimization Algorithms,
+    Its gradient with respect to log pi is -rho A / batch, or 0 where only the clipped term counts.
+    `clip`: epsilon. Schulman et al. (2017), Proximal Policy Optimization Algorithms,
     arXiv 1707.06347, equation 7.
     """
     ratios = (log_probs - old_log_probs).exp()
@@ -82,7 +82,7 @@ def clipped_surrogate_loss(
 
 
 def entropy_bonus(entropy: Callable[[], Tensor]) -> Loss:
-    """H, the mean entropy, to be weighed against losses: `entropy` computes it if need be.
+    """H, the mean entropy, to be subtracted from losses; `entropy` computes it on request.
 
     Williams and Peng (1991), Function optimization using connectionist reinforcement
     learning algorithms.
@@ -132,8 +132,8 @@ def td_targets(
 ) -> Tensor:
     """r + d max_a Q'(s', a), or r + d Q'(s', argmax_a Q(s', a)) where the online Q is given.
 
-    `rewards`, `discounts`: [batch], d being gamma (gamma^n after n steps) and 0 where the state is
-    terminal; `next_q`, `next_online_q`: [batch, n_actions] of the target and the online network.
+    `discounts`: d, [batch]: gamma (gamma^n after n steps), or 0 where the next state is terminal;
+    `next_q`, `next_online_q`: [batch, n_actions], of the target and the online network.
     Mnih et al. (2015), Human-level control, Algorithm 1; van Hasselt et al. (2016), Deep
     Reinforcement Learning with Double Q-learning, arXiv 1509.06461 (Double DQN).
     """
@@ -147,11 +147,12 @@ def td_targets(
 def td_loss(
     q: Tensor, targets: Tensor, weights: Tensor | None = None, huber_delta: float | None = 1.0
 ) -> Loss:
-    """E[w l(Q(s, a) - target)], l being Huber's function, or e^2 / 2 where `huber_delta` is None.
+    """E[w l(Q(s, a) - target)], where l is Huber's function, or e^2 / 2 if `huber_delta` is None.
 
-    Its gradient is w e / batch, with Huber's function e within +-`huber_delta`: Mnih et al. (2015),
-    Methods, "clip the error term from the update to be between -1 and 1". `weights`: importance
-    sampling weights of prioritised replay (Schaul et al., 2016, arXiv 1511.05952, section 3.4).
+    Its gradient is w e / batch, with e clipped to +-`huber_delta` for Huber's function: Mnih et al.
+    (2015), Methods, "clip the error term from the update to be between -1 and 1". `weights`: the
+    importance sampling weights w of prioritised replay (Schaul et al., 2016, arXiv 1511.05952,
+    section 3.4); None: 1.
     """
 
     def value() -> Tensor:

@@ -1,4 +1,4 @@
-"""Optimisers over parameters that lie in one vector: a few torch calls a step, however many layers.
+"""Optimisers of parameters in one vector: a few torch calls per step, however many layers.
 
 torch.optim's fused Adam takes three times as long for 9,155 parameters (its checks and hooks, not
 its arithmetic), and loading it costs a second.
@@ -16,9 +16,12 @@ from policies.state import State
 
 
 class Optimizer(ABC):
-    """Moves parameters down their gradient, at a `learning_rate` that may be changed.
+    """Takes gradient steps.
 
-    `moments`: what it remembers of earlier gradients, each float32 [n]; `steps`: how many.
+    Attributes:
+        learning_rate: may be changed between steps.
+        moments: running averages over earlier gradients, each float32 [n].
+        steps: how many have been taken.
     """
 
     moments: dict[str, torch.Tensor]
@@ -34,14 +37,14 @@ class Optimizer(ABC):
         self._factors[len(self._factors) - n :] = factor
 
     def _move(self, numerators: torch.Tensor, denominators: torch.Tensor, rate: float) -> None:
-        """Go down by the quotients of two vectors times the rate."""
+        """Subtract `rate` times the quotient of two vectors from the parameters."""
         if self._factors is not None:
             numerators = numerators * self._factors
         self._data.addcdiv_(numerators, denominators, value=-rate)
 
     @abstractmethod
     def step(self) -> None:
-        """One step by the gradient there is."""
+        """Take a step with the current gradient."""
 
     def state(self) -> State:
         """The moments and the number of steps."""
@@ -49,7 +52,7 @@ class Optimizer(ABC):
         return State(moments, {"steps": self.steps})
 
     def restore(self, state: State) -> None:
-        """Take back a `state`. Raises: ValueError."""
+        """Restore a `state`. Raises: ValueError."""
         for name, moment in self.moments.items():
             stored = state.array(name, tuple(moment.shape), np.float32)
             moment.copy_(torch.from_numpy(stored))
@@ -76,15 +79,15 @@ class Adam(Optimizer):
         # 1. Averages of the gradient and of its square.
         m.lerp_(grad, 1.0 - beta1)
         v.mul_(beta2).addcmul_(grad, grad, value=1.0 - beta2)
-        # 2. Their bias from starting at zero, taken into two factors.
+        # 2. Two factors that correct their bias towards zero, where they start.
         bias1, root2 = 1.0 - beta1**self.steps, (1.0 - beta2**self.steps) ** 0.5
-        # 3. The step: m / (sqrt(v) + eps), both without bias.
+        # 3. The step: m / (sqrt(v) + eps) of the corrected averages.
         deviation = v.sqrt().add_(self._eps * root2)
         self._move(m, deviation, self.learning_rate * root2 / bias1)
 
 
 class RMSprop(Optimizer):
-    """Tieleman and Hinton (2012), lecture 6.5; eps stands outside of the root, as in torch."""
+    """Tieleman and Hinton (2012), lecture 6.5; eps is outside of the root, as in torch."""
 
     def __init__(
         self,

@@ -8,8 +8,8 @@ from typing import Any
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Raffin's RL Baselines3 Zoo, hyperparams/a2c.yml.
     "CartPole-v1": {"total_timesteps": 200_000, "eval_freq": 5},
-    # Or it loses what it learned of landing to hovering: time costs something, the critic is
-    # quicker than the actor, and the gradients of steps that surprise are not bounded.
+    # Without these it unlearns landing and hovers: time costs something, the critic learns faster
+    # than the actor, and the large gradients of surprising steps are not clipped.
     "LunarLander-v3": {
         "n_envs": 32,
         "n_steps": 5,

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def _evaluations(n_directions: int, training_episodes: int) -> dict[str, int]:
-    """Evaluations of 20 episodes, one for about so many episodes in training."""
+    """Evaluations of 20 episodes, one per about `training_episodes` episodes of training."""
     return {"eval_freq": max(1, training_episodes // (2 * n_directions)), "eval_episodes": 20}
 
 
@@ -59,7 +59,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "HalfCheetah": _robot(0.04, 0.05, 8, 8, 0.0, 3)
     | {
         "variant": "v2",
-        # A short rollout tells as much of a gait as a long one: standing is learnt after 0.1
+        # A short rollout says as much about a gait as a long one: standing is learnt after 0.1
         # million steps instead of 0.4, which leaves more of them to learn to run.
         "rollout_length": 300,
         "eval_length": 1000,

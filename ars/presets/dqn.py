@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-# Mnih et al. (2015), extended data table 1, with the optimiser and the buffer of Raffin's RL
-# Baselines3 Zoo, hyperparams/dqn.yml: a million frames would take 7.6 GB.
+# Mnih et al. (2015), extended data table 1, with the optimiser and the buffer size of Raffin's RL
+# Baselines3 Zoo, hyperparams/dqn.yml: the paper's million frames would take 7.6 GB.
 _DQN_ATARI = {
     "env_kwargs": {"pixels": "atari", "fire": True},
     "rollout_length": 27_000,
@@ -44,7 +44,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_episodes": 20,
     },
     "Acrobot-v1": {
-        # From there too, with smaller layers.
+        # From the same file, with smaller layers.
         "learning_rate": 6.3e-4,
         "learning_rate_schedule": "linear",
         "batch_size": 128,
@@ -60,8 +60,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_episodes": 20,
     },
     "LunarLander-v3": {
-        # Three rewards to a target, and a target that stands still for longer: without, it lands
-        # for a while and unlearns it.
+        # Three rewards in a target, and a target network that stays fixed for long (the default):
+        # without these it learns to land and unlearns it.
         "learning_rate": 5e-4,
         "learning_rate_schedule": "linear",
         "return_steps": 3,

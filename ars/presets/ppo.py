@@ -41,8 +41,8 @@ _PPO_ATARI = {
 }
 
 
-# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, but for
-# the robots' and the images'.
+# The settings of Raffin's RL Baselines3 Zoo, hyperparams/ppo.yml, for the same environment, except
+# for the robots and for images.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {
         "n_envs": 8,
@@ -68,7 +68,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "normalize_rewards": True,
         "total_timesteps": 500_000,
         "eval_freq": 10,
-        "eval_episodes": 50,  # their returns differ by more than two policies' means do
+        "eval_episodes": 50,  # returns differ more between episodes than between policies
     },
     "LunarLander-v3": {
         "n_envs": 16,

@@ -8,7 +8,7 @@ from typing import Any
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "CartPole-v1": {"total_timesteps": 200_000},
     # Karpathy (2016), "Deep Reinforcement Learning: Pong from Pixels". A game is 21 points or more,
-    # and returns end with a point: 200 make about ten games.
+    # and a point ends the returns as an episode does: 200 of them make about ten games.
     "ALE/Pong-v5": {
         "env_kwargs": {"pixels": "pong"},
         "n_envs": 8,

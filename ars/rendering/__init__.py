@@ -1,1 +1,1 @@
-"""Pictures, videos and figures."""
+"""Pictures and videos of policies."""

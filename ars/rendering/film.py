@@ -1,4 +1,4 @@
-"""Which moments of a policy's episodes are shown, and how their pictures look in a file."""
+"""Chooses the moments of a policy's episodes to show, scales and labels their pictures."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ MOMENT_SECONDS = 4.0  # of a policy in a film of a training; fewer where all mus
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What to show, and where."""
+    """Settings of a rendering."""
 
     output: str | None = setting(
         None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
     )
     episodes: int = setting(1, "episodes to show", at_least=1, requires={"over_training": (False,)})
-    seed: int | None = setting(None, "seed of the episodes, else the training run's", at_least=0)
-    width: int | None = setting(
-        None, "pixels across, where the environment lets it be chosen", at_least=16, at_most=4096
+    seed: int | None = setting(
+        None, "seed of the episodes (default: the training run's)", at_least=0
     )
-    height: int | None = setting(None, "pixels down, likewise", at_least=16, at_most=4096)
+    width: int | None = setting(
+        None, "width in pixels, where the environment lets it be chosen", at_least=16, at_most=4096
+    )
+    height: int | None = setting(
+        None, "height in pixels, where the environment lets it be chosen", at_least=16, at_most=4096
+    )
     over_training: bool = setting(
-        False, "show ten policies of the training, one after the other, from a run's tape (ars)"
+        False, "show ten policies of an ARS run's training, one after the other"
     )
 
 
@@ -47,23 +51,33 @@ class Moment(NamedTuple):
 
 
 class Film:
-    """Chooses the moments to take, scales and labels their pictures.
+    """Chooses the moments to show, scales and labels their pictures.
 
-    `speed`: steps in a second of the world; `fps`: pictures in a second of the file.
+    Args:
+        kind: of file.
+        config: what to show.
+        name: of the environment, for the label.
+        steps_per_second: of simulated time.
+
+    Attributes:
+        fps: pictures per second of the file.
     """
 
-    def __init__(self, kind: Kind, config: RenderConfig, name: str, speed: float) -> None:
+    def __init__(
+        self, kind: Kind, config: RenderConfig, name: str, steps_per_second: float
+    ) -> None:
         from ars.rendering.recorder import Label
 
-        self._kind, self._config, self._name, self._speed = kind, config, name, speed
-        self._stride = max(1, round(speed / kind.fps))
+        self._kind, self._config, self._name = kind, config, name
+        self._steps_per_second = steps_per_second
+        self._stride = max(1, round(steps_per_second / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
         self._taken = 0
-        self.fps = speed / self._stride
+        self.fps = steps_per_second / self._stride
 
     def choose(self, lengths: Sequence[int]) -> None:
-        """Take moments spread evenly over episodes of these lengths, first and last included."""
+        """Choose moments evenly over episodes of these lengths, the first and last included."""
         ends = list(itertools.accumulate(length + 1 for length in lengths))
         gaps = self._kind.frames - 1
         self._chosen = set()
@@ -72,13 +86,13 @@ class Film:
             self._chosen.add((episode, state - (ends[episode - 1] if episode else 0)))
 
     def wants(self, episode: int, step: int) -> bool:
-        """Whether the state after `step` steps of `episode` is to be taken."""
+        """Whether to take a picture after `step` steps of `episode`."""
         if self._chosen is not None:
             return (episode, step) in self._chosen
         return step % self._stride == 0 and self._taken < self._kind.frames
 
-    def develop(self, shot: Shot) -> Image:
-        """The picture as it goes into the file."""
+    def finish(self, shot: Shot) -> Image:
+        """Scale and label a picture for the file."""
         from PIL import Image
 
         self._taken += 1
@@ -93,24 +107,30 @@ class Film:
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
-        seconds = shot.step / self._speed
+        seconds = shot.step / self._steps_per_second
         return self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s"
 
     def summary(self, size: tuple[int, int]) -> str:
-        """What was made: size in pixels, frames, duration."""
-        words = f"{size[0]}x{size[1]}, {self._taken} frames"
+        """Describe the file: size in pixels, frames, duration."""
+        text = f"{size[0]}x{size[1]}, {self._taken} frames"
         if self._kind.moments:
-            return words
+            return text
         limit = " (the most it may have)" if self._taken == self._kind.frames else ""
-        return f"{words}{limit}, {self._taken / self.fps:.1f} s"
+        return f"{text}{limit}, {self._taken / self.fps:.1f} s"
 
 
 class TrainingFilm(Film):
-    """A film whose episodes are of one policy after the other: the first seconds of each.
+    """A film of one policy after the other: the first seconds of an episode of each.
 
-    A sheet has the last moment of those seconds. The labels tell the return of the whole episode.
+    A sheet has the last moment of those seconds. The labels show the return of the whole episode.
 
-    `episodes`: each policy's, played before; `steps`: how many of each are shown.
+    Args:
+        kind, config, name, steps_per_second: as for `Film`.
+        moments: the policies.
+        episodes: the whole episode of each, played before.
+
+    Attributes:
+        steps: how many steps of each episode are shown.
     """
 
     def __init__(
@@ -118,15 +138,15 @@ class TrainingFilm(Film):
         kind: Kind,
         config: RenderConfig,
         name: str,
-        speed: float,
+        steps_per_second: float,
         moments: Sequence[Moment],
         episodes: Sequence[Episode],
     ) -> None:
-        super().__init__(kind, config, name, speed)
+        super().__init__(kind, config, name, steps_per_second)
         seconds = MOMENT_SECONDS
         if not kind.moments:
             seconds = min(seconds, kind.frames / self.fps / len(moments))
-        self.steps = max(1, int(seconds * speed))
+        self.steps = max(1, int(seconds * steps_per_second))
         self._moments, self._episodes = moments, episodes
         if kind.moments:
             ends = (min(self.steps, episode.length) for episode in episodes)

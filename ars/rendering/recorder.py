@@ -1,4 +1,4 @@
-"""An environment seen: a camera, a label on its pictures, a window in real time."""
+"""What shows an environment: a camera, labels on its pictures, a window in real time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ Env = gymnasium.Env[Any, Any]
 
 
 class Shot(NamedTuple):
-    """A moment: uint8 [height, width, 3], its episode and step from 0, and the return so far."""
+    """A picture of a moment.
+
+    Attributes:
+        picture: uint8 [height, width, 3].
+        episode: its index, from 0.
+        step: steps taken in the episode.
+        total: the return so far.
+    """
 
     picture: NDArray[np.uint8]
     episode: int
@@ -29,10 +36,15 @@ class Shot(NamedTuple):
 
 
 class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Hands over a picture of the steps that are wanted; the episode goes on as without it.
+    """Takes pictures of an environment's steps without affecting its episodes.
 
-    `wants(episode, step)` says which: step 0 is the state that `reset` gave.
-    Raises: RunError where the environment draws no picture.
+    Args:
+        env: it must render to arrays.
+        wants: called with episode and step, 0 after a reset; whether to take a picture.
+        take: called with each picture.
+
+    Raises:
+        RunError: the environment draws no picture.
     """
 
     def __init__(
@@ -46,21 +58,21 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._episode, self._step, self._total = -1, 0, 0.0
 
     def reset(self, **details: Any) -> tuple[Any, dict[str, Any]]:
-        """A new episode, perhaps seen."""
+        """Start an episode, and take a picture if it is wanted."""
         result = self.env.reset(**details)
         self._episode, self._step, self._total = self._episode + 1, 0, 0.0
-        self._look()
+        self._take_if_wanted()
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """A step, perhaps seen."""
+        """Take a step, and a picture if it is wanted."""
         result = self.env.step(action)
         self._step += 1
         self._total += float(result[1])
-        self._look()
+        self._take_if_wanted()
         return result
 
-    def _look(self) -> None:
+    def _take_if_wanted(self) -> None:
         if self._wants(self._episode, self._step):
             self._take(Shot(self._draw(), self._episode, self._step, self._total))
 
@@ -76,17 +88,17 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def drawing_hint(spec: EnvSpec | None) -> str:
-    """What may help where an environment could not draw: MuJoCo needs a driver for OpenGL."""
+    """What may help if an environment could not draw: MuJoCo needs an OpenGL driver."""
     if "mujoco" not in str(spec and spec.entry_point):
         return ""
     return "; MuJoCo draws with MUJOCO_GL=egl (package libegl1) or osmesa (package libosmesa6)"
 
 
 def follow(env: Env) -> None:
-    """Let a MuJoCo robot of Gymnasium not run out of the picture.
+    """Keep a MuJoCo robot of Gymnasium in the picture.
 
-    Gymnasium 1.4 draws Ant-v5 and HalfCheetah-v5 with a still camera although their models bring
-    one named `track`; that one is taken unless the environment was given a camera.
+    Gymnasium 1.4 draws Ant-v5 and HalfCheetah-v5 with a fixed camera, although their models have
+    one named `track`; that one is used unless the environment was given a camera.
     """
     world: Any = env.unwrapped
     renderer = getattr(world, "mujoco_renderer", None)
@@ -98,17 +110,17 @@ def follow(env: Env) -> None:
 
 
 class Paced(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Holds an environment with a window to `steps_per_second`, if it does not do so itself."""
+    """Slows an environment with a window down to `steps_per_second`, unless it does so itself."""
 
     def __init__(self, env: Env, steps_per_second: float) -> None:
         super().__init__(env)
         self._period, self._due = 1.0 / steps_per_second, time.perf_counter()
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """A step, which ends when it is due."""
+        """Take a step, and wait until it is due."""
         result = self.env.step(action)
         now = time.perf_counter()
-        self._due = max(self._due + self._period, now)  # what was late stays late
+        self._due = max(self._due + self._period, now)  # a delay is not made up for
         time.sleep(self._due - now)
         return result
 
@@ -116,7 +128,7 @@ class Paced(gymnasium.Wrapper[Any, Any, Any, Any]):
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # as it is whenever a size is asked for
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as it always is with a size
     return font
 
 

@@ -1,4 +1,4 @@
-"""A policy's episodes shown: in a window in real time, or in a file."""
+"""Shows a policy's episodes: in a window in real time, or in a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Opener = Callable[..., AbstractContextManager[Rollouts]]
 
 @dataclass(frozen=True)
 class Recording:
-    """A file written, the episodes in it, and its size in pixels, frames and seconds, in words."""
+    """A file that was written, its episodes, and its size in pixels, frames and seconds as text."""
 
     path: Path
     episodes: list[Episode]
@@ -31,7 +31,7 @@ class Recording:
 
 
 def default_output(env_id: str, moments: Sequence[Moment] = ()) -> str:
-    """The name of a video of this environment, or of a training in it."""
+    """The default file name for a video of this environment, or of a training in it."""
     return f"{_short_name(env_id)}{'-training' if moments else ''}.mp4"
 
 
@@ -40,7 +40,7 @@ def _short_name(env_id: str) -> str:
 
 
 def check_output(output: str) -> Path:
-    """The file to write. Raises: UsageError where its ending is not one that can be written."""
+    """The file to write. Raises: UsageError if files with this ending cannot be written."""
     if Path(output).suffix.lower() not in video.KINDS:
         raise UsageError(f"`output` {output}: must end in {', '.join(video.KINDS)}")
     return Path(output)
@@ -63,9 +63,9 @@ def record(
     on_picture: Callable[[], None] = lambda: None,
     moments: Sequence[Moment] = (),
 ) -> Recording:
-    """Write the episodes to `output`; with `moments`, one of each of these policies.
+    """Write the episodes to `output`; after UsageError or RunError nothing is written.
 
-    Raises: UsageError, RunError; then nothing is written.
+    With `moments`, one episode of each of these policies is shown.
     """
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
@@ -77,7 +77,7 @@ def record(
         recorder.follow(rollouts.env)
         name = _short_name(rollouts.spec.env_id)
         speed = _steps_per_second(rollouts)
-        # Seed and actions decide an episode: a first pass without pictures tells how it ends.
+        # An episode depends on seed and actions alone: a first pass tells its length and return.
         if moments:
             whole = _play_moments(rollouts, moments)
             training = TrainingFilm(kind, config, name, speed, moments, whole)
@@ -90,7 +90,7 @@ def record(
         with video.finishing(kind.writer(temporary, film.fps)) as writer:
 
             def take(shot: recorder.Shot) -> None:
-                writer.add(film.develop(shot))
+                writer.add(film.finish(shot))
                 on_picture()
 
             rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
@@ -105,7 +105,7 @@ def _picture_options(render_mode: str, config: RenderConfig) -> dict[str, Any]:
 
 
 def _steps_per_second(rollouts: Rollouts) -> float:
-    """Of the world; Gymnasium's environments that do not say it are taken to make 30."""
+    """Steps per second of simulated time; 30 if the environment does not say."""
     fps = rollouts.env.metadata.get("render_fps")
     return float(fps) if isinstance(fps, int | float) and fps > 0 else 30.0
 

@@ -25,7 +25,7 @@ SHEET_COLUMNS = (4, 5)
 
 
 class Writer(Protocol):
-    """Takes images one after another; `finish` or `abandon` ends it. `size`: of the result."""
+    """Takes images until `finish` or `abandon`; `size`: of the result, in pixels."""
 
     size: tuple[int, int]
 
@@ -75,14 +75,14 @@ class Mp4:
     def finish(self) -> None:
         """Complete the file. Raises: RunError."""
         assert self._process is not None
-        complaints = self._process.communicate()[1].decode(errors="replace").splitlines()
+        messages = self._process.communicate()[1].decode(errors="replace").splitlines()
         if self._process.returncode != 0:
-            reason = complaints[-1] if complaints else f"status {self._process.returncode}"
-            reason = re.sub(r"^\[.*?\] ", "", reason)  # which of ffmpeg's parts says it
+            reason = messages[-1] if messages else f"status {self._process.returncode}"
+            reason = re.sub(r"^\[.*?\] ", "", reason)  # the name of ffmpeg's component
             raise RunError(f"ffmpeg could not write the video: {reason}")
 
     def abandon(self) -> None:
-        """End ffmpeg, whatever it has written."""
+        """Kill ffmpeg and leave the file incomplete."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             self._process.communicate()
@@ -121,7 +121,7 @@ class Gif:
         )
 
     def abandon(self) -> None:
-        """Forget the frames."""
+        """Drop the frames."""
         self._frames.clear()
 
 
@@ -152,16 +152,20 @@ class Sheet:
         sheet.save(self._path, format="PNG")
 
     def abandon(self) -> None:
-        """Forget the images."""
+        """Drop the images."""
         self._tiles.clear()
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of file is made.
+    """A kind of file.
 
-    fps: pictures a second, about; width: of pictures whose size the user left open, at most;
-    frames: the most of them; moments: whether they are spread over all there is to see.
+    Attributes:
+        writer: makes its writer from a path and pictures per second.
+        fps: pictures per second, about.
+        width: the most pixels of a picture whose size the user did not choose; None: no limit.
+        frames: the most pictures.
+        moments: whether the pictures are spread evenly over all episodes.
     """
 
     writer: Callable[[Path, float], Writer]
@@ -173,7 +177,7 @@ class Kind:
 
 KINDS = {
     ".mp4": Kind(Mp4, fps=30),
-    # A GIF is for pages, is held in memory and grows by 0.4 MB a second: it ends after 20 s.
+    # A GIF is for web pages, is held in memory and grows by 0.4 MB a second: it ends after 20 s.
     ".gif": Kind(Gif, fps=20, width=480, frames=400),
     ".png": Kind(Sheet, fps=30, width=320, frames=12, moments=True),
 }
@@ -181,10 +185,11 @@ KINDS = {
 
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of `output` once the block ends without an error.
+    """A temporary file that replaces `output` once the block ends without an error.
 
-    Raises: UsageError, before anything else is done, where `output` cannot be written; RunError
-    where that shows later.
+    Raises:
+        UsageError: `output` cannot be written; nothing else has been done.
+        RunError: writing failed later.
     """
     try:
         if output.is_dir():
@@ -206,7 +211,7 @@ def replacing(output: Path) -> Iterator[Path]:
 
 @contextmanager
 def finishing(writer: Writer) -> Iterator[Writer]:
-    """Finish `writer` when the block ends, or abandon it where the block or that fails."""
+    """Finish `writer` when the block ends; abandon it if the block or finishing fails."""
     try:
         yield writer
         writer.finish()

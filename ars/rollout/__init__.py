@@ -1,1 +1,1 @@
-"""The pure function from a task to its episode. No Ray here."""
+"""The pure function from a task to its episode; nothing here imports Ray."""

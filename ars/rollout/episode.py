@@ -1,8 +1,8 @@
-"""One agent-environment loop, and the pure function from a task to its episode. No Ray here.
+"""The agent-environment loop, and the pure function from a task to its episode.
 
 A rollout depends on (weights, frozen normaliser, run seed, iteration, direction, sign) and on
-nothing else: not on who ran it, nor on what ran before. Everything the toolkit promises about
-identical curves, safe retries and exact resume follows from that.
+nothing else: neither on the process that runs it nor on what that ran before. Everything the
+toolkit promises about identical curves, safe retries and exact resume follows from that.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Episode:
-    """What a rollout gives back.
+    """The result of a rollout.
 
     Attributes:
-        total_reward: the environment's return.
+        total_reward: the sum of the environment's rewards.
         score: the sum of the rewards, each clipped and less the shift; training ranks by it.
         length: steps.
-        statistics: of the observations acted on, if they were asked for.
-        fault: which observation or reward was not finite; then nothing else counts.
+        statistics: of the observations acted on, if they were requested.
+        fault: which observation or reward was not finite; the other attributes are then invalid.
     """
 
     total_reward: float
@@ -59,8 +59,8 @@ def rollout(
     """Play one episode from `env.reset(seed=seed)`.
 
     Args:
-        env: its own time limit holds as well.
-        policy: what acts.
+        env: the environment, whose own time limit applies as well.
+        policy: chooses the actions.
         seed: for the reset.
         max_steps: the most steps.
         shift: subtracted from each reward in the score.
@@ -75,7 +75,7 @@ def rollout(
     obs = _first_observation(env.reset(seed=seed))
     for step in range(max_steps):
         x = policy.flatten(obs)
-        # The sum is finite unless an element is not, or for values near 1e308: then look closer.
+        # A cheap test first: the sum is finite unless an element is not, or it overflows.
         if not math.isfinite(np.add.reduce(x)) and not np.isfinite(x).all():
             return Episode(total, score, step, fault=f"observation {step} is not finite")
         if statistics is not None:
@@ -116,10 +116,10 @@ def compiled_rollout(
     reward_clip: float | None = None,
     statistics: RunningMeanStd | None = None,
 ) -> Episode:
-    """Play the episode that `rollout` plays, bit for bit, without Python in its steps.
+    """Play the same episode as `rollout`, bit for bit, in compiled code.
 
     The arguments are those of `rollout`; `statistics` must be empty (`RunningMeanStd.zeros`), and
-    the policy's class must have set `compiled_layers`.
+    the policy's class must set `compiled_layers`.
     """
     spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
     assert isinstance(action, BoxSpec)
@@ -147,10 +147,10 @@ def compiled_rollout(
 
 
 class Rollouts:
-    """Runs tasks one after another in this process: one environment, one policy.
+    """Runs tasks one after another in this process, with one environment and one policy.
 
     Attributes:
-        notice: why the environment plays without the compiled code that it should have.
+        notice: why the environment cannot use its compiled code; None if it can, or has none.
     """
 
     def __init__(self, spec: RolloutSpec) -> None:
@@ -167,7 +167,8 @@ class Rollouts:
     def run(self, snapshot: Snapshot, tasks: Sequence[Task]) -> list[Episode]:
         """The episodes of `tasks`, in their order.
 
-        Raises: RolloutError that names the environment and the task, whatever was raised.
+        Raises:
+            RolloutError: a rollout raised; the message names the environment and the task.
         """
         return [self._run_one(snapshot, task) for task in tasks]
 
@@ -185,7 +186,7 @@ class Rollouts:
             # A squared deviation may overflow to inf; such a component then normalises to 0.
             with np.errstate(over="ignore", invalid="ignore"):
                 player = self._player
-                # A recorder or display may have put another environment in the place of `env`.
+                # A camera or a window may have wrapped `env` since.
                 if player is not None and player.env is self.env:
                     play = functools.partial(compiled_rollout, player)
                 else:

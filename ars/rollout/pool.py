@@ -1,4 +1,4 @@
-"""Where rollouts run: the contract of every pool, and the pool in this process."""
+"""Where rollouts run: the interface of every pool, and the pool in this process."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ class Pool(Protocol):
     """Where rollouts run. Results never depend on which pool it is."""
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """Hand in tasks that share a snapshot; returns the request's number without waiting."""
+        """Submit tasks that share a snapshot; returns the request's number without waiting."""
 
     def collect(self, request: int) -> list[Episode]:
         """Wait for a request's episodes, in the order of its tasks. Raises: RolloutError."""
 
     def close(self) -> None:
-        """Let go of every process and file; safe to call twice."""
+        """Release every process and file; safe to call twice."""
 
 
 class LocalPool:
     """A Pool in this process: no Ray, no other process, no port. `collect` does the work.
 
-    on_event: is told if the environment plays without the compiled code that it should have.
+    Args:
+        spec: what all rollouts share.
+        on_event: called with a warning if the environment cannot use its compiled code.
     """
 
     def __init__(

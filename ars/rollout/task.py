@@ -1,4 +1,4 @@
-"""Which rollout to play, and with what: the whole input of the pure function in `episode`."""
+"""Which rollout to play, and with what: the complete input of a rollout."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ CommonSeeds = Literal["none", "pair", "iteration"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Which rollout: `sign` is +1 or -1 for a perturbed training rollout, 0 for an evaluation.
+    """Which rollout to play.
 
-    `index` is the direction in training and the episode in an evaluation.
+    Attributes:
+        stream: of random numbers; it tells training from evaluations.
+        iteration: from 0; in an evaluation 0.
+        index: the direction in training, the episode in an evaluation.
+        sign: +1 or -1 for a perturbed training rollout, 0 for an evaluation.
     """
 
     stream: Stream
@@ -29,7 +33,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a request's rollouts start from: flat weights and the frozen normaliser."""
+    """The policy that a request's rollouts share: flat weights and the frozen normaliser."""
 
     weights: NDArray[np.float64]
     normalizer: Normalizer | None = None
@@ -50,8 +54,8 @@ class RolloutSpec:
     common_seeds: CommonSeeds = "none"
     statistics: bool = False
     eval_length: int | None = None  # most steps in an evaluation; None: rollout_length
-    compiled: bool = True  # play with compiled code if there is any; the results are the same
-    stochastic: bool = False  # draw actions from the policy's distribution instead of its best
+    compiled: bool = True  # use compiled code if there is any; the results are the same
+    stochastic: bool = False  # draw actions from the policy's distribution, else take the best
 
 
 def task_seed(spec: RolloutSpec, task: Task) -> int:
@@ -65,7 +69,7 @@ def task_seed(spec: RolloutSpec, task: Task) -> int:
 
 
 def describe(spec: RolloutSpec, task: Task) -> str:
-    """Name a rollout in words for a message."""
+    """The name of a rollout in messages."""
     if task.stream is not Stream.TRAINING:
         return f"{spec.env_id}, evaluation episode {task.index}"
     sign = "+" if task.sign > 0 else "-"

@@ -1,1 +1,1 @@
-"""A training run: its configuration, its folder, and the one loop."""
+"""A training run: its configuration, its folder and the training loop."""

@@ -1,4 +1,4 @@
-"""Who else is told of a run: callbacks from Python, beside or instead of a display."""
+"""Callbacks from Python, called beside or instead of a display."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Silent:
 
 
 class Callbacks:
-    """A display with two callbacks behind it, each of which may stop the run.
+    """A display that also calls two callbacks, each of which may stop the run.
 
-    A callback gets a copy of a row of progress.csv or of evaluations.csv; one that returns True,
-    and not merely something true, has the run stop after this iteration.
+    A callback gets a copy of a row of progress.csv or of evaluations.csv. If it returns True (no
+    other truthy value counts), the run stops after this iteration.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Callbacks:
         self.best_so_far, self.notify = display.best_so_far, display.notify
 
     def progress(self, row: dict[str, Any]) -> None:
-        """An iteration is done."""
+        """Show an iteration and call its callback."""
         self._display.progress(row)
         self._call(self._on_iteration, row)
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """An evaluation is done."""
+        """Show an evaluation and call its callback."""
         self._display.evaluation(row)
         self._call(self._on_evaluation, row)
 
@@ -52,5 +52,5 @@ class Callbacks:
             self._stop = True
 
     def stop_reason(self) -> str | None:
-        """Why the run is to stop now, if it is."""
+        """Why the run is to stop now; None if it is not."""
         return "stopped by a callback" if self._stop else None

@@ -1,7 +1,7 @@
-"""Everything a run needs to go on exactly, in one checked file; the one before is kept.
+"""Checkpoints: everything a run needs to go on exactly, in one file with a digest.
 
-The file is written whole to a temporary name, synced and renamed, so that at every moment one
-of the two can be read.
+The previous checkpoint is kept. A new one is written to a temporary file, synced and renamed, so
+that at every moment one of the two can be read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREVIOUS = "previous.safetensors"
 
 
 def path(run: Path) -> Path:
-    """The file that a run folder's checkpoint is read from."""
+    """The file of a run folder's checkpoint."""
     return run / FOLDER / CURRENT
 
 
@@ -28,7 +28,7 @@ def save(run: Path, state: State) -> None:
     folder.mkdir(exist_ok=True)
     current, previous = folder / CURRENT, folder / PREVIOUS
     if current.exists():
-        # A second name for the file that is there: it is never missing while the new one lands.
+        # A hard link, so that the current file is never missing while the new one replaces it.
         spare = folder / f".{PREVIOUS}"
         spare.unlink(missing_ok=True)
         os.link(current, spare)
@@ -42,7 +42,7 @@ def exists(run: Path) -> bool:
 
 
 def load(run: Path) -> State:
-    """Read a run's checkpoint. Raises: FileError, saying where the previous one lies."""
+    """Read a run's checkpoint. Raises: FileError that names the previous one, if there is one."""
     current, previous = path(run), run / FOLDER / PREVIOUS
     try:
         return State(*read_arrays(current, "checkpoint"))

@@ -1,4 +1,4 @@
-"""What a training run is: every setting, resolved."""
+"""The configuration of a training run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from policies.file import write_json
 
 
 def parse_duration(text: str) -> float:
-    """`90s`, `30m`, `8h` or plain seconds, in seconds. Raises: UsageError."""
+    """Convert `90s`, `30m`, `8h` or plain seconds to seconds. Raises: UsageError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not 0 < seconds < math.inf:
@@ -29,7 +29,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_workers(text: str) -> int | None:
-    """A number of workers; None for `auto`, all there are. Raises: UsageError."""
+    """Convert to a number of workers; None for `auto`. Raises: UsageError."""
     if text == "auto":
         return None
     if not re.fullmatch(r"\d{1,6}", text):
@@ -42,9 +42,9 @@ class RunConfig:
     """When to stop, evaluate and save; all of it may change on resume."""
 
     total_timesteps: int | None = setting(
-        None, "stop after the iteration that reaches as many environment steps", at_least=1
+        None, "stop after the iteration that reaches this many environment steps", at_least=1
     )
-    n_iterations: int | None = setting(None, "stop after as many iterations", at_least=1)
+    n_iterations: int | None = setting(None, "stop after this many iterations", at_least=1)
     time_budget: str | None = setting(
         None, "stop after this time: 90s, 30m, 8h", parse=parse_duration
     )
@@ -69,14 +69,16 @@ class WorkerConfig:
 
     n_workers: str = setting(
         "auto",
-        "worker processes; 0: this process, no Ray; auto: all cores, or all of the cluster's as "
-        "nodes come and go, but 0 for algorithms that would only evaluate in them",
+        "worker processes; 0: this process, no Ray; auto: one per core of this machine, or of the "
+        "cluster as nodes come and go, but 0 for algorithms that only evaluate in workers",
         parse=parse_workers,
     )
-    ray_address: str | None = setting(None, "address of a Ray cluster (auto: the one around)")
+    ray_address: str | None = setting(
+        None, "address of a Ray cluster (auto: the one that this machine is part of)"
+    )
     env_processes: int = setting(
         0,
-        "processes that share an algorithm's `n_envs`, for heavy environments; 0: this process",
+        "processes that share the `n_envs` environments, for slow ones; 0: this process",
         at_least=0,
     )
     device: str = setting(
@@ -88,11 +90,11 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """What is learned, and from which randomness."""
+    """What every algorithm needs for training; may not change on resume."""
 
     seed: int = setting(0, "seed of everything random in the run", at_least=0)
     on_nonfinite: str = setting(
-        "stop", "what a NaN or infinite reward or observation does", choices=("stop", "exclude")
+        "stop", "what to do on a NaN or infinite reward or observation", choices=("stop", "exclude")
     )
 
 
@@ -106,22 +108,22 @@ class TrainingConfig:
     preset: str | None
     init_from: str | None
     task: TaskConfig
-    config: Any  # the algorithm's Config
+    algorithm: Any  # an instance of its Config
     run: RunConfig
     workers: WorkerConfig
-    folder: Path | None = None  # of the run to resume
+    folder: Path | None = None  # of the run to resume; None for a new run
     commands: list[str] = field(default_factory=list)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the results: a checkpoint belongs to one of these."""
+        """The settings that decide the results; a checkpoint is resumed only with the same ones."""
         return {
             "env_id": self.env_id,
             "env_kwargs": self.env_kwargs,
             "algo": self.algo,
             **dataclasses.asdict(self.task),
-            # As JSON gives it back.
-            **json.loads(json.dumps(dataclasses.asdict(self.config))),
+            # Through JSON, which turns tuples into lists as in the stored settings.
+            **json.loads(json.dumps(dataclasses.asdict(self.algorithm))),
         }
 
     @property
@@ -131,15 +133,15 @@ class TrainingConfig:
 
     @property
     def n_workers(self) -> int | None:
-        """The number of workers; None for all there are."""
+        """The number of workers; None for one per core, of the cluster if there is one."""
         number = parse_workers(self.workers.n_workers)
         if number is not None:
             return number
-        on_request = not ALGORITHMS[self.algo].trains_in_pool
-        return 0 if on_request and self.workers.ray_address is None else None
+        only_evaluates = not ALGORITHMS[self.algo].trains_in_pool
+        return 0 if only_evaluates and self.workers.ray_address is None else None
 
     def write(self, folder: Path) -> None:
-        """Write config.json: the settings, and what they were run with."""
+        """Write config.json: the settings, the commands, the versions and the machine."""
         data = {
             "env_id": self.env_id,
             "env_kwargs": self.env_kwargs,
@@ -147,7 +149,7 @@ class TrainingConfig:
             "preset": self.preset,
             "init_from": self.init_from,
             **dataclasses.asdict(self.task),
-            "config": dataclasses.asdict(self.config),
+            "config": dataclasses.asdict(self.algorithm),
             "run": dataclasses.asdict(self.run),
             "workers": dataclasses.asdict(self.workers),
             "commands": self.commands,

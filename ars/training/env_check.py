@@ -1,4 +1,4 @@
-"""A look at an environment before training: its spaces, and whether it repeats itself."""
+"""Checks an environment before training: its spaces, and whether its episodes are reproducible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, and what to warn of."""
+    """An environment's spaces, and warnings for the user."""
 
     observation_space: Any
     action_space: Any
@@ -29,8 +29,11 @@ class Probe:
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     """Construct the environment once, read its spaces and play one short episode twice.
 
-    Raises: UnsupportedSpace; envs.WrongOptions; UsageError where it does not take `env_kwargs`;
-    RunError where it cannot be made or fails at once.
+    Raises:
+        UnknownEnvironment, gymnasium.error.Error: there is no such environment.
+        UsageError, WrongOptions: it does not take `env_kwargs`.
+        UnsupportedSpace: no policy supports its spaces.
+        RunError: it cannot be made or fails at once.
     """
     check_given(env_id)
     try:
@@ -42,9 +45,9 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
-        repeats = _repeats(env)
-        # Where there is a loop to compile, it is compiled here, once for all the workers to come.
-        # Should that fail, whoever plays will say so.
+        reproducible = _is_reproducible(env)
+        # If the environment has a compiled loop, it is compiled here, once for all workers. Should
+        # that fail, the pool will report it.
         envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise
@@ -53,7 +56,7 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     finally:
         env.close()
     warnings: list[str] = []
-    if not repeats:
+    if not reproducible:
         warnings.append(
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs"
@@ -61,16 +64,16 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     return Probe(env.observation_space, env.action_space, tuple(warnings))
 
 
-def _repeats(env: gymnasium.Env[Any, Any]) -> bool:
+def _is_reproducible(env: gymnasium.Env[Any, Any]) -> bool:
     policy = make_policy("linear", env.observation_space, env.action_space)
     policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
     first = _play(env, policy, seed=1)
-    _play(env, policy, seed=2)  # another history
+    _play(env, policy, seed=2)  # so that the second try has another history
     return _play(env, policy, seed=1) == first
 
 
 def _play(env: gymnasium.Env[Any, Any], policy: Policy, seed: int) -> str:
-    """All that a short episode gave, as text: NaN is then equal to itself."""
+    """Everything that a short episode returned, as text, in which NaN equals itself."""
     seen = RunningMeanStd.zeros(policy.spec.observation.size)
     with np.errstate(all="ignore"):
         episode = rollout(env, policy, seed, STEPS, statistics=seen)

@@ -1,4 +1,4 @@
-"""Policies at work: what an evaluation plays, and the row that sums it up."""
+"""Evaluations: running a policy's episodes, and the row that summarises them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import gymnasium
 import numpy as np
 
-from ars.common.errors import RolloutError, RunError, UsageError
+from ars.algorithms.base import Algorithm
+from ars.common.errors import RolloutError, RunError, UsageError, one_line
 from ars.common.seeding import Stream
 from ars.common.statistics import summarize_returns
-from ars.rollout.episode import Episode
-from ars.rollout.task import Snapshot, Task, describe
+from ars.rollout.episode import Episode, Rollouts
+from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
-from policies import Normalizer, PolicyFile, PolicySpec, build_policy
+from ars.training.run_folder import ResolvedPolicy
+from envs import UnknownEnvironment, resolve
+from policies import (
+    BoxSpec,
+    DiscreteSpec,
+    Normalizer,
+    PolicyFile,
+    PolicySpec,
+    build_policy,
+    space_spec,
+)
 from policies.state import State
-
-if TYPE_CHECKING:
-    from ars.algorithms.base import Algorithm
-    from ars.rollout.episode import Rollouts
-    from ars.training.run_folder import ResolvedPolicy
-    from policies import BoxSpec, DiscreteSpec
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A policy as it was at some iteration, to be evaluated and perhaps kept."""
+    """A policy after some iteration, to be evaluated and perhaps kept as the best."""
 
     snapshot: Snapshot
     iteration: int
@@ -44,7 +50,7 @@ class Candidate:
 
     @classmethod
     def from_state(cls, state: State, spec: PolicySpec) -> Candidate:
-        """The candidate of a policy as `spec` has it. Raises: ValueError."""
+        """Restore a candidate whose policy has this `spec`. Raises: ValueError."""
         weights = state.array("weights", (spec.n_weights,))
         if not np.isfinite(weights).all():
             raise state.error("weights", "is not finite")
@@ -77,7 +83,7 @@ def policy_file(
 
 
 def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
-    """What an evaluation found. Raises: RolloutError where an episode was not finite."""
+    """An evaluation's row. Raises: RolloutError where an episode was not finite."""
     for index, episode in enumerate(episodes):
         if episode.fault is not None:
             raise RolloutError(
@@ -95,7 +101,7 @@ def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[st
     }
 
 
-# Steps of an episode where neither the training run nor the environment sets a limit.
+# The most steps of an episode where neither the training run nor the environment sets a limit.
 _LONGEST_EPISODE = 1_000_000
 
 
@@ -105,28 +111,27 @@ def _warn_on_stderr(message: str) -> None:
 
 @contextmanager
 def acting(
-    found: ResolvedPolicy,
+    resolved: ResolvedPolicy,
     seed: int | None,
     *,
     stochastic: bool = False,
     warn: Callable[[str], None] = _warn_on_stderr,
     **env_kwargs: Any,
 ) -> Iterator[Rollouts]:
-    """The policy of `found` in its environment, as training's final evaluation has it.
+    """Open a policy's environment, set up as in training's final evaluation.
 
-    `seed`: the training run's if None; `stochastic`: actions are drawn from the policy's
-    distribution; `warn` takes what should be known; `env_kwargs` are added to the stored ones.
-    Raises: RunError where the environment cannot be made or has other spaces than the policy.
+    Args:
+        resolved: the policy.
+        seed: of the episodes; None: the training run's.
+        stochastic: draw actions from the policy's distribution.
+        warn: called with a warning for the user.
+        **env_kwargs: added to those stored with the policy.
+
+    Raises:
+        UsageError: the environment does not take `width` or `height`.
+        RunError: the environment cannot be made, or its spaces are not the policy's.
     """
-    import gymnasium
-
-    from ars.common.errors import one_line
-    from ars.rendering.recorder import drawing_hint
-    from ars.rollout.episode import Rollouts
-    from ars.rollout.task import RolloutSpec
-    from envs import UnknownEnvironment, resolve
-
-    file = found.file
+    file = resolved.file
     check_given(file.env_id)
     length = "eval_length" if "eval_length" in file.training else "rollout_length"
     spec = RolloutSpec(
@@ -145,46 +150,60 @@ def acting(
         for name in ("width", "height"):
             if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
                 raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
-        drawing = "render_mode" in env_kwargs
-        hint = drawing_hint(gymnasium.spec(resolve(file.env_id))) if drawing else ""
+        hint = ""
+        if "render_mode" in env_kwargs:
+            from ars.rendering.recorder import drawing_hint  # which needs Pillow
+
+            hint = drawing_hint(gymnasium.spec(resolve(file.env_id)))
         raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
     if rollouts.notice is not None:
         warn(rollouts.notice)
     rollouts.policy = file.policy
     try:
-        _check_spaces(found, rollouts)
+        _check_spaces(resolved, rollouts)
         yield rollouts
     finally:
-        # What failed may fail again on closing; the first failure is the one to tell.
+        # What failed may fail again on closing; only the first failure is reported.
         with suppress(Exception):
             rollouts.close()
 
 
 def evaluate_policy(
-    found: ResolvedPolicy,
+    resolved: ResolvedPolicy,
     episodes: int,
     seed: int | None = None,
     stochastic: bool = False,
     on_episode: Callable[[], None] = lambda: None,
     warn: Callable[[str], None] = _warn_on_stderr,
 ) -> dict[str, Any]:
-    """Run episodes and return what they gave, ready for JSON.
+    """Run a policy's episodes.
 
-    `return_std` is the population deviation of the episodes' returns (divided by n), as
-    Stable-Baselines3's `evaluate_policy` reports it; `seed` is the training run's if None;
-    `stochastic` draws actions from the policy's distribution; `on_episode` is called after each.
-    Raises: UsageError where it has none; RunError or RolloutError where an episode fails or is
-    not finite.
+    Args:
+        resolved: the policy.
+        episodes: how many.
+        seed: of the episodes; None: the training run's.
+        stochastic: draw actions from the policy's distribution.
+        on_episode: called after each episode.
+        warn: called with a warning for the user.
+
+    Returns:
+        What was evaluated, its returns and lengths and their summary, ready for JSON. `return_std`
+        is the population deviation of the returns (divided by n), as Stable-Baselines3's
+        `evaluate_policy` reports it.
+
+    Raises:
+        UsageError: `stochastic`, and the policy has no distribution.
+        RunError, RolloutError: an episode fails or is not finite.
     """
-    policy = found.file.policy
+    policy = resolved.file.policy
     if stochastic and policy.spec.distribution == "none":
         raise UsageError(
-            f"`stochastic`: {found.path} has no distribution of actions; it was trained by "
-            f"{found.file.training.get('algo', 'ars')}, which always takes the best"
+            f"`stochastic`: {resolved.path} has no distribution of actions; it was trained by "
+            f"{resolved.file.training.get('algo', 'ars')}, which always takes the best"
         )
     snapshot = Snapshot(policy.weights, policy.normalizer)
     returns, lengths = [], []
-    with acting(found, seed, stochastic=stochastic, warn=warn) as rollouts:
+    with acting(resolved, seed, stochastic=stochastic, warn=warn) as rollouts:
         for index in range(episodes):
             task = Task(Stream.FINAL_EVALUATION, 0, index)
             [episode] = rollouts.run(snapshot, [task])
@@ -195,9 +214,9 @@ def evaluate_policy(
             on_episode()
         seed = rollouts.spec.seed
     return {
-        "env_id": found.file.env_id,
-        "policy": str(found.path),
-        "iteration": found.file.training.get("iteration"),
+        "env_id": resolved.file.env_id,
+        "policy": str(resolved.path),
+        "iteration": resolved.file.training.get("iteration"),
         "seed": seed,
         "stochastic": stochastic,
         "episodes": episodes,
@@ -212,11 +231,9 @@ def _stored(training: dict[str, Any], name: str, least: int, default: int) -> in
     return value if isinstance(value, int) and value >= least else default
 
 
-def _check_spaces(found: ResolvedPolicy, rollouts: Rollouts) -> None:
-    from policies import space_spec
-
+def _check_spaces(resolved: ResolvedPolicy, rollouts: Rollouts) -> None:
     env, policy = rollouts.env, rollouts.spec.policy
-    start = f"{rollouts.spec.env_id}: {found.path} was trained on another version of it: "
+    start = f"{rollouts.spec.env_id}: {resolved.path} was trained on another version of it: "
     observation = space_spec(env.observation_space, "observation")
     if observation.size != policy.observation.size:
         raise RunError(
@@ -226,13 +243,11 @@ def _check_spaces(found: ResolvedPolicy, rollouts: Rollouts) -> None:
     action = space_spec(env.action_space, "action")
     if action != policy.action:
         raise RunError(
-            f"{start}it takes {_words(action)}, the policy gives {_words(policy.action)}"
+            f"{start}it takes {_describe(action)}, the policy gives {_describe(policy.action)}"
         )
 
 
-def _words(action: BoxSpec | DiscreteSpec) -> str:
-    from policies import DiscreteSpec
-
+def _describe(action: BoxSpec | DiscreteSpec) -> str:
     if isinstance(action, DiscreteSpec):
         return f"actions {action.start} to {action.start + action.n - 1}"
     bounds = "without bounds" if action.low is None else f"from {action.low} to {action.high}"

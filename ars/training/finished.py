@@ -24,7 +24,8 @@ class Run:
 
     Attributes:
         folder: where its files are.
-        env: the environment, if it was given to `train` as an object, class or function.
+        env: the environment that was given to `train` as an object, class or function; None if it
+            was named.
     """
 
     folder: Path
@@ -36,7 +37,7 @@ class Run:
 
         Args:
             folder: a run's folder, such as runs/HalfCheetah/ars-s0.
-            env: the environment, where the run was given an object, class or function.
+            env: the environment, if the run was given an object, class or function.
 
         Raises:
             UsageError: it is not the folder of a run.
@@ -52,12 +53,12 @@ class Run:
 
     @property
     def progress(self) -> dict[str, Column]:
-        """The columns of progress.csv, a row an iteration: int64 or float64 [n_iterations]."""
+        """The columns of progress.csv, one row per iteration: int64 or float64 [n_iterations]."""
         return _columns(self.folder / PROGRESS)
 
     @property
     def evaluations(self) -> dict[str, Column]:
-        """The columns of evaluations.csv, a row an evaluation: int64 or float64 [n]."""
+        """The columns of evaluations.csv, one row per evaluation: int64 or float64 [n]."""
         return _columns(self.folder / EVALUATIONS)
 
     @property

@@ -1,7 +1,7 @@
 """Environments given from Python: an object, a class or a function that makes one.
 
 Each is registered with Gymnasium for as long as it is used, under an id such as `python/Cart-v0`,
-so that everything else goes on as with names. Config and policy files keep that id: it says where
+so that everything else works as with names. Config and policy files keep that id: it says where
 the environment came from, and that it has to be given again.
 """
 
@@ -23,17 +23,17 @@ Env = gymnasium.Env[Any, Any]
 GivenEnv = Env | type[Env] | Callable[..., Env]
 
 NAMESPACE = "python"
-_one_at_a_time = threading.Lock()
+_registry_lock = threading.Lock()
 
 
 @contextmanager
 def registered(given: GivenEnv, env_id: str | None = None) -> Iterator[str]:
-    """Give an environment an id of Gymnasium's for a while.
+    """Register an environment with Gymnasium for the block; yields its id.
 
     Args:
-        given: an environment, its class, or a function that makes one; the latter two get the
-            run's `env_kwargs`.
-        env_id: the id of the run that goes on; None: a new one, made from the name.
+        given: an environment, its class, or a function that makes one; the latter two are called
+            with the run's `env_kwargs`.
+        env_id: the id in the run that is resumed; None: a new one, made from the name.
 
     Raises:
         UsageError: `given` is none of these, or another call of this process uses `env_id`.
@@ -43,7 +43,7 @@ def registered(given: GivenEnv, env_id: str | None = None) -> Iterator[str]:
             f"`env` {given!r}: must be a name, a Gymnasium environment, its class, or a function "
             "that makes one"
         )
-    with _one_at_a_time:
+    with _registry_lock:
         env_id = _free_id(_name(given)) if env_id is None else env_id
         if env_id in gymnasium.registry:
             raise UsageError(f"`env` {env_id}: is in use by another call in this process")
@@ -55,7 +55,7 @@ def registered(given: GivenEnv, env_id: str | None = None) -> Iterator[str]:
 
 
 def check_given(env_id: str) -> None:
-    """Raises: UsageError where an id is of an environment that must be given from Python."""
+    """Raises: UsageError where the environment of this id has to be given from Python again."""
     if is_given(env_id) and env_id not in gymnasium.registry:
         raise UsageError(
             f"{env_id}: its environment was given from Python; go on from Python (ars.api) and "
@@ -64,7 +64,7 @@ def check_given(env_id: str) -> None:
 
 
 def is_given(env_id: str) -> bool:
-    """Whether an id is of an environment given from Python."""
+    """Whether an id is that of an environment given from Python."""
     return env_id.startswith(f"{NAMESPACE}/")
 
 
@@ -93,23 +93,23 @@ def _creator(given: GivenEnv) -> Callable[..., Env]:
             mode = kwargs.pop("render_mode", given.render_mode)
             if kwargs:
                 raise TypeError(f"an environment that is made already takes no {', '.join(kwargs)}")
-            return Outer(_drawing(given, mode), lasts=True)
+            return Opaque(_check_render_mode(given, mode), keep_open=True)
         mode = kwargs.get("render_mode")
-        if mode is not None and not _takes(given, "render_mode"):
+        if mode is not None and not _accepts(given, "render_mode"):
             del kwargs["render_mode"]
-            env = _drawing(given(**kwargs), mode)
+            env = _check_render_mode(given(**kwargs), mode)
         else:
             env = given(**kwargs)
         if not isinstance(env, gymnasium.Env):
             raise TypeError(f"made a {type(env).__name__}, not a gymnasium.Env")
-        return env if env.unwrapped is env else Outer(env)
+        return env if env.unwrapped is env else Opaque(env)
 
     if isinstance(given, type):
         create.metadata = given.metadata  # type: ignore[attr-defined]  # Gymnasium looks there
     return create
 
 
-def _takes(function: Callable[..., Any], name: str) -> bool:
+def _accepts(function: Callable[..., Any], name: str) -> bool:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # it is not written in Python
@@ -118,7 +118,7 @@ def _takes(function: Callable[..., Any], name: str) -> bool:
     return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
 
 
-def _drawing(env: Env, mode: str | None) -> Env:
+def _check_render_mode(env: Env, mode: str | None) -> Env:
     if env.render_mode != mode:
         raise TypeError(
             f"the environment given draws nothing this way: its render_mode is {env.render_mode}, "
@@ -127,32 +127,32 @@ def _drawing(env: Env, mode: str | None) -> Env:
     return env
 
 
-class Outer(gymnasium.Env[Any, Any]):
-    """A wrapped environment, as one without wrappers: Gymnasium's `make` would add its own.
+class Opaque(gymnasium.Env[Any, Any]):
+    """Hides an environment's wrappers from Gymnasium's `make`, which adds its own.
 
-    `lasts`: it is the user's, who closes it.
+    `keep_open`: the environment belongs to the user, who closes it.
     """
 
-    def __init__(self, env: Env, lasts: bool = False) -> None:
-        self._env, self._lasts = env, lasts
+    def __init__(self, env: Env, keep_open: bool = False) -> None:
+        self._env, self._keep_open = env, keep_open
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self.metadata, self.render_mode = env.metadata, env.render_mode
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """A new episode."""
+        """Start a new episode."""
         return self._env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """A step of the environment."""
+        """Take a step."""
         return self._env.step(action)
 
     def render(self) -> Any:
-        """A picture, or nothing where the environment has a window."""
+        """Draw: returns a picture, or None if the environment has a window."""
         return self._env.render()
 
     def close(self) -> None:
-        """Close the environment, unless the user goes on with it."""
-        if not self._lasts:
+        """Close the environment, unless the user keeps it open."""
+        if not self._keep_open:
             self._env.close()

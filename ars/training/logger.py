@@ -1,4 +1,4 @@
-"""Logs that grow by rows: CSV files cut back on resume, and TensorBoard events."""
+"""Logs written row by row: CSV files, cut back on resume, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TAGS = {
     "time_seconds": "time/time_elapsed",
     "timesteps": "time/total_timesteps",
 }
-FLUSH_SECONDS = 10.0  # between two looks that TensorBoard can take
-_numbers = itertools.count()  # of event files of this process
+FLUSH_SECONDS = 10.0  # between flushes, after which TensorBoard sees new rows
+_numbers = itertools.count()  # of the event files of this process
 EVALUATION_TAGS = {"return_mean": "eval/mean_reward", "length_mean": "eval/mean_ep_length"}
 
 
 class CsvLog:
-    """A CSV file, opened at a byte offset; what lies behind it is cut off.
+    """A CSV file, opened at a byte offset and truncated there.
 
-    Floats are written as Python's shortest form that reads back the same.
+    Floats are written in the shortest form that reads back as the same number.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
@@ -58,7 +58,7 @@ class CsvLog:
         self._file.flush()
 
     def sync(self) -> int:
-        """Bring all rows to the disk; returns the file's length in bytes."""
+        """Flush all rows to the disk; returns the file's length in bytes."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size
@@ -69,7 +69,7 @@ class CsvLog:
 
 
 def _check_row_ends(path: Path, offset: int) -> None:
-    """Raises: FileError where a log does not have a row that ends at a byte offset."""
+    """Raises: FileError if no row of the log ends at this byte offset."""
     if not path.exists() or path.stat().st_size < offset:
         raise FileError(f"{path}: shorter than when the checkpoint was saved; cannot go on")
     with path.open("rb") as file:
@@ -79,7 +79,10 @@ def _check_row_ends(path: Path, offset: int) -> None:
 
 
 class TensorBoard:
-    """Event files for TensorBoard, by timesteps; a resume hides those from `purge_step` on."""
+    """An event file for TensorBoard, whose steps are timesteps.
+
+    On resume `purge_step` hides the events of earlier files from that timestep on.
+    """
 
     def __init__(self, folder: Path, purge_step: int | None = None) -> None:
         # Other writers load torch, or write in a thread that prints a traceback on a full disk.
@@ -88,8 +91,8 @@ class TensorBoard:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event, self._summary = Event, Summary
-        place = f"{socket.gethostname()}.{os.getpid()}.{next(_numbers):03d}"
-        name = f"events.out.tfevents.{int(time.time()):010d}.{place}"
+        origin = f"{socket.gethostname()}.{os.getpid()}.{next(_numbers):03d}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{origin}"
         self._writer = RecordWriter((folder / name).open("wb"))
         self._flush_at = 0.0
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -98,11 +101,11 @@ class TensorBoard:
             self._write(Event(step=purge_step, wall_time=time.time(), session_log=start))
 
     def progress(self, row: Mapping[str, Any]) -> None:
-        """A row of progress.csv."""
+        """Write a row of progress.csv."""
         self._add(row, TAGS, "train")
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
-        """A row of evaluations.csv."""
+        """Write a row of evaluations.csv."""
         self._add(row, EVALUATION_TAGS, "eval")
 
     def _add(self, row: Mapping[str, Any], tags: Mapping[str, str], group: str) -> None:

@@ -1,7 +1,6 @@
-"""From a user's settings, or a run folder to resume, to one `TrainingConfig`.
+"""Resolves a user's settings, or a run folder to resume, to one `TrainingConfig`.
 
-Settings are a mapping from their names to Python values, as the command line reads them or as a
-program gives them.
+Settings are a mapping from their names to Python values, from the command line or from a program.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from ars.training.run_folder import CONFIG, read_json
 from ars.training.stored_settings import current_settings
 from policies import FileError
 
-# Settings that no dataclass holds.
+# Settings that are in no config dataclass.
 OTHERS = ("algo", "preset", "env_kwargs", "init_from", "run_dir", *envs.OPTIONS)
 
 
 def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") -> TrainingConfig:
-    """The configuration of a new run: what is given, then a preset, then defaults.
+    """The configuration of a new run: the settings given, then a preset's, then defaults.
 
     Args:
-        env_id: a name of ours, a registered Gymnasium id or `module:Id-v0`.
+        env_id: a short name such as `HalfCheetah`, a registered Gymnasium id or `module:Id-v0`.
         given: settings by name: `algo`, `preset`, `env_kwargs`, `init_from`, those that
             `envs.make` takes, and those of the algorithm, the task, the run and the workers.
-        command: what the run was started with, to be recorded.
+        command: what starts the run, to be recorded.
 
     Raises:
         UsageError: a setting is unknown or cannot be used.
@@ -65,7 +64,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     if preset is not None:
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
-    values = {**_started(algorithm.Config, defaults, given), **_overridden(defaults, given)}
+    values = {**_kept_from_start(algorithm.Config, defaults, given), **_overridden(defaults, given)}
     return _checked(
         TrainingConfig(
             env_id,
@@ -90,7 +89,7 @@ def resolve_resumed(
     Args:
         folder: of the run.
         given: settings by name.
-        command: what the run is gone on with, to be recorded.
+        command: what resumes the run, to be recorded.
 
     Raises:
         UsageError: a setting given may not change or cannot be used.
@@ -115,20 +114,7 @@ def resolve_resumed(
         raise FileError(f"{folder / CONFIG}: {error}") from None
     except (KeyError, TypeError) as error:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
-    for name, value in given.items():
-        if name in fixed and _comparable(value) != _comparable(fixed[name]):
-            raise UsageError(
-                f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
-                "resume only stopping, saving, worker and device flags, `eval_freq` and "
-                "`eval_episodes` may change"
-            )
-    for name, value in _given_kwargs(given).items():
-        if name not in stored_kwargs or stored_kwargs[name] != value:
-            raise UsageError(
-                f"{name}={value}: the run was started with `env_kwargs` {json.dumps(stored_kwargs)}"
-            )
-    if "run_dir" in given:
-        raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
+    _refuse_changes(given, fixed, stored_kwargs)
     _refuse_unknown(data["algo"], given)
     values = _overridden({**fixed, **free}, given)
     return _checked(
@@ -149,16 +135,36 @@ def resolve_resumed(
 
 
 def stored_algorithm(folder: Path) -> str:
-    """The algorithm of a run folder; that of a run without `algo` where it cannot be told."""
+    """The algorithm of a run folder; the default algorithm if it cannot be read."""
     try:
         algo = str(read_json(folder / CONFIG).get("algo"))
-    except FileError:  # told when the run is resolved
+    except FileError:  # reported when the run is resolved
         return DEFAULT_ALGORITHM
     return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
+def _refuse_changes(
+    given: Mapping[str, Any], fixed: Mapping[str, Any], stored_kwargs: Mapping[str, Any]
+) -> None:
+    """Raises: UsageError for a setting that differs from a stored one that may not change."""
+    for name, value in given.items():
+        if name in fixed and _comparable(value) != _comparable(fixed[name]):
+            raise UsageError(
+                f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
+                "resume only stopping, saving, worker and device flags, `eval_freq` and "
+                "`eval_episodes` may change"
+            )
+    for name, value in _given_kwargs(given).items():
+        if name not in stored_kwargs or stored_kwargs[name] != value:
+            raise UsageError(
+                f"{name}={value}: the run was started with `env_kwargs` {json.dumps(stored_kwargs)}"
+            )
+    if "run_dir" in given:
+        raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
+
+
 def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
-    """Raises: UsageError for a setting that no part of a run has."""
+    """Raises: UsageError for a setting that a run of this algorithm does not have."""
     configs = (ALGORITHMS[algo].Config, TaskConfig, RunConfig, WorkerConfig)
     known = {*OTHERS, "env_id", *(name for config in configs for name in setting_names(config))}
     for name in given.keys() - known:
@@ -168,12 +174,12 @@ def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
         raise UsageError(f"`{name}`: there is no such setting{near(name, known)}")
 
 
-def _started(
+def _kept_from_start(
     config: type[Any], defaults: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The settings that keep what others are at the start, whatever those become on resume.
+    """The settings that take another one's value at the start and keep it on resume.
 
-    A schedule runs over the timesteps planned now, also where a run goes on beyond them.
+    A schedule's horizon, for example, is the timesteps planned now, even if the run is extended.
     """
     planned = {"total_timesteps": DEFAULT_TIMESTEPS, **defaults, **given}
     return {
@@ -184,14 +190,14 @@ def _started(
 
 
 def _overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """`given` over `values`; any stop given replaces every stop that was there."""
+    """`values` overridden by `given`; any stop in `given` replaces all stops in `values`."""
     if any(name in given for name in STOPS):
         values = {name: value for name, value in values.items() if name not in STOPS}
     return {**values, **given}
 
 
 def _checked(config: TrainingConfig) -> TrainingConfig:
-    """The configuration, if its parts go together. Raises: UsageError."""
+    """Return the configuration if its settings go together. Raises: UsageError."""
     workers, algo = config.workers, config.algo
     if workers.ray_address is not None and config.n_workers == 0:
         raise UsageError("`n_workers` 0: runs in this process, so `ray_address` has no meaning")
@@ -210,7 +216,7 @@ def _checked(config: TrainingConfig) -> TrainingConfig:
 
 
 def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments given for `envs.make`, as JSON gives them back."""
+    """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
     try:
         text = json.dumps({**given.get("env_kwargs", {}), **own}, allow_nan=False)

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError
-from ars.rollout import pool as pools
-from ars.rollout.pool import Pool
+from ars.rollout.pool import LocalPool, Pool
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
@@ -23,68 +22,69 @@ from policies import Policy
 
 
 class HowToResume(Protocol):
-    """Says how to go on with a run folder, with other settings where some are given."""
+    """Returns the command or call that resumes a run folder, with these settings changed."""
 
     def __call__(self, folder: Path, **settings: Any) -> str: ...
 
 
 def run_training(
-    plan: TrainingConfig,
+    config: TrainingConfig,
     display: Display,
     how_to_resume: HowToResume,
     run_dir: str | None = None,
     stop: Callable[[], str | None] = lambda: None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Carry out a plan.
+    """Train as configured, in a new run folder or from a checkpoint.
 
     Args:
-        plan: every setting, resolved.
-        display: is shown what happens.
+        config: every setting, resolved.
+        display: shows the run to the user.
         how_to_resume: completes messages about a run that ended early.
         run_dir: folder of a new run; None: runs/ENV/ALGO-sSEED.
-        stop: asked before each iteration; a reason ends the run, saved.
+        stop: called before each iteration; a reason that it returns ends the run, saved.
 
     Returns:
         The run's folder, and what its result.json holds.
 
     Raises:
-        UsageError, RunError, RolloutError: and those of `probe` and of the files read.
-        KeyboardInterrupt: with a line that says how to go on.
+        UsageError, RunError, FileError: the run cannot start or cannot go on; also the exceptions
+            of `probe`.
+        KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
-    # A run that ended before its first checkpoint begins again.
-    going_on = plan.folder is not None and checkpoint.exists(plan.folder)
+    # A run that ended before its first checkpoint starts over.
+    resume = config.folder is not None and checkpoint.exists(config.folder)
     initial = None
-    if plan.init_from is not None and not going_on:
-        initial = find_policy(plan.init_from).file.policy
-    found = probe(plan.env_id, plan.env_kwargs)
-    with closing(_make_algorithm(plan, found, display, initial)) as algorithm:
-        for warning in found.warnings:
+    if config.init_from is not None and not resume:
+        initial = find_policy(config.init_from).file.policy
+    probed = probe(config.env_id, config.env_kwargs)
+    with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
+        for warning in probed.warnings:
             display.notify(f"warning: {warning}")
-        folder = plan.folder or new_folder(plan.env_id, plan.algo, plan.task.seed, run_dir)
+        folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
         with lock(folder):
             try:
-                plan.write(folder)
+                config.write(folder)
             except OSError as error:
                 raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.notify(f"run folder {folder}")
-            return folder, _train(plan, algorithm, folder, display, how_to_resume, going_on, stop)
+            return folder, _train(config, algorithm, folder, display, how_to_resume, resume, stop)
 
 
 def _make_algorithm(
-    plan: TrainingConfig, found: Probe, display: Display, initial: Policy | None
+    config: TrainingConfig, probed: Probe, display: Display, initial: Policy | None
 ) -> Algorithm:
     context = TrainingContext(
-        plan.env_id,
-        found.observation_space,
-        found.action_space,
-        plan.env_kwargs,
-        plan.task.seed,
-        plan.task.on_nonfinite,
+        config.env_id,
+        probed.observation_space,
+        probed.action_space,
+        config.env_kwargs,
+        config.task.seed,
+        config.task.on_nonfinite,
         display.notify,
-        plan.workers.device,
-        plan.workers.env_processes,
+        config.workers.device,
+        config.workers.env_processes,
     )
-    algorithm = ALGORITHMS[plan.algo].load()(plan.config, context)
+    algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:
         try:
             algorithm.start_from(initial)
@@ -95,33 +95,33 @@ def _make_algorithm(
 
 
 def _train(
-    plan: TrainingConfig,
+    config: TrainingConfig,
     algorithm: Algorithm,
     folder: Path,
     display: Display,
     how_to_resume: HowToResume,
-    going_on: bool,
+    resume: bool,
     stop: Callable[[], str | None],
 ) -> dict[str, Any]:
-    """Run the loop; an early end says how to go on, where that is possible."""
-    training = {"algo": plan.algo, "preset": plan.preset, **algorithm.policy_metadata}
+    """Run the training loop; if it ends early, the message says how to resume where possible."""
+    training = {"algo": config.algo, "preset": config.preset, **algorithm.policy_metadata}
     interrupts = Interrupts()
     try:
         with (
-            interrupts.handled(),  # around the pool too: half a Ray started or ended would stay
-            closing(make_pool(plan, algorithm.rollout_spec, display.notify)) as pool,
+            interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
+            closing(make_pool(config, algorithm.rollout_spec, display.notify)) as pool,
         ):
             trainer = Trainer(
                 algorithm,
                 pool,
                 interrupts,
                 folder,
-                plan.run,
+                config.run,
                 display,
-                plan.identity,
+                config.identity,
                 training,
-                plan.budget_seconds,
-                resume=going_on,
+                config.budget_seconds,
+                resume=resume,
                 stop=stop,
             )
             try:
@@ -133,19 +133,19 @@ def _train(
         if not checkpoint.exists(folder):
             raise
         lost = " at once, which loses what came after the last checkpoint"
-        how = lost if interrupts.broke_off else " and saved"
+        how = lost if interrupts.forced else " and saved"
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume(folder)}") from None
     except RolloutError as error:
-        # In this process the environment's own words are seen.
-        alone = {"n_workers": 0} if algorithm.trains_in_pool else {}
-        again = how_to_resume(folder, **alone)
+        # Without workers the environment's own output is visible.
+        in_process = {"n_workers": 0} if algorithm.trains_in_pool else {}
+        again = how_to_resume(folder, **in_process)
         raise RunError(f"{error}; to play it again: {again}") from error
 
 
-def make_pool(plan: TrainingConfig, spec: RolloutSpec, notify: Callable[[str], None]) -> Pool:
-    """The pool that the plan's worker settings ask for; Ray is loaded only if it is used."""
-    if plan.n_workers == 0:
-        return pools.LocalPool(spec, notify)
+def make_pool(config: TrainingConfig, spec: RolloutSpec, notify: Callable[[str], None]) -> Pool:
+    """The pool that the worker settings ask for; Ray is loaded only if it is used."""
+    if config.n_workers == 0:
+        return LocalPool(spec, notify)
     from ars.distributed.pool import RayPool
 
-    return RayPool(spec, plan.n_workers, plan.workers.ray_address, notify)
+    return RayPool(spec, config.n_workers, config.workers.ray_address, notify)

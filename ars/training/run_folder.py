@@ -1,4 +1,4 @@
-"""Run folders: where they are, what lies in them, and what a RUN on a command line means."""
+"""Run folders: where they are, what they contain, and what a RUN on a command line means."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 
 @dataclass(frozen=True)
 class ResolvedPolicy:
-    """A RUN made concrete: the policy file's path and contents, and which one it is, in words."""
+    """The policy that a RUN means: its file's path and contents, and a description."""
 
     path: Path
     file: PolicyFile
@@ -38,7 +38,9 @@ class ResolvedPolicy:
 def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
     """The policy that RUN means: a run folder's best (or latest), a file, or a shipped one.
 
-    Raises: UsageError where there is no such RUN; FileError where its file is damaged.
+    Raises:
+        UsageError: there is no such RUN.
+        FileError: its file is damaged.
     """
     path = Path(run)
     if path.is_dir():
@@ -74,7 +76,8 @@ def describe_policy(which: str, path: Path, file: PolicyFile) -> str:
 def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
     """Make a run's folder: `run_dir`, or runs/ENV/ALGO-sSEED, numbered if taken.
 
-    Raises: UsageError where `run_dir` holds a run already or cannot be written.
+    Raises:
+        UsageError: `run_dir` holds a run already or cannot be written.
     """
     if run_dir is not None:
         if not run_dir:
@@ -117,24 +120,25 @@ def _unwritable(name: str, error: OSError) -> UsageError:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Hold a run folder for this process; the system lets go when the process ends, however.
+    """Lock a run folder for the block; the system unlocks it however the process ends.
 
-    Raises: RunError where another process holds it, or it cannot be written.
+    Raises:
+        RunError: another process has locked it, or it cannot be written.
     """
     try:
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
-        # A run that was killed lets go a moment later where it was just starting a process.
-        if not _taken(handle, LOCK_SECONDS):
+        # A killed run keeps its lock for a moment if it was just starting a child process.
+        if not _acquired(handle, LOCK_SECONDS):
             raise RunError(f"{folder}: another process is training in this folder")
         yield
     finally:
         os.close(handle)
 
 
-def _taken(handle: int, seconds: float) -> bool:
+def _acquired(handle: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -147,7 +151,7 @@ def _taken(handle: int, seconds: float) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises: FileError naming the file."""
+    """Read a JSON object. Raises: FileError that names the file."""
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:

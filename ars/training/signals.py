@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at the right moment: while waiting for rollouts, not amid an update."""
+"""Ctrl-C and SIGTERM at the right moment: while waiting for rollouts, not during an update."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ class Interrupts:
     """Turns SIGINT and SIGTERM into KeyboardInterrupt, only where `allowed`.
 
     Elsewhere the signal is remembered and raised at the next allowed place, so Ray's start, an
-    iteration's update, its log rows and a checkpoint are whole or not begun. Further signals
-    while the run is being saved and closed change nothing; where a second one is `hurried`, it is
-    raised at once and `broke_off` says so.
+    iteration's update, its log rows and a checkpoint are complete or not begun. Further signals
+    while the run is being saved and closed are ignored, except where they are `forceful`.
+
+    Attributes:
+        forced: whether a second signal was raised at once.
     """
 
     def __init__(self) -> None:
-        self._requested = self._allowed = self._hurried = self.broke_off = False
+        self._requested = self._allowed = self._forceful = self.forced = False
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Take both signals over for a while.
+        """Handle both signals for the block; does nothing outside the main thread.
 
-        In another thread than the main one nothing is done: Python hands signals to that alone.
+        Python delivers signals to the main thread alone.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -40,20 +42,20 @@ class Interrupts:
             yield
         finally:
             for number, handler in before.items():
-                if handler is not None:  # one that is not Python's cannot be given back
+                if handler is not None:  # one not installed from Python cannot be restored
                     signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         first, self._requested = not self._requested, True
         if self._allowed and first:
             raise KeyboardInterrupt
-        if self._hurried and not first and not self.broke_off:
-            self.broke_off = True
+        if self._forceful and not first and not self.forced:
+            self.forced = True
             raise KeyboardInterrupt
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
-        """Where an interrupt may be raised."""
+        """A block in which an interrupt may be raised."""
         if self._requested:
             raise KeyboardInterrupt
         self._allowed = True
@@ -63,23 +65,23 @@ class Interrupts:
             self._allowed = False
 
     @contextmanager
-    def hurried(self) -> Iterator[None]:
-        """Where a first signal waits for the end of something and a second one breaks it off."""
-        self._hurried = True
+    def forceful(self) -> Iterator[None]:
+        """A block whose end a first signal waits for, while a second one is raised at once."""
+        self._forceful = True
         try:
             yield
         finally:
-            self._hurried = False
+            self._forceful = False
 
 
 class InterruptiblePool:
-    """A pool in which waiting may be interrupted."""
+    """A pool whose `collect` may be interrupted."""
 
     def __init__(self, pool: Pool, interrupts: Interrupts) -> None:
         self._pool, self._interrupts = pool, interrupts
 
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """Hand in tasks."""
+        """Submit tasks."""
         return self._pool.submit(snapshot, tasks)
 
     def collect(self, request: int) -> list[Episode]:

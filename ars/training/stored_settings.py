@@ -1,8 +1,8 @@
-"""What the settings of a stored run mean today.
+"""What the settings of a stored run mean to the current code.
 
-A setting that a run does not name, since it is younger, has its default value, which therefore does
-what the code did before there was such a setting. One that a run names and its algorithm no longer
-has is listed in `retired` of the algorithm's Config, with the value at which it did nothing.
+A setting that was added after a run was stored takes its default value there, so a default has to
+do what the code did before the setting existed. A setting that was removed since is listed in
+`retired` of the algorithm's Config, with the value at which it had no effect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ars.training.run_folder import CONFIG
 def current_settings(config: type[Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """All settings of a Config, as JSON, for a run that stored `stored`.
 
-    Names that are no setting of the Config, and were none, are kept.
+    Names that are not settings of the Config, and never were, are kept.
 
     Raises:
         ValueError: a retired setting was in use.
@@ -34,11 +34,11 @@ def current_settings(config: type[Any], stored: Mapping[str, Any]) -> dict[str, 
 
 
 def check_identity(stored: Mapping[str, Any], ours: Mapping[str, Any], config: type[Any]) -> None:
-    """Hold what a checkpoint says of its run against what config.json says.
+    """Check that a checkpoint and config.json are of the same run.
 
     Args:
         stored: the checkpoint's `TrainingConfig.identity`.
-        ours: that of the run that goes on.
+        ours: that of the resumed run.
         config: Config of the algorithm.
 
     Raises:

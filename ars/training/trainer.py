@@ -1,4 +1,4 @@
-"""The one loop that every algorithm runs in: iterate, evaluate, log, checkpoint, stop."""
+"""The training loop of every algorithm: iterate, evaluate, log, save a checkpoint, stop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from policies.state import State
 
 
 class Display(Protocol):
-    """What the user sees of a run."""
+    """Shows a run to the user."""
 
     def progress(self, row: dict[str, Any]) -> None: ...
 
@@ -59,17 +59,18 @@ class Trainer:
     """Runs an algorithm in a run folder until a stop, from the start or from a checkpoint.
 
     Args:
-        algorithm: what learns, as it is before its first iteration.
+        algorithm: before its first iteration.
         pool: where rollouts run.
-        interrupts: of the user, handled by the caller.
+        interrupts: the user's, handled by the caller.
         folder: of the run.
         config: when to stop, evaluate and save.
-        display: what the user sees.
-        identity: what decides the run's results, as JSON; a checkpoint of another is refused.
-        training: what policy files say of their training, beside iteration and timesteps.
+        display: shows the run to the user.
+        identity: the settings that decide the run's results, as JSON; a checkpoint with others is
+            refused.
+        training: what policy files say about their training, besides iteration and timesteps.
         budget_seconds: the time budget of this call, in seconds; None for none.
-        stop: asked before each iteration; a reason that it gives ends the run.
         resume: go on from the folder's checkpoint.
+        stop: called before each iteration; a reason that it returns ends the run.
 
     Raises:
         RunError: the checkpoint is not one of this run.
@@ -100,7 +101,7 @@ class Trainer:
         self.reached = -1  # the iteration whose evaluation reached the target return
         self._pending: tuple[int, Candidate] | None = None
         self._complete = False  # the loop has ended and its state is saved
-        self._amid = False  # in an iteration that leaves nothing to go on from where it fails
+        self._mid_iteration = False  # in one whose failure leaves a state that cannot be saved
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         offsets = self._restore() if resume else {}
@@ -119,8 +120,8 @@ class Trainer:
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
 
-        The last whole iteration is saved before anything is raised, where the disk allows it and
-        the algorithm did not fail amid the next one's steps.
+        The last complete iteration is saved before anything is raised, if the disk allows it and
+        the algorithm did not fail in the middle of the next one.
 
         Raises:
             KeyboardInterrupt: the user interrupted.
@@ -131,23 +132,23 @@ class Trainer:
             self._logs.close()
             return result
         except OSError as error:
-            if isinstance(error, BrokenPipeError):  # of stdout: nobody reads it any more
+            if isinstance(error, BrokenPipeError):  # stdout was closed, not the disk full
                 self._save_if_possible()
                 raise
-            # Nothing more can be written; the checkpoint before is whole.
+            # Nothing more can be written; the last checkpoint is intact.
             raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
         except BaseException:
             self._save_if_possible()
             raise
         finally:
-            with suppress(OSError):  # of a full disk, told already
+            with suppress(OSError):  # of a full disk, reported already
                 self._logs.close()
 
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
             self._collect_evaluation()
         while (reason := self._stop_reason()) is None:
-            with self.interrupts.allowed():  # an algorithm that uses no pool comes by here only
+            with self.interrupts.allowed():  # the only place if the algorithm uses no pool
                 pass
             self._begin_evaluation()
             before, steps = time.monotonic(), self.algorithm.timesteps
@@ -160,13 +161,13 @@ class Trainer:
             self._collect_evaluation()
             if self.algorithm.iteration % self.config.save_freq == 0:
                 self._save()
-        # What was begun after the last iteration is collected here instead of a next one's end.
+        # The evaluation after the last iteration is collected here, as no next iteration follows.
         self._begin_evaluation()
         self._collect_evaluation()
         self._save()
         self._complete = True
-        # The last policy is evaluated in any case. A resumed run evaluates at its own end instead,
-        # so the checkpoint knows nothing of this: its row and its policy are cut back.
+        # The last policy is always evaluated. A resumed run evaluates at its own end instead, so
+        # the checkpoint is saved before: on resume this row and this best policy are undone.
         if self.evaluated < self.algorithm.iteration:
             self._begin(self._candidate())
             self._collect_evaluation()
@@ -175,10 +176,10 @@ class Trainer:
     def _iterate(self) -> Row:
         if self.algorithm.trains_in_pool:
             return self.algorithm.iterate(self.pool)
-        self._amid = True
-        with self.interrupts.hurried():  # an environment may hang
+        self._mid_iteration = True
+        with self.interrupts.forceful():  # an environment may hang
             row = self.algorithm.iterate(self.pool)
-        self._amid = False
+        self._mid_iteration = False
         return row
 
     @property
@@ -214,7 +215,7 @@ class Trainer:
         self.display.progress(full)
 
     def _open_tape(self, offset: int) -> TapeLog | None:
-        """The tape, which begins here where there is none to go on with."""
+        """The tape, a new one if there is none to continue."""
         if self.algorithm.tape_record() is None:
             return None
         path = self.folder / TAPE
@@ -223,7 +224,7 @@ class Trainer:
             offset = 0
         return TapeLog(path, self.algorithm, self.identity, self.training, offset)
 
-    # Evaluations: begun after iteration j, run beside iteration j + 1, collected at its end.
+    # Evaluations: begun after iteration j, run during iteration j + 1, collected at its end.
 
     def _begin_evaluation(self) -> None:
         iteration = self.algorithm.iteration
@@ -264,7 +265,7 @@ class Trainer:
         return self.config.target_return is not None and return_mean >= self.config.target_return
 
     def _finish(self, reason: str) -> dict[str, Any]:
-        """The final evaluation, of the best policy; it goes to result.json alone."""
+        """Evaluate the best policy a last time, for result.json alone."""
         assert self.best is not None  # an evaluation precedes every stop
         candidate, algorithm = self.best.candidate, self.algorithm
         episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
@@ -286,7 +287,7 @@ class Trainer:
         save_policy(self.folder / name, policy_file(self.algorithm, candidate, self.training))
 
     def _save(self) -> None:
-        """The latest policy and the checkpoint, after the logs they speak of."""
+        """Save the latest policy and the checkpoint, after the logs that they refer to."""
         offsets = {
             PROGRESS: self.progress_log.sync(),
             EVALUATIONS: self.evaluation_log.sync(),
@@ -313,7 +314,7 @@ class Trainer:
         checkpoint.save(self.folder, state)
 
     def _save_if_possible(self) -> None:
-        if self._complete or self._amid:
+        if self._complete or self._mid_iteration:
             return
         try:
             self._save()
@@ -323,7 +324,7 @@ class Trainer:
             )
 
     def _restore(self) -> dict[str, int]:
-        """Take back the checkpoint; returns the lengths of the logs at that time."""
+        """Restore the checkpoint; returns the lengths of the logs when it was saved."""
         state = checkpoint.load(self.folder)
         try:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
@@ -345,7 +346,7 @@ class Trainer:
         if self.evaluated >= 0:
             candidate = Candidate.from_state(state.nested("best"), spec)
             self.best = Best(candidate, state.number("best_return"))
-            # The file may be of an evaluation after the checkpoint, which will come again.
+            # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
             self.display.best_so_far(self.best.return_mean)
         reached = state.count("reached", -1, algorithm.iteration)

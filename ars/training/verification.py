@@ -108,11 +108,11 @@ def verify_run(
     """
     parse_workers(n_workers)  # refused before anything is done
     tape = tape_of(run, f"`run` {run}")
-    plan = resolve_resumed(Path(run), {})
-    workers = dataclasses.replace(plan.workers, n_workers=n_workers, ray_address=None)
-    plan = dataclasses.replace(plan, workers=workers)
+    config = resolve_resumed(Path(run), {})
+    workers = dataclasses.replace(config.workers, n_workers=n_workers, ray_address=None)
+    config = dataclasses.replace(config, workers=workers)
     other_machine = _other_machine(tape, Path(run))
-    verifier = _Verifier(tape, plan, Comparison(exact=other_machine is None))
+    verifier = _Verifier(tape, config, Comparison(exact=other_machine is None))
     n = len(tape.records)
     n_drawn = min(n, math.ceil(share * n) if iterations is None else iterations)
     drawn = np.random.default_rng(seed).permutation(n)[:n_drawn].tolist()
@@ -148,14 +148,19 @@ def _object(value: Any) -> dict[str, Any]:
 class _Verifier:
     """Holds a tape against the files of its run, and its iterations against their rollouts."""
 
-    def __init__(self, tape: Tape, plan: TrainingConfig, comparison: Comparison) -> None:
-        assert plan.folder is not None
-        self.tape, self.plan, self.folder, self.comparison = tape, plan, plan.folder, comparison
+    def __init__(self, tape: Tape, config: TrainingConfig, comparison: Comparison) -> None:
+        assert config.folder is not None
+        self.tape, self.config, self.folder, self.comparison = (
+            tape,
+            config,
+            config.folder,
+            comparison,
+        )
         self.compared: list[str] = []
         self.algorithm = make_algorithm(tape.header, tape.path)
         self._rows = _rows(self.folder / PROGRESS)
         try:
-            check_identity(tape.header.run, plan.identity, type(plan.config))
+            check_identity(tape.header.run, config.identity, type(config.algorithm))
         except ValueError as error:
             raise RunError(f"{tape.path}: not the tape of this run ({error})") from None
 
@@ -191,7 +196,7 @@ class _Verifier:
         algorithm = self.algorithm
         with (
             interrupts.handled(),
-            closing(make_pool(self.plan, algorithm.rollout_spec, notify)) as pool,
+            closing(make_pool(self.config, algorithm.rollout_spec, notify)) as pool,
         ):
             for position, before in befores.items():
                 algorithm.restore(before)
@@ -208,7 +213,7 @@ class _Verifier:
 
     def _check_start(self) -> None:
         """A tape from the first iteration on begins as its settings say."""
-        if self.tape.header.first or self.plan.init_from is not None:
+        if self.tape.header.first or self.config.init_from is not None:
             return
         self._check_state(f"{self.tape.path}: its start", self.tape.header.start, self.algorithm)
 
@@ -257,7 +262,9 @@ class _Verifier:
             return
         path, state = checkpoint.path(self.folder), checkpoint.load(self.folder)
         try:
-            check_identity(state.value("run", dict), self.plan.identity, type(self.plan.config))
+            check_identity(
+                state.value("run", dict), self.config.identity, type(self.config.algorithm)
+            )
             stored = State(state.arrays, state.value("algorithm", dict))
             iteration = self._reached(path, stored.count("iteration"))
         except ValueError as error:

@@ -68,7 +68,7 @@ def test_every_setting_has_a_sentence_and_bounds(algo: str) -> None:
 @every_algorithm
 def test_a_configuration_comes_back_from_json(algo: str) -> None:
     presets = {
-        name: resolve_new("CartPole-v1", {"algo": algo, "preset": name}).config
+        name: resolve_new("CartPole-v1", {"algo": algo, "preset": name}).algorithm
         for name in ALGORITHMS[algo].presets
     }
     for config in (config_of(algo), *presets.values()):

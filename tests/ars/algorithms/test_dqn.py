@@ -148,7 +148,7 @@ def test_the_target_network_is_renewed_every_so_many_timesteps(
         "CartPole-v1", n_envs=2, n_steps=1, target_update=6, target_tau=tau, learning_starts=500
     )
     dqn.parameters.load(np.zeros(dqn.parameters.data.numel(), np.float32))
-    dqn._renew_target(1.0)
+    dqn._update_target(1.0)
     dqn.parameters.load(np.ones(dqn.parameters.data.numel(), np.float32))
     seen = []
     dqn.environments.reset()
@@ -203,7 +203,7 @@ def test_presets_know_how_a_game_is_seen() -> None:
     karpathy = resolve_new("ALE/Pong-v5", {"algo": "reinforce"})
     assert (karpathy.env_kwargs, karpathy.config.hidden_sizes) == ({"pixels": "pong"}, (200,))
     # Nor do its convolutions bind another kind of policy.
-    assert resolve_new("Squash", {**given, "policy": "mlp"}).config.conv_layers == ()
+    assert resolve_new("Squash", {**given, "policy": "mlp"}).algorithm.conv_layers == ()
 
 
 # Wrong words

@@ -43,6 +43,6 @@ def test_a_preset_is_taken_for_its_environment_and_fits_it(algo: str, name: str)
     spaces = env.observation_space, env.action_space
     env.close()
     context = TrainingContext(name, *spaces, config.env_kwargs, notify=lambda line: None)
-    algorithm = ALGORITHMS[algo].load()(config.config, context)
+    algorithm = ALGORITHMS[algo].load()(config.algorithm, context)
     assert algorithm.snapshot().weights.size == algorithm.policy.spec.n_weights
     algorithm.close()

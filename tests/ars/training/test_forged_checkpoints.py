@@ -97,7 +97,7 @@ class Resumed:
             context = TrainingContext(
                 self.plan.env_id, env.observation_space, env.action_space, notify=lambda line: None
             )
-        self.algorithm = ALGORITHMS[self.plan.algo].load()(self.plan.config, context)
+        self.algorithm = ALGORITHMS[self.plan.algo].load()(self.plan.algorithm, context)
         self.state = checkpoint.load(folder)
         self.pool = LocalPool(self.algorithm.rollout_spec)
 

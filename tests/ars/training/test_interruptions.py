@@ -79,7 +79,7 @@ def test_an_interrupt_at_any_wait_saves_and_resumes_exactly(
     folder = tmp_path / "run"
     InterruptedPool.moment, InterruptedPool.waits = moment, 0
     with monkeypatch.context() as patched:
-        patched.setattr("ars.rollout.pool.LocalPool", InterruptedPool)
+        patched.setattr("ars.training.run.LocalPool", InterruptedPool)
         with pytest.raises(SystemExit) as stopped:
             train(folder, "--n-iterations", "10")
     assert stopped.value.code == 130
@@ -104,7 +104,7 @@ def test_a_run_that_loses_its_workers_is_saved_and_says_how_to_go_on(
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("ars.rollout.pool.LocalPool", LostPool)
+        patched.setattr("ars.training.run.LocalPool", LostPool)
         with pytest.raises(SystemExit) as stopped:
             train(folder, "--n-iterations", "10")
     assert stopped.value.code == 1

@@ -69,7 +69,7 @@ def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> No
 def test_a_preset_does_not_bind_who_chose_otherwise(
     env_id: str, given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    config = resolve_new(env_id, given).config
+    config = resolve_new(env_id, given).algorithm
     assert {name: getattr(config, name) for name in expected} == expected
 
 
@@ -85,4 +85,4 @@ def test_a_preset_does_not_bind_who_chose_otherwise(
 )
 def test_a_schedule_runs_over_what_is_planned(given: dict[str, Any], horizon: int) -> None:
     config = resolve_new("LunarLander-v3", {"algo": "dqn", **given})
-    assert config.config.horizon == horizon
+    assert config.algorithm.horizon == horizon
