@@ -150,17 +150,13 @@ class _Verifier:
 
     def __init__(self, tape: Tape, config: TrainingConfig, comparison: Comparison) -> None:
         assert config.folder is not None
-        self.tape, self.config, self.folder, self.comparison = (
-            tape,
-            config,
-            config.folder,
-            comparison,
-        )
+        self.tape, self.config, self.comparison = tape, config, comparison
+        self.folder = config.folder
         self.compared: list[str] = []
         self.algorithm = make_algorithm(tape.header, tape.path)
         self._rows = _rows(self.folder / PROGRESS)
         try:
-            check_identity(tape.header.run, config.identity, type(config.algorithm))
+            self._check_identity(tape.header.run)
         except ValueError as error:
             raise RunError(f"{tape.path}: not the tape of this run ({error})") from None
 
@@ -210,6 +206,10 @@ class _Verifier:
                 episodes += algorithm.episodes - before.count("episodes")
                 on_iteration()
         return episodes
+
+    def _check_identity(self, claimed: dict[str, Any]) -> None:
+        """Raises: ValueError if the tape or the checkpoint is of another run."""
+        check_identity(claimed, self.config.identity, type(self.config.algorithm))
 
     def _check_start(self) -> None:
         """A tape from the first iteration on begins as its settings say."""
@@ -262,9 +262,7 @@ class _Verifier:
             return
         path, state = checkpoint.path(self.folder), checkpoint.load(self.folder)
         try:
-            check_identity(
-                state.value("run", dict), self.config.identity, type(self.config.algorithm)
-            )
+            self._check_identity(state.value("run", dict))
             stored = State(state.arrays, state.value("algorithm", dict))
             iteration = self._reached(path, stored.count("iteration"))
         except ValueError as error:
