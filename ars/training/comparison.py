@@ -13,12 +13,16 @@ from ars.algorithms.base import Record, Row
 from ars.common.errors import RunError
 from ars.common.statistics import deviation, mean
 
-# Where another processor or libm rounds the last bits otherwise: of the largest number beside it.
+# Relative to an array's largest number: room for last bits that other machines round differently.
 SCALE = 1e-9
 
 
 class Comparison:
-    """Raises RunError at the first difference; `exact`: the least bit is one."""
+    """Raises RunError at the first difference.
+
+    Args:
+        exact: every bit counts; otherwise numbers may differ within a scale.
+    """
 
     def __init__(self, exact: bool) -> None:
         self.exact = exact
@@ -43,7 +47,7 @@ class Comparison:
             self._differ(where, place, claimed.ravel()[index], found.ravel()[index])
 
     def row(self, where: str, claimed: Mapping[str, str], found: Row) -> None:
-        """A row of a log, as text, and those of its columns that were found."""
+        """A row of a log, as text; the columns in `found` are compared."""
         for name in found:
             if name not in claimed:  # a column of a later version
                 continue
@@ -57,10 +61,10 @@ class Comparison:
                 self._differ(where, name, told, ours)
 
     def played(self, where: str, claimed: Record, found: Record) -> None:
-        """The record of an iteration on the tape, and of the same one played again.
+        """The record of an iteration on the tape, and that of the same iteration replayed.
 
-        Physics soon turns a difference in the last bits into another episode, so that within a
-        scale only the returns' mean is compared: with as much room as a return deviates from it.
+        Physics soon amplifies a difference in the last bits to another episode, so without `exact`
+        only the mean scores are compared; they may differ by one deviation of the scores.
         """
         if self.exact:
             for name, array in claimed.items():

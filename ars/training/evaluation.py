@@ -40,6 +40,11 @@ class Candidate:
     iteration: int
     timesteps: int
 
+    @classmethod
+    def of(cls, algorithm: Algorithm) -> Candidate:
+        """The policy that an algorithm has now."""
+        return cls(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
+
     def state(self) -> State:
         """Everything that `from_state` needs."""
         normalizer = self.snapshot.normalizer
@@ -64,9 +69,12 @@ class Candidate:
 def policy_file(
     algorithm: Algorithm, candidate: Candidate, training: Mapping[str, Any]
 ) -> PolicyFile:
-    """A policy of an algorithm as it is saved.
+    """The policy file of one of an algorithm's policies.
 
-    `training`: what all policy files of the run say of it, beside iteration and timesteps.
+    Args:
+        algorithm: what learned it.
+        candidate: the policy.
+        training: what all policy files of the run say about their training.
     """
     policy, spec = build_policy(algorithm.policy.spec), algorithm.rollout_spec
     policy.weights = candidate.snapshot.weights

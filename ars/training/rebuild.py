@@ -24,8 +24,8 @@ def chosen_policy(run: str, latest: bool = False, at: int | None = None) -> Reso
     Args:
         run: a run folder, a policy file or the name of a shipped policy.
         latest: of a run folder, the latest policy instead of the best.
-        at: of a run folder with a tape, timesteps: the policy after the last iteration that had
-            done no more.
+        at: of a run folder with a tape: the policy after as many timesteps, which is the one after
+            the last iteration that had used no more.
 
     Raises:
         UsageError: there is no such run or policy.
@@ -35,23 +35,24 @@ def chosen_policy(run: str, latest: bool = False, at: int | None = None) -> Reso
         return find_policy(run, latest)
     if latest:
         raise UsageError(f"`at` {at}: has no meaning beside `latest`")
-    return policies_at(run, [at])[0]
-
-
-def policies_at(run: str, moments: list[int]) -> list[ResolvedPolicy]:
-    """The policies that a run had at some timesteps, in increasing order; see `chosen_policy`."""
-    tape = tape_of(run, f"`at` {moments[0]}")
+    tape = tape_of(run, f"`at` {at}")
     steps = tape.timesteps
-    if moments[0] < steps[0]:
-        raise UsageError(f"`at` {moments[0]}: the tape of {run} begins at {steps[0]:,} timesteps")
-    return _policies(tape, [bisect.bisect_right(steps, moment) - 1 for moment in moments])
+    if at < steps[0]:
+        raise UsageError(f"`at` {at}: the tape of {run} begins at {steps[0]:,} timesteps")
+    [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1])
+    return resolved
 
 
 def training_moments(run: str, count: int = 10) -> list[Moment]:
     """Policies of a run, evenly spaced in timesteps, from the first to the last.
 
-    At most `count`: fewer where the run had fewer. Raises: UsageError where the run has no tape;
-    FileError where it is damaged.
+    Args:
+        run: the run folder.
+        count: how many; fewer if the run had fewer.
+
+    Raises:
+        UsageError: the run has no tape.
+        FileError: it is damaged.
     """
     tape = tape_of(run, "`over_training`")
     steps = tape.timesteps
@@ -63,9 +64,12 @@ def training_moments(run: str, count: int = 10) -> list[Moment]:
 
 
 def replayed(tape: Tape, algorithm: Algorithm) -> Iterator[Row]:
-    """Take an algorithm through a tape; gives what follows from each record, as it is reached.
+    """Take an algorithm through a tape; yields the part of each row that follows from its record.
 
-    Before the first, where the tape begins, an empty row. Raises: FileError.
+    The first row is empty: there the algorithm is in the state in which the tape begins.
+
+    Raises:
+        FileError: a record cannot follow the one before it.
     """
     try:
         algorithm.restore(tape.header.start)
@@ -104,9 +108,15 @@ def make_algorithm(header: Header, path: Path) -> Algorithm:
 
 
 def tape_of(run: str, shown: str) -> Tape:
-    """The tape of a RUN; `shown`: what asks for it, in messages.
+    """The tape of a RUN.
 
-    Raises: UsageError where it has none; FileError where it is damaged.
+    Args:
+        run: the run folder.
+        shown: the setting that asks for it, in messages.
+
+    Raises:
+        UsageError: it has none.
+        FileError: it is damaged.
     """
     path = Path(run) / TAPE
     if not Path(run).is_dir():
@@ -114,24 +124,20 @@ def tape_of(run: str, shown: str) -> Tape:
         raise UsageError(f"{shown}: {found.path} is one policy; only a run folder has a tape")
     if not path.is_file():
         raise UsageError(
-            f"{shown}: {run} has no {TAPE}; runs of ars write one, those of deep algorithms and of "
-            "versions before 0.2 do not"
+            f"{shown}: {run} has no {TAPE}; ARS runs write one, but not those of earlier versions "
+            "or of deep algorithms"
         )
     return read_tape(path)
 
 
 def _policies(tape: Tape, positions: list[int]) -> list[ResolvedPolicy]:
-    """The policies at positions in a tape: 0 is where it begins. Raises: FileError."""
-    algorithm = make_algorithm(tape.header, tape.path)
-    wanted = set(positions)
-    by_position = {}
+    """The policies at positions in a tape, in increasing order; 0 is where it begins."""
+    algorithm, found = make_algorithm(tape.header, tape.path), []
     for position, _ in enumerate(replayed(tape, algorithm)):
-        if position in wanted:
-            candidate = Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
-            file = policy_file(algorithm, candidate, tape.header.training)
-            by_position[position] = ResolvedPolicy(
-                tape.path, file, describe_policy("policy from", tape.path, file)
-            )
-        if position == max(wanted):
+        if position in positions:
+            file = policy_file(algorithm, Candidate.of(algorithm), tape.header.training)
+            description = describe_policy("policy from", tape.path, file)
+            found.append(ResolvedPolicy(tape.path, file, description))
+        if position == positions[-1]:
             break
-    return [by_position[position] for position in positions]
+    return found

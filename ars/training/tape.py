@@ -44,9 +44,9 @@ class Header:
 
     Attributes:
         run: the run's identity (`TrainingConfig.identity`).
-        training: what its policy files say of their training.
+        training: what its policy files say about their training.
         policy: `PolicySpec.to_json`.
-        machine: `machine_now` where the tape was begun.
+        machine: `machine_now` of the machine that began the tape.
         start: the algorithm's state before the first record.
         fields: the type of a record without its digest.
         encoded: the bytes of all this in the file, the digest included.
@@ -62,13 +62,13 @@ class Header:
 
     @property
     def first(self) -> int:
-        """The iterations that were done when the tape began."""
+        """The iteration after which the tape begins."""
         return self.start.count("iteration")
 
 
 @dataclass(frozen=True)
 class Tape:
-    """A tape that was read and whose digests hold; `records`: one an iteration, in order."""
+    """A tape whose digests match; `records`: one per iteration, in order."""
 
     path: Path
     header: Header
@@ -77,7 +77,7 @@ class Tape:
 
     @property
     def last(self) -> int:
-        """The iterations that were done when the tape ended."""
+        """The iteration of the last record."""
         return self.header.first + len(self.records)
 
     @property
@@ -92,22 +92,22 @@ class Tape:
 
 
 def machine_now() -> dict[str, Any]:
-    """What of this machine a replay may depend on, as JSON."""
+    """What a replay may depend on in this machine, as JSON."""
     return {"versions": versions(), "cpu": cpu(), "libc": libc()}
 
 
 class TapeLog:
-    """A tape that grows by a record an iteration; opened at a length, what lies behind is cut off.
+    """A tape that grows by one record per iteration; opened at an offset, the rest is cut off.
 
     Args:
         path: of the file.
-        algorithm: whose iterations are recorded, as it is when the tape begins or goes on.
+        algorithm: whose iterations are recorded, in the state in which the tape begins or goes on.
         run: the run's identity.
-        training: what its policy files say of their training.
-        offset: the length of the tape to go on with; 0 begins a new one.
+        training: what its policy files say about their training.
+        offset: the length of the tape to continue; 0 begins a new one.
 
     Raises:
-        FileError: the tape to go on with is damaged, or records something else.
+        FileError: the tape to continue is damaged, or has other records.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TapeLog:
             self._file.flush()
 
     def append(self, record: Record | None) -> None:
-        """Append what the last iteration left."""
+        """Append the record of the last iteration."""
         assert record is not None
         row = np.zeros((), self._fields)
         for name in self._fields.names or ():
@@ -154,7 +154,7 @@ class TapeLog:
         self._file.flush()
 
     def sync(self) -> int:
-        """Bring all records to the disk; returns the file's length in bytes."""
+        """Write all records to disk; returns the file's length in bytes."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return os.fstat(self._file.fileno()).st_size

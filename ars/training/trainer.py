@@ -169,7 +169,7 @@ class Trainer:
         # The last policy is always evaluated. A resumed run evaluates at its own end instead, so
         # the checkpoint is saved before: on resume this row and this best policy are undone.
         if self.evaluated < self.algorithm.iteration:
-            self._begin(self._candidate())
+            self._begin(Candidate.of(self.algorithm))
             self._collect_evaluation()
         return reason
 
@@ -231,11 +231,7 @@ class Trainer:
         done = iteration <= self.evaluated or self._pending is not None
         if done or iteration % self.config.eval_freq:
             return
-        self._begin(self._candidate())
-
-    def _candidate(self) -> Candidate:
-        algorithm = self.algorithm
-        return Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
+        self._begin(Candidate.of(self.algorithm))
 
     def _begin(self, candidate: Candidate) -> None:
         self._pending = self._submit(candidate, Stream.EVALUATION), candidate
@@ -294,7 +290,7 @@ class Trainer:
         }
         if self.tape is not None:
             offsets[TAPE] = self.tape.sync()
-        self._write_policy(LATEST_POLICY, self._candidate())
+        self._write_policy(LATEST_POLICY, Candidate.of(self.algorithm))
         algorithm = self.algorithm.state()
         values = {
             "run": self.identity,

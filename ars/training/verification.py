@@ -43,16 +43,16 @@ Check = Callable[[Algorithm], None]
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked of a run, all of it found to be right.
+    """What was checked of a run and found to be right.
 
     Attributes:
-        folder: the run's.
-        n_iterations: on the tape.
-        first: the iterations that were done when the tape began.
-        compared: the files that are as the tape has it, and what of them, in words.
-        played: the iterations that were played again.
-        n_rollouts: in those.
-        other_machine: how this machine differs from the run's, where bits cannot be compared.
+        folder: the run folder.
+        n_iterations: how many are on the tape.
+        first: the iteration after which the tape begins.
+        compared: the files that match the tape, in words.
+        played: the iterations that were replayed.
+        n_rollouts: how many rollouts they had.
+        other_machine: how this machine differs from the run's, if bits cannot be compared.
     """
 
     folder: Path
@@ -65,18 +65,18 @@ class Verification:
 
     @property
     def share(self) -> float:
-        """Of the iterations, those that were played again."""
+        """The share of the iterations that were replayed."""
         return len(self.played) / self.n_iterations if self.n_iterations else 0.0
 
     def chance_to_find(self, n_forged: int) -> float:
-        """The probability that so many forged iterations would have been found."""
+        """The probability that at least one of so many forged iterations was detected."""
         return chance_to_find(self.n_iterations, len(self.played), n_forged)
 
 
 def chance_to_find(n: int, n_drawn: int, n_forged: int) -> float:
-    """The probability that a draw from n without replacement holds one of n_forged.
+    """The probability that a sample without replacement contains a forged item.
 
-    1 - C(n - k, m) / C(n, m), in which n_forged is k and n_drawn is m.
+    1 - C(n - k, m) / C(n, m) for k = n_forged and m = n_drawn.
     """
     missed = math.prod(max(0, n - n_drawn - i) / (n - i) for i in range(min(n_forged, n)))
     return 1.0 - missed
@@ -95,16 +95,16 @@ def verify_run(
 
     Args:
         run: the folder.
-        share: of the iterations, to be played again; one at least.
-        iterations: how many, instead of a share.
-        seed: draws them; None for fresh entropy.
-        n_workers: where they are played, as for a training.
-        on_iteration: called after each that was played.
+        share: of the iterations to replay, at least one.
+        iterations: how many to replay, instead of a share.
+        seed: for drawing them; None: fresh entropy.
+        n_workers: the workers that replay them, as for training.
+        on_iteration: called after each iteration that was replayed.
         notify: shows the user a line.
 
     Raises:
         UsageError: there is no such run, or it has no tape.
-        FileError, RunError, RolloutError: it is not what it says; the message says where.
+        FileError, RunError, RolloutError: it is not verified; the message says what differs.
     """
     parse_workers(n_workers)  # refused before anything is done
     tape = tape_of(run, f"`run` {run}")
@@ -146,7 +146,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 class _Verifier:
-    """Holds a tape against the files of its run, and its iterations against their rollouts."""
+    """Compares a tape with the files of its run, and its iterations with their rollouts."""
 
     def __init__(self, tape: Tape, config: TrainingConfig, comparison: Comparison) -> None:
         assert config.folder is not None
@@ -161,7 +161,7 @@ class _Verifier:
             raise RunError(f"{tape.path}: not the tape of this run ({error})") from None
 
     def rebuild(self, drawn: set[int]) -> dict[int, State]:
-        """Rebuild every policy; the states before the drawn records, by those positions."""
+        """Rebuild every policy and compare; returns the states before the drawn records."""
         self._check_start()
         checks = dict[int, list[Check]]()
         for iteration, check in self._file_checks():
@@ -185,7 +185,7 @@ class _Verifier:
         on_iteration: Callable[[], None],
         notify: Callable[[str], None],
     ) -> int:
-        """Play iterations again, from the states before them; returns the number of rollouts."""
+        """Replay iterations from the states before them; returns the number of rollouts."""
         if not befores:
             return 0
         episodes, interrupts = 0, Interrupts()
@@ -212,22 +212,22 @@ class _Verifier:
         check_identity(claimed, self.config.identity, type(self.config.algorithm))
 
     def _check_start(self) -> None:
-        """A tape from the first iteration on begins as its settings say."""
+        """A tape of a whole training begins in the state that the settings give."""
         if self.tape.header.first or self.config.init_from is not None:
             return
         self._check_state(f"{self.tape.path}: its start", self.tape.header.start, self.algorithm)
 
     def _check_record(self, index: int) -> None:
-        """Counters follow from what was before them and from the scores."""
+        """The counters of a record follow from the record before it and from the scores."""
         found, where = self.algorithm.tape_record(), f"{self.tape.path}: record {index + 1:,}"
         assert found is not None
         for name, array in self.tape.record(index).items():
             self.comparison.array(where, name, array, np.asarray(found[name]))
 
     def _check_row(self, iteration: int, found: Row) -> int:
-        """Hold a row of progress.csv against what follows from the tape; returns 1 if it is there.
+        """Compare a row of progress.csv with what follows from the tape; returns 1 if it exists.
 
-        Rows after the checkpoint may be missing: the run was killed, or goes on.
+        Rows after the checkpoint may be missing: the run was killed, or is still going on.
         """
         claimed = self._rows.get(iteration)
         if claimed is None:
@@ -251,7 +251,7 @@ class _Verifier:
     # The run's files
 
     def _file_checks(self) -> Iterator[tuple[int, Check]]:
-        """What to check of the run's files, and after which iteration."""
+        """The checks of the run's files, each with the iteration that its file is of."""
         for name in (LATEST_POLICY, BEST_POLICY):
             path = self.folder / name
             if path.is_file():
@@ -279,8 +279,7 @@ class _Verifier:
 
     def _policy_check(self, path: Path, file: PolicyFile) -> Check:
         def check(algorithm: Algorithm) -> None:
-            candidate = Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
-            found = policy_file(algorithm, candidate, self.tape.header.training)
+            found = policy_file(algorithm, Candidate.of(algorithm), self.tape.header.training)
             compare, where = self.comparison, str(path)
             compare.value(where, "env_id", file.env_id, found.env_id)
             compare.value(where, "env_kwargs", file.env_kwargs, found.env_kwargs)
@@ -300,7 +299,7 @@ class _Verifier:
         return check
 
     def _reached(self, path: Path, iteration: Any) -> int:
-        """The iteration of a file, which the tape must have come to."""
+        """The iteration that a file is of. Raises: RunError if the tape ends before it."""
         if not isinstance(iteration, int):
             raise FileError(f"{path}: does not say its iteration")
         if iteration > self.tape.last:
