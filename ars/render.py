@@ -44,8 +44,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     output = None if config.output is None else check_output(config.output)
     resolved = chosen_policy(args.run, args.latest, args.at)
-    print(resolved.description, flush=True)
     moments = training_moments(args.run) if config.over_training else []
+    told = f"{len(moments)} policies of {args.run}" if moments else resolved.description
+    print(told, flush=True)
     open_env = partial(acting, resolved, config.seed)
     if output is not None:
         _record(open_env, config, output, moments)
