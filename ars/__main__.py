@@ -36,6 +36,9 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "show a policy: a window, a video or a sheet of pictures"
     ),
+    "verify": Command(
+        "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The toolkit from Python: `train`, `load`, `evaluate` and `render`.
+"""The toolkit from Python: `train`, `load`, `evaluate`, `render` and `verify`.
 
 >>> from ars.api import evaluate, load, train
 >>> run = train("CartPole-v1", n_iterations=2, seed=3, n_workers=0, verbose=False)
@@ -40,9 +40,12 @@ from ars.training.config import TrainingConfig
 from ars.training.evaluation import acting, evaluate_policy
 from ars.training.finished import Run
 from ars.training.given_env import GivenEnv, is_given, registered
+from ars.training.rebuild import chosen_policy, training_moments
 from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
-from ars.training.run_folder import CONFIG, ResolvedPolicy, find_policy, read_json
+from ars.training.run_folder import CONFIG, ResolvedPolicy, read_json
+from ars.training.verification import Verification, verify_run
+from ars.verify import VerifyConfig
 from envs import UnknownEnvironment
 from policies import FileError, Policy, PolicyFile, UnsupportedSpace
 
@@ -58,6 +61,7 @@ __all__ = [
     "load",
     "render",
     "train",
+    "verify",
 ]
 
 
@@ -131,25 +135,27 @@ def train(
     return Run(path, given)
 
 
-def load(run: str | Path | Run, latest: bool = False) -> Policy:
+def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) -> Policy:
     """Load a trained policy.
 
     Args:
         run: a run, its folder, a policy file or the name of a shipped policy.
         latest: take a run's policy after its last iteration instead of its best.
+        at: take the policy that an ARS run had after so many timesteps, rebuilt from its tape: the
+            one after the last iteration that had used no more.
 
     Returns:
         The policy; `policy.act(obs)` returns the action for an observation.
 
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or it has no tape where `at` is given.
         FileError: its file is damaged.
 
     >>> policy = load("HalfCheetah")
     >>> policy.act([0.1] * 26).dtype
     dtype('float32')
     """
-    return find_policy(str(_folder(run)), latest).file.policy
+    return chosen_policy(str(_folder(run)), latest, at).file.policy
 
 
 def evaluate(
@@ -159,6 +165,7 @@ def evaluate(
     stochastic: bool = False,
     *,
     latest: bool = False,
+    at: int | None = None,
     env: str | GivenEnv | None = None,
 ) -> dict[str, Any]:
     """Evaluate a policy with frozen observation statistics and the environment's own rewards.
@@ -169,6 +176,7 @@ def evaluate(
         seed: of the episodes; None: the training run's.
         stochastic: draw actions from the policy's distribution instead of taking the best.
         latest: as for `load`.
+        at: as for `load`.
         env: an environment other than the policy's own, or the one that was given to `train`.
 
     Returns:
@@ -188,7 +196,7 @@ def evaluate(
     """
     values = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
     config = make_config(EvaluateConfig, values)
-    with _policy_in_env(run, latest, env) as resolved:
+    with _policy_in_env(run, latest, at, env) as resolved:
         return evaluate_policy(
             resolved, config.episodes, config.seed, config.stochastic, warn=_warn
         )
@@ -202,7 +210,9 @@ def render(
     width: int | None = None,
     height: int | None = None,
     *,
+    over_training: bool = False,
     latest: bool = False,
+    at: int | None = None,
     env: str | GivenEnv | None = None,
 ) -> Path:
     """Write a video of a policy.
@@ -214,7 +224,9 @@ def render(
         seed: of the episodes; None: the training run's.
         width: in pixels, where the environment lets it be chosen.
         height: in pixels, likewise.
+        over_training: of an ARS run, show ten policies of its training, one after the other.
         latest: as for `load`.
+        at: as for `load`.
         env: as for `evaluate`; a class or function is called with `render_mode="rgb_array"` if it
             takes that argument, and an environment object must have been made with it.
 
@@ -232,10 +244,49 @@ def render(
     from ars.rendering.show import check_output, record
 
     values = {"output": str(output), "episodes": episodes, "seed": seed}
-    config = make_config(RenderConfig, values | {"width": width, "height": height})
+    values |= {"width": width, "height": height, "over_training": over_training}
+    config = make_config(RenderConfig, values)
     path = check_output(str(output))
-    with _policy_in_env(run, latest, env) as resolved:
-        return record(partial(acting, resolved, config.seed, warn=_warn), config, path).path
+    if over_training and isinstance(run, Policy):
+        raise UsageError("`over_training`: a policy has no tape, give its run")
+    with _policy_in_env(run, latest, at, env) as resolved:
+        moments = training_moments(str(_folder(run))) if over_training else []
+        open_env = partial(acting, resolved, config.seed, warn=_warn)
+        return record(open_env, config, path, moments=moments).path
+
+
+def verify(
+    run: str | Path | Run,
+    share: float = 0.01,
+    iterations: int | None = None,
+    seed: int | None = None,
+    n_workers: int | str = 0,
+) -> Verification:
+    """Verify an ARS run: check its tape, rebuild every policy, replay iterations.
+
+    Args:
+        run: a run, or its folder.
+        share: of the iterations to replay, at least one.
+        iterations: how many to replay, instead of a share.
+        seed: for drawing them; None: unpredictable.
+        n_workers: worker processes; 0: this process.
+
+    Returns:
+        What was checked and found to be right: `compared`, `played`, `chance_to_find(1)`.
+
+    Raises:
+        UsageError: there is no such run, or it has no tape.
+        FileError, RunError, RolloutError: it is not verified; the message says what differs.
+
+    >>> run = train("CartPole-v1", n_iterations=3, seed=4, n_workers=0, verbose=False)
+    >>> verify(run, iterations=2).chance_to_find(1) > 0.6
+    True
+    """
+    values = {"share": share, "iterations": iterations, "seed": seed, "n_workers": n_workers}
+    given = run.env if isinstance(run, Run) else None
+    folder = _folder(run)
+    with _training_id(None, given, folder):
+        return verify_run(str(folder), **dataclasses.asdict(make_config(VerifyConfig, values)))
 
 
 # Arguments that stand for a run or for an environment
@@ -301,7 +352,7 @@ def _check_in_process(config: TrainingConfig, is_object: bool) -> None:
 
 @contextmanager
 def _policy_in_env(
-    run: str | Path | Run | Policy, latest: bool, env: str | GivenEnv | None
+    run: str | Path | Run | Policy, latest: bool, at: int | None, env: str | GivenEnv | None
 ) -> Iterator[ResolvedPolicy]:
     """The policy that `run` stands for, with the environment to run it in."""
     if isinstance(run, Run):
@@ -309,9 +360,11 @@ def _policy_in_env(
     if isinstance(run, Policy):
         if env is None:
             raise UsageError("`env`: must be given, a policy does not know its environment")
+        if at is not None:
+            raise UsageError(f"`at` {at}: a policy has no tape, give its run")
         resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "policy")
     else:
-        resolved = find_policy(str(_folder(run)), latest)
+        resolved = chosen_policy(str(_folder(run)), latest, at)
     stored = resolved.file
     name, given = _name_or_given(env)
     with nullcontext(name) if given is None else registered(given) as env_id:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ars.cli.console import progress
 from ars.cli.exit import reporting
-from ars.cli.parser import Parser, add_flags
+from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.common.settings import counted, make_config, setting
 
@@ -55,12 +55,9 @@ def _parser() -> Parser:
         prog=program("evaluate"),
         description="Evaluate a policy over many episodes: no noise, no shift, frozen statistics.",
     )
-    parser.add_argument("run", metavar="RUN", help="run folder, policy file or shipped policy")
+    add_policy_flags(parser)
     add_flags(parser, EvaluateConfig)
     parser.add_argument("--json", action="store_true", help="print one JSON object, all returns")
-    parser.add_argument(
-        "--latest", action="store_true", help="a run folder's latest policy instead of its best"
-    )
     return parser
 
 
@@ -70,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     config = make_config(EvaluateConfig, vars(args))
     from ars.training.evaluation import evaluate_policy
-    from ars.training.run_folder import find_policy
+    from ars.training.rebuild import chosen_policy
 
-    resolved = find_policy(args.run, args.latest)
+    resolved = chosen_policy(args.run, args.latest, args.at)
     if not args.json:
         print(resolved.description)
     with progress("evaluating", config.episodes) as advance:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ars.cli.console import progress
 from ars.cli.exit import reporting
-from ars.cli.parser import Parser, add_flags
+from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.common.settings import make_config
-from ars.rendering.film import RenderConfig
+from ars.rendering.film import Moment, RenderConfig
 
 if TYPE_CHECKING:
     from ars.rollout.episode import Episode
@@ -27,11 +27,8 @@ def _parser() -> Parser:
         prog=program("render"),
         description="Show a policy: in a window where there is a display, else in a video.",
     )
-    parser.add_argument("run", metavar="RUN", help="run folder, policy file or shipped policy")
+    add_policy_flags(parser)
     add_flags(parser, RenderConfig)
-    parser.add_argument(
-        "--latest", action="store_true", help="a run folder's latest policy instead of its best"
-    )
     return parser
 
 
@@ -42,38 +39,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = make_config(RenderConfig, vars(args))
     from ars.rendering.show import check_output, default_output, watch
     from ars.training.evaluation import acting
-    from ars.training.run_folder import find_policy
+    from ars.training.rebuild import chosen_policy, training_moments
     from envs.window import has_display
 
     output = None if config.output is None else check_output(config.output)
-    resolved = find_policy(args.run, args.latest)
-    print(resolved.description, flush=True)
+    resolved = chosen_policy(args.run, args.latest, args.at)
+    moments = training_moments(args.run) if config.over_training else []
+    told = f"{len(moments)} policies of {args.run}" if moments else resolved.description
+    print(told, flush=True)
     open_env = partial(acting, resolved, config.seed)
     if output is not None:
-        _record(open_env, config, output)
-    elif has_display():
+        _record(open_env, config, output, moments)
+    elif has_display() and not moments:
         watch(open_env, config, _print_episode)
     else:
         folder = Path(args.run) if Path(args.run).is_dir() else Path()
-        _record(open_env, config, folder / default_output(resolved.file.env_id))
+        _record(open_env, config, folder / default_output(resolved.file.env_id, moments), moments)
 
 
-def _record(open_env: Any, config: RenderConfig, output: Path) -> None:
+def _record(open_env: Any, config: RenderConfig, output: Path, moments: list[Moment]) -> None:
     from ars.rendering.show import record
     from ars.training.signals import Interrupts
 
     interrupts = Interrupts()
     with interrupts.handled(), interrupts.allowed(), progress("rendering") as advance:
-        recording = record(open_env, config, output, advance)
+        recording = record(open_env, config, output, advance, moments)
     for index, episode in enumerate(recording.episodes):
-        _print_episode(index, episode)
+        _print_episode(index, episode, moments)
     size = output.stat().st_size
     shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     print(f"wrote {output}: {recording.description}, {shown}")
 
 
-def _print_episode(index: int, episode: Episode) -> None:
-    print(f"episode {index + 1}: return {episode.total_reward:,.2f}, {episode.length:,} steps")
+def _print_episode(index: int, episode: Episode, moments: Sequence[Moment] = ()) -> None:
+    what = f"{moments[index].timesteps:,} timesteps" if moments else f"episode {index + 1}"
+    print(f"{what}: return {episode.total_reward:,.2f}, {episode.length:,} steps")
 
 
 if __name__ == "__main__":

@@ -61,14 +61,16 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     """Describe a Gymnasium space.
 
     Args:
-        space: a Box or, for actions, a Discrete.
+        space: a Box or, for actions, a Discrete; or its description, which is returned as it is.
         role: "observation" or "action".
 
     Raises:
         UnsupportedSpace: for any other space.
     """
-    kind = type(space).__name__
     values: Any = space
+    if isinstance(values, BoxSpec | DiscreteSpec):
+        return values
+    kind = type(space).__name__
     if kind == "Box":
         if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
             raise UnsupportedSpace(

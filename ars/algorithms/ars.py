@@ -13,14 +13,17 @@ v2   v1 on observations normalised with the statistics of all earlier iterations
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ars.algorithms.base import (
     Algorithm,
+    Record,
     Row,
     TrainingContext,
     check_same_network,
@@ -110,6 +113,20 @@ class ARSConfig(ObjectiveConfig):
             return self.n_top
         return max(1, self.n_directions // 2) if self.variant.endswith("-t") else self.n_directions
 
+    @property
+    def scores_are_returns(self) -> bool:
+        """Whether training ranks by the environment's own return."""
+        return self.shift == 0 and self.reward_clip is None and not self.reward_weights
+
+
+class Step(NamedTuple):
+    """What a step was: the directions with scores, those used, sigma_R, the step's norm."""
+
+    scored: list[int]
+    top: list[int]
+    sigma: float
+    norm: float
+
 
 class ARS(Algorithm):
     """Augmented Random Search; the update is `_update`."""
@@ -135,6 +152,8 @@ class ARS(Algorithm):
         self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self._reward_weights = WeightSchedule(config, context.env_id, context.objective)
         self.rule = NormalizerRule(ddof=config.ddof, var_floor=config.var_floor)
+        # Of the last iteration, in the order of its tasks; NaN where a direction was left out.
+        self._scores = np.full(2 * config.n_directions, np.nan)
 
     @property
     def rollout_spec(self) -> RolloutSpec:
@@ -175,18 +194,27 @@ class ARS(Algorithm):
         snapshot = replace(self.snapshot(), reward_weights=weights)
         episodes = pool.collect(pool.submit(snapshot, tasks))
         finite = self._finite_directions(tasks, episodes)
-        plus = [episode.score for episode in episodes[0::2]]
-        minus = [episode.score for episode in episodes[1::2]]
-        top = best_directions(finite, plus, minus, self.config.n_used)
-        sigma, step_norm = self._update(top, plus, minus)
-        self.iteration += 1
-        kept, used = _both_signs(episodes, finite), _both_signs(episodes, top)
+        scores = np.full(len(tasks), np.nan)
+        for k in finite:
+            scores[2 * k], scores[2 * k + 1] = episodes[2 * k].score, episodes[2 * k + 1].score
+        step = self._step(scores)
+        kept, used = _both_signs(episodes, step.scored), _both_signs(episodes, step.top)
         for episode in kept:
             self.timesteps += episode.length
             if episode.statistics is not None:
                 self.statistics.merge(episode.statistics)
         self.episodes += len(kept)
-        return self._row(kept, used, sigma, step_norm)
+        return self._row(kept, used, step)
+
+    def _step(self, scores: NDArray[np.float64]) -> Step:
+        """Update the weights by an iteration's scores, float64 [2 n_directions]; all it needs."""
+        self._scores = scores
+        plus, minus = scores[0::2].tolist(), scores[1::2].tolist()
+        scored = [k for k in range(len(plus)) if not (math.isnan(plus[k]) or math.isnan(minus[k]))]
+        top = best_directions(scored, plus, minus, self.config.n_used)
+        step = Step(scored, top, *self._update(top, plus, minus))
+        self.iteration += 1
+        return step
 
     def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:
         """The directions to rank; one with a fault stops the run, or is left out on request."""
@@ -236,21 +264,60 @@ class ARS(Algorithm):
         self.policy.weights = theta + step
         return sigma, norm(step.tolist())
 
-    def _row(
-        self, kept: Sequence[Episode], used: Sequence[Episode], sigma: float, step_norm: float
-    ) -> Row:
+    def _row(self, kept: Sequence[Episode], used: Sequence[Episode], step: Step) -> Row:
         return {
             **summarize_returns(
                 [episode.total_reward for episode in kept],
                 [episode.length for episode in kept],
             ),
             "return_top_mean": mean([episode.total_reward for episode in used]),
-            "sigma_r": sigma,
-            "step_norm": step_norm,
-            "weight_norm": norm(self.policy.weights.tolist()),
-            "excluded": self.config.n_directions - len(kept) // 2,
+            **self._step_row(step),
             **summarize_objective(self.context.objective, kept),
         }
+
+    def _step_row(self, step: Step) -> Row:
+        return {
+            "sigma_r": step.sigma,
+            "step_norm": step.norm,
+            "weight_norm": norm(self.policy.weights.tolist()),
+            "excluded": self.config.n_directions - len(step.scored),
+        }
+
+    def tape_record(self) -> Record:
+        """Counters, scores and statistics: the weights follow from the scores."""
+        record = {
+            "timesteps": np.array(self.timesteps),
+            "episodes": np.array(self.episodes),
+            "scores": self._scores,
+        }
+        if self.normalized:
+            state = self.statistics.state()
+            record |= {"observations": np.array(state.values["count"]), **state.arrays}
+        return record
+
+    def replay(self, record: Record) -> Row:
+        """The update again, from the scores."""
+        step = self._step(record["scores"].astype(np.float64))
+        steps, episodes = int(record["timesteps"]) - self.timesteps, 2 * len(step.scored)
+        if steps < 0:
+            raise ValueError(f"timesteps fall by {-steps}")
+        self.timesteps += steps
+        self.episodes += episodes
+        if self.normalized:
+            means, m2 = (record[name].astype(np.float64) for name in ("mean", "m2"))
+            self.statistics = RunningMeanStd(means, m2, int(record["observations"]))
+        row = {"length_mean": steps / episodes if episodes else math.nan, **self._step_row(step)}
+        return {**self._returns_row(step), **row} if self.config.scores_are_returns else row
+
+    def _returns_row(self, step: Step) -> Row:
+        """The columns of the returns, of an iteration whose scores are returns."""
+        returns, top = (
+            [score for k in ks for score in self._scores[2 * k : 2 * k + 2].tolist()]
+            for ks in (step.scored, step.top)
+        )
+        row: Row = {**summarize_returns(returns, ()), "return_top_mean": mean(top)}
+        del row["length_mean"]
+        return row
 
     def start_from(self, policy: Policy) -> None:
         names = ("kind", "layer_sizes", "activation", "bias")

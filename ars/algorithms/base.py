@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ars.common.errors import UsageError
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
@@ -15,6 +18,7 @@ from policies import Normalizer, Policy, PolicySpec, RunningMeanStd
 from policies.state import State
 
 Row = dict[str, int | float]
+Record = Mapping[str, NDArray[np.float64] | NDArray[np.int64]]
 
 COUNTERS = ("iteration", "timesteps", "episodes")
 
@@ -126,6 +130,22 @@ class Algorithm(ABC):
         """Restore a `state`. Raises: ValueError naming the array or value that is invalid."""
         for name in COUNTERS:
             setattr(self, name, state.count(name))
+
+    def tape_record(self) -> Record | None:
+        """What the tape keeps of the last iteration: float64 or int64 arrays under names.
+
+        Of the same shapes every time, before the first iteration as well. None, as it is unless an
+        algorithm defines it, for those that have no tape.
+        """
+        return None
+
+    def replay(self, record: Record) -> Row:
+        """Do an iteration again from its record instead of its rollouts.
+
+        Afterwards `state()` is what it was after that iteration, bit for bit. Returns those columns
+        of its row that follow from the record. Raises: ValueError where there is no such iteration.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no tape")
 
     def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Close environments and processes of its own; safe to call twice."""

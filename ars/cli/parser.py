@@ -58,6 +58,20 @@ def add_flags(
         parser.add_argument(flag_name(field.name), **details)
 
 
+def add_policy_flags(parser: argparse._ActionsContainer) -> None:
+    """Add RUN and the flags that say which policy of a run folder it means."""
+    parser.add_argument("run", metavar="RUN", help="run folder, policy file or shipped policy")
+    parser.add_argument(
+        "--latest", action="store_true", help="a run folder's latest policy instead of its best"
+    )
+    parser.add_argument(
+        "--at",
+        type=int,
+        metavar="TIMESTEPS",
+        help="the policy that a run folder had after as many timesteps, from its tape (ars)",
+    )
+
+
 def flag_names(config: type[Any]) -> list[str]:
     """The flags that `add_flags` adds, without their --no- forms."""
     return [flag_name(name) for name in setting_names(config)]

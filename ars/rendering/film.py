@@ -6,7 +6,7 @@ import bisect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ars.common.settings import setting
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from ars.rendering.recorder import Shot
     from ars.rendering.video import Kind
+    from ars.rollout.episode import Episode
+    from policies import Policy
+
+MOMENT_SECONDS = 4.0  # of a policy in a film of a training; fewer where all must fit
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class RenderConfig:
     output: str | None = setting(
         None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
     )
-    episodes: int = setting(1, "episodes to show", at_least=1)
+    episodes: int = setting(1, "episodes to show", at_least=1, requires={"over_training": (False,)})
     seed: int | None = setting(
         None, "seed of the episodes (default: the training run's)", at_least=0
     )
@@ -34,6 +38,16 @@ class RenderConfig:
     height: int | None = setting(
         None, "height in pixels, where the environment lets it be chosen", at_least=16, at_most=4096
     )
+    over_training: bool = setting(
+        False, "show ten policies of an ARS run's training, one after the other"
+    )
+
+
+class Moment(NamedTuple):
+    """A policy as it was during training, after so many timesteps."""
+
+    policy: Policy
+    timesteps: int
 
 
 class Film:
@@ -87,12 +101,14 @@ class Film:
         if width is not None and image.width > width and not chosen:
             height = round(image.height * width / image.width)
             image = image.resize((width, height), Image.Resampling.LANCZOS)
+        self._label.draw(image, self._lines(shot))
+        return image
+
+    def _lines(self, shot: Shot) -> tuple[str, ...]:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
         seconds = shot.step / self._steps_per_second
-        lines = (self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s")
-        self._label.draw(image, lines)
-        return image
+        return self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s"
 
     def summary(self, size: tuple[int, int]) -> str:
         """Describe the file: size in pixels, frames, duration."""
@@ -101,3 +117,45 @@ class Film:
             return text
         limit = " (the most it may have)" if self._taken == self._kind.frames else ""
         return f"{text}{limit}, {self._taken / self.fps:.1f} s"
+
+
+class TrainingFilm(Film):
+    """A film of one policy after the other: the first seconds of an episode of each.
+
+    A sheet has the last moment of those seconds. The labels show the return of the whole episode.
+
+    Args:
+        kind, config, name, steps_per_second: as for `Film`.
+        moments: the policies.
+        episodes: the whole episode of each, played before.
+
+    Attributes:
+        steps: how many steps of each episode are shown.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        config: RenderConfig,
+        name: str,
+        steps_per_second: float,
+        moments: Sequence[Moment],
+        episodes: Sequence[Episode],
+    ) -> None:
+        super().__init__(kind, config, name, steps_per_second)
+        seconds = MOMENT_SECONDS
+        if not kind.moments:
+            seconds = min(seconds, kind.frames / self.fps / len(moments))
+        self.steps = max(1, int(seconds * steps_per_second))
+        self._moments, self._episodes = moments, episodes
+        if kind.moments:
+            ends = (min(self.steps, episode.length) for episode in episodes)
+            self._chosen = set(enumerate(ends))
+
+    def wants(self, episode: int, step: int) -> bool:
+        """Whether the state after `step` steps of `episode` is to be taken."""
+        return super().wants(episode, step) and (step < self.steps or self._kind.moments)
+
+    def _lines(self, shot: Shot) -> tuple[str, ...]:
+        steps, episode = self._moments[shot.episode].timesteps, self._episodes[shot.episode]
+        return self._name, f"{steps:,} timesteps", f"return {episode.total_reward:,.0f}"

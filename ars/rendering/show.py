@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ars.common.errors import RunError, UsageError, one_line
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
-from ars.rendering.film import Film, RenderConfig
+from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
 from ars.rollout.episode import Episode, Rollouts, rollout
 from envs.window import has_display
 
@@ -29,9 +30,9 @@ class Recording:
     description: str
 
 
-def default_output(env_id: str) -> str:
-    """The default file name for a video of this environment."""
-    return f"{_short_name(env_id)}.mp4"
+def default_output(env_id: str, moments: Sequence[Moment] = ()) -> str:
+    """The default file name for a video of this environment, or of a training in it."""
+    return f"{_short_name(env_id)}{'-training' if moments else ''}.mp4"
 
 
 def _short_name(env_id: str) -> str:
@@ -60,8 +61,12 @@ def record(
     config: RenderConfig,
     output: Path,
     on_picture: Callable[[], None] = lambda: None,
+    moments: Sequence[Moment] = (),
 ) -> Recording:
-    """Write the episodes to `output`; after UsageError or RunError nothing is written."""
+    """Write the episodes to `output`; after UsageError or RunError nothing is written.
+
+    With `moments`, one episode of each of these policies is shown.
+    """
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
     kind = video.KINDS[output.suffix.lower()]
@@ -71,10 +76,17 @@ def record(
     ):
         recorder.follow(rollouts.env)
         name = _short_name(rollouts.spec.env_id)
-        film = Film(kind, config, name, _steps_per_second(rollouts))
-        if kind.moments:
-            # An episode depends on seed and actions alone: a first pass tells its length.
-            film.choose([_play(rollouts, index).length for index in range(config.episodes)])
+        speed = _steps_per_second(rollouts)
+        # An episode depends on seed and actions alone: a first pass tells its length and return.
+        if moments:
+            whole = _play_moments(rollouts, moments)
+            training = TrainingFilm(kind, config, name, speed, moments, whole)
+            film: Film = training
+            play = partial(_play_moments, rollouts, moments, training.steps)
+        else:
+            film, play = Film(kind, config, name, speed), partial(_play_all, rollouts, config)
+            if kind.moments:
+                film.choose([episode.length for episode in play()])
         with video.finishing(kind.writer(temporary, film.fps)) as writer:
 
             def take(shot: recorder.Shot) -> None:
@@ -82,8 +94,8 @@ def record(
                 on_picture()
 
             rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
-            episodes = [_play(rollouts, index) for index in range(config.episodes)]
-    return Recording(output, episodes, film.summary(writer.size))
+            shown = play()
+    return Recording(output, whole if moments else shown, film.summary(writer.size))
 
 
 def _picture_options(render_mode: str, config: RenderConfig) -> dict[str, Any]:
@@ -98,12 +110,28 @@ def _steps_per_second(rollouts: Rollouts) -> float:
     return float(fps) if isinstance(fps, int | float) and fps > 0 else 30.0
 
 
-def _play(rollouts: Rollouts, index: int) -> Episode:
+def _play_all(rollouts: Rollouts, config: RenderConfig) -> list[Episode]:
+    return [_play(rollouts, index) for index in range(config.episodes)]
+
+
+def _play_moments(
+    rollouts: Rollouts, moments: Sequence[Moment], most_steps: int | None = None
+) -> list[Episode]:
+    """The same episode with each policy: seeds are equal, so that policies alone differ."""
+    episodes = []
+    for moment in moments:
+        rollouts.policy = moment.policy
+        episodes.append(_play(rollouts, 0, most_steps))
+    return episodes
+
+
+def _play(rollouts: Rollouts, index: int, most_steps: int | None = None) -> Episode:
     spec = rollouts.spec
     where = f"{spec.env_id}, rendered episode {index}"
     seed = reset_seed(spec.seed, Stream.RENDERING, index)
+    length = min(most_steps or spec.rollout_length, spec.rollout_length)
     try:
-        episode = rollout(rollouts.env, rollouts.policy, seed, spec.rollout_length)
+        episode = rollout(rollouts.env, rollouts.policy, seed, length)
     except Exception as error:
         reason = str(error) if isinstance(error, RunError) else one_line(error)
         raise RunError(f"{where}: {reason}") from error

@@ -21,7 +21,7 @@ from PIL import Image
 
 from ars.common.errors import RunError, UsageError
 
-SHEET_COLUMNS = 4
+SHEET_COLUMNS = (4, 5)
 
 
 class Writer(Protocol):
@@ -140,7 +140,9 @@ class Sheet:
         """Write the file."""
         width, height = self._tiles[0].size
         gap = 4
-        columns = min(SHEET_COLUMNS, len(self._tiles))
+        # As many as leave the fewest places of the last row empty.
+        columns = min(SHEET_COLUMNS, key=lambda n: -len(self._tiles) % n)
+        columns = min(columns, len(self._tiles))
         rows = math.ceil(len(self._tiles) / columns)
         self.size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
         sheet = Image.new("RGB", self.size, "white")

@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from ars.algorithms.base import Algorithm
 from ars.common.errors import RolloutError, RunError, UsageError, one_line
 from ars.common.seeding import Stream
 from ars.common.statistics import summarize_objective, summarize_returns
@@ -20,7 +21,15 @@ from ars.training.given_env import check_given
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, resolve
 from envs.objective import Objective, ObjectiveSpec
-from policies import BoxSpec, DiscreteSpec, Normalizer, PolicySpec, space_spec
+from policies import (
+    BoxSpec,
+    DiscreteSpec,
+    Normalizer,
+    PolicyFile,
+    PolicySpec,
+    build_policy,
+    space_spec,
+)
 from policies.state import State
 
 
@@ -31,6 +40,11 @@ class Candidate:
     snapshot: Snapshot
     iteration: int
     timesteps: int
+
+    @classmethod
+    def of(cls, algorithm: Algorithm) -> Candidate:
+        """The policy that an algorithm has now."""
+        return cls(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
 
     def state(self) -> State:
         """Everything that `from_state` needs."""
@@ -51,6 +65,30 @@ class Candidate:
             normalizer = Normalizer.from_state(state, spec.observation.size)
         iteration, timesteps = state.count("iteration"), state.count("timesteps")
         return cls(Snapshot(weights, normalizer), iteration, timesteps)
+
+
+def policy_file(
+    algorithm: Algorithm, candidate: Candidate, training: Mapping[str, Any]
+) -> PolicyFile:
+    """The policy file of one of an algorithm's policies.
+
+    Args:
+        algorithm: what learned it.
+        candidate: the policy.
+        training: what all policy files of the run say about their training.
+    """
+    policy, spec = build_policy(algorithm.policy.spec), algorithm.rollout_spec
+    policy.weights = candidate.snapshot.weights
+    policy.normalizer = candidate.snapshot.normalizer
+    about = {
+        **training,
+        "seed": spec.seed,
+        "rollout_length": spec.rollout_length,
+        "eval_length": spec.eval_length or spec.rollout_length,
+        "iteration": candidate.iteration,
+        "timesteps": candidate.timesteps,
+    }
+    return PolicyFile(policy, spec.env_id, spec.env_kwargs, about)
 
 
 def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _train(
     try:
         with (
             interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(make_pool(config, algorithm.rollout_spec, display)) as pool,
+            closing(make_pool(config, algorithm.rollout_spec, display.notify)) as pool,
         ):
             trainer = Trainer(
                 algorithm,
@@ -143,10 +143,10 @@ def _train(
         raise RunError(f"{error}; to play it again: {again}") from error
 
 
-def make_pool(config: TrainingConfig, spec: RolloutSpec, display: Display) -> Pool:
+def make_pool(config: TrainingConfig, spec: RolloutSpec, notify: Callable[[str], None]) -> Pool:
     """The pool that the worker settings ask for; Ray is loaded only if it is used."""
     if config.n_workers == 0:
-        return LocalPool(spec, display.notify)
+        return LocalPool(spec, notify)
     from ars.distributed.pool import RayPool
 
-    return RayPool(spec, config.n_workers, config.workers.ray_address, display.notify)
+    return RayPool(spec, config.n_workers, config.workers.ray_address, notify)

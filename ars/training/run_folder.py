@@ -62,14 +62,15 @@ def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
                 + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
             )
     file = read_policy(path)
-    return ResolvedPolicy(path, file, f"{which} {path}{_origin(file.training)}")
+    return ResolvedPolicy(path, file, describe_policy(which, path, file))
 
 
-def _origin(training: dict[str, Any]) -> str:
-    iteration, timesteps = training.get("iteration"), training.get("timesteps")
+def describe_policy(which: str, path: Path, file: PolicyFile) -> str:
+    """`best policy runs/…/best_policy.safetensors (iteration 7, 12,345 timesteps)`."""
+    iteration, timesteps = file.training.get("iteration"), file.training.get("timesteps")
     if not isinstance(iteration, int) or not isinstance(timesteps, int):
-        return ""
-    return f" (iteration {iteration:,}, {timesteps:,} timesteps)"
+        return f"{which} {path}"
+    return f"{which} {path} (iteration {iteration:,}, {timesteps:,} timesteps)"
 
 
 def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:

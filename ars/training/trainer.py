@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from ars.rollout.pool import Pool
 from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
-from ars.training.evaluation import Candidate, evaluation_row, speed
+from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
 from ars.training.logger import CsvLog, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -30,7 +30,8 @@ from ars.training.run_folder import (
 )
 from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
-from policies import PolicyFile, build_policy, save_policy
+from ars.training.tape import TAPE, TapeLog
+from policies import save_policy
 from policies.file import write_json
 from policies.state import State
 
@@ -105,10 +106,17 @@ class Trainer:
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         offsets = self._restore() if resume else {}
-        self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
-        self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
-        self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
-        self._logs = (self.progress_log, self.evaluation_log, self.tensorboard)
+        with ExitStack() as opened:
+            self.tape = self._open_tape(offsets.get(TAPE, 0))
+            if self.tape is not None:
+                opened.callback(self.tape.close)
+            self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            opened.callback(self.progress_log.close)
+            self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            opened.callback(self.evaluation_log.close)
+            self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
+            opened.callback(self.tensorboard.close)
+            self._logs = opened.pop_all()
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -122,8 +130,7 @@ class Trainer:
         """
         try:
             result = self._finish(self._loop())
-            for log in self._logs:
-                log.close()
+            self._logs.close()
             return result
         except OSError as error:
             if isinstance(error, BrokenPipeError):  # stdout was closed, not the disk full
@@ -135,9 +142,8 @@ class Trainer:
             self._save_if_possible()
             raise
         finally:
-            for log in self._logs:
-                with suppress(OSError):  # of a full disk, reported already
-                    log.close()
+            with suppress(OSError):  # of a full disk, reported already
+                self._logs.close()
 
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
@@ -150,6 +156,8 @@ class Trainer:
             row = self._iterate()
             seconds = time.monotonic() - before
             steps = self.algorithm.timesteps - steps
+            if self.tape is not None:
+                self.tape.append(self.algorithm.tape_record())
             self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
             self._collect_evaluation()
             if self.algorithm.iteration % self.config.save_freq == 0:
@@ -162,7 +170,7 @@ class Trainer:
         # The last policy is always evaluated. A resumed run evaluates at its own end instead, so
         # the checkpoint is saved before: on resume this row and this best policy are undone.
         if self.evaluated < self.algorithm.iteration:
-            self._begin(self._candidate())
+            self._begin(Candidate.of(self.algorithm))
             self._collect_evaluation()
         return reason
 
@@ -207,6 +215,16 @@ class Trainer:
         self.tensorboard.progress(full)
         self.display.progress(full)
 
+    def _open_tape(self, offset: int) -> TapeLog | None:
+        """The tape, a new one if there is none to continue."""
+        if self.algorithm.tape_record() is None:
+            return None
+        path = self.folder / TAPE
+        if offset and not path.exists():
+            self.display.notify(f"{path} is gone: a new one begins here")
+            offset = 0
+        return TapeLog(path, self.algorithm, self.identity, self.training, offset)
+
     # Evaluations: begun after iteration j, run during iteration j + 1, collected at its end.
 
     def _begin_evaluation(self) -> None:
@@ -214,11 +232,7 @@ class Trainer:
         done = iteration <= self.evaluated or self._pending is not None
         if done or iteration % self.config.eval_freq:
             return
-        self._begin(self._candidate())
-
-    def _candidate(self) -> Candidate:
-        algorithm = self.algorithm
-        return Candidate(algorithm.snapshot(), algorithm.iteration, algorithm.timesteps)
+        self._begin(Candidate.of(self.algorithm))
 
     def _begin(self, candidate: Candidate) -> None:
         self._pending = self._submit(candidate, Stream.EVALUATION), candidate
@@ -278,19 +292,7 @@ class Trainer:
     # Files
 
     def _write_policy(self, name: str, candidate: Candidate) -> None:
-        policy = build_policy(self.algorithm.policy.spec)
-        policy.weights = candidate.snapshot.weights
-        policy.normalizer = candidate.snapshot.normalizer
-        spec = self.algorithm.rollout_spec
-        training = {
-            **self.training,
-            "seed": spec.seed,
-            "rollout_length": spec.rollout_length,
-            "eval_length": spec.eval_length or spec.rollout_length,
-            "iteration": candidate.iteration,
-            "timesteps": candidate.timesteps,
-        }
-        save_policy(self.folder / name, PolicyFile(policy, spec.env_id, spec.env_kwargs, training))
+        save_policy(self.folder / name, policy_file(self.algorithm, candidate, self.training))
 
     def _save(self) -> None:
         """Save the latest policy and the checkpoint, after the logs that they refer to."""
@@ -298,7 +300,9 @@ class Trainer:
             PROGRESS: self.progress_log.sync(),
             EVALUATIONS: self.evaluation_log.sync(),
         }
-        self._write_policy(LATEST_POLICY, self._candidate())
+        if self.tape is not None:
+            offsets[TAPE] = self.tape.sync()
+        self._write_policy(LATEST_POLICY, Candidate.of(self.algorithm))
         algorithm = self.algorithm.state()
         values = {
             "run": self.identity,
@@ -334,7 +338,9 @@ class Trainer:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
             offsets = state.nested("offsets")
-            return {name: offsets.count(name) for name in (PROGRESS, EVALUATIONS)}
+            # Checkpoints of runs without a tape do not name it.
+            names = [PROGRESS, EVALUATIONS, *({TAPE} & offsets.values.keys())]
+            return {name: offsets.count(name) for name in names}
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"

@@ -34,7 +34,7 @@ def test_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         (["rende"], "rende: no command of that name (did you mean render?)"),
         (
             ["HalfCheetah"],
-            "HalfCheetah: no command of that name; there are train, evaluate, render",
+            "HalfCheetah: no command of that name; there are train, evaluate, render, verify",
         ),
         (["--verson"], "unknown argument --verson (did you mean --version?)"),
         (["render"], "the following arguments are required: RUN"),

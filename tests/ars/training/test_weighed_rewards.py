@@ -13,6 +13,7 @@ import pytest
 from hopper_runs import resume, train
 from learners import outcome
 
+import ars.verify
 import envs
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
 from ars.api import train as api_train
@@ -204,3 +205,8 @@ def test_the_closing_says_how_far_and_how_fast_and_who_stands() -> None:
     assert "`reward_weights` alive=0 stall=0 `anneal_weights` 2000000" in text
     assert "it stands" not in closing_of(**stands, length_mean=30.0)  # it falls
     assert "metres" not in closing_of()
+
+
+def test_a_weighed_run_can_be_verified(weighed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ars.verify.main([str(weighed)])
+    assert "replayed: identical" in capsys.readouterr().out

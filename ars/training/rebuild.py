@@ -1,0 +1,149 @@
+"""Every policy that a training went through, computed again from its tape."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from pathlib import Path
+
+from ars.algorithms import ALGORITHMS
+from ars.algorithms.base import Algorithm, Row, TrainingContext
+from ars.common.errors import UsageError
+from ars.common.settings import make_config
+from ars.rendering.film import Moment
+from ars.training.env_check import probe
+from ars.training.evaluation import Candidate, policy_file
+from ars.training.run_folder import ResolvedPolicy, describe_policy, find_policy
+from ars.training.stored_settings import current_settings
+from ars.training.tape import TAPE, Header, Tape, read_tape
+from envs.objective import NOTHING_KNOWN
+from policies import FileError, PolicySpec
+
+
+def chosen_policy(run: str, latest: bool = False, at: int | None = None) -> ResolvedPolicy:
+    """The policy that RUN means: its best, its latest, or the one it had at some timesteps.
+
+    Args:
+        run: a run folder, a policy file or the name of a shipped policy.
+        latest: of a run folder, the latest policy instead of the best.
+        at: of a run folder with a tape: the policy after as many timesteps, which is the one after
+            the last iteration that had used no more.
+
+    Raises:
+        UsageError: there is no such run or policy.
+        FileError: its file is damaged.
+    """
+    if at is None:
+        return find_policy(run, latest)
+    if latest:
+        raise UsageError(f"`at` {at}: has no meaning beside `latest`")
+    tape = tape_of(run, f"`at` {at}")
+    steps = tape.timesteps
+    if at < steps[0]:
+        raise UsageError(f"`at` {at}: the tape of {run} begins at {steps[0]:,} timesteps")
+    [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1])
+    return resolved
+
+
+def training_moments(run: str, count: int = 10) -> list[Moment]:
+    """Policies of a run, evenly spaced in timesteps, from the first to the last.
+
+    Args:
+        run: the run folder.
+        count: how many; fewer if the run had fewer.
+
+    Raises:
+        UsageError: the run has no tape.
+        FileError: it is damaged.
+    """
+    tape = tape_of(run, "`over_training`")
+    steps = tape.timesteps
+    span = steps[-1] - steps[0]
+    moments = [steps[0] + span * k // (count - 1) for k in range(count)]
+    positions = sorted({bisect.bisect_right(steps, moment) - 1 for moment in moments})
+    found = [resolved.file for resolved in _policies(tape, positions)]
+    return [Moment(file.policy, file.training["timesteps"]) for file in found]
+
+
+def replayed(tape: Tape, algorithm: Algorithm) -> Iterator[Row]:
+    """Take an algorithm through a tape; yields the part of each row that follows from its record.
+
+    The first row is empty: there the algorithm is in the state in which the tape begins.
+
+    Raises:
+        FileError: a record cannot follow the one before it.
+    """
+    try:
+        algorithm.restore(tape.header.start)
+        yield {}
+        for index in range(len(tape.records)):
+            yield algorithm.replay(tape.record(index))
+    except (ValueError, TypeError) as error:
+        where = f"after iteration {algorithm.iteration:,}"
+        raise FileError(f"{tape.path}: not a usable tape ({where}: {error})") from None
+
+
+def make_algorithm(header: Header, path: Path) -> Algorithm:
+    """The algorithm of a tape, as a new run of its settings has it. Raises: FileError."""
+    run = header.run
+    try:
+        kind = ALGORITHMS[run["algo"]].load()
+        if kind.replay is Algorithm.replay:
+            raise ValueError(f"{run['algo']} has no tape")
+        config = make_config(kind.Config, current_settings(kind.Config, run))
+        spec = PolicySpec.from_json(header.policy)
+        objective = NOTHING_KNOWN
+        if config.reward_weights or config.end_when_down:  # which terms there are, must be known
+            objective = probe(str(run["env_id"]), dict(run["env_kwargs"])).objective
+        context = TrainingContext(
+            str(run["env_id"]),
+            spec.observation,
+            spec.action,
+            dict(run["env_kwargs"]),
+            int(run["seed"]),
+            str(run["on_nonfinite"]),
+            notify=lambda message: None,
+            objective=objective,
+        )
+        algorithm = kind(config, context)
+        if algorithm.policy.spec != spec:
+            raise ValueError("its policy is not that of its settings")
+    except (KeyError, ValueError, TypeError) as error:
+        raise FileError(f"{path}: not a usable tape ({error})") from None
+    return algorithm
+
+
+def tape_of(run: str, shown: str) -> Tape:
+    """The tape of a RUN.
+
+    Args:
+        run: the run folder.
+        shown: the setting that asks for it, in messages.
+
+    Raises:
+        UsageError: it has none.
+        FileError: it is damaged.
+    """
+    path = Path(run) / TAPE
+    if not Path(run).is_dir():
+        found = find_policy(run)  # which says it where there is no such RUN at all
+        raise UsageError(f"{shown}: {found.path} is one policy; only a run folder has a tape")
+    if not path.is_file():
+        raise UsageError(
+            f"{shown}: {run} has no {TAPE}; ARS runs write one, but not those of earlier versions "
+            "or of deep algorithms"
+        )
+    return read_tape(path)
+
+
+def _policies(tape: Tape, positions: list[int]) -> list[ResolvedPolicy]:
+    """The policies at positions in a tape, in increasing order; 0 is where it begins."""
+    algorithm, found = make_algorithm(tape.header, tape.path), []
+    for position, _ in enumerate(replayed(tape, algorithm)):
+        if position in positions:
+            file = policy_file(algorithm, Candidate.of(algorithm), tape.header.training)
+            description = describe_policy("policy from", tape.path, file)
+            found.append(ResolvedPolicy(tape.path, file, description))
+        if position == positions[-1]:
+            break
+    return found
