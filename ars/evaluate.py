@@ -38,11 +38,15 @@ def report(result: dict[str, Any]) -> str:
         "return_min": "minimum",
         "return_max": "maximum",
         "length_mean": "mean length",
+        "metres_mean": "mean metres",
+        "metres_per_second": "metres a second",
     }
+    labels = {name: label for name, label in labels.items() if name in result}
     lines = [f"{result['env_id']}, {counted(result['episodes'], 'episode')}, seed {result['seed']}"]
     values = {name: f"{result[name]:,.2f}" for name in labels}
     width = max(map(len, values.values()))
-    lines += [f"  {label:<12}  {values[name]:>{width}}" for name, label in labels.items()]
+    space = max(map(len, labels.values())) + 1
+    lines += [f"  {label:<{space}} {values[name]:>{width}}" for name, label in labels.items()]
     return "\n".join(lines)
 
 

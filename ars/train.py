@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
+from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
@@ -73,7 +74,11 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
         add_flags(main, config)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
     about = with_flags(" ".join(str(algorithm_config.__doc__).split()))
-    add_flags(parser.add_argument_group(f"algorithm {algo}", about), algorithm_config)
+    group = parser.add_argument_group(f"algorithm {algo}", about)
+    add_flags(group, algorithm_config, but_of=ObjectiveConfig)
+    if issubclass(algorithm_config, ObjectiveConfig):
+        about = with_flags(" ".join(str(ObjectiveConfig.__doc__).split()))
+        add_flags(parser.add_argument_group("reward", about), ObjectiveConfig)
     return parser
 
 
@@ -105,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with open_display(config) as display:
             folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
         print(
-            f"{summary(config.env_id, result)}\n\n"
+            f"{with_flags(summary(config.env_id, result))}\n\n"
             f"  see it run    {hint('render', folder)}\n"
             f"  evaluate it   {hint('evaluate', folder)}"
         )

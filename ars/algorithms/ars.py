@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,10 +29,11 @@ from ars.algorithms.base import (
     check_same_network,
     statistics_behind,
 )
+from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
-from ars.common.statistics import deviation, mean, norm, summarize_returns
+from ars.common.statistics import deviation, mean, norm, summarize_objective, summarize_returns
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
@@ -52,7 +53,7 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
 @dataclass(frozen=True)
-class ARSConfig:
+class ARSConfig(ObjectiveConfig):
     """Settings of Augmented Random Search, in the paper's terms."""
 
     variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
@@ -92,6 +93,7 @@ class ARSConfig:
     activation: str = setting("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.hidden_sizes and not POLICIES[self.policy].has_hidden_layers:
             others = [name for name in VECTOR_POLICIES if POLICIES[name].has_hidden_layers]
             raise UsageError(
@@ -114,7 +116,7 @@ class ARSConfig:
     @property
     def scores_are_returns(self) -> bool:
         """Whether training ranks by the environment's own return."""
-        return self.shift == 0 and self.reward_clip is None
+        return self.shift == 0 and self.reward_clip is None and not self.reward_weights
 
 
 class Step(NamedTuple):
@@ -148,6 +150,7 @@ class ARS(Algorithm):
             self.policy.weights = initial_weights(spec, rng)
         self.normalized = config.variant.startswith("v2")
         self.statistics = RunningMeanStd.zeros(spec.observation.size)
+        self._reward_weights = WeightSchedule(config, context.env_id, context.objective)
         self.rule = NormalizerRule(ddof=config.ddof, var_floor=config.var_floor)
         # Of the last iteration, in the order of its tasks; NaN where a direction was left out.
         self._scores = np.full(2 * config.n_directions, np.nan)
@@ -167,6 +170,8 @@ class ARS(Algorithm):
             config.common_seeds,  # type: ignore[arg-type]  # checked by its choices
             self.normalized,
             eval_length=config.eval_length,
+            objective=self.context.objective,
+            end_when_down=config.end_when_down,
         )
 
     @property
@@ -185,7 +190,9 @@ class ARS(Algorithm):
             for index in range(self.config.n_directions)
             for sign in (+1, -1)
         ]
-        episodes = pool.collect(pool.submit(self.snapshot(), tasks))
+        weights = self._reward_weights.at(self.timesteps)
+        snapshot = replace(self.snapshot(), reward_weights=weights)
+        episodes = pool.collect(pool.submit(snapshot, tasks))
         finite = self._finite_directions(tasks, episodes)
         scores = np.full(len(tasks), np.nan)
         for k in finite:
@@ -265,6 +272,7 @@ class ARS(Algorithm):
             ),
             "return_top_mean": mean([episode.total_reward for episode in used]),
             **self._step_row(step),
+            **summarize_objective(self.context.objective, kept),
         }
 
     def _step_row(self, step: Step) -> Row:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ars.common.errors import UsageError
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
+from envs.objective import NOTHING_KNOWN, ObjectiveSpec
 from policies import Normalizer, Policy, PolicySpec, RunningMeanStd
 from policies.state import State
 
@@ -37,6 +38,7 @@ class TrainingContext:
         device: where networks learn, "auto", "cpu" or "cuda".
         env_processes: processes that share the training environments, if the algorithm steps its
             own; 0: this process.
+        objective: what is known of the environment's reward.
     """
 
     env_id: str
@@ -48,6 +50,7 @@ class TrainingContext:
     notify: Callable[[str], None] = print
     device: str = "auto"
     env_processes: int = 0
+    objective: ObjectiveSpec = NOTHING_KNOWN
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,11 +21,12 @@ from ars.algorithms.base import (
     check_same_network,
     statistics_behind,
 )
+from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
-from ars.common.statistics import summarize_returns
-from ars.experience.vector_env import EpisodeInfo, Step, VectorEnv
+from ars.experience.recent import RecentEpisodes
+from ars.experience.vector_env import Step, VectorEnv
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
@@ -53,13 +53,12 @@ DEEP_POLICIES = [
 ]
 SCHEDULES = ("constant", "linear")
 INITIALIZATIONS = ("orthogonal", "xavier", "he", "uniform")
-WINDOW = 100  # latest episodes whose returns and lengths a row summarises
 # Normalised observations are clipped as in OpenAI's baselines (VecNormalize).
 OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 
 
 @dataclass(frozen=True)
-class DeepConfig:
+class DeepConfig(ObjectiveConfig):
     """Settings of every deep algorithm."""
 
     n_envs: int = setting(1, "environments stepped together", at_least=1, at_most=LARGE)
@@ -113,6 +112,7 @@ class DeepConfig:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.conv_layers) % 3:
             raise UsageError(
                 f"`conv_layers` {in_words(self.conv_layers)}: must be three numbers a layer, its "
@@ -137,7 +137,8 @@ class DeepAlgorithm(Algorithm):
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
-        self._recent: deque[EpisodeInfo] = deque(maxlen=WINDOW)
+        self._recent = RecentEpisodes(context.objective)
+        self._reward_weights = WeightSchedule(config, context.env_id, context.objective)
         self.environments = VectorEnv(
             context.env_id,
             context.env_kwargs,
@@ -146,6 +147,9 @@ class DeepAlgorithm(Algorithm):
             config.rollout_length,
             context.env_processes,
             context.notify,
+            objective=context.objective,
+            weighs=self._reward_weights.used,
+            end_when_down=config.end_when_down,
         )
 
     # Network and optimiser
@@ -251,6 +255,7 @@ class DeepAlgorithm(Algorithm):
             self.context.seed,
             rollout_length=self.config.rollout_length,
             eval_length=self.config.eval_length,
+            objective=self.context.objective,
         )
 
     def snapshot(self) -> Snapshot:
@@ -267,6 +272,7 @@ class DeepAlgorithm(Algorithm):
         """
         if self.iteration == 0:
             self.environments.reset()
+        self.environments.weigh_by(self._reward_weights.at(self.timesteps))
         self._normalizer = self._frozen()
         # A network that diverges in the middle of an iteration is reported below.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -276,14 +282,12 @@ class DeepAlgorithm(Algorithm):
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
-        self._recent += finished
+        self._recent.add(finished)
         finished.clear()
         return {
-            **summarize_returns(
-                [episode.total_reward for episode in self._recent],
-                [episode.length for episode in self._recent],
-            ),
+            **self._recent.returns(),
             **metrics,
+            **self._recent.objective(),
         }
 
     @abstractmethod
@@ -319,11 +323,7 @@ class DeepAlgorithm(Algorithm):
         state.values["rng"] = self.rng.bit_generator.state
         if self.iteration > 0:
             state.add("environments", self.environments)
-        recent = {
-            "returns": np.array([episode.total_reward for episode in self._recent], np.float64),
-            "lengths": np.array([episode.length for episode in self._recent], np.int64),
-        }
-        state.add_state("recent", State(recent))
+        state.add("recent", self._recent)
         if self.statistics is not None:
             state.add("statistics", self.statistics, count="observations")
         return state
@@ -335,11 +335,7 @@ class DeepAlgorithm(Algorithm):
         self.parameters.load(state.array("parameters", shape, np.float32))
         state.restore("optimizer", self.optimizer, steps="optimizer_steps")
         state.restore_generator("rng", self.rng)
-        recent = state.nested("recent")
-        returns = recent.array("returns", (None,))
-        lengths = recent.counts("lengths", len(returns))
-        self._recent.clear()
-        self._recent.extend(map(EpisodeInfo, returns.tolist(), lengths.tolist()))
+        state.restore("recent", self._recent)
         if self.statistics is not None:
             state.restore("statistics", self.statistics, count="observations")
         if self.iteration > 0:

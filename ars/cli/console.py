@@ -194,6 +194,38 @@ def open_display(
     return nullcontext(PlainDisplay(numbers, translate))
 
 
+# Where a robot stands instead of running: it stays up for some time and does not get far.
+_UP_FOR, _NOT_FAR = 200, 5.0  # steps; metres
+_FOR_STANDING = {"alive": "progress", "survive": "forward"}  # terms, and those for running
+_COSTS = "electricity", "stall", "ctrl"
+
+
+def _travelled(final: dict[str, Any]) -> str:
+    """A line on how far the robot came; nothing where metres are not counted."""
+    if "metres_mean" not in final:
+        return ""
+    # Adding zero turns -0.0 into 0.0.
+    text = f"{round(final['metres_mean'], 1) + 0.0:,.1f} metres an episode"
+    if "metres_per_second" in final:
+        text += f", {round(final['metres_per_second'], 2) + 0.0:,.2f} metres a second"
+    return f"{text}\n"
+
+
+def _standing(final: dict[str, Any]) -> str:
+    """A line for a robot that earns by standing, with what may help; else nothing."""
+    for standing, running in _FOR_STANDING.items():
+        up, ran = final.get(f"{standing}_mean", 0.0), final.get(f"{running}_mean", math.inf)
+        near = final.get("metres_mean", math.inf) < _NOT_FAR
+        if up > ran and near and final["length_mean"] >= _UP_FOR:
+            off = [f"{name}=0" for name in (standing, *_COSTS) if f"{name}_mean" in final]
+            return (
+                f"it stands rather than runs: {up:,.0f} of its return are for being up "
+                f"({standing}), {ran:,.0f} for getting on ({running}); what may help: "
+                f"`reward_weights` {' '.join(off)} `anneal_weights` 2000000\n"
+            )
+    return ""
+
+
 def summary(env_id: str, result: dict[str, Any]) -> str:
     """What a run reached and cost, from what result.json holds."""
     final, seconds = result["final_evaluation"], result["seconds"]
@@ -201,6 +233,7 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
         f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
         f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
         f"{final['iteration']:,})\n"
+        f"{_travelled(final)}{_standing(final)}"
         f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
         f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
         f"({result['timesteps'] / seconds:,.0f} steps/s)"

@@ -29,16 +29,28 @@ def with_flags(text: str) -> str:
     return re.sub(r"`([a-z][a-z0-9_]*)`", lambda m: _POSITIONALS.get(m[1], flag_name(m[1])), text)
 
 
-def add_flags(parser: argparse._ActionsContainer, config: type[Any]) -> None:
-    """Add a flag for each field of a dataclass; flags not given leave no attribute behind."""
+def add_flags(
+    parser: argparse._ActionsContainer, config: type[Any], but_of: type[Any] | None = None
+) -> None:
+    """Add a flag for each field of a dataclass; flags not given leave no attribute behind.
+
+    Args:
+        parser: the parser, or a group in it.
+        config: the dataclass.
+        but_of: fields of this dataclass get none.
+    """
     hints = typing.get_type_hints(config)
+    left_out = setting_names(but_of) if but_of is not None else []
     for field in dataclasses.fields(config):
+        if field.name in left_out:
+            continue
         kind = plain_type(hints[field.name])
         details: dict[str, Any] = {"help": _help(field), "default": argparse.SUPPRESS}
         if kind is bool:
             details["action"] = argparse.BooleanOptionalAction
         elif typing.get_origin(kind) is tuple:
-            details |= {"type": typing.get_args(kind)[0], "nargs": "+", "metavar": "N"}
+            metavar = field.metadata.get("metavar") or "N"
+            details |= {"type": typing.get_args(kind)[0], "nargs": "+", "metavar": metavar}
         else:
             details |= {"type": kind, "metavar": kind.__name__.upper()}
             if field.metadata.get("choices"):

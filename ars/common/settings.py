@@ -32,7 +32,8 @@ def setting(
     at_least: float | None = None,
     at_most: float | str | None = None,
     above: float | None = None,
-    parse: Callable[[str], object] | None = None,
+    parse: Callable[[Any], object] | None = None,
+    metavar: str | None = None,
     requires: Mapping[str, Collection[Any]] | None = None,
     depends_on: Sequence[str] = (),
     starts_as: str | None = None,
@@ -46,7 +47,8 @@ def setting(
         at_least: lower bound of a number, or of each number of a tuple.
         at_most: upper bound, or the name of the setting that is the upper bound.
         above: lower bound that is itself not allowed.
-        parse: checks a text by parsing it; raises UsageError if it is invalid.
+        parse: checks a text, or a tuple of them, by parsing it; raises UsageError if it is invalid.
+        metavar: what stands for a value in the help.
         requires: the values that other settings must have for this one to have a meaning; where
             they have others it must keep its default.
         depends_on: settings that a preset's value of this one goes with; if the user gives one of
@@ -62,6 +64,7 @@ def setting(
             "at_most": at_most,
             "above": above,
             "parse": parse,
+            "metavar": metavar,
             "requires": requires or {},
             "depends_on": depends_on,
             "starts_as": starts_as,
@@ -112,6 +115,7 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
         return None
     if typing.get_origin(kind) is tuple:
         kind = typing.get_args(kind)[0]
+        value = as_words(value) if isinstance(value, Mapping) else value
         several = isinstance(value, Iterable) and not isinstance(value, str)
         return tuple(_typed(name, item, kind) for item in (value if several else (value,)))
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
@@ -194,6 +198,15 @@ def preset_values(
         )
     }
     return {name: value for name, value in preset.items() if name not in dropped}
+
+
+def as_words(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """A mapping as the words `name=value` of a command line."""
+    numbers = {
+        name: int(value) if isinstance(value, int | float) and value == value // 1 else value
+        for name, value in values.items()
+    }
+    return tuple(f"{name}={value}" for name, value in numbers.items())
 
 
 def in_words(value: Any) -> str:

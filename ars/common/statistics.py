@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from envs.objective import ObjectiveSpec
 
 
 def mean(values: Sequence[float]) -> float:
@@ -22,6 +25,32 @@ def deviation(values: Sequence[float]) -> float:
 def norm(vector: Iterable[float]) -> float:
     """The Euclidean norm."""
     return math.sqrt(math.fsum(value * value for value in vector))
+
+
+class Counted(Protocol):
+    """An episode whose terms of the reward and metres were counted."""
+
+    @property
+    def terms(self) -> tuple[float, ...]: ...
+
+    @property
+    def metres(self) -> float | None: ...
+
+
+def summarize_objective(objective: ObjectiveSpec, episodes: Sequence[Counted]) -> dict[str, float]:
+    """The columns of what the reward is made of: means an episode, without weights.
+
+    Args:
+        objective: what is known of the reward; decides which columns there are.
+        episodes: NaN counts where one does not say what it came to.
+    """
+    columns = {}
+    if objective.travels:
+        metres = [episode.metres for episode in episodes]
+        columns["metres_mean"] = mean([math.nan if m is None else m for m in metres])
+    for at, name in enumerate(objective.terms):
+        columns[f"{name}_mean"] = mean([episode.terms[at] for episode in episodes])
+    return columns
 
 
 def summarize_returns(returns: Sequence[float], lengths: Sequence[int]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import envs
 from ars.common.errors import RolloutError, one_line
 from ars.common.seeding import Stream, reset_seed
+from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
 
 
 class Step(NamedTuple):
@@ -33,6 +34,7 @@ class Step(NamedTuple):
             ended. The same array as `obs` if no episode ended.
         cut: bool [n], where the environment says that returns may end although the episode goes on
             (`info["cut_returns"]`, as `envs.atari` does for a lost life); None if nowhere.
+        tallies: of each episode that ended, in the order of the environments.
     """
 
     obs: NDArray[Any]
@@ -41,6 +43,7 @@ class Step(NamedTuple):
     truncated: NDArray[np.bool_]
     final_obs: NDArray[Any]
     cut: NDArray[np.bool_] | None = None
+    tallies: tuple[Tally, ...] = ()
 
 
 class EnvGroup:
@@ -53,6 +56,8 @@ class EnvGroup:
         indices: Sequence[int],
         seed: int,
         rollout_length: int,
+        objective: ObjectiveSpec = NOTHING_KNOWN,
+        end_when_down: bool = False,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
         made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
@@ -60,8 +65,16 @@ class EnvGroup:
         self._shape, self._dtype = space.shape or (), space.dtype
         self._envs, limit = _without_counting_wrappers(made)
         self._limit = min(rollout_length, limit or rollout_length)
+        self._objectives = [Objective(env, objective.terms) for env in made]
+        self._in_info, self._end_when_down = self._objectives[0].in_info, end_when_down
+        self.weigh_by(None)
         self._episodes = [0] * len(made)
         self._lengths = [0] * len(made)
+
+    def weigh_by(self, weights: Sequence[float] | None) -> None:
+        """Weigh the terms of every reward from the next step on; None: the true rewards."""
+        for objective in self._objectives:
+            objective.weigh_by(weights, self._end_when_down)
 
     def restart(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Reset every environment to its numbered episode and replay actions: returns [n, *shape].
@@ -77,8 +90,11 @@ class EnvGroup:
         obs = self._reset(at)
         try:
             for action in _each(actions):
-                obs = self._as_array(self._envs[at].step(action)[0])
+                obs, reward, _, _, info = self._envs[at].step(action)
+                obs = self._as_array(obs)
                 self._lengths[at] += 1
+                if self._in_info:
+                    self._objectives[at].weigh(float(reward), info)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         return obs
@@ -88,7 +104,9 @@ class EnvGroup:
         self._lengths[at] = 0
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
-            obs = self._as_array(self._envs[at].reset(seed=seed)[0])
+            obs, info = self._envs[at].reset(seed=seed)
+            obs = self._as_array(obs)
+            self._objectives[at].begin(info)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
@@ -108,15 +126,19 @@ class EnvGroup:
         final_obs, rewards = np.empty((n, *self._shape), self._dtype), np.empty(n)
         terminated, truncated = np.zeros((2, n), np.bool_)
         ended: list[int] = []
+        tallies: list[Tally] = []
         cut: list[int] = []
         at = 0
         try:
             for at, action in enumerate(_each(actions)):
                 obs, rewards[at], ends, stops, info = self._envs[at].step(action)
                 final_obs[at] = self._as_array(obs)
+                if self._in_info:
+                    rewards[at] = self._objectives[at].weigh(float(rewards[at]), info)
                 length = self._lengths[at] = self._lengths[at] + 1
                 if ends or stops or length >= self._limit:
                     ended.append(at)
+                    tallies.append(self._objectives[at].end(info))
                     (terminated if ends else truncated)[at] = True
                 if info.get("cut_returns"):
                     cut.append(at)
@@ -127,7 +149,7 @@ class EnvGroup:
         if cut:
             step = step._replace(cut=np.isin(np.arange(n), cut))
         if ended:
-            step = step._replace(obs=final_obs.copy())
+            step = step._replace(obs=final_obs.copy(), tallies=tuple(tallies))
             for at in ended:
                 self._episodes[at] += 1
                 step.obs[at] = self._reset(at)

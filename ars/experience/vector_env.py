@@ -22,16 +22,23 @@ from ars.experience.env_group import (
     Step,
     SubprocessGroup,
 )
+from envs.objective import NOTHING_KNOWN, ObjectiveSpec
 from policies.state import State
 
 __all__ = ["EpisodeInfo", "Step", "VectorEnv"]
 
 
 class EpisodeInfo(NamedTuple):
-    """An episode that ended: the sum of its rewards and its number of steps."""
+    """An episode that ended: the sum of its rewards, its number of steps, and what was counted.
+
+    The sum is that of the true rewards, also where others were learned from; `terms` and `metres`
+    as in `envs.objective.Tally`.
+    """
 
     total_reward: float
     length: int
+    terms: tuple[float, ...] = ()
+    metres: float | None = None
 
 
 @dataclass
@@ -55,6 +62,9 @@ class VectorEnv:
         rollout_length: the most steps in an episode.
         n_processes: processes that share the environments; 0: this one.
         notify: called with a line about a process that died.
+        objective: what is known of the reward.
+        weighs: whether `weigh_by` will weigh its terms.
+        end_when_down: whether episodes end also of a robot that goes on when it is down.
 
     Attributes:
         obs: the observations to act on, [n, *shape] of the space's dtype.
@@ -72,12 +82,18 @@ class VectorEnv:
         rollout_length: int,
         n_processes: int = 0,
         notify: Callable[[str], None] = lambda line: None,
+        *,
+        objective: ObjectiveSpec = NOTHING_KNOWN,
+        weighs: bool = False,
+        end_when_down: bool = False,
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[EpisodeInfo] = []
         self._shards: list[_Shard] = []
         self._kind = SubprocessGroup if n_processes else InProcessGroup
-        self._group_args = env_id, dict(env_kwargs), seed, rollout_length
+        self._group_args = env_id, dict(env_kwargs), seed, rollout_length, objective, end_when_down
+        self._weighs = weighs
+        self._weights: tuple[float, ...] | None = None
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
             where = slice(int(indices[0]), int(indices[-1]) + 1)
             self._shards.append(_Shard(self._start(where), where))
@@ -86,9 +102,18 @@ class VectorEnv:
         self._trim_at = 1000
 
     def _start(self, where: slice) -> EnvGroupHandle:
-        env_id, env_kwargs, seed, rollout_length = self._group_args
+        env_id, env_kwargs, *others = self._group_args
         indices = list(range(self.n)[where])
-        return self._kind(env_id, env_kwargs, indices, seed, rollout_length)
+        return self._kind(env_id, env_kwargs, indices, *others)
+
+    def weigh_by(self, weights: tuple[float, ...] | None) -> None:
+        """Weigh the terms of every reward from the next step on; None: the true rewards."""
+        if weights != self._weights:
+            self._weights = weights
+            for shard in self._shards:
+                shard.group.begin("weigh_by", weights)
+            for shard in self._shards:
+                shard.group.finish()
 
     def reset(self) -> NDArray[Any]:
         """Begin every environment's first episode; returns `obs`."""
@@ -121,9 +146,11 @@ class VectorEnv:
         self._returns += step.rewards
         self._lengths += 1
         if step.obs is not step.final_obs:
-            for at in np.flatnonzero(step.terminated | step.truncated).tolist():
-                episode = EpisodeInfo(float(self._returns[at]), int(self._lengths[at]))
-                self.finished.append(episode)
+            ended = np.flatnonzero(step.terminated | step.truncated).tolist()
+            for at, tally in zip(ended, step.tallies, strict=True):
+                total = tally.total_reward if self._weighs else float(self._returns[at])
+                length = int(self._lengths[at])
+                self.finished.append(EpisodeInfo(total, length, tally.terms, tally.metres))
                 self._returns[at], self._lengths[at] = 0.0, 0
                 self._episodes[at] += 1
         return step
@@ -137,6 +164,8 @@ class VectorEnv:
             self._notify(f"{death}: another one goes on from where its episodes were")
         shard.group.close()
         shard.group = self._start(shard.where)
+        shard.group.begin("weigh_by", self._weights)
+        shard.group.finish()
         actions_since = [self._since_reset(at) for at in range(self.n)[shard.where]]
         shard.group.begin("restart", self._episodes[shard.where].tolist(), actions_since)
         self._compare(shard.group.finish(), self.obs[shard.where], shard.where.start)
@@ -217,4 +246,5 @@ def _joined(steps: Sequence[Step]) -> Step:
     if any(step.cut is not None for step in steps):
         nowhere = [np.zeros(len(step.rewards), np.bool_) for step in steps]
         cut = np.concatenate([nowhere[i] if s.cut is None else s.cut for i, s in enumerate(steps)])
-    return Step(obs, rewards, terminated, truncated, final_obs if ended else obs, cut)
+    tallies = tuple(tally for step in steps for tally in step.tallies)
+    return Step(obs, rewards, terminated, truncated, final_obs if ended else obs, cut, tallies)

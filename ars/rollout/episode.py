@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -20,6 +20,7 @@ import envs
 from ars.common.errors import RolloutError, one_line
 from ars.common.seeding import Stream, direction, generator
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
+from envs.objective import Objective
 from policies import BoxSpec, Policy, RunningMeanStd, build_policy
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Episode:
         length: steps.
         statistics: of the observations acted on, if they were requested.
         fault: which observation or reward was not finite; the other attributes are then invalid.
+        terms: the sum of each term of the reward, without weights.
+        metres: travelled, if they are counted.
     """
 
     total_reward: float
@@ -43,6 +46,8 @@ class Episode:
     length: int
     statistics: RunningMeanStd | None = None
     fault: str | None = None
+    terms: tuple[float, ...] = ()
+    metres: float | None = None
 
 
 def rollout(
@@ -55,6 +60,7 @@ def rollout(
     reward_clip: float | None = None,
     statistics: RunningMeanStd | None = None,
     rng: np.random.Generator | None = None,
+    objective: Objective | None = None,
 ) -> Episode:
     """Play one episode from `env.reset(seed=seed)`.
 
@@ -67,12 +73,17 @@ def rollout(
         reward_clip: bound on each absolute reward in the score.
         statistics: takes in every observation acted on and is returned in the episode.
         rng: draws every action from the policy's distribution; None for the deterministic action.
+        objective: weighs the reward in the score; counts terms and metres.
 
     Raises:
         RolloutError: the environment breaks Gymnasium's interface.
     """
     total = score = 0.0
-    obs = _first_observation(env.reset(seed=seed))
+    obs, info = _first_observation(env.reset(seed=seed))
+    weigh = None
+    if objective is not None:
+        objective.begin(info)
+        weigh = objective.weigh if objective.in_info else None
     for step in range(max_steps):
         x = policy.flatten(obs)
         # A cheap test first: the sum is finite unless an element is not, or it overflows.
@@ -83,7 +94,7 @@ def rollout(
         action = policy.act_flat(x) if rng is None else policy.sample_flat(x, rng)
         result = env.step(action)
         try:
-            obs, reward, terminated, truncated, _ = result
+            obs, reward, terminated, truncated, info = result
             reward = float(reward)
         except (TypeError, ValueError):
             raise RolloutError(
@@ -92,18 +103,32 @@ def rollout(
         if not math.isfinite(reward):
             return Episode(total, score, step, fault=f"reward {step} is {reward}")
         total += reward
+        if weigh is not None:
+            reward = weigh(reward, info)
         if reward_clip is not None:
             reward = max(-reward_clip, min(reward_clip, reward))
         score += reward - shift
         if terminated or truncated:
-            return Episode(total, score, step + 1, statistics)
-    return Episode(total, score, max_steps, statistics)
+            return _ended(Episode(total, score, step + 1, statistics), objective, info)
+    return _ended(Episode(total, score, max_steps, statistics), objective, info)
+
+
+def _ended(episode: Episode, objective: Objective | None, info: Any = None) -> Episode:
+    """An episode with what its objective has counted; `info`: of the last step, where it is known.
+
+    Where rewards were weighed, the true return is the sum of the terms.
+    """
+    if objective is None:
+        return episode
+    tally = objective.end(info)
+    total = tally.total_reward if objective.weighs else episode.total_reward
+    return replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
 
 
 def _first_observation(result: Any) -> Any:
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RolloutError("env.reset returned something else than (observation, dict)")
-    return result[0]
+    return result
 
 
 def compiled_rollout(
@@ -115,6 +140,7 @@ def compiled_rollout(
     shift: float = 0.0,
     reward_clip: float | None = None,
     statistics: RunningMeanStd | None = None,
+    objective: Objective | None = None,
 ) -> Episode:
     """Play the same episode as `rollout`, bit for bit, in compiled code.
 
@@ -143,7 +169,7 @@ def compiled_rollout(
         return Episode(total, score, length, fault=fault)
     if statistics is not None:
         statistics.count = length
-    return Episode(total, score, length, statistics)
+    return _ended(Episode(total, score, length, statistics), objective)
 
 
 class Rollouts:
@@ -182,7 +208,12 @@ class Rollouts:
         else:
             policy.weights = snapshot.weights
         collect = training and spec.statistics
+        objective = Objective(self.env, spec.objective.terms)
         try:
+            if training:
+                objective.weigh_by(snapshot.reward_weights, spec.end_when_down)
+            else:
+                objective.weigh_by(None)
             # A squared deviation may overflow to inf; such a component then normalises to 0.
             with np.errstate(over="ignore", invalid="ignore"):
                 player = self._player
@@ -203,6 +234,7 @@ class Rollouts:
                     statistics=RunningMeanStd.zeros(spec.policy.observation.size)
                     if collect
                     else None,
+                    objective=objective,
                 )
         except Exception as error:
             raise RolloutError(f"{describe(spec, task)}: {one_line(error)}") from error

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.seeding import Stream, reset_seed
+from envs.objective import NOTHING_KNOWN, ObjectiveSpec
 from policies import Normalizer, PolicySpec
 
 CommonSeeds = Literal["none", "pair", "iteration"]
@@ -33,10 +34,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The policy that a request's rollouts share: flat weights and the frozen normaliser."""
+    """The policy that a request's rollouts share, and what training rewards.
+
+    Attributes:
+        weights: the policy's, flat.
+        normalizer: frozen.
+        reward_weights: of each term of the reward in training rollouts; None: the true reward.
+    """
 
     weights: NDArray[np.float64]
     normalizer: Normalizer | None = None
+    reward_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class RolloutSpec:
     eval_length: int | None = None  # most steps in an evaluation; None: rollout_length
     compiled: bool = True  # use compiled code if there is any; the results are the same
     stochastic: bool = False  # draw actions from the policy's distribution, else take the best
+    objective: ObjectiveSpec = NOTHING_KNOWN
+    end_when_down: bool = False  # end training episodes of robots that go on when down
 
 
 def task_seed(spec: RolloutSpec, task: Task) -> int:

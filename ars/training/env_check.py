@@ -12,6 +12,7 @@ import envs
 from ars.common.errors import RunError, UsageError, one_line
 from ars.rollout.episode import rollout
 from ars.training.given_env import check_given
+from envs.objective import Objective, ObjectiveSpec
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
@@ -19,11 +20,12 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, and warnings for the user."""
+    """An environment's spaces, warnings for the user, and what is known of the reward."""
 
     observation_space: Any
     action_space: Any
     warnings: tuple[str, ...]
+    objective: ObjectiveSpec
 
 
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
@@ -45,7 +47,7 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
-        reproducible = _is_reproducible(env)
+        reproducible, objective = _try_out(env)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
         envs.accelerate(env)
@@ -61,20 +63,22 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs"
         )
-    return Probe(env.observation_space, env.action_space, tuple(warnings))
+    return Probe(env.observation_space, env.action_space, tuple(warnings), objective)
 
 
-def _is_reproducible(env: gymnasium.Env[Any, Any]) -> bool:
+def _try_out(env: gymnasium.Env[Any, Any]) -> tuple[bool, ObjectiveSpec]:
+    """Return whether an episode is reproducible, and what its steps tell of the reward."""
+    objective = Objective(env)
     policy = make_policy("linear", env.observation_space, env.action_space)
     policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
-    first = _play(env, policy, seed=1)
-    _play(env, policy, seed=2)  # so that the second try has another history
-    return _play(env, policy, seed=1) == first
+    first = _play(env, policy, objective, seed=1)
+    _play(env, policy, objective, seed=2)  # so that the second try has another history
+    return _play(env, policy, objective, seed=1) == first, objective.describe()
 
 
-def _play(env: gymnasium.Env[Any, Any], policy: Policy, seed: int) -> str:
+def _play(env: gymnasium.Env[Any, Any], policy: Policy, objective: Objective, seed: int) -> str:
     """Everything that a short episode returned, as text, in which NaN equals itself."""
     seen = RunningMeanStd.zeros(policy.spec.observation.size)
     with np.errstate(all="ignore"):
-        episode = rollout(env, policy, seed, STEPS, statistics=seen)
+        episode = rollout(env, policy, seed, STEPS, statistics=seen, objective=objective)
     return repr((episode, seen.mean.tobytes(), seen.m2.tobytes(), seen.count))

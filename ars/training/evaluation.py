@@ -14,12 +14,13 @@ import numpy as np
 from ars.algorithms.base import Algorithm
 from ars.common.errors import RolloutError, RunError, UsageError, one_line
 from ars.common.seeding import Stream
-from ars.common.statistics import summarize_returns
+from ars.common.statistics import summarize_objective, summarize_returns
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, resolve
+from envs.objective import Objective, ObjectiveSpec
 from policies import (
     BoxSpec,
     DiscreteSpec,
@@ -107,6 +108,18 @@ def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[st
             [episode.length for episode in episodes],
         ),
     }
+
+
+def speed(row: Mapping[str, Any], step_seconds: float | None) -> dict[str, float]:
+    """Return the column of metres a second, if metres and the time of a step are known.
+
+    Args:
+        row: has `metres_mean` and `length_mean`.
+        step_seconds: as in `envs.objective.ObjectiveSpec`.
+    """
+    if step_seconds is None or "metres_mean" not in row or not row["length_mean"] > 0:
+        return {}
+    return {"metres_per_second": row["metres_mean"] / (row["length_mean"] * step_seconds)}
 
 
 # The most steps of an episode where neither the training run nor the environment sets a limit.
@@ -210,17 +223,21 @@ def evaluate_policy(
             f"{resolved.file.training.get('algo', 'ars')}, which always takes the best"
         )
     snapshot = Snapshot(policy.weights, policy.normalizer)
-    returns, lengths = [], []
+    played = []
     with acting(resolved, seed, stochastic=stochastic, warn=warn) as rollouts:
         for index in range(episodes):
             task = Task(Stream.FINAL_EVALUATION, 0, index)
             [episode] = rollouts.run(snapshot, [task])
             if episode.fault is not None:
                 raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
-            returns.append(episode.total_reward)
-            lengths.append(episode.length)
+            played.append(episode)
             on_episode()
         seed = rollouts.spec.seed
+        step_seconds = Objective(rollouts.env).describe().step_seconds
+    returns, lengths = [e.total_reward for e in played], [e.length for e in played]
+    metres = [e.metres for e in played if e.metres is not None]
+    row = summarize_returns(returns, lengths)
+    row |= summarize_objective(ObjectiveSpec(travels=bool(metres)), played)
     return {
         "env_id": resolved.file.env_id,
         "policy": str(resolved.path),
@@ -228,9 +245,11 @@ def evaluate_policy(
         "seed": seed,
         "stochastic": stochastic,
         "episodes": episodes,
-        **summarize_returns(returns, lengths),
+        **row,
+        **speed(row, step_seconds),
         "returns": returns,
         "lengths": lengths,
+        **({"metres": metres} if metres else {}),
     }
 
 

@@ -42,6 +42,7 @@ class CsvLog:
         self._file.truncate(offset)
         self._file.seek(offset)
         self._columns: list[str] | None = None
+        self._resumed = bool(offset)
         if offset:
             with path.open(newline="") as file:
                 self._columns = next(csv.reader(file))
@@ -52,6 +53,8 @@ class CsvLog:
         if self._columns is None:
             self._columns = list(row)
             writer.writerow(self._columns)
+        if self._resumed:  # of a run that may have begun when there were fewer columns
+            row = {name: value for name, value in row.items() if name in self._columns}
         if list(row) != self._columns:
             raise FileError(f"{self.path}: has columns {self._columns}, not {list(row)}")
         writer.writerow(row.values())

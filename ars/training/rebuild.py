@@ -11,10 +11,12 @@ from ars.algorithms.base import Algorithm, Row, TrainingContext
 from ars.common.errors import UsageError
 from ars.common.settings import make_config
 from ars.rendering.film import Moment
+from ars.training.env_check import probe
 from ars.training.evaluation import Candidate, policy_file
 from ars.training.run_folder import ResolvedPolicy, describe_policy, find_policy
 from ars.training.stored_settings import current_settings
 from ars.training.tape import TAPE, Header, Tape, read_tape
+from envs.objective import NOTHING_KNOWN
 from policies import FileError, PolicySpec
 
 
@@ -90,6 +92,9 @@ def make_algorithm(header: Header, path: Path) -> Algorithm:
             raise ValueError(f"{run['algo']} has no tape")
         config = make_config(kind.Config, current_settings(kind.Config, run))
         spec = PolicySpec.from_json(header.policy)
+        objective = NOTHING_KNOWN
+        if config.reward_weights or config.end_when_down:  # which terms there are, must be known
+            objective = probe(str(run["env_id"]), dict(run["env_kwargs"])).objective
         context = TrainingContext(
             str(run["env_id"]),
             spec.observation,
@@ -98,6 +103,7 @@ def make_algorithm(header: Header, path: Path) -> Algorithm:
             int(run["seed"]),
             str(run["on_nonfinite"]),
             notify=lambda message: None,
+            objective=objective,
         )
         algorithm = kind(config, context)
         if algorithm.policy.spec != spec:

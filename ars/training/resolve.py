@@ -14,7 +14,7 @@ from typing import Any
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.common.errors import UsageError
-from ars.common.settings import in_words, make_config, near, preset_values, setting_names
+from ars.common.settings import as_words, in_words, make_config, near, preset_values, setting_names
 from ars.training.config import (
     DEFAULT_TIMESTEPS,
     STOPS,
@@ -227,4 +227,5 @@ def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _comparable(value: Any) -> Any:
+    value = as_words(value) if isinstance(value, Mapping) else value
     return list(value) if isinstance(value, tuple) else value

@@ -83,6 +83,7 @@ def _make_algorithm(
         display.notify,
         config.workers.device,
         config.workers.env_processes,
+        probed.objective,
     )
     algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:

@@ -14,11 +14,12 @@ from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
 from ars.common.seeding import Stream
 from ars.common.settings import counted
+from ars.common.statistics import summarize_objective
 from ars.rollout.pool import Pool
 from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
-from ars.training.evaluation import Candidate, evaluation_row, policy_file
+from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
 from ars.training.logger import CsvLog, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -244,7 +245,8 @@ class Trainer:
         if self._pending is None:
             return
         request, candidate = self._pending
-        row = evaluation_row(candidate, self.pool.collect(request))
+        episodes = self.pool.collect(request)
+        row = evaluation_row(candidate, episodes)
         self._pending, self.evaluated = None, candidate.iteration
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
@@ -252,7 +254,12 @@ class Trainer:
             self._write_policy(BEST_POLICY, candidate)
         if self.reached < 0 and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
-        row = {**row, "best": int(better), "time_seconds": round(self.elapsed, 3)}
+        row = {
+            **row,
+            "best": int(better),
+            **summarize_objective(self.algorithm.rollout_spec.objective, episodes),
+            "time_seconds": round(self.elapsed, 3),
+        }
         self.evaluation_log.write(row)
         self.tensorboard.evaluation(row)
         self.display.evaluation(row)
@@ -265,6 +272,11 @@ class Trainer:
         assert self.best is not None  # an evaluation precedes every stop
         candidate, algorithm = self.best.candidate, self.algorithm
         episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
+        objective = algorithm.rollout_spec.objective
+        final = {
+            **evaluation_row(candidate, episodes),
+            **summarize_objective(objective, episodes),
+        }
         result = {
             "stopped": reason,
             "iterations": algorithm.iteration,
@@ -272,7 +284,7 @@ class Trainer:
             "episodes": algorithm.episodes,
             "seconds": round(self.elapsed, 3),
             "best_evaluation": self.best.return_mean,
-            "final_evaluation": evaluation_row(candidate, episodes),
+            "final_evaluation": {**final, **speed(final, objective.step_seconds)},
         }
         write_json(self.folder / RESULT, result)
         return result

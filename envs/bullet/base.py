@@ -35,6 +35,13 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         width: width of a rendered image, in pixels.
         height: height of a rendered image, in pixels.
 
+    Attributes:
+        reward_weights: a factor for each of `reward_terms`; at one it changes no bit of a reward.
+        end_when_down: end episodes also of a robot that goes on when it is down.
+
+    The `info` of every step holds `reward_terms`, the sum of each term over the episode so far,
+    without weights, and `metres` if the robot travels.
+
     Raises:
         ValueError: `render_mode`, `width` or `height` is not usable.
         gymnasium.error.Error: "human" without a display.
@@ -44,6 +51,9 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     time_step: ClassVar[float] = 0.0165  # seconds of simulated time in a step
     substeps: ClassVar[int] = 4
     gravity: ClassVar[float] = 9.8  # m/s^2, downwards
+    reward_terms: ClassVar[tuple[str, ...]] = ()  # what the reward is the sum of
+    travels: ClassVar[bool] = False  # whether `metres` are counted
+    falls_down: ClassVar[bool] = False  # whether `end_when_down` has a meaning
 
     _body: int  # PyBullet's id of the robot
     _motors: list[int]  # the joints driven by actions
@@ -71,6 +81,9 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self._view = view
         self._renderer: Renderer | None = None  # opened for the first image
         self._frame_due = 0.0  # on time.perf_counter's clock
+        self.reward_weights = [1.0] * len(self.reward_terms)
+        self.end_when_down = False
+        self._start_counting()
         self._ready = False
         self._connection = Connection()
         self._client = self._connection.id
@@ -144,6 +157,30 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         """Return the current direction of the camera, as `View.yaw`."""
         return self._view.yaw
 
+    @property
+    def dt(self) -> float:
+        """Seconds of simulated time in a step; the name that MuJoCo's environments have for it."""
+        return self.time_step
+
+    @property
+    def term_sums(self) -> list[float]:
+        """What each of `reward_terms` has added up to in this episode, without its weight."""
+        return list(self._terms.values())
+
+    @property
+    def metres(self) -> float | None:
+        """How far the robot has come in this episode; None where it does not travel."""
+        return self._metres if self.travels else None
+
+    def _start_counting(self) -> None:
+        self._metres = 0.0
+        self._terms = dict.fromkeys(self.reward_terms, 0.0)
+
+    def record(self, terms: Iterable[float], metres: float) -> None:
+        """Take over what another player of the episode has counted, as if it was counted here."""
+        self._terms.update(zip(self.reward_terms, terms, strict=True))
+        self._metres = metres
+
     def _restart(self, rng: np.random.Generator) -> Observation:
         pybullet.restoreState(self._start_state, physicsClientId=self._client)
         return self._begin(rng)
@@ -155,6 +192,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self._client < 0:
             self._refuse("reset()")
         super().reset(seed=seed)
+        self._start_counting()
         obs = self._restart(self.np_random)
         self._ready = True
         if self.render_mode == "human":
@@ -178,7 +216,10 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         reward, terminated = self._reward_and_termination(obs, action)
         if self.render_mode == "human":
             self._show()
-        return obs, reward, terminated, False, {}
+        info: dict[str, Any] = {"reward_terms": self._terms.copy()}
+        if self.travels:
+            info["metres"] = self._metres
+        return obs, reward, terminated, False, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""

@@ -10,6 +10,7 @@ Everything is as in `locomotion`, except:
                 150 observations.
     progress    as in `locomotion`. In a step in which the flag moves, the reward also includes the
                 move: the difference of the distances over 0.0165 s.
+    metres      moved nearer to the flags; the flags' own moves do not count.
 
 The reference intends to exclude the flag's move from the reward, but stores the new potential where
 nothing reads it. It also intends the robot to start facing any direction (Flagrun) or leaning
@@ -80,7 +81,9 @@ class HumanoidFlagrun(LocomotionEnv):
         obs = super()._observe()
         if self._distance < NEAR or self._patience <= 0:
             self._move_flag()
+            metres = self._metres
             obs = super()._observe()
+            self._metres = metres
         return obs
 
     def _yaw(self) -> float:
@@ -92,8 +95,8 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     """Run from flag to flag while being hit by a cube, and get up after a fall.
 
     alive       u = min(1 + torso height / 0.8 m, 2); -1 in the last step, see below
-    progress    the potential gains 100 u, and progress made with the torso under 0.8 m does not
-                count, so that crawling is not rewarded
+    progress    made with the torso under 0.8 m does not count, so that crawling is not rewarded
+    posture     the increase of 100 u in the step
     cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s towards where the torso will be, after
                 every 30th step from the 121st on, while the robot is up
     termination when a counter reaches 170; it increases by one in each step that ends with the
@@ -101,6 +104,8 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
 
     The reference intends motors to cost a quarter of what they cost Humanoid, but overwrites that.
     """
+
+    reward_terms = *LocomotionEnv.reward_terms, "posture"
 
     def _load(self, client: int) -> Scene:
         scene = super()._load(client)
@@ -145,7 +150,19 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         else:
             self._crawl_start = None
             progress -= self._crawled
-        return progress + self._leak() * LEAK
+        self._parts = progress, self._leak() * LEAK
+        return progress + self._parts[1]
+
+    def _find_progress(self) -> float:
+        (ran, stood), before = self._parts, self._potential
+        self._potential = self._find_potential()
+        progress, posture = self._parts[0] - ran, self._parts[1] - stood
+        self._terms["progress"] += progress
+        self._terms["posture"] += posture
+        weight, other = self.reward_weights[1], self.reward_weights[5]
+        if weight == other:  # rounded as one sum, as the reference does
+            return weight * (self._potential - before)
+        return weight * progress + other * posture
 
     def _throw_cube(self) -> None:
         """Throw the cube at the robot from a random direction, slightly from above."""

@@ -17,9 +17,11 @@ ones; here every episode is like the later ones. For n joints and f feet:
         alive       +1 (Humanoid +2) while the robot is up, -1 when it is down
         progress    decrease of the distance between the mean position of all parts and the target,
                     per time step of 0.0165 s: the speed in m/s
-        electricity -0.2 mean|action * joint velocity| - 0.1 mean(action^2), velocities in rad/s;
-                    Humanoid 4.25 times that
+        electricity -0.2 mean|action * joint velocity|, velocities in rad/s; Humanoid 4.25 times
+                    that
+        stall       -0.1 mean(action^2); Humanoid 4.25 times that
         limits      -0.1 for each joint within 0.5% of its range from a limit
+    metres          by which the distance to the target has decreased in the episode
     termination     when the robot is down (HalfCheetah never is) or the observation is not a number
 
 Joint angles start uniformly within +-0.1 rad. A step lasts 0.0165 s: about 61 steps a second.
@@ -86,8 +88,12 @@ def pairwise_sum(values: Sequence[float]) -> float:
 class LocomotionEnv(BulletEnv):
     """A robot on a flat floor. The module documents observation, reward and termination."""
 
+    reward_terms: ClassVar[tuple[str, ...]] = "alive", "progress", "electricity", "stall", "limits"
+    travels = falls_down = True
+
     robot: ClassVar[Robot]
     _target_x, _target_y = TARGET_X, 0.0  # metres
+    _distance = 0.0  # metres
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         robot = self.robot
@@ -154,6 +160,7 @@ class LocomotionEnv(BulletEnv):
         self._stand = np.float64(self._rest_height) if rest is None else np.float32(rest)
         obs = self._observe()
         self._potential = self._find_potential()
+        self._metres = 0.0
         return obs
 
     def _focus(self) -> Point:
@@ -183,7 +190,9 @@ class LocomotionEnv(BulletEnv):
         dx, dy = self._target_x - x, self._target_y - y
         # Uses BLAS, as the reference does: some BLAS kernels round a sum of products once and
         # others twice, and the result must round in the same way.
-        self._distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
+        distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
+        self._metres += self._distance - distance
+        self._distance = distance
         roll, self._pitch, yaw = pybullet.getEulerFromQuaternion(attitude)
         angle = math.atan2(dy, dx) - yaw
         cosine, sine = math.cos(yaw), math.sin(yaw)
@@ -221,12 +230,23 @@ class LocomotionEnv(BulletEnv):
         }
         self._contacts = [1.0 if foot in touched else 0.0 for foot in self._feet]
 
-        before, self._potential = self._potential, self._find_potential()
+        terms, weights = self._terms, self.reward_weights
+        progress = self._find_progress()
         power = float(np.add.reduce(np.abs(action * self._speeds)) / self._joint_count)
-        electricity = self._costs[0] * power + self._costs[1] * self._stall
-        reward = alive + (self._potential - before) + electricity + JOINT_AT_LIMIT * self._at_limit
+        electricity, stall = self._costs[0] * power, self._costs[1] * self._stall
+        limits = JOINT_AT_LIMIT * self._at_limit
+        terms["alive"] += alive
+        terms["electricity"] += electricity
+        terms["stall"] += stall
+        terms["limits"] += limits
+        reward = (
+            weights[0] * alive
+            + progress
+            + (weights[2] * electricity + weights[3] * stall)
+            + weights[4] * limits
+        )
         broken = not obs.dot(obs) < math.inf  # components are at most 5, so one must be NaN
-        return reward, broken or (self.robot.falls and alive < 0.0)
+        return reward, broken or ((self.robot.falls or self.end_when_down) and alive < 0.0)
 
     def _torques(self, action: NDArray[Any]) -> list[float]:
         self._stall = float(np.add.reduce(action * action) / self._joint_count)
@@ -246,6 +266,13 @@ class LocomotionEnv(BulletEnv):
                 return DOWN
         high = obs[0] + self._stand > robot.min_height
         return robot.alive_bonus if high and abs(self._pitch) < robot.max_pitch else DOWN
+
+    def _find_progress(self) -> float:
+        """Return what the step's increase of the potential is worth; counts it."""
+        before, self._potential = self._potential, self._find_potential()
+        progress = self._potential - before
+        self._terms["progress"] += progress
+        return self.reward_weights[1] * progress
 
     def _find_potential(self) -> float:
         """Return the potential; its increase in a step is the progress reward."""

@@ -22,11 +22,13 @@ reference is repeatable; see `forget_contacts`.
         last 9      x, y, z of the fingertip, of the object and of the target, m
     reward of Reacher, the sum of
         progress    100 times the decrease of the fingertip's distance from the target, m
-        electricity -0.1 sum|action * 0.1 velocity| - 0.01 sum|action|
-        limit       -0.1 if the elbow is within 1% of its limit
+        electricity -0.1 sum|action * 0.1 velocity|
+        stall       -0.01 sum|action|
+        limits      -0.1 if the elbow is within 1% of its limit
     reward of Pusher and Thrower, the sum of
-        electricity -0.1 sum|action * velocity| - 0.01 sum(action)
-        limit       -0.1 for each joint that is not beyond a limit by more than 1%
+        electricity -0.1 sum|action * velocity|
+        stall       -0.01 sum(action)
+        limits      -0.1 for each joint that is not beyond a limit by more than 1%
         distance    Thrower: minus the horizontal distance, m, from the target to the ball, or to
                     where the ball first fell below -0.25 m
         effort      Thrower: -0.002 sum(action^2)
@@ -163,6 +165,7 @@ class ManipulationEnv(BulletEnv):
 class Reacher(ManipulationEnv):
     """Two joints in a plane, observation [9]; the fingertip has to reach a target."""
 
+    reward_terms = "progress", "electricity", "stall", "limits"
     model = "reacher.xml"
     motors = 2
     obs_size = 9
@@ -219,15 +222,25 @@ class Reacher(ManipulationEnv):
         # In the action's precision: a NumPy scalar times a Python float keeps the NumPy dtype.
         (shoulder, elbow), (speed, bend_speed) = action, self._speeds
         work = abs(shoulder * speed) + abs(elbow * bend_speed)
-        electricity = -0.1 * work - 0.01 * (abs(shoulder) + abs(elbow))
-        limit = -0.1 if abs(abs(self._elbow) - 1.0) < 0.01 else 0.0
-        return self._potential - before + float(electricity) + limit, False
+        power, stall = -0.1 * work, 0.01 * (abs(shoulder) + abs(elbow))
+        limits = -0.1 if abs(abs(self._elbow) - 1.0) < 0.01 else 0.0
+        progress, terms, weights = self._potential - before, self._terms, self.reward_weights
+        terms["progress"] += progress
+        terms["electricity"] += float(power)
+        terms["stall"] -= float(stall)
+        terms["limits"] += limits
+        if weights[1] == weights[2]:
+            electricity = weights[1] * float(power - stall)
+        else:
+            electricity = weights[1] * float(power) - weights[2] * float(stall)
+        return weights[0] * progress + electricity + weights[3] * limits, False
 
 
 class ObjectManipulationEnv(ManipulationEnv):
     """An arm of seven joints, an object and a target."""
 
     metadata: dict[str, Any] = {**BulletEnv.metadata, "render_fps": 100}  # noqa: RUF012
+    reward_terms: ClassVar[tuple[str, ...]] = ("electricity", "stall", "limits")
     motors = 7
     time_step = 0.01
     substeps = 5
@@ -279,8 +292,12 @@ class ObjectManipulationEnv(ManipulationEnv):
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         work = float(np.dot(np.abs(action), np.abs(self._speeds)))
         # The sum is in the action's precision, the work in float64.
-        electricity = -0.1 * work - float(0.01 * np.add.reduce(action))
-        return electricity + LIMIT_COSTS[self._within], False
+        power, stall = -0.1 * work, float(0.01 * np.add.reduce(action))
+        limits, terms, weights = LIMIT_COSTS[self._within], self._terms, self.reward_weights
+        terms["electricity"] += power
+        terms["stall"] -= stall
+        terms["limits"] += limits
+        return weights[0] * power - weights[1] * stall + weights[2] * limits, False
 
 
 class Pusher(ObjectManipulationEnv):
@@ -306,6 +323,7 @@ class Pusher(ObjectManipulationEnv):
 class Thrower(ObjectManipulationEnv):
     """An arm that throws a ball into a box, observation [48]."""
 
+    reward_terms = *ObjectManipulationEnv.reward_terms, "distance", "effort"
     model = "thrower.xml"
     obs_size = 48
     gravity = 0.0
@@ -332,7 +350,11 @@ class Thrower(ObjectManipulationEnv):
         x, y, _ = self._landing or self._object
         gap = x - self._target[0], y - self._target[1]
         distance = math.sqrt(np.dot(gap, gap))
-        return reward - distance - float(0.002 * np.add.reduce(action * action)), False
+        effort = float(0.002 * np.add.reduce(action * action))
+        terms, weights = self._terms, self.reward_weights
+        terms["distance"] -= distance
+        terms["effort"] -= effort
+        return reward - weights[3] * distance - weights[4] * effort, False
 
 
 def keep_one_pair(client: int, floor: int | None, body: int, link: int) -> None:

@@ -13,8 +13,9 @@ four feet connects two legs, and each leg has one motor:
         8 .. 15     their angular velocities, rad/s
         16 .. 23    their torques as observed by the controller, N m
         24 .. 27    orientation of the body, a quaternion
-    reward          distance moved along +x, m (in the first step, from the origin), minus 0.005
-                    times the energy, J, that all motors use in 0.002 s
+    reward          forward, the distance moved along +x, m (in the first step, from the origin),
+                    minus energy, 0.005 times the energy, J, that all motors use in 0.002 s
+    metres          along +x, from the origin
     termination     when the body tilts by more than 31.8 degrees or is lower than 0.13 m
 
 A step lasts 0.01 s: five steps of the simulation and the controller. A motor that delivers more
@@ -80,6 +81,8 @@ class Minitaur(BulletEnv):
 
     metadata: dict[str, Any] = {**BulletEnv.metadata, "render_fps": 100}  # noqa: RUF012
     time_step: ClassVar[float] = 0.002
+    reward_terms = "forward", "energy"
+    travels = True
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         super().__init__(28, 8, _VIEW, render_mode, width, height)
@@ -87,6 +90,11 @@ class Minitaur(BulletEnv):
         bounds = np.repeat((math.pi, speed, _OBSERVED_TORQUE, 1.0), (8, 8, 8, 4)) + 0.01
         high = bounds.astype(np.float32)
         self.observation_space = spaces.Box(-high, high, dtype=np.float32)
+
+    @property
+    def dt(self) -> float:
+        """Seconds of simulated time in a step."""
+        return self.time_step * _REPEATS
 
     def _set_physics(self) -> None:
         client = self._client
@@ -225,7 +233,11 @@ class Minitaur(BulletEnv):
         before, self._x = self._x, self._position[0]
         # Uses BLAS, as the example does; see `locomotion.LocomotionEnv`.
         energy = abs(float(np.dot(self._observed_torques, self._rates))) * self.time_step
-        reward = (self._x - before) - _ENERGY * energy
+        forward, cost = self._x - before, _ENERGY * energy
+        self._metres = self._x
+        self._terms["forward"] += forward
+        self._terms["energy"] -= cost
+        reward = self.reward_weights[0] * forward - self.reward_weights[1] * cost
         upright = pybullet.getMatrixFromQuaternion(self._attitude)[8]
         return reward, upright < _LEAN or self._position[2] < _LOW
 

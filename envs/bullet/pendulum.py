@@ -17,6 +17,10 @@ They match the tasks of the same names in `pybullet_envs_gymnasium` 0.6.0 bit fo
         InvertedPendulum            1
         InvertedPendulumSwingup     cosine of the pole's angle
         InvertedDoublePendulum      10 - x^2 / 100 - (z - 1.7)^2; (x, z): the upper pole's centre
+    terms of the reward
+        InvertedPendulum            alive
+        InvertedPendulumSwingup     height
+        InvertedDoublePendulum      alive, the 10; position and height, the squares
     termination
         InvertedPendulum            the pole leans by more than 0.2 rad
         InvertedPendulumSwingup     never
@@ -104,6 +108,7 @@ class PendulumEnv(BulletEnv):
 class InvertedPendulum(PendulumEnv):
     """A pole to be balanced, observation [5]."""
 
+    reward_terms: ClassVar[tuple[str, ...]] = ("alive",)
     model = "inverted_pendulum.xml"
     strength = 100.0
 
@@ -115,21 +120,26 @@ class InvertedPendulum(PendulumEnv):
         return np.array((x, vx, math.cos(angle), math.sin(angle), rate), np.float32)
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
-        return 1.0, abs(self._angle) > 0.2
+        self._terms["alive"] += 1.0
+        return self.reward_weights[0], abs(self._angle) > 0.2
 
 
 class InvertedPendulumSwingup(InvertedPendulum):
     """A hanging pole to be swung up, observation [5]; only the time limit ends the episode."""
 
+    reward_terms = ("height",)
     down = 3.1415
 
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
-        return math.cos(self._angle), False
+        height = math.cos(self._angle)
+        self._terms["height"] += height
+        return self.reward_weights[0] * height, False
 
 
 class InvertedDoublePendulum(PendulumEnv):
     """Two poles, one on top of the other, to be balanced, observation [9]."""
 
+    reward_terms = "alive", "position", "height"
     model = "inverted_double_pendulum.xml"
     strength = 200.0
     hinges = ("hinge", "hinge2")
@@ -157,4 +167,9 @@ class InvertedDoublePendulum(PendulumEnv):
     def _reward_and_termination(self, obs: Observation, action: NDArray[Any]) -> tuple[float, bool]:
         # Squares with C's pow(), as in the reference; a product may differ in the last bit.
         tip = self._top_z + 0.3
-        return 10.0 - (0.01 * self._top_x**2 + (tip - 2.0) ** 2), tip <= 1.0
+        aside, below = 0.01 * self._top_x**2, (tip - 2.0) ** 2
+        terms, weights = self._terms, self.reward_weights
+        terms["alive"] += 10.0
+        terms["position"] -= aside
+        terms["height"] -= below
+        return weights[0] * 10.0 - (weights[1] * aside + weights[2] * below), tip <= 1.0

@@ -18,6 +18,9 @@ from envs.bullet.compiled import locomotion
 from envs.bullet.compiled.capi import bullet_function
 from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 from envs.bullet.compiled.locomotion import (
+    DISTANCE,
+    POTENTIAL,
+    PROGRESS,
     REST_HEIGHT,
     TARGET_X,
     TARGET_Y,
@@ -27,8 +30,10 @@ from envs.bullet.compiled.locomotion import (
     Z,
     drive,
     find_alive,
+    find_progress,
     finish,
     observe,
+    travel,
 )
 from envs.bullet.compiled.loop import Outcome, step_of
 from envs.bullet.compiled.physics import cos, dot, dot_is_fused, read_state, sin, submit_pose
@@ -44,7 +49,9 @@ _move = bullet_function("b3CreatePoseCommandSetBaseLinearVelocity", int32, intp,
 _spin = bullet_function("b3CreatePoseCommandSetBaseAngularVelocity", int32, intp, intp)
 
 _PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # indices into `FlagrunTask.counts`
-_CRAWL_START, _CRAWLED = range(2)  # indices into `FlagrunTask.crawl`
+# Indices into `FlagrunTask.crawl`; the last two values add up to the potential.
+_CRAWL_START, _CRAWLED, _RAN, _STOOD = range(4)
+_POSTURE = 5  # index of the harder task's own term, behind those of `locomotion`
 _FIELD_X, _FIELD_Y = flagrun.FIELD_X, flagrun.FIELD_Y
 _NEAR, _FULL_PATIENCE = flagrun.NEAR, flagrun.PATIENCE
 _TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
@@ -73,6 +80,16 @@ class FlagrunTask(NamedTuple):
     throw: Array
     fused: bool
 
+    @property
+    def weights(self) -> Array:
+        """Those of `locomotion`."""
+        return self.locomotion.weights
+
+    @property
+    def sums(self) -> Array:
+        """Those of `locomotion`."""
+        return self.locomotion.sums
+
 
 def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
     """Return the task for an environment."""
@@ -84,7 +101,7 @@ def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
         cube=env._scene.bodies[2] if harder else -1,
         draws=np.zeros(0),
         counts=np.zeros(5, np.int64),
-        crawl=np.zeros(2),
+        crawl=np.zeros(4),
         throw=np.zeros(6),
         fused=harder and dot_is_fused(3),
     )
@@ -92,16 +109,17 @@ def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
 
 def begin(env: HumanoidFlagrun, task: FlagrunTask, max_steps: int) -> FlagrunTask:
     """Copy the state after a reset to the task, and draw the episode's random numbers."""
-    locomotion.begin(env, task.locomotion, max_steps)
+    robot = locomotion.begin(env, task.locomotion, max_steps)
     task.counts[:] = 0
     task.counts[_PATIENCE] = env._patience
     task.crawl[:] = 0.0
     if isinstance(env, HumanoidFlagrunHarder):
         task.counts[_FRAME], task.counts[_DOWN] = env._frame, env._frames_down
         task.counts[_CRAWLS] = env._crawl_start is not None
-        task.crawl[:] = env._crawl_start or 0.0, env._crawled
+        task.crawl[:] = env._crawl_start or 0.0, env._crawled, *env._parts
     # Two numbers for the flag after each step, and five for the cube after every thirtieth step.
-    return task._replace(draws=env._rng.random(2 * max_steps + 5 * (max_steps // 30 + 1)))
+    draws = env._rng.random(2 * max_steps + 5 * (max_steps // 30 + 1))
+    return task._replace(locomotion=robot, draws=draws)
 
 
 @compiled
@@ -118,11 +136,13 @@ def _observe(task: FlagrunTask, obs: Array32) -> tuple[float, float, int]:
     counts, now = task.counts, task.locomotion.now
     counts[_PATIENCE] -= 1
     distance, pitch, at_limit = observe(task.locomotion, obs)
+    travel(task.locomotion, distance)
     if distance < _NEAR or counts[_PATIENCE] <= 0:
         now[TARGET_X] = _uniform(task, -_FIELD_X, _FIELD_X)
         now[TARGET_Y] = _uniform(task, -_FIELD_Y, _FIELD_Y)
         counts[_PATIENCE] = _FULL_PATIENCE
         distance, pitch, at_limit = observe(task.locomotion, obs)
+        now[DISTANCE] = distance
     return distance, pitch, at_limit
 
 
@@ -184,7 +204,23 @@ def _potential(task: FlagrunTask, progress: float) -> float:
     else:
         counts[_CRAWLS] = 0
         progress -= crawl[_CRAWLED]
-    return float(progress + _leak(height) * _LEAK)
+    crawl[_RAN], crawl[_STOOD] = progress, _leak(height) * _LEAK
+    return float(progress + crawl[_STOOD])
+
+
+@compiled
+def _find_progress(task: FlagrunTask, distance_potential: float) -> float:
+    """What the step's increase of the potential is worth."""
+    crawl, now, weights = task.crawl, task.locomotion.now, task.locomotion.weights
+    sums = task.locomotion.sums
+    ran, stood, before = crawl[_RAN], crawl[_STOOD], now[POTENTIAL]
+    now[POTENTIAL] = _potential(task, distance_potential)
+    progress, posture = crawl[_RAN] - ran, crawl[_STOOD] - stood
+    sums[PROGRESS] += progress
+    sums[_POSTURE] += posture
+    if weights[PROGRESS] == weights[_POSTURE]:
+        return float(weights[PROGRESS] * (now[POTENTIAL] - before))
+    return float(weights[PROGRESS] * progress + weights[_POSTURE] * posture)
 
 
 @step_of(FlagrunTask)
@@ -199,7 +235,8 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
         if due and not _throw_cube(task):
             return 0.0, False, False
         alive = _alive_reward(task, obs[0])
-        potential = _potential(task, potential)
+        progress = _find_progress(task, potential)
     else:
         alive = find_alive(task.locomotion, obs[0], pitch)
-    return finish(task.locomotion, action, obs, alive, potential, at_limit)
+        progress = find_progress(task.locomotion, potential)
+    return finish(task.locomotion, action, obs, alive, progress, at_limit)

@@ -27,7 +27,9 @@ from envs.bullet.compiled.physics import (
 from envs.bullet.locomotion import AT_LIMIT, DOWN, JOINT_AT_LIMIT, LocomotionEnv
 
 # Indices into `LocomotionTask.now`. X and Y are means over all parts, Z is the torso's height.
-POTENTIAL, REST_HEIGHT, TARGET_X, TARGET_Y, X, Y, Z = range(7)
+POTENTIAL, REST_HEIGHT, TARGET_X, TARGET_Y, X, Y, Z, DISTANCE = range(8)
+# Indices into `LocomotionTask.weights` and `sums`.
+ALIVE, PROGRESS, ELECTRICITY, STALL, LIMITS = range(5)
 
 
 class LocomotionTask(NamedTuple):
@@ -57,7 +59,9 @@ class LocomotionTask(NamedTuple):
         stall_cost: factor of the mean of action^2.
         time_step: in seconds.
         fused: `physics.dot_is_fused(2)`, for the distance to the target.
-        now: [7], indexed by `POTENTIAL` and the following constants.
+        weights: a factor for each term of the reward.
+        sums: what each term has added up to, and behind them the metres.
+        now: [8], indexed by `POTENTIAL` and the following constants.
         contacts: [f], 1 for each foot that touches the floor, else 0.
         speeds: float32 [n], joint velocities as observed.
         scratch: scratch space, as long as the observation and the parts.
@@ -91,6 +95,8 @@ class LocomotionTask(NamedTuple):
     stall_cost: float
     time_step: float
     fused: bool
+    weights: Array
+    sums: Array
     now: Array
     contacts: Array
     speeds: Array32
@@ -135,7 +141,9 @@ def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
         stall_cost=env._costs[1],
         time_step=env.time_step,
         fused=env._torso < 0 and dot_is_fused(2),
-        now=np.zeros(7),
+        weights=np.ones(len(env.reward_terms)),
+        sums=np.zeros(len(env.reward_terms) + 1),
+        now=np.zeros(8),
         contacts=np.zeros(len(env._feet)),
         speeds=np.zeros(joints, np.float32),
         scratch=np.zeros(max(8 + 2 * joints + len(env._feet), len(parts))),
@@ -147,9 +155,9 @@ def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
 def begin(env: LocomotionEnv, task: LocomotionTask, max_steps: int) -> LocomotionTask:
     """Copy the state after a reset to the task."""
     now = env._potential, env._rest_height, env._target_x, env._target_y, *env._position
-    task.now[:] = now
+    task.now[:] = *now, env._distance
     task.contacts[:] = 0.0
-    return task
+    return task._replace(falls=env.robot.falls or env.end_when_down)
 
 
 @compiled
@@ -240,6 +248,13 @@ def find_alive(task: LocomotionTask, height: float, pitch: float) -> float:
 
 
 @compiled
+def travel(task: LocomotionTask, distance: float) -> None:
+    """Count the metres that the robot came nearer to where it goes."""
+    task.sums[-1] += task.now[DISTANCE] - distance
+    task.now[DISTANCE] = distance
+
+
+@compiled
 def electricity(task: LocomotionTask, action: Array32) -> float:
     """Return the electricity costs; the means are taken in float32, as by NumPy."""
     speeds, scratch, size = task.speeds, task.efforts, np.float32(action.size)
@@ -249,7 +264,19 @@ def electricity(task: LocomotionTask, action: Array32) -> float:
     for i in range(action.size):
         scratch[i] = action[i] * action[i]
     stall = float(total(scratch, action.size) / size)
-    return task.power_cost * power + task.stall_cost * stall
+    power, stall = task.power_cost * power, task.stall_cost * stall
+    task.sums[ELECTRICITY] += power
+    task.sums[STALL] += stall
+    return float(task.weights[ELECTRICITY] * power + task.weights[STALL] * stall)
+
+
+@compiled
+def find_progress(task: LocomotionTask, potential: float) -> float:
+    """What the step's increase of the potential is worth."""
+    progress = potential - task.now[POTENTIAL]
+    task.now[POTENTIAL] = potential
+    task.sums[PROGRESS] += progress
+    return float(task.weights[PROGRESS] * progress)
 
 
 @compiled
@@ -258,15 +285,18 @@ def finish(
     action: Array32,
     obs: Array32,
     alive: float,
-    potential: float,
+    progress: float,
     at_limit: int,
 ) -> Outcome:
     """Update the contacts for the next observation, and return the outcome of the step."""
     if not touch(task.robot, task.floor, task.feet, task.contacts, task.found):
         return 0.0, False, False
-    progress = potential - task.now[POTENTIAL]
-    task.now[POTENTIAL] = potential
-    reward = alive + progress + electricity(task, action) + task.limit_cost * at_limit
+    weights, sums, limits = task.weights, task.sums, task.limit_cost * at_limit
+    sums[ALIVE] += alive
+    sums[LIMITS] += limits
+    reward = (
+        weights[ALIVE] * alive + progress + electricity(task, action) + weights[LIMITS] * limits
+    )
     return reward, (task.falls and alive < 0.0) or not finite(obs), True
 
 
@@ -275,5 +305,7 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     if not drive(task, action):
         return 0.0, False, False
     distance, pitch, at_limit = observe(task, obs)
+    travel(task, distance)
     alive = find_alive(task, obs[0], pitch)
-    return finish(task, action, obs, alive, -distance / task.time_step, at_limit)
+    progress = find_progress(task, -distance / task.time_step)
+    return finish(task, action, obs, alive, progress, at_limit)

@@ -38,6 +38,8 @@ class ManipulationTask(NamedTuple):
         stuck: [n + 1], limit cost by number of joints.
         gap: vector from object to target as observed; empty for Reacher.
         fused: `physics.dot_is_fused` for two, three and seven numbers.
+        weights: a factor for each term of the reward.
+        sums: what each term has added up to, and behind them the metres (none).
         now: [4], indexed by `_POTENTIAL` and the following constants.
         turns: [n], joint positions.
         rates: [n], joint velocities.
@@ -61,6 +63,8 @@ class ManipulationTask(NamedTuple):
     stuck: Array
     gap: Array
     fused: tuple[bool, bool, bool]
+    weights: Array
+    sums: Array
     now: Array
     turns: Array
     rates: Array
@@ -100,6 +104,8 @@ def manipulation_task(env: ManipulationEnv) -> ManipulationTask:
         if isinstance(env, ObjectManipulationEnv)
         else np.zeros(0),
         fused=(dot_is_fused(2), dot_is_fused(3), dot_is_fused(7)),
+        weights=np.ones(len(env.reward_terms)),
+        sums=np.zeros(len(env.reward_terms) + 1),
         now=np.zeros(4),
         turns=turns,
         rates=rates,
@@ -176,9 +182,18 @@ def _reach(task: ManipulationTask, action: Array32, obs: Array32) -> float:
     # In float32, the precision of the action.
     work = abs(action[0] * np.float32(rate)) + abs(action[1] * np.float32(bend_rate))
     effort = abs(action[0]) + abs(action[1])
-    electricity = np.float32(-0.1) * work - np.float32(0.01) * effort
-    stuck = -0.1 if abs(abs(shares[1]) - 1.0) < 0.01 else 0.0
-    return float(progress + float(electricity) + stuck)
+    power, stall = np.float32(-0.1) * work, np.float32(0.01) * effort
+    limits = -0.1 if abs(abs(shares[1]) - 1.0) < 0.01 else 0.0
+    weights, sums = task.weights, task.sums
+    sums[0] += progress
+    sums[1] += float(power)
+    sums[2] -= float(stall)
+    sums[3] += limits
+    if weights[1] == weights[2]:
+        electricity = weights[1] * float(power - stall)
+    else:
+        electricity = weights[1] * float(power) - weights[2] * float(stall)
+    return float(weights[0] * progress + electricity + weights[3] * limits)
 
 
 @compiled
@@ -203,8 +218,12 @@ def _handle(task: ManipulationTask, action: Array32, obs: Array32) -> float:
         total += action[motor]
     task.second[4] = task.second[2]  # an oddity of the reference, see `envs.bullet.manipulation`
     power = dot(task.first, task.second, task.fused[2])
-    electricity = -0.1 * power - float(np.float32(0.01) * total)
-    return float(electricity + task.stuck[stuck])
+    electricity, stall = -0.1 * power, float(np.float32(0.01) * total)
+    limits, weights, sums = task.stuck[stuck], task.weights, task.sums
+    sums[0] += electricity
+    sums[1] -= stall
+    sums[2] += limits
+    return float(weights[0] * electricity - weights[1] * stall + weights[2] * limits)
 
 
 @compiled
@@ -232,5 +251,7 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     reward = _handle(task, action, obs)
     if task.throws:
         distance, effort = _throw(task, action)
-        reward = reward - distance - effort
+        task.sums[3] -= distance
+        task.sums[4] -= effort
+        reward = reward - task.weights[3] * distance - task.weights[4] * effort
     return reward, False, True

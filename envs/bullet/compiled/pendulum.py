@@ -8,7 +8,7 @@ import numpy as np
 
 from envs.bullet.client import pybullet
 from envs.bullet.compiled.capi import SimulatedBody, simulated_body
-from envs.bullet.compiled.jit import Array32, Indices, compiled
+from envs.bullet.compiled.jit import Array, Array32, Indices, compiled
 from envs.bullet.compiled.loop import Outcome, step_of
 from envs.bullet.compiled.physics import advance, clip, cos, power, sin
 from envs.bullet.pendulum import InvertedDoublePendulum, InvertedPendulumSwingup, PendulumEnv
@@ -26,6 +26,8 @@ class PendulumTask(NamedTuple):
         angle_index: int64 [joints], indices in `robot.angles` of the cart, then the poles.
         rate_index: int64 [joints], the same in `robot.rates`.
         top: the link of the uppermost pole.
+        weights: a factor for each term of the reward.
+        sums: what each term has added up to, and behind them the metres (none).
     """
 
     robot: SimulatedBody
@@ -34,6 +36,8 @@ class PendulumTask(NamedTuple):
     angle_index: Indices
     rate_index: Indices
     top: int
+    weights: Array
+    sums: Array
 
 
 def pendulum_task(env: PendulumEnv) -> PendulumTask:
@@ -47,6 +51,8 @@ def pendulum_task(env: PendulumEnv) -> PendulumTask:
         angle_index=np.array([info[3] for info in infos], np.int64),
         rate_index=np.array([info[4] for info in infos], np.int64),
         top=env._top,
+        weights=np.ones(len(env.reward_terms)),
+        sums=np.zeros(len(env.reward_terms) + 1),
     )
 
 
@@ -79,11 +85,19 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
     if not advance(task.robot):
         return 0.0, False, False
     _observe(task, obs)
+    weights, sums = task.weights, task.sums
     if task.kind == _DOUBLE:
         x, tip = task.robot.links[task.top, 0], task.robot.links[task.top, 2] + 0.3
-        reward = 10.0 - (0.01 * power(x, 2.0) + power(tip - 2.0, 2.0))
+        aside, below = 0.01 * power(x, 2.0), power(tip - 2.0, 2.0)
+        sums[0] += 10.0
+        sums[1] -= aside
+        sums[2] -= below
+        reward = weights[0] * 10.0 - (weights[1] * aside + weights[2] * below)
         return reward, tip <= 1.0, True
     angle = task.robot.angles[task.angle_index[1]]
     if task.kind == _SWINGUP:
-        return cos(angle), False, True
-    return 1.0, abs(angle) > 0.2, True
+        height = cos(angle)
+        sums[0] += height
+        return weights[0] * height, False, True
+    sums[0] += 1.0
+    return weights[0], abs(angle) > 0.2, True

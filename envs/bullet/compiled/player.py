@@ -82,7 +82,9 @@ class CompiledPlayer:
                 the observations acted on are written.
 
         Returns:
-            Total reward, score, length and fault, as in `ars.rollout.episode.Episode`.
+            Total reward, score, length and fault, as in `ars.rollout.episode.Episode`. What the
+            terms of the reward added up to, and the metres, are then with the environment, as if
+            it had been stepped.
 
         Raises:
             gymnasium.error.Error: the environment is closed.
@@ -102,9 +104,13 @@ class CompiledPlayer:
         clip = math.inf if reward_clip is None else float(reward_clip)
         action = np.zeros(joints, np.float32)
         task = self._begin(self._robot, self._task, max_steps)
+        task.weights[:] = self._robot.reward_weights
+        task.sums[:] = 0.0
         total, score, length, end, reward = loop.play(
             task, policy, max_steps, float(shift), clip, obs, action, mean, m2
         )
+        *terms, metres = task.sums.tolist()
+        self._robot.record(terms, metres)
         fault = None
         if end == loop.BAD_ACTION:
             check_action(action, action.shape)

@@ -1,0 +1,132 @@
+"""What a reward is made of: its named terms, weighed and added up over an episode, and metres.
+
+Robots of ours name their terms and weigh them in their own arithmetic, in compiled code too. Other
+environments name theirs in `info`, as Gymnasium's MuJoCo robots do (`reward_forward`,
+`reward_ctrl` ...); a term of weight w then adds (w - 1) times itself to the reward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+import gymnasium
+
+_PREFIX = "reward_"
+# Columns of a log are named `TERM_mean`: these are taken.
+_TAKEN = ("return", "length", "metres")
+
+
+class ObjectiveSpec(NamedTuple):
+    """What is known of an environment's reward.
+
+    Attributes:
+        terms: their names, in the order in which weights and sums are given.
+        travels: whether metres are counted.
+        step_seconds: seconds of simulated time in a step; None where there are none.
+        can_be_down: whether there is a state, down, that can end an episode.
+    """
+
+    terms: tuple[str, ...] = ()
+    travels: bool = False
+    step_seconds: float | None = None
+    can_be_down: bool = False
+
+
+NOTHING_KNOWN = ObjectiveSpec()
+
+
+class Tally(NamedTuple):
+    """What an episode came to.
+
+    Attributes:
+        total_reward: the sum of the rewards without weights.
+        terms: what each term added up to without its weight.
+        metres: travelled; None where they are not counted.
+    """
+
+    total_reward: float
+    terms: tuple[float, ...]
+    metres: float | None
+
+
+class Objective:
+    """The terms of one environment's reward, whoever keeps them.
+
+    Args:
+        env: the environment, wrapped or not.
+        terms: those that `info` names; a robot of ours knows its own.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], terms: Sequence[str] = ()) -> None:
+        robot: Any = getattr(env, "unwrapped", env)
+        own = robot.reward_terms if hasattr(robot, "term_sums") else None
+        self._robot = None if own is None else robot
+        self.terms = tuple(terms if own is None else own)
+        self.in_info = own is None and bool(terms)  # whether `weigh` must see every step
+        self.weighs = False
+        self._env, self._keys = env, [_PREFIX + name for name in self.terms]
+        self._factors: list[tuple[int, float]] = []  # less one, of the terms that have another
+        self._sums = [0.0] * len(self.terms)
+        self._total, self._start = 0.0, 0.0
+        self._info: Mapping[str, Any] = {}
+
+    def weigh_by(self, weights: Sequence[float] | None, end_when_down: bool = False) -> None:
+        """Weigh the terms from the next step on; None for the environment's own reward."""
+        self.weighs = weights is not None
+        if self._robot is not None:
+            self._robot.reward_weights[:] = weights or [1.0] * len(self.terms)
+            self._robot.end_when_down = end_when_down
+        else:
+            self._factors = [(i, w - 1.0) for i, w in enumerate(weights or ()) if w != 1.0]
+
+    def begin(self, info: Any) -> None:
+        """An episode begins; `info` is its reset's."""
+        self._sums, self._total, self._info = [0.0] * len(self.terms), 0.0, {}
+        self._start = _number(info, "x_position") or 0.0
+
+    def weigh(self, reward: float, info: Mapping[str, Any]) -> float:
+        """The weighed reward of a step; only where the terms are `in_info`.
+
+        Raises:
+            ValueError: a term is no number, or not finite.
+        """
+        sums = self._sums
+        for i, key in enumerate(self._keys):
+            sums[i] += float(info.get(key, 0.0))
+        self._total += reward
+        for i, factor in self._factors:
+            reward += factor * float(info.get(self._keys[i], 0.0))
+        if self._factors and not math.isfinite(reward):
+            raise ValueError(f"a term of the reward is not finite: {dict(info)}")
+        return reward
+
+    def end(self, info: Any = None) -> Tally:
+        """The episode is over; `info` is that of its last step, None where nobody saw it."""
+        if self._robot is not None:
+            terms = tuple(self._robot.term_sums)
+            return Tally(sum(terms), terms, self._robot.metres)
+        self._info = info if isinstance(info, Mapping) else {}
+        x = _number(self._info, "x_position")
+        metres = None if x is None else x - self._start
+        return Tally(self._total, tuple(self._sums), metres)
+
+    def describe(self) -> ObjectiveSpec:
+        """What is known of the reward, after an episode's `end`."""
+        robot = self._robot
+        if robot is not None:
+            return ObjectiveSpec(self.terms, robot.travels, float(robot.dt), robot.falls_down)
+        found = [key for key in self._info if _number(self._info, key) is not None]
+        named = [key.removeprefix(_PREFIX) for key in found if key.startswith(_PREFIX)]
+        terms = tuple(name for name in named if name and name not in _TAKEN)
+        seconds: Any = getattr(getattr(self._env, "unwrapped", self._env), "dt", None)
+        usable = isinstance(seconds, int | float) and seconds > 0
+        return ObjectiveSpec(terms, "x_position" in found, float(seconds) if usable else None)
+
+
+def _number(info: Any, name: str) -> float | None:
+    """What `info` holds under `name`, if that is a number."""
+    value = info.get(name) if isinstance(info, Mapping) and isinstance(name, str) else None
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
