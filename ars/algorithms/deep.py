@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ars.algorithms.base import (
     Algorithm,
@@ -22,11 +20,12 @@ from ars.algorithms.base import (
     check_same_network,
     statistics_behind,
 )
+from ars.algorithms.policy_kinds import DEEP_POLICIES, deep_policy_for, defaults_in_words
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
-from ars.common.statistics import summarize_returns
-from ars.experience.vector_env import EpisodeInfo, Step, VectorEnv
+from ars.experience.episodes import RecentEpisodes
+from ars.experience.vector_env import Step, VectorEnv
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
@@ -48,12 +47,8 @@ if TYPE_CHECKING:
 
     from ars.learning.optimizers import Optimizer
 
-DEEP_POLICIES = [
-    name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
-]
 SCHEDULES = ("constant", "linear")
 INITIALIZATIONS = ("orthogonal", "xavier", "he", "uniform")
-WINDOW = 100  # latest episodes whose returns and lengths a row summarises
 # Normalised observations are clipped as in OpenAI's baselines (VecNormalize).
 OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 
@@ -71,20 +66,29 @@ class DeepConfig:
         depends_on=("rollout_length",),
     )
     policy: str = setting(
-        "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", *DEEP_POLICIES)
+        "auto",
+        f"kind of policy; auto: {deep_policy_for(images=True)} for images, else "
+        f"{deep_policy_for(images=False)}",
+        choices=("auto", *DEEP_POLICIES),
     )
     hidden_sizes: tuple[int, ...] = setting(
-        (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1, at_most=LARGE
+        (),
+        f"units of each hidden layer ({defaults_in_words('hidden_sizes', DEEP_POLICIES)})",
+        at_least=1,
+        at_most=LARGE,
     )
     conv_layers: tuple[int, ...] = setting(
         (),
-        "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
+        "filters, kernel and stride of each convolution "
+        f"({defaults_in_words('conv_layers', DEEP_POLICIES)})",
         at_least=1,
         at_most=LARGE,
         requires={"policy": ("auto", *(k for k in DEEP_POLICIES if POLICIES[k].reads_images))},
     )
     activation: str | None = setting(
-        None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
+        None,
+        f"hidden activation ({defaults_in_words('activation', DEEP_POLICIES)})",
+        choices=[*ACTIVATIONS],
     )
     initialization: str = setting(
         "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
@@ -131,13 +135,15 @@ class DeepAlgorithm(Algorithm):
     trains_in_pool: ClassVar[bool] = False
 
     def __init__(self, config: Any, context: TrainingContext, distribution: bool) -> None:
+        from ars.learning.device import prepare_device
+
         self.config, self.context = config, context
         self.policy = _make_policy(config, context, distribution)
-        self.device = _device(context.device, bool(self.policy.spec.conv_layers))
+        self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
-        self._recent: deque[EpisodeInfo] = deque(maxlen=WINDOW)
+        self._recent = RecentEpisodes()
         self.environments = VectorEnv(
             context.env_id,
             context.env_kwargs,
@@ -276,15 +282,9 @@ class DeepAlgorithm(Algorithm):
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
-        self._recent += finished
+        self._recent.add(finished)
         finished.clear()
-        return {
-            **summarize_returns(
-                [episode.total_reward for episode in self._recent],
-                [episode.length for episode in self._recent],
-            ),
-            **metrics,
-        }
+        return {**self._recent.summary(), **metrics}
 
     @abstractmethod
     def _iterate(self) -> Row:
@@ -319,11 +319,7 @@ class DeepAlgorithm(Algorithm):
         state.values["rng"] = self.rng.bit_generator.state
         if self.iteration > 0:
             state.add("environments", self.environments)
-        recent = {
-            "returns": np.array([episode.total_reward for episode in self._recent], np.float64),
-            "lengths": np.array([episode.length for episode in self._recent], np.int64),
-        }
-        state.add_state("recent", State(recent))
+        state.add("recent", self._recent)
         if self.statistics is not None:
             state.add("statistics", self.statistics, count="observations")
         return state
@@ -335,11 +331,7 @@ class DeepAlgorithm(Algorithm):
         self.parameters.load(state.array("parameters", shape, np.float32))
         state.restore("optimizer", self.optimizer, steps="optimizer_steps")
         state.restore_generator("rng", self.rng)
-        recent = state.nested("recent")
-        returns = recent.array("returns", (None,))
-        lengths = recent.counts("lengths", len(returns))
-        self._recent.clear()
-        self._recent.extend(map(EpisodeInfo, returns.tolist(), lengths.tolist()))
+        state.restore("recent", self._recent)
         if self.statistics is not None:
             state.restore("statistics", self.statistics, count="observations")
         if self.iteration > 0:
@@ -362,8 +354,7 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
     observation = space_spec(context.observation_space, "observation")
     kind = config.policy
     if kind == "auto":
-        images = is_image(observation)
-        kind = next(name for name in DEEP_POLICIES if POLICIES[name].reads_images == images)
+        kind = deep_policy_for(is_image(observation))
     options: dict[str, Any] = {}
     if config.conv_layers:
         numbers = iter(config.conv_layers)
@@ -381,20 +372,3 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
         discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
         options["distribution"] = "categorical" if discrete else "gaussian"
     return make_policy(kind, context.observation_space, context.action_space, **options)
-
-
-def _device(name: str, images: bool) -> torch.device:
-    """The device to learn on; also limits vectors to one thread, where more only cost time."""
-    import torch
-
-    from policies.networks import resolve_device
-
-    try:
-        device = resolve_device("cpu" if name == "auto" and not images else name)
-    except ValueError as error:
-        raise UsageError(f"{error}") from None
-    if not images:
-        torch.set_num_threads(1)
-        # One thread for NumPy's BLAS too: its sums depend on the number of threads.
-        threadpool_limits(1, "blas")
-    return device

@@ -1,7 +1,8 @@
-"""Whole episodes, assembled from the steps of parallel environments."""
+"""Episodes of parallel environments: whole ones, and the totals of the latest."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.common.statistics import summarize_returns
+from ars.experience.vector_env import EpisodeInfo
 from policies.state import State
 
 _Array = NDArray[Any]
@@ -104,6 +107,40 @@ class EpisodeBuffer:
             for (inputs, actions, rewards), final, terminal in ended
         ]
         self._in_progress = [list(zip(*part, strict=True)) for part in parts[n_ended:]]
+
+
+class RecentEpisodes:
+    """Total rewards and lengths of the last 100 episodes that ended."""
+
+    def __init__(self) -> None:
+        self._episodes: deque[EpisodeInfo] = deque(maxlen=100)
+
+    def add(self, episodes: Iterable[EpisodeInfo]) -> None:
+        """Add episodes in the order in which they ended."""
+        self._episodes.extend(episodes)
+
+    def summary(self) -> dict[str, float]:
+        """The columns of `summarize_returns`."""
+        return summarize_returns(
+            [episode.total_reward for episode in self._episodes],
+            [episode.length for episode in self._episodes],
+        )
+
+    def state(self) -> State:
+        """Both columns."""
+        return State(
+            {
+                "returns": np.array([e.total_reward for e in self._episodes], np.float64),
+                "lengths": np.array([e.length for e in self._episodes], np.int64),
+            }
+        )
+
+    def restore(self, state: State) -> None:
+        """Restore a `state`. Raises: ValueError."""
+        returns = state.array("returns", (None,))
+        lengths = state.counts("lengths", len(returns))
+        self._episodes.clear()
+        self._episodes.extend(map(EpisodeInfo, returns.tolist(), lengths.tolist()))
 
 
 def _stored(state: State, name: str, length: int, each: ShapeAndType) -> _Array:

@@ -15,7 +15,7 @@ from small_dqn import SMALL, make, train
 from torch import tensor
 
 import ars.train
-from ars.algorithms.dqn import Transitions
+from ars.learning.transitions import Transitions
 from ars.training.resolve import resolve_new
 from policies import load_policy
 
