@@ -13,7 +13,7 @@ first robot is made.
 from envs.atari import WrongOptions
 from envs.registry import (
     OPTIONS,
-    Row,
+    RegisteredEnv,
     UnknownEnvironment,
     accelerate,
     make,
@@ -25,7 +25,7 @@ from envs.registry import (
 
 __all__ = [
     "OPTIONS",
-    "Row",
+    "RegisteredEnv",
     "UnknownEnvironment",
     "WrongOptions",
     "accelerate",

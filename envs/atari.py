@@ -23,7 +23,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 Frame = NDArray[np.uint8]
-Step = tuple[Any, float, bool, bool, dict[str, Any]]
+StepResult = tuple[Any, float, bool, bool, dict[str, Any]]
 
 FRAMES_PER_SECOND = 60  # of an Atari 2600
 
@@ -115,7 +115,7 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
                 break
         return total, over, truncated, info
 
-    def step(self, action: Any) -> Step:
+    def step(self, action: Any) -> StepResult:
         reward, over, truncated, info = self._play(action, self._frame_skip)
         lives = info.get("lives", 0)
         info["cut_returns"] = lives < self._lives
@@ -197,7 +197,7 @@ class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._before = self._objects(screen)
         return np.zeros((80, 80), np.int8), info
 
-    def step(self, action: Any) -> Step:
+    def step(self, action: Any) -> StepResult:
         screen, reward, over, truncated, info = self.env.step(self.ACTIONS[action])
         now = self._objects(screen)
         difference, self._before = now - self._before, now

@@ -23,7 +23,7 @@ class UnknownEnvironment(ValueError):
     """No environment has this name; the one-line message suggests similar names."""
 
 
-class Row(NamedTuple):
+class RegisteredEnv(NamedTuple):
     """One of the toolkit's environments.
 
     Attributes:
@@ -122,10 +122,11 @@ def names() -> list[str]:
     return list(_TABLE)
 
 
-def table() -> list[Row]:
+def table() -> list[RegisteredEnv]:
     """Return the toolkit's environments, for listing them."""
     return [
-        Row(name, _id(name), entry.description, entry.compiled) for name, entry in _TABLE.items()
+        RegisteredEnv(name, _id(name), entry.description, entry.compiled)
+        for name, entry in _TABLE.items()
     ]
 
 

@@ -1,7 +1,8 @@
 """The table of activation functions, with every form in which the toolkit uses one.
 
 The compiled loop may not import this package. It has its own numbered table,
-`envs.bullet.compiled.policy.ACTIVATIONS`, and a test compares the two.
+`envs.bullet.compiled.policy.ACTIVATIONS`; a policy whose activation is not in it is played by the
+Python loop.
 """
 
 from __future__ import annotations

@@ -201,7 +201,7 @@ def run_peer(case: Case, steps: int) -> float:
         vec_env = VecNormalize(vec_env)
     learner = getattr(stable_baselines3, case.algo.upper())
 
-    class Clock(BaseCallback):
+    class WarmUpEnd(BaseCallback):
         """Notes the time at the end of the warm-up."""
 
         started = 0.0
@@ -212,11 +212,12 @@ def run_peer(case: Case, steps: int) -> float:
                 self.started, self.at = time.perf_counter(), self.num_timesteps
             return True
 
-    model, clock = learner("MlpPolicy", vec_env, seed=0, device="cpu", **case.peer), Clock()
-    model.learn(case.warm_up + steps, callback=clock)
-    seconds = time.perf_counter() - clock.started
+    model = learner("MlpPolicy", vec_env, seed=0, device="cpu", **case.peer)
+    warm_up_end = WarmUpEnd()
+    model.learn(case.warm_up + steps, callback=warm_up_end)
+    seconds = time.perf_counter() - warm_up_end.started
     vec_env.close()
-    return (model.num_timesteps - clock.at) / seconds
+    return (model.num_timesteps - warm_up_end.at) / seconds
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
             normalized.obs_rms.count = known.count
         return normalized
 
-    class Clock(BaseCallback):
+    class RolloutTimes(BaseCallback):
         """Notes the time at the end of each iteration's rollouts."""
 
         def __init__(self) -> None:
@@ -106,12 +106,12 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
     model = ARS("LinearPolicy", make(), delta_std=DELTA_STD, seed=0, **sizes)
     if policy is not None:
         model.weights = torch.tensor(policy.weights, dtype=model.weights.dtype)
-    pool, clock = AsyncEval([make, make], model.policy), Clock()
+    pool, rollouts = AsyncEval([make, make], model.policy), RolloutTimes()
     steps = 2 * directions * EPISODE_STEPS
-    model.learn((iterations + 1) * steps, callback=clock, async_eval=pool)
-    if model.num_timesteps != len(clock.times) * steps:
+    model.learn((iterations + 1) * steps, callback=rollouts, async_eval=pool)
+    if model.num_timesteps != len(rollouts.times) * steps:
         sys.exit("error: the peer's episodes were not all of 1000 steps; nothing to compare")
-    return iterations * steps / (clock.times[iterations] - clock.times[0])
+    return iterations * steps / (rollouts.times[iterations] - rollouts.times[0])
 
 
 def main() -> None:

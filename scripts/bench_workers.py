@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ars.rollout.task import RolloutSpec, Snapshot, Task
 
 # Seconds, the return of each rollout, and the total number of steps.
-Outcome = tuple[float, list[float], int]
+TimedRound = tuple[float, list[float], int]
 
 
 def make_algorithm(robot: str, directions: int) -> ARS:
@@ -90,17 +90,17 @@ class Bare:
             context.Process(target=play_bare, args=(theirs, spec), daemon=True).start()
             self._pipes.append(ours)
 
-    def play(self, snapshot: Snapshot, tasks: Sequence[Task]) -> Outcome:
+    def play(self, snapshot: Snapshot, tasks: Sequence[Task]) -> TimedRound:
         """Give every n-th task to each process; the seconds are the mean over the processes."""
         n = len(self._pipes)
         for number, pipe in enumerate(self._pipes):
             pipe.send((snapshot, tasks[number::n]))
-        outcomes: list[Outcome] = [pipe.recv() for pipe in self._pipes]
+        timings: list[TimedRound] = [pipe.recv() for pipe in self._pipes]
         returns = [0.0] * len(tasks)
-        for number, outcome in enumerate(outcomes):
-            returns[number::n] = outcome[1]
-        seconds = statistics.mean(outcome[0] for outcome in outcomes)
-        return seconds, returns, sum(outcome[2] for outcome in outcomes)
+        for number, timing in enumerate(timings):
+            returns[number::n] = timing[1]
+        seconds = statistics.mean(timing[0] for timing in timings)
+        return seconds, returns, sum(timing[2] for timing in timings)
 
     def close(self) -> None:
         """Let the processes end."""
@@ -110,7 +110,7 @@ class Bare:
 
 def play_pool(
     spec: RolloutSpec, n_workers: int, snapshot: Snapshot, warm: Sequence[Task], tasks: list[Task]
-) -> Outcome:
+) -> TimedRound:
     """Start Ray, wait for all workers, run a first batch, then time the tasks."""
     from ars.distributed.pool import RayPool
 

@@ -164,14 +164,14 @@ def missing(settings: Sequence[Setting], environment: Mapping[str, str]) -> str:
     )
 
 
-class Outcome(NamedTuple):
+class TestReport(NamedTuple):
     """The result of a test run."""
 
     passed: int
     failed: list[str]
 
 
-def run_tests(tests: Sequence[str], environment: Mapping[str, str]) -> Outcome:
+def run_tests(tests: Sequence[str], environment: Mapping[str, str]) -> TestReport:
     """Run the tests. Raises: RuntimeError if pytest itself fails."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -192,7 +192,7 @@ def run_tests(tests: Sequence[str], environment: Mapping[str, str]) -> Outcome:
         if case.find("failure") is not None or case.find("error") is not None
     ]
     skipped = sum(case.find("skipped") is not None for case in cases)
-    return Outcome(len(cases) - len(failed) - skipped, failed)
+    return TestReport(len(cases) - len(failed) - skipped, failed)
 
 
 def main() -> int:
@@ -213,7 +213,7 @@ def main() -> int:
         parser.error(f"this machine's own libraries cannot be asked: {plain}")
     print("this processor: " + "; ".join(f"{name} {said}" for name, said in sorted(plain.items())))
     print(f"{'configuration':22}{'passed':>8}{'failed':>8}{'seconds':>9}  in effect", flush=True)
-    outcomes = []
+    reports = []
     for name in arguments.configurations:
         settings = resolve(CONFIGURATIONS[name], plain)
         environment = plain_environment() | {s.variable: s.value for s in settings}
@@ -221,13 +221,13 @@ def main() -> int:
             print(f"{name:22}{'not run':>25}  {why}", flush=True)
             continue
         began = time.monotonic()
-        outcome = run_tests(arguments.tests, environment)
-        outcomes.append(outcome)
+        report = run_tests(arguments.tests, environment)
+        reports.append(report)
         seconds = time.monotonic() - began
         effect = " ".join(f"{s.variable}={s.value!r}" for s in settings)
-        print(f"{name:22}{outcome.passed:8}{len(outcome.failed):8}{seconds:9.0f}  {effect}")
-        print("".join(f"    failed: {test}\n" for test in outcome.failed), end="", flush=True)
-    return int(not outcomes or any(outcome.failed for outcome in outcomes))
+        print(f"{name:22}{report.passed:8}{len(report.failed):8}{seconds:9.0f}  {effect}")
+        print("".join(f"    failed: {test}\n" for test in report.failed), end="", flush=True)
+    return int(not reports or any(report.failed for report in reports))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def resident() -> float:
     return pages * 4096 / 2**20
 
 
-class Robot:
+class SoakedRobot:
     """A robot's environment, its compiled player, and an iterator over unused seeds."""
 
     def __init__(self, name: str) -> None:
@@ -98,7 +98,7 @@ def main() -> int:
     parser.add_argument("--resets", type=int, default=100_000, help="at least")
     parser.add_argument("--steps", type=int, default=10_000_000, help="at least")
     arguments = parser.parse_args()
-    robots = [Robot(name) for name in arguments.robots]
+    robots = [SoakedRobot(name) for name in arguments.robots]
     shares = POINTS * len(robots)
     sizes = []
     steps = resets = 0

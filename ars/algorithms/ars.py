@@ -30,6 +30,7 @@ from ars.algorithms.base import (
     statistics_behind,
 )
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
+from ars.algorithms.policy_kinds import VECTOR_POLICIES, defaults_in_words
 from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -48,7 +49,6 @@ from policies import (
 )
 from policies.state import State
 
-VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
@@ -88,9 +88,12 @@ class ARSConfig(ObjectiveConfig):
     )
     policy: str = setting("linear", "kind of policy", choices=VECTOR_POLICIES)
     hidden_sizes: tuple[int, ...] = setting(
-        (), "units of each hidden layer (mlp: 64 64)", at_least=1, at_most=LARGE
+        (),
+        f"units of each hidden layer ({defaults_in_words('hidden_sizes', VECTOR_POLICIES)})",
+        at_least=1,
+        at_most=LARGE,
     )
-    activation: str = setting("tanh", "hidden activation (mlp)", choices=tuple(ACTIVATIONS))
+    activation: str = setting("tanh", "hidden activation", choices=tuple(ACTIVATIONS))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ars.algorithms.base import (
     Algorithm,
@@ -22,6 +21,7 @@ from ars.algorithms.base import (
     statistics_behind,
 )
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
+from ars.algorithms.policy_kinds import DEEP_POLICIES, deep_policy_for, defaults_in_words
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
     from ars.learning.optimizers import Optimizer
 
-DEEP_POLICIES = [
-    name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
-]
 SCHEDULES = ("constant", "linear")
 INITIALIZATIONS = ("orthogonal", "xavier", "he", "uniform")
 # Normalised observations are clipped as in OpenAI's baselines (VecNormalize).
@@ -70,20 +67,29 @@ class DeepConfig(ObjectiveConfig):
         depends_on=("rollout_length",),
     )
     policy: str = setting(
-        "auto", "kind of policy; auto: cnn for images, else mlp", choices=("auto", *DEEP_POLICIES)
+        "auto",
+        f"kind of policy; auto: {deep_policy_for(images=True)} for images, else "
+        f"{deep_policy_for(images=False)}",
+        choices=("auto", *DEEP_POLICIES),
     )
     hidden_sizes: tuple[int, ...] = setting(
-        (), "units of each hidden layer (mlp: 64 64, cnn: 512)", at_least=1, at_most=LARGE
+        (),
+        f"units of each hidden layer ({defaults_in_words('hidden_sizes', DEEP_POLICIES)})",
+        at_least=1,
+        at_most=LARGE,
     )
     conv_layers: tuple[int, ...] = setting(
         (),
-        "filters, kernel and stride of each convolution (cnn: 32 8 4 64 4 2 64 3 1)",
+        "filters, kernel and stride of each convolution "
+        f"({defaults_in_words('conv_layers', DEEP_POLICIES)})",
         at_least=1,
         at_most=LARGE,
         requires={"policy": ("auto", *(k for k in DEEP_POLICIES if POLICIES[k].reads_images))},
     )
     activation: str | None = setting(
-        None, "hidden activation (default: tanh in an mlp, relu in a cnn)", choices=[*ACTIVATIONS]
+        None,
+        f"hidden activation ({defaults_in_words('activation', DEEP_POLICIES)})",
+        choices=[*ACTIVATIONS],
     )
     initialization: str = setting(
         "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
@@ -131,9 +137,11 @@ class DeepAlgorithm(Algorithm):
     trains_in_pool: ClassVar[bool] = False
 
     def __init__(self, config: Any, context: TrainingContext, distribution: bool) -> None:
+        from ars.learning.device import prepare_device
+
         self.config, self.context = config, context
         self.policy = _make_policy(config, context, distribution)
-        self.device = _device(context.device, bool(self.policy.spec.conv_layers))
+        self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
@@ -358,8 +366,7 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
     observation = space_spec(context.observation_space, "observation")
     kind = config.policy
     if kind == "auto":
-        images = is_image(observation)
-        kind = next(name for name in DEEP_POLICIES if POLICIES[name].reads_images == images)
+        kind = deep_policy_for(is_image(observation))
     options: dict[str, Any] = {}
     if config.conv_layers:
         numbers = iter(config.conv_layers)
@@ -377,20 +384,3 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
         discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
         options["distribution"] = "categorical" if discrete else "gaussian"
     return make_policy(kind, context.observation_space, context.action_space, **options)
-
-
-def _device(name: str, images: bool) -> torch.device:
-    """The device to learn on; also limits vectors to one thread, where more only cost time."""
-    import torch
-
-    from policies.networks import resolve_device
-
-    try:
-        device = resolve_device("cpu" if name == "auto" and not images else name)
-    except ValueError as error:
-        raise UsageError(f"{error}") from None
-    if not images:
-        torch.set_num_threads(1)
-        # One thread for NumPy's BLAS too: its sums depend on the number of threads.
-        threadpool_limits(1, "blas")
-    return device

@@ -19,7 +19,7 @@ import math
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ from policies.state import State
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ars.learning.transitions import Transitions
 
 
 @dataclass(frozen=True)
@@ -118,26 +120,6 @@ class DQNConfig(DeepConfig):
                 )
 
 
-class Transitions(NamedTuple):
-    """Transitions on the device: `obs` and `next_obs` [n, *shape], `actions` [n, 1], others [n]."""
-
-    obs: Tensor
-    actions: Tensor
-    returns: Tensor
-    discounts: Tensor
-    next_obs: Tensor
-    weights: Tensor
-
-    def split(self, size: int) -> list[Transitions]:
-        """Minibatches of `size` transitions."""
-        if len(self.returns) == size:
-            return [self]
-        import torch
-
-        columns = (torch.split(tensor, size) for tensor in self)
-        return [Transitions(*parts) for parts in zip(*columns, strict=True)]
-
-
 class DQN(DeepAlgorithm):
     """Deep Q-learning: acting and learning alternate in `_iterate`; the update is `_update`."""
 
@@ -172,18 +154,17 @@ class DQN(DeepAlgorithm):
         self._learned: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def _make_buffer(self) -> ReplayBuffer:
-        config, observation = self.config, self.policy.spec.observation
+        config, spec = self.config, self.policy.spec
         details: dict[str, Any] = {
-            "dtype": observation.dtype,
+            "dtype": spec.observation.dtype,
             "n_step": config.return_steps,
             "gamma": config.gamma,
         }
-        spec = self.policy.spec
         if spec.conv_layers:
             details["frame_storage"] = self._frame_storage()
             if not spec.channels_last:
                 details["n_stacked"] = self._n_stacked()
-        arguments = config.buffer_size, config.n_envs, observation.shape
+        arguments = config.buffer_size, config.n_envs, spec.observation.shape
         try:
             if config.prioritized:
                 details["alpha"] = config.priority_alpha
@@ -194,12 +175,11 @@ class DQN(DeepAlgorithm):
             raise UsageError(message) from None
 
     def _n_stacked(self) -> int:
-        context = self.context
-        with closing(envs.make(context.env_id, **context.env_kwargs)) as env:
+        with closing(envs.make(self.context.env_id, **self.context.env_kwargs)) as env:
             try:
                 return n_stacked(env)
             except Exception as error:
-                raise RunError(f"{context.env_id}: {one_line(error)}") from error
+                raise RunError(f"{self.context.env_id}: {one_line(error)}") from error
 
     def _frame_storage(self) -> MakeFrameStorage:
         """What stores images: on the device that learns from them."""
@@ -302,9 +282,10 @@ class DQN(DeepAlgorithm):
                 self._update(part, y)
 
     def _transitions(self, drawn: ReplaySamples) -> Transitions:
-        import torch
+        from ars.learning.transitions import Transitions
 
-        arrays = (
+        return Transitions.on_device(
+            self.device,
             self._inputs(drawn.obs),
             drawn.actions[:, None],
             drawn.returns,
@@ -312,7 +293,6 @@ class DQN(DeepAlgorithm):
             self._inputs(drawn.next_obs),
             drawn.weights,
         )
-        return Transitions(*(torch.as_tensor(array, device=self.device) for array in arrays))
 
     def _targets(self, batch: Transitions) -> Tensor:
         """The targets y, [n]."""

@@ -144,8 +144,8 @@ def compiled_rollout(
 ) -> Episode:
     """Play the same episode as `rollout`, bit for bit, in compiled code.
 
-    The arguments are those of `rollout`; `statistics` must be empty (`RunningMeanStd.zeros`), and
-    the policy's class must set `compiled_layers`.
+    The arguments are those of `rollout`; `statistics` must be empty (`RunningMeanStd.zeros`), the
+    policy's class must set `compiled_layers`, and the player must know its activation.
     """
     spec, action, frozen = policy.spec, policy.spec.action, policy.normalizer
     assert isinstance(action, BoxSpec)
@@ -188,7 +188,9 @@ class Rollouts:
         layers = vars(type(self.policy)).get("compiled_layers", False)  # not inherited
         deterministic_box = isinstance(spec.policy.action, BoxSpec) and not spec.stochastic
         if spec.compiled and layers and deterministic_box:
-            self._player, self.notice = envs.accelerate(self.env)
+            player, self.notice = envs.accelerate(self.env)
+            if player is not None and spec.policy.activation in player.activations:
+                self._player = player
 
     def run(self, snapshot: Snapshot, tasks: Sequence[Task]) -> list[Episode]:
         """The episodes of `tasks`, in their order.

@@ -24,7 +24,7 @@ from faults.runs import (
     CannotBeCaused,
     Fails,
     Lab,
-    Run,
+    Training,
     copy,
     forked,
     identical,
@@ -73,7 +73,7 @@ def killed(lab: Lab) -> str:
 def _killed_with_workers(lab: Lab, moments: random.Random) -> None:
     folder = lab.place / "distributed"
     for _ in range(N_DISTRIBUTED):
-        with Run(folder, _next(SLOW, folder, *LENGTH, workers=2)) as run:
+        with Training(folder, _next(SLOW, folder, *LENGTH, workers=2)) as run:
             run.wait_for(run.workers, "a worker")
             time.sleep(moments.uniform(0, 2))
             run.process.kill()
@@ -178,7 +178,7 @@ def disk_full(lab: Lab) -> None:
         raise CannotBeCaused(f"needs the right to mount a file system ({done.stderr.strip()})")
     try:
         folder = disk / "run"
-        with Run(lab.place / "words", words("Hopper", folder, *length)) as run:
+        with Training(lab.place / "words", words("Hopper", folder, *length)) as run:
             run.folder = folder
             run.end_clean("cannot be written", "No space left on device")
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
@@ -365,7 +365,7 @@ def two_runs(lab: Lab) -> None:
     """Start and resume a run in the folder of a running one, which must not be affected."""
     reference = undisturbed(lab, SLOW, *LENGTH)
     folder = lab.place / "run"
-    with Run(folder, words(SLOW, folder, *LENGTH)) as run:
+    with Training(folder, words(SLOW, folder, *LENGTH)) as run:
         run.wait_for_rows(1)
         second: list[tuple[Sequence[str], int, str]] = [
             (words(SLOW, folder, *LENGTH), 2, "holds a run already"),
@@ -389,7 +389,7 @@ def bad_flags(lab: Lab) -> str:
         (["Hopper", "--n-workers", "-1"], "--n-workers -1: must be auto or a whole number"),
     ):
         folder = lab.place / "run"
-        with Run(folder, [*given, "--run-dir", str(folder)]) as run:
+        with Training(folder, [*given, "--run-dir", str(folder)]) as run:
             run.end(2)
         is_clean(run.err, named)
         require(not folder.exists(), "a folder was made")

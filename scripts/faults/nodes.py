@@ -19,7 +19,7 @@ from faults.runs import (
     SLOW,
     CannotBeCaused,
     Lab,
-    Run,
+    Training,
     all_ready,
     children,
     identical,
@@ -35,7 +35,7 @@ def _on(address: str) -> list[str]:
     return [*LENGTH, "--ray-address", address]
 
 
-def _disturbed(lab: Lab, disturb: Callable[[Any, Run], None], n_nodes: int = 2) -> Run:
+def _disturbed(lab: Lab, disturb: Callable[[Any, Training], None], n_nodes: int = 2) -> Training:
     """Disturb a run on nodes with one processor each; the result must equal the reference."""
     reference = undisturbed(lab, SLOW, *LENGTH)
     folder = lab.place / "run"
@@ -43,7 +43,7 @@ def _disturbed(lab: Lab, disturb: Callable[[Any, Run], None], n_nodes: int = 2) 
         for _ in range(n_nodes):
             cluster.add(1)
         command = words(SLOW, folder, *_on(cluster.address), workers="auto")
-        with Run(folder, command, all_ready(n_nodes)) as run:
+        with Training(folder, command, all_ready(n_nodes)) as run:
             run.wait_for_rows(4)
             disturb(cluster, run)
             run.end()
@@ -56,7 +56,7 @@ def node_removed(lab: Lab) -> None:
     _noticed(_disturbed(lab, lambda cluster, run: cluster.remove(cluster.nodes[-1])))
 
 
-def _noticed(run: Run) -> None:
+def _noticed(run: Training) -> None:
     events = ("died; replaced", "left with its node", "is late; ", "did not answer for")
     require(any(event in run.out for event in events), f"nothing was lost or late: {run.out}")
 
@@ -68,7 +68,7 @@ def _raylet(node: Any) -> int:
 def raylet_killed(lab: Lab) -> None:
     """`kill -9` one of two raylets."""
 
-    def kill(cluster: Any, run: Run) -> None:
+    def kill(cluster: Any, run: Training) -> None:
         os.kill(_raylet(cluster.nodes[-1]), signal.SIGKILL)
 
     _noticed(_disturbed(lab, kill))
@@ -77,7 +77,7 @@ def raylet_killed(lab: Lab) -> None:
 def node_frozen(lab: Lab) -> None:
     """Send SIGSTOP to a raylet and its worker, and SIGCONT after some iterations without them."""
 
-    def freeze(cluster: Any, run: Run) -> None:
+    def freeze(cluster: Any, run: Training) -> None:
         raylet = _raylet(cluster.nodes[-1])
         frozen = [raylet, *children(raylet)]
         for pid in frozen:
@@ -95,7 +95,7 @@ def node_frozen(lab: Lab) -> None:
 def node_joins(lab: Lab) -> None:
     """Add a second node, which must get a worker."""
 
-    def add(cluster: Any, run: Run) -> None:
+    def add(cluster: Any, run: Training) -> None:
         node = cluster.add(1)
         run.wait_for(
             lambda: any(_is_actor(pid) for pid in children(_raylet(node))), "a worker on it"
@@ -117,7 +117,7 @@ def no_node_left(lab: Lab) -> str:
     with raylets() as cluster:
         cluster.add(1)
         patch = "from ars.distributed import supervisor; supervisor.NODE_SECONDS = 10.0"
-        with Run(folder, words(SLOW, folder, *_on(cluster.address), workers=1), patch) as run:
+        with Training(folder, words(SLOW, folder, *_on(cluster.address), workers=1), patch) as run:
             run.wait_for_rows(3)
             cluster.remove(cluster.nodes[0])
             run.end_clean("no worker started within 10 s: no node is left", seconds=60)
@@ -134,7 +134,7 @@ def small_store(lab: Lab) -> str:
     with raylets() as cluster:
         cluster.add(1)
         address = ["--ray-address", cluster.address]
-        with Run(folder, words(env, folder, *more, *address, workers=1)) as run:
+        with Training(folder, words(env, folder, *more, *address, workers=1)) as run:
             run.wait_for_rows(lab.iterations // 5)
             early = _resident(run.process.pid)
             run.wait_for_rows(lab.iterations * 9 // 10)
@@ -167,14 +167,18 @@ def long(lab: Lab) -> str:
         for _ in range(3):
             cluster.add(1)
         stop = ["--time-budget", f"{lab.minutes:g}m", "--ray-address", cluster.address]
-        with Run(folder, words(SLOW, folder, *more, *stop, workers="auto"), all_ready(3)) as run:
+        with Training(
+            folder, words(SLOW, folder, *more, *stop, workers="auto"), all_ready(3)
+        ) as run:
             run.wait_for_rows(1)
             n_killed, n_replaced = _wear_out(cluster, run)
             run.end()
     _noticed(run)
     reference, length = lab.place / "reference", ["--n-iterations", str(run.rows())]
     # The same episodes without sleeping; in a separate process, since this one has used Ray.
-    with Run(reference, words(SLOW, reference, *more, *length), DO_NOT_SLEEP) as undisturbed_run:
+    with Training(
+        reference, words(SLOW, reference, *more, *length), DO_NOT_SLEEP
+    ) as undisturbed_run:
         undisturbed_run.end(seconds=60 * lab.minutes)
     identical(folder, reference)
     events = run.out.count("; replaced, ")
@@ -184,7 +188,7 @@ def long(lab: Lab) -> str:
     )
 
 
-def _wear_out(cluster: Any, run: Run) -> tuple[int, int]:
+def _wear_out(cluster: Any, run: Training) -> tuple[int, int]:
     """Until the run ends, kill workers and replace nodes; return how many of each."""
     n_killed, n_replaced, began = 0, 0, time.monotonic()
     while run.process.poll() is None:
@@ -233,7 +237,7 @@ def partition(lab: Lab) -> str:
             _host(node, [*start, *second], lab.place / "node"),
         ):
             command = words(SLOW, folder, *_on(f"{HEAD}:6379"), workers=2)
-            with Run(folder, command, all_ready(2), _inside(head, lab.place / "head")) as run:
+            with Training(folder, command, all_ready(2), _inside(head, lab.place / "head")) as run:
                 run.wait_for_rows(4)
                 _ip("-n", node, "link", "set", "ars1", "down")
                 began = time.monotonic()

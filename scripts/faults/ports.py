@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from faults.runs import SLOW, Lab, Run, require, words
+from faults.runs import SLOW, Lab, Training, require, words
 
 LISTENING = "0A"  # in /proc/net/tcp
 # A request that each of Ray's servers (head, node, worker, object manager) answers if authorised.
@@ -97,12 +97,12 @@ def _web_answer(port: Port) -> int | None:
 def exposure(lab: Lab) -> str:
     """Try every open port of a run without the token; a run without workers must have no port."""
     folder = lab.place / "alone"
-    with Run(folder, words(SLOW, folder, "--n-iterations", "1000")) as run:
+    with Training(folder, words(SLOW, folder, "--n-iterations", "1000")) as run:
         run.wait_for_rows(2)
         require(not (ports := open_ports(run.left())), f"--n-workers 0 listens on {ports}")
         run.process.kill()
     folder = lab.place / "run"
-    with Run(folder, words(SLOW, folder, "--n-iterations", "1000", workers=2)) as run:
+    with Training(folder, words(SLOW, folder, "--n-iterations", "1000", workers=2)) as run:
         run.wait_for_rows(2)
         ports = open_ports(run.left())
         require(ports, "no port is seen")

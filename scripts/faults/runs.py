@@ -1,6 +1,6 @@
 """Helpers for the rows of the fault matrix: training runs to disturb, and checks of the outcome.
 
-A `Run` is the real command in a session of its own, so that leftover processes can be found.
+A `Training` is the real command in a session of its own, so that leftover processes can be found.
 `forked` runs the same command in a fork of this process, which saves the seconds that starting
 Python takes.
 """
@@ -66,7 +66,7 @@ def require(condition: object, message: str) -> None:
         raise Fails(message)
 
 
-class Run:
+class Training:
     """A process of `python -m ars.train`.
 
     Args:
@@ -95,7 +95,7 @@ class Run:
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> Training:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -147,7 +147,7 @@ class Run:
         path = self.folder / "progress.csv"
         return path.read_text().count("\n") - 1 if path.exists() else 0
 
-    def end(self, status: int = 0, seconds: float = RUN_TIMEOUT) -> Run:
+    def end(self, status: int = 0, seconds: float = RUN_TIMEOUT) -> Training:
         """Wait for the end and check the exit status and that no process is left. Raises: Fails."""
         from processes import wait_until
 
@@ -163,7 +163,7 @@ class Run:
         )
         return self
 
-    def end_clean(self, *words: str, status: int = 1, seconds: float = RUN_TIMEOUT) -> Run:
+    def end_clean(self, *words: str, status: int = 1, seconds: float = RUN_TIMEOUT) -> Training:
         """Wait for an end with one line with all `words`; a checkpoint must be readable."""
         from ars.training import checkpoint
 

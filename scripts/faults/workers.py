@@ -12,7 +12,7 @@ from pathlib import Path
 from faults.runs import (
     SLOW,
     Lab,
-    Run,
+    Training,
     all_ready,
     forked,
     identical,
@@ -45,7 +45,7 @@ def all_die(lab: Lab) -> str:
 def _killed(lab: Lab, n_killed: int) -> str:
     reference = undisturbed(lab, SLOW, *LONG)
     command = words(SLOW, lab.place / "run", *LONG, workers=2)
-    with Run(lab.place / "run", command, all_ready(2)) as run:
+    with Training(lab.place / "run", command, all_ready(2)) as run:
         run.wait_for_rows(3)
         time.sleep(0.1)  # so that the workers are in the middle of a call
         for pid in run.workers()[:n_killed]:
@@ -76,7 +76,7 @@ def _once(lab: Lab, name: str, event: str, workers: int = 2, patch: str = "") ->
     reference = undisturbed(lab, f"faulty_envs:{name}-v0", *kwargs, *SHORT)
     flag.unlink()
     command = words(f"faulty_envs:{name}-v0", place / "run", *kwargs, *SHORT, workers=workers)
-    with Run(place / "run", command, patch) as run:
+    with Training(place / "run", command, patch) as run:
         run.end()
     require(flag.exists(), "the rollout did not go wrong")
     require(event in run.out, f"not told: {event!r}, in: {run.out}")
@@ -100,7 +100,7 @@ def hung(lab: Lab) -> None:
     _once(lab, "Hangs", "did not answer for", workers=1, patch=SHORT_TIMEOUTS)
     reference = undisturbed(lab, SLOW, *LONG)
     command = words(SLOW, lab.place / "run", *LONG, workers=1)
-    with Run(lab.place / "run", command, SHORT_TIMEOUTS) as run:
+    with Training(lab.place / "run", command, SHORT_TIMEOUTS) as run:
         run.wait_for_rows(3)
         (stopped,) = run.workers()
         os.kill(stopped, signal.SIGSTOP)
@@ -119,7 +119,9 @@ def raises_always(lab: Lab) -> None:
     folder = lab.place / "run"
     kwargs = ["--env-kwargs", f"seed={_seed()}"]
     named = "iteration 1, direction 2, sign -: ValueError: the pole snapped"
-    with Run(folder, words("faulty_envs:Raises-v0", folder, *kwargs, *SHORT, workers=2)) as run:
+    with Training(
+        folder, words("faulty_envs:Raises-v0", folder, *kwargs, *SHORT, workers=2)
+    ) as run:
         run.end_clean(named, "to play it again: ")
     again = shlex.split(run.err.partition("to play it again: ")[2])
     status, _, err = forked(again[3:])
@@ -134,7 +136,7 @@ def cannot_start(lab: Lab) -> None:
     folder = lab.place / "run"
     forked(words(env, folder, *kwargs, *SHORT, "--n-iterations", "3"))
     before = _checkpoint(folder)
-    with Run(folder, resume_words(folder, "--n-iterations", "5", workers=2)) as run:
+    with Training(folder, resume_words(folder, "--n-iterations", "5", workers=2)) as run:
         run.wait_for(lambda: "run folder" in run.out, "the driver's own environment")
         flag.touch()
         run.end_clean("a worker cannot start: OSError: no such robot")
@@ -153,11 +155,11 @@ def _checkpoint(folder: Path) -> dict[str, object]:
     return {**numbers, **document, "seconds": 0}
 
 
-def _corrupted(lab: Lab, what: str, value: str = "nan", *more: str, workers: int = 2) -> Run:
+def _corrupted(lab: Lab, what: str, value: str = "nan", *more: str, workers: int = 2) -> Training:
     folder = lab.place / f"{what}-{value}-{len(more)}-{workers}"
     kwargs = ["--env-kwargs", f"what={what}", f"value={value}", f"seed={_seed()}"]
     command = words("faulty_envs:Corrupts-v0", folder, *kwargs, *SHORT, *more, workers=workers)
-    return Run(folder, command)
+    return Training(folder, command)
 
 
 def not_finite(lab: Lab) -> None:
@@ -216,7 +218,7 @@ def any_number(lab: Lab) -> None:
     for workers in (1, 2, 5, 16):
         folder = lab.place / str(workers)
         command = words(env, folder, *SHORT, "--n-directions", "12", workers=workers)
-        with Run(folder, command, all_ready(workers)) as run:
+        with Training(folder, command, all_ready(workers)) as run:
             run.end()
         identical(folder, reference)
 
@@ -224,13 +226,13 @@ def any_number(lab: Lab) -> None:
 def signals(lab: Lab) -> None:
     """Send SIGINT to the whole process group, as a terminal does, and SIGTERM to the driver."""
 
-    def to_group(run: Run) -> None:
+    def to_group(run: Training) -> None:
         os.killpg(run.process.pid, signal.SIGINT)
 
-    def to_driver(run: Run) -> None:
+    def to_driver(run: Training) -> None:
         run.process.send_signal(signal.SIGTERM)
 
-    def twice(run: Run) -> None:
+    def twice(run: Training) -> None:
         to_group(run)
         time.sleep(0.3)
         to_group(run)
@@ -238,10 +240,10 @@ def signals(lab: Lab) -> None:
     from ars.training import checkpoint
 
     reference = undisturbed(lab, SLOW, *LONG)
-    send: Callable[[Run], None]
+    send: Callable[[Training], None]
     for send in (to_group, twice, to_driver):
         folder = lab.place / send.__name__
-        with Run(folder, words(SLOW, folder, *LONG, workers=2), all_ready(2)) as run:
+        with Training(folder, words(SLOW, folder, *LONG, workers=2), all_ready(2)) as run:
             run.wait_for_rows(4)
             send(run)
             run.end_clean("interrupted and saved; to go on: ", "--resume", status=130, seconds=30)

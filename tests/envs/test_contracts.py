@@ -17,14 +17,14 @@ every_row = pytest.mark.parametrize("row", envs.table(), ids=lambda row: row.nam
 
 
 @pytest.fixture
-def env(row: envs.Row) -> Iterator[gymnasium.Env[Any, Any]]:
+def env(row: envs.RegisteredEnv) -> Iterator[gymnasium.Env[Any, Any]]:
     env = envs.make(row.name)
     yield env
     env.close()
 
 
 @every_row
-def test_the_registry_says_what_others_must_know(row: envs.Row) -> None:
+def test_the_registry_says_what_others_must_know(row: envs.RegisteredEnv) -> None:
     assert row.description and not row.description.endswith(".")
     assert envs.resolve(row.name) == envs.resolve(row.id) == row.id
     assert f" {row.name}," in overview()
@@ -35,7 +35,7 @@ def test_the_registry_says_what_others_must_know(row: envs.Row) -> None:
 
 @every_row
 def test_an_episode_is_its_seed_s_and_its_actions_alone(
-    row: envs.Row, env: gymnasium.Env[Any, Any]
+    row: envs.RegisteredEnv, env: gymnasium.Env[Any, Any]
 ) -> None:
     def play(seed: int) -> list[tuple[bytes, float, bool]]:
         env.action_space.seed(7)
@@ -55,7 +55,7 @@ def test_an_episode_is_its_seed_s_and_its_actions_alone(
 
 @every_row
 def test_compiled_says_whether_compiled_code_plays_it(
-    row: envs.Row, env: gymnasium.Env[Any, Any]
+    row: envs.RegisteredEnv, env: gymnasium.Env[Any, Any]
 ) -> None:
     plays, notice = envs.accelerate(env)
     assert (plays is not None) == row.compiled

@@ -7,7 +7,8 @@ the environment's own simulation, through PyBullet's C functions.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -16,7 +17,7 @@ from gymnasium.wrappers import TimeLimit
 from envs.bullet.base import BulletEnv, check_action
 from envs.bullet.compiled import flagrun, locomotion, loop, manipulation, pendulum
 from envs.bullet.compiled.jit import Array
-from envs.bullet.compiled.policy import CompiledPolicy, lay_out_policy
+from envs.bullet.compiled.policy import ACTIVATIONS, CompiledPolicy, lay_out_policy
 from envs.bullet.flagrun import HumanoidFlagrun
 from envs.bullet.locomotion import LocomotionEnv
 from envs.bullet.manipulation import ManipulationEnv
@@ -40,11 +41,15 @@ class CompiledPlayer:
         env: an environment returned by `envs.make` without a `render_mode`. The player resets it;
             before using it in another way, reset it again. The caller closes it.
 
+    Attributes:
+        activations: names of those that a policy's hidden layers may have.
+
     Raises:
         ValueError: `env` is not such an environment.
         RuntimeError: an episode differs from that of the Python environment.
     """
 
+    activations: ClassVar[Collection[str]] = ACTIVATIONS.keys()
     lay_out_policy = staticmethod(lay_out_policy)
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:

@@ -15,7 +15,7 @@ from small_dqn import SMALL, make, train
 from torch import tensor
 
 import ars.train
-from ars.algorithms.dqn import Transitions
+from ars.learning.transitions import Transitions
 from ars.training.resolve import resolve_new
 from policies import load_policy
 
@@ -201,7 +201,7 @@ def test_presets_know_how_a_game_is_seen() -> None:
     assert resolve_new("ALE/Pong-v5", {**given, "pixels": "pong"}).env_kwargs == {"pixels": "pong"}
     assert resolve_new("ALE/Pong-v5", {"algo": "ppo"}).env_kwargs == seen
     karpathy = resolve_new("ALE/Pong-v5", {"algo": "reinforce"})
-    assert (karpathy.env_kwargs, karpathy.config.hidden_sizes) == ({"pixels": "pong"}, (200,))
+    assert (karpathy.env_kwargs, karpathy.algorithm.hidden_sizes) == ({"pixels": "pong"}, (200,))
     # Nor do its convolutions bind another kind of policy.
     assert resolve_new("Squash", {**given, "policy": "mlp"}).algorithm.conv_layers == ()
 

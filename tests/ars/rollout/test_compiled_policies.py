@@ -1,6 +1,9 @@
-"""Only the kinds of policy that say so are played by compiled code; every other acts itself."""
+"""Compiled code plays the kinds of policy and activations that it knows; others act themselves."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +12,15 @@ import envs
 from ars.common.seeding import Stream
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task
-from policies import POLICIES, LinearPolicy, MLPPolicy, Policy, PolicyKind, make_policy
+from policies import (
+    ACTIVATIONS,
+    POLICIES,
+    LinearPolicy,
+    MLPPolicy,
+    Policy,
+    PolicyKind,
+    make_policy,
+)
 from policies.base import Array
 
 
@@ -44,10 +55,12 @@ KINDS = {
 }
 
 
-def rollouts_of(kind: str, compiled: bool = True) -> Rollouts:
+def rollouts_of(kind: str, compiled: bool = True, activation: str = "tanh") -> Rollouts:
     env = envs.make("Hopper")
-    hidden = {"hidden_sizes": (4,)} if kind in ("mlp", "deep") else {}
-    policy = make_policy(kind, env.observation_space, env.action_space, bias=False, **hidden).spec
+    options: dict[str, Any] = {"bias": False, "activation": activation}
+    if kind in ("mlp", "deep"):
+        options["hidden_sizes"] = (4,)
+    policy = make_policy(kind, env.observation_space, env.action_space, **options).spec
     env.close()
     spec = RolloutSpec("Hopper", policy, delta_std=0.5, rollout_length=20, compiled=compiled)
     return Rollouts(spec)
@@ -66,6 +79,15 @@ def test_a_new_kind_of_policy_acts_itself(kind: str, monkeypatch: pytest.MonkeyP
     assert play(new) == play(rollouts_of(kind, compiled=False))
     known = "mlp" if kind == "deep" else "linear"
     assert play(new) != play(rollouts_of(known))
+
+
+def test_a_policy_with_a_new_activation_acts_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    halved = ACTIVATIONS["tanh"]._replace(scalar=lambda x: 0.5 * math.tanh(x))
+    monkeypatch.setitem(ACTIVATIONS, "halved", halved)
+    new = rollouts_of("mlp", activation="halved")
+    assert new.notice is None  # nothing is amiss
+    assert play(new) == play(rollouts_of("mlp", compiled=False, activation="halved"))
+    assert play(new) != play(rollouts_of("mlp"))
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp"])

@@ -38,12 +38,12 @@ def test_killing_workers_changes_nothing(
 
     class MortalPool(RayPool):
         def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-            ticket = super().submit(snapshot, tasks)
+            request = super().submit(snapshot, tasks)
             alive = [pid for pid in self.pids() if pid not in killed]
             if alive and len(killed) < 3:
                 killed.append(alive[0])
                 os.kill(alive[0], signal.SIGKILL)
-            return ticket
+            return request
 
     monkeypatch.setattr("ars.distributed.pool.RayPool", MortalPool)
     folder = train(tmp_path / "run", "--n-iterations", "10", workers="2")
@@ -60,12 +60,12 @@ class InterruptedPool(LocalPool):
     def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
         return super().submit(snapshot, tasks)
 
-    def collect(self, ticket: int) -> list[Episode]:
+    def collect(self, request: int) -> list[Episode]:
         type(self).waits += 1
         if self.waits == self.moment:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.1)  # the handler runs in here
-        return super().collect(ticket)
+        return super().collect(request)
 
 
 @pytest.mark.parametrize("moment", range(1, 18, 2))
@@ -96,11 +96,11 @@ def test_a_run_that_loses_its_workers_is_saved_and_says_how_to_go_on(
     class LostPool(LocalPool):
         waits = 0
 
-        def collect(self, ticket: int) -> list[Episode]:
+        def collect(self, request: int) -> list[Episode]:
             type(self).waits += 1
             if self.waits == 5:
                 raise RunError("the head is gone")
-            return super().collect(ticket)
+            return super().collect(request)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
