@@ -90,7 +90,8 @@ def train(
         on_evaluation: the same with each row of evaluations.csv.
         verbose: show the progress of training, as the command does.
         **settings: those of `python -m ars.train --help`, with underscores: `algo`, `preset`,
-            `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `step_size` ...
+            `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `step_size`,
+            `init_from` (as `load`'s `run`) ...
 
     Returns:
         The run: its folder, result, curves and policies.
@@ -114,6 +115,12 @@ def train(
     """
     if isinstance(resume, Run):
         env = resume.env if env is None else env
+    elif resume is not None and (resume == "" or not isinstance(resume, str | Path)):
+        raise UsageError(f"`resume` {resume!r}: must be a run or its folder")
+    if "env_id" in settings:
+        raise UsageError("`env_id`: there is no such setting (did you mean env?)")
+    if isinstance(start := settings.get("init_from"), Run | Path):
+        settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
     name, given = _name_or_given(env)
     folder = _folder(resume)
     if run_dir is not None:

@@ -92,7 +92,12 @@ def why_not_imported(module: str, registered: str, error: Exception) -> str:
         return f"name the module without folders and .py, as {plain}:{registered}, where it lies"
     reason = " ".join(str(error).split()) or type(error).__name__
     text = f"module {module!r} does not import ({reason})"
-    top = module.partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and error.name == top:
-        text += f"; run it in the folder where {top} is, or set PYTHONPATH to that folder"
-    return text
+    package = module.partition(".")[0]
+    own = package in ("ars", "envs", "policies")  # these are never missing, what is in them may be
+    top = ".".join(module.split(".")[: 2 if own else 1])
+    if not isinstance(error, ModuleNotFoundError) or error.name != top:
+        return text
+    if package == "ars":
+        return f"{text}; ars is the toolkit's own package: put yours elsewhere, such as in envs/"
+    where = top.replace(".", "/")
+    return f"{text}; run it in the folder where {where} is, or set PYTHONPATH to that folder"

@@ -39,7 +39,8 @@ class RayPool:
         n_workers: how many; None for as many as the Ray cluster has processors at any time.
         address: of a running Ray cluster. By default Ray starts on this machine, on the loopback
             interface alone and with a random token, and stops with the pool. If this process
-            uses Ray already, the pool uses that and leaves it running.
+            uses Ray already, the pool uses that and leaves it running. Ray that a pool has
+            started, or a cluster that it has joined, serves this one pool of the process.
         on_event: called with a line on each worker or node that came, died or was replaced.
 
     Attributes:

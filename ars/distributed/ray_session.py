@@ -39,6 +39,8 @@ _SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _TOOLKIT = ("ars", "envs", "policies")
 # What Numba has compiled is sent too: nodes with the same kind of processor need not compile it.
 _NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
+_lock = threading.Lock()  # held while Ray starts or stops
+_started: Session | None = None  # by a pool of this process that is still open
 
 
 def default_workers() -> int:
@@ -63,8 +65,16 @@ class Session:
         processes: Mapping[str, str] = MappingProxyType({}),
         shows_token: bool = False,
     ) -> None:
-        self.stop, self.shows_token = stop, shows_token
-        self._processes = processes
+        self._stop, self._processes, self.shows_token = stop, processes, shows_token
+
+    def stop(self) -> None:
+        """End Ray here, or leave the cluster; safe to call twice."""
+        global _started
+        with _lock:
+            stop, self._stop = self._stop, lambda: None
+            stop()
+            if _started is self:
+                _started = None
 
     def check(self) -> None:
         """Raises: RunError if one of Ray's processes on this machine is gone.
@@ -95,16 +105,19 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
     A cluster's nodes get the toolkit's code, and the module that `env_id` names.
 
     Raises:
-        RunError: Ray does not start, or the cluster does not answer.
+        RunError: Ray does not start or answer, or it serves another pool of this process.
     """
-    with _environment(
-        _QUIET | (_local_environment() if address is None else _cluster_environment())
-    ):
+    global _started
+    values = _QUIET | (_local_environment() if address is None else _cluster_environment())
+    with _lock, _environment(values):
         import ray
 
+        if _started is not None:
+            raise RunError("another run of this process uses Ray; wait for it, or `n_workers` 0")
         if ray.is_initialized():
             return Session()
-        return _start_local(n_cpus) if address is None else _join(address, env_id)
+        _started = _start_local(n_cpus) if address is None else _join(address, env_id)
+        return _started
 
 
 def _start_local(n_cpus: int) -> Session:

@@ -124,8 +124,12 @@ class Supervisor:
         self._watch = Watch(time.monotonic)
         self._grow_from = self._last_contact = 0.0
         self._nodes, self._view = Nodes(), NodeView()
-        self._look_at_nodes()
-        self._match_workers_to_nodes()
+        try:
+            self._look_at_nodes()
+            self._match_workers_to_nodes()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def now(self) -> float:

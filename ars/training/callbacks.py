@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ars.common.errors import UsageError
 from ars.training.trainer import Display
 
 Callback = Callable[[dict[str, Any]], Any]
@@ -25,13 +28,19 @@ class Silent:
 class Callbacks:
     """A display that also calls two callbacks, each of which may stop the run.
 
-    A callback gets a copy of a row of progress.csv or of evaluations.csv. If it returns True (no
-    other truthy value counts), the run stops after this iteration.
+    A callback gets a copy of a row of progress.csv or of evaluations.csv. If it returns True,
+    Python's or NumPy's (no other truthy value counts), the run stops after this iteration.
+
+    Raises:
+        UsageError: a callback is not a function.
     """
 
     def __init__(
         self, display: Display, on_iteration: Callback | None, on_evaluation: Callback | None
     ) -> None:
+        for name, value in (("on_iteration", on_iteration), ("on_evaluation", on_evaluation)):
+            if value is not None and not callable(value):
+                raise UsageError(f"`{name}` {value!r}: must be a function")
         self._display = display
         self._on_iteration, self._on_evaluation = on_iteration, on_evaluation
         self._stop = False
@@ -48,7 +57,8 @@ class Callbacks:
         self._call(self._on_evaluation, row)
 
     def _call(self, callback: Callback | None, row: dict[str, Any]) -> None:
-        if callback is not None and callback(dict(row)) is True:
+        answer = None if callback is None else callback(dict(row))
+        if isinstance(answer, bool | np.bool_) and answer:
             self._stop = True
 
     def stop_reason(self) -> str | None:

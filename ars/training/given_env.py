@@ -38,7 +38,11 @@ def registered(given: GivenEnv, env_id: str | None = None) -> Iterator[str]:
     Raises:
         UsageError: `given` is none of these, or another call of this process uses `env_id`.
     """
-    if not isinstance(given, gymnasium.Env) and not callable(given):
+    if isinstance(given, type):
+        usable = issubclass(given, gymnasium.Env)
+    else:
+        usable = isinstance(given, gymnasium.Env) or callable(given)
+    if not usable:
         raise UsageError(
             f"`env` {given!r}: must be a name, a Gymnasium environment, its class, or a function "
             "that makes one"

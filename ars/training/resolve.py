@@ -46,7 +46,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     """
     envs.resolve(env_id)
     algo = given.get("algo", DEFAULT_ALGORITHM)
-    if algo not in ALGORITHMS:
+    if not isinstance(algo, str) or algo not in ALGORITHMS:
         raise UsageError(
             f"`algo` {algo}: must be one of {', '.join(ALGORITHMS)}" + near(algo, ALGORITHMS)
         )
@@ -55,7 +55,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     presets = algorithm.presets
     short = {row.id: row.name for row in envs.table()}.get(env_id, env_id)
     preset = given.get("preset", short if short in presets else None)
-    if preset is not None and preset not in presets:
+    if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
             + (near(preset, presets) or f"; known are {', '.join(presets)}")

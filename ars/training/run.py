@@ -55,7 +55,7 @@ def run_training(
     resume = config.folder is not None and checkpoint.exists(config.folder)
     initial = None
     if config.init_from is not None and not resume:
-        initial = find_policy(config.init_from).file.policy
+        initial = find_policy(config.init_from, setting="init_from").file.policy
     probed = probe(config.env_id, config.env_kwargs)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
         for warning in probed.warnings:

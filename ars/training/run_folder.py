@@ -35,8 +35,13 @@ class ResolvedPolicy:
     description: str
 
 
-def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
+def find_policy(run: str, latest: bool = False, setting: str = "run") -> ResolvedPolicy:
     """The policy that RUN means: a run folder's best (or latest), a file, or a shipped one.
+
+    Args:
+        run: what the user gave.
+        latest: take a folder's latest policy instead of its best.
+        setting: the setting that it was given as, for messages.
 
     Raises:
         UsageError: there is no such RUN.
@@ -48,7 +53,9 @@ def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
         if not (path / name).is_file() and (path / LATEST_POLICY).is_file():
             name = LATEST_POLICY
         if not (path / name).is_file():
-            raise UsageError(f"`run` {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}")
+            raise UsageError(
+                f"`{setting}` {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}"
+            )
         path = path / name
         which = "latest policy" if name == LATEST_POLICY else "best policy"
     elif path.is_file():
@@ -58,7 +65,7 @@ def find_policy(run: str, latest: bool = False) -> ResolvedPolicy:
         path, which = SHIPPED / f"{run}.safetensors", "shipped policy"
         if run not in shipped:
             raise UsageError(
-                f"`run` {run}: no run folder, policy file or shipped policy of that name"
+                f"`{setting}` {run}: no run folder, policy file or shipped policy of that name"
                 + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
             )
     file = read_policy(path)

@@ -106,9 +106,19 @@ def test_a_callback_that_returns_true_stops_the_run_which_goes_on_as_if_it_had_n
         assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-def test_only_true_itself_stops() -> None:
-    run = train("CartPole-v1", on_iteration=lambda row: row["timesteps"], **HERE)
-    assert run.result["stopped"] == "2 iterations done"
+@pytest.mark.parametrize(
+    ("answer", "stopped"),
+    [
+        (np.True_, "stopped by a callback"),
+        (np.False_, "2 iterations done"),
+        (1, "2 iterations done"),
+        (np.int64(1), "2 iterations done"),
+        (np.ones(2, np.bool_), "2 iterations done"),
+    ],
+)
+def test_only_true_itself_stops_be_it_of_numpy(answer: Any, stopped: str) -> None:
+    run = train("CartPole-v1", on_iteration=lambda row: answer, **HERE)
+    assert run.result["stopped"] == stopped
 
 
 def test_a_callback_that_fails_leaves_the_run_saved() -> None:
@@ -169,6 +179,14 @@ def test_an_interrupt_saves_and_is_raised_with_the_call_that_goes_on() -> None:
         ("CartPole-v1", {"env_kwargs": {"f": print}}, "`env_kwargs`: must be"),
         ("CartPole-v1", {"resume": "nowhere"}, "`resume` nowhere: not a run folder"),
         (3, {}, "`env` 3: must be a name, a Gymnasium environment, its class, or a function"),
+        (dict, {}, "`env` <class 'dict'>: must be a name, a Gymnasium environment, its class"),
+        (None, {"resume": ""}, "`resume` '': must be a run or its folder"),
+        (None, {"resume": 3}, "`resume` 3: must be a run or its folder"),
+        ("CartPole-v1", {"on_iteration": 3}, "`on_iteration` 3: must be a function"),
+        ("CartPole-v1", {"on_evaluation": True}, "`on_evaluation` True: must be a function"),
+        ("CartPole-v1", {"env_id": "Hopper"}, "`env_id`: there is no such setting (did you mean"),
+        ("CartPole-v1", {"init_from": "nowhere"}, "`init_from` nowhere: no run folder"),
+        ("CartPole-v1", {"init_from": Path()}, "`init_from` .: a folder without best_policy"),
     ],
 )
 def test_what_cannot_be_used_is_a_usage_error(
@@ -226,6 +244,17 @@ def test_numbers_that_mean_the_same_are_taken() -> None:
     config = json.loads((run.folder / "config.json").read_text())
     assert config["seed"] == 3
     assert config["commands"][0].startswith("ars.api.train('CartPole-v1', n_iterations=")
+
+
+def test_a_run_its_folder_and_its_file_are_a_start_for_another() -> None:
+    first = train("CartPole-v1", run_dir="first", **HERE)
+    starts = [first, first.folder, "first", first.folder / "best_policy.safetensors"]
+    runs = [train("CartPole-v1", init_from=start, **HERE) for start in starts]
+    assert len({run.latest_policy.weights.tobytes() for run in runs}) == 1
+    configs = [json.loads((run.folder / "config.json").read_text()) for run in runs[:3]]
+    assert [config["init_from"] for config in configs] == ["first"] * 3
+    assert "init_from='first'" in configs[0]["commands"][0]
+    assert train(resume=runs[0], init_from=first, n_iterations=3, verbose=False) == runs[0]
 
 
 # Policies by themselves, and pictures

@@ -32,7 +32,9 @@ from policies import make_policy
 def one_ray() -> Iterator[None]:
     """One Ray for all pools here: each start of Ray costs seconds."""
     session = ray_session.start_ray(5)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_session, "_started", None)  # as if it were the user's own
+        yield
     session.stop()
 
 

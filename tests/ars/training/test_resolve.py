@@ -34,6 +34,8 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ({"algo": "dqnn"}, "`algo` dqnn: must be one of ars, dqn, ppo, a2c, actor-critic"),
+        ({"algo": ["ars"]}, "`algo` ['ars']: must be one of ars, dqn, ppo, a2c, actor-critic"),
+        ({"preset": ["course"]}, "`preset` ['course']: unknown"),
         ({"n_direction": 4}, "`n_direction`: there is no such setting (did you mean n_directions"),
         ({"n_steps": 4}, "`n_steps`: a setting of `algo` dqn, ppo, a2c, actor-critic, reinforce;"),
         ({"env_kwargs": {"a": {1, 2}}}, "`env_kwargs`: must be what JSON can hold"),
