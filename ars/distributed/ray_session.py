@@ -55,7 +55,7 @@ class Session:
 
     Args:
         stop: ends Ray here, or leaves the cluster.
-        processes: the address that each of Ray's processes on this machine listens on, by name.
+        processes: where each of Ray's processes on this machine listens, by name.
         shows_token: whether this process presents a token to the cluster.
     """
 
@@ -108,8 +108,8 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
         RunError: Ray does not start or answer, or it serves another pool of this process.
     """
     global _started
-    values = _QUIET | (_local_environment() if address is None else _cluster_environment())
-    with _lock, _environment(values):
+    with _lock, _environment(_QUIET):  # the token too must be one for all threads
+        os.environ.update(_local_environment() if address is None else _cluster_environment())
         import ray
 
         if _started is not None:

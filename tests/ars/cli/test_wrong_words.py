@@ -39,7 +39,7 @@ REFUSED = {
     "HalfCheetah --env-kwargs width=NaN": "--env-kwargs: NaN is no number that JSON can hold",
     "HalfCheetah --env-kwargs width": "--env-kwargs width: must be name=value",
     "HalfCheetah --hidden-sizes 64": "--hidden-sizes 64: a linear policy has no hidden layers",
-    "HalfCheetah --init-from nowhere": "--init-from nowhere: no run folder, policy file or shipped policy",
+    "HalfCheetah --init-from nowhere": "--init-from nowhere: no run folder, policy file or shipped",
     "HalfCheetah --run-dir /proc/run": "--run-dir /proc/run: cannot be written",
     "HalfCheetah Hopper": "unknown argument Hopper",
     "--resume nowhere": "--resume nowhere: not a run folder",
