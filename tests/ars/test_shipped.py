@@ -58,4 +58,5 @@ def test_trained_episodes_are_the_references_and_the_compiled_loops(name: str) -
     with closing(gymnasium.make(f"pybullet_envs_gymnasium:{name}BulletEnv-v0")) as reference:
         reference.reset(seed=0)  # its first episode differs from all later ones
         for task, episode in zip(tasks, expected, strict=True):
-            assert rollout(reference, policy, task_seed(spec, task), 1000) == episode
+            known = replace(episode, terms=(), metres=None)  # the reference does not tell these
+            assert rollout(reference, policy, task_seed(spec, task), 1000) == known

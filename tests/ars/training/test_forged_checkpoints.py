@@ -118,8 +118,7 @@ class Resumed:
             )
         except RunError as error:
             return str(error)
-        for log in trainer._logs:
-            log.close()
+        trainer._logs.close()
         return ""
 
 
