@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
-from ars.cli.exit import reporting
+from ars.cli.exit import command
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
@@ -93,27 +92,26 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv`: the arguments after `ars train`."""
-    arguments = sys.argv[1:] if argv is None else argv
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; `arguments`: those after `ars train`, by default the process's."""
     parser = make_parser(_chosen_algorithm(arguments))
     given = vars(parser.parse_args(arguments))
-    with reporting():
-        if "resume" in given:
-            config = resolve_resumed(Path(given.pop("resume")), given, command_line())
-        elif "env_id" in given:
-            config = resolve_new(given.pop("env_id"), given, command_line())
-        else:
-            parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
-        from ars.training.run import run_training
+    if "resume" in given:
+        config = resolve_resumed(Path(given.pop("resume")), given, command_line())
+    elif "env_id" in given:
+        config = resolve_new(given.pop("env_id"), given, command_line())
+    else:
+        parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
+    from ars.training.run import run_training
 
-        with open_display(config) as display:
-            folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
-        print(
-            f"{with_flags(summary(config.env_id, result))}\n\n"
-            f"  see it run    {hint('render', folder)}\n"
-            f"  evaluate it   {hint('evaluate', folder)}"
-        )
+    with open_display(config) as display:
+        folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
+    print(
+        f"{with_flags(summary(config.env_id, result))}\n\n"
+        f"  see it run    {hint('render', folder)}\n"
+        f"  evaluate it   {hint('evaluate', folder)}"
+    )
 
 
 def _how_to_resume(folder: Path, **settings: Any) -> str:

@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from ars.cli.parser import with_flags
+from ars.cli.streams import output
 from ars.common.settings import counted
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class PlainDisplay:
         self._numbers, self._translate = numbers, translate
         self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
+        self._output = output()
 
     def progress(self, row: dict[str, Any]) -> None:
         """Show an iteration."""
@@ -127,22 +129,26 @@ class PlainDisplay:
         self._last, self._overdue = time.monotonic(), False
         if self._numbers.row:
             cells = self._numbers.cells()
-            print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
+            self._print("  ".join(f"{name} {value}" for name, value in cells))
 
     def notify(self, message: str) -> None:
         """Show a message."""
-        print(self._translate(message), flush=True)
+        self._print(self._translate(message))
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._output, flush=True)
 
 
 class LiveDisplay:
     """A panel that stays in place on a terminal, with messages above it."""
 
     def __init__(self, numbers: Progress, title: str, translate: Translate = with_flags) -> None:
+        from rich.console import Console
         from rich.live import Live
 
         self._numbers, self._title, self._translate = numbers, title, translate
         self.best_so_far = numbers.best_so_far
-        self._live = Live(refresh_per_second=4)
+        self._live = Live(console=Console(file=cast(IO[str], output())), refresh_per_second=4)
 
     def __enter__(self) -> LiveDisplay:
         self._live.start()
@@ -189,7 +195,7 @@ def open_display(
 ) -> AbstractContextManager[Display]:
     """A live panel if stdout is a terminal, else plain lines; `translate` rewrites messages."""
     numbers = Progress(config.run, config.budget_seconds)
-    if sys.stdout.isatty():
+    if output().isatty():
         return LiveDisplay(numbers, f"{config.env_id} · {config.algo}", translate)
     return nullcontext(PlainDisplay(numbers, translate))
 

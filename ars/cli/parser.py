@@ -20,6 +20,8 @@ def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
+TRACEBACK = "--traceback"  # which `ars.cli.exit` looks for
+
 # Settings that are positional arguments on the command line.
 _POSITIONALS = {"env_id": "ENV", "run": "RUN"}
 
@@ -97,6 +99,13 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, elsewhere: Callable[[], Mapping[str, str]] = dict, **details: Any) -> None:
         super().__init__(allow_abbrev=False, **details)
+        self.add_argument(
+            TRACEBACK,
+            action=_Flag,
+            nargs=0,
+            default=argparse.SUPPRESS,
+            help="show a failure's traceback",
+        )
         self._elsewhere = elsewhere
         # argparse's own pattern takes -1 for a value, but -1e9 and -inf for flags.
         self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)")
@@ -131,6 +140,13 @@ def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
     print(f"error: {' '.join(with_flags(message).split())}", file=sys.stderr)
     raise SystemExit(status)
+
+
+class _Flag(argparse.Action):
+    """A flag that leaves no attribute behind."""
+
+    def __call__(self, *_: Any) -> None:
+        """Store nothing."""
 
 
 class KeyValues(argparse.Action):

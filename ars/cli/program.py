@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-SCRIPT = ("ars", "ars.exe")  # the console script
+from ars.common.loading import SCRIPTS
 
 
 def program(command: str = "") -> str:
@@ -15,7 +15,7 @@ def program(command: str = "") -> str:
     Any other program than the console script and `python -m ars` gets the form that always works.
     """
     called = Path(sys.argv[0])
-    if called.name in SCRIPT:
+    if called.name in SCRIPTS:
         return f"ars {command}".rstrip()
     if called.parts[-2:] == ("ars", "__main__.py"):
         return f"python -m ars {command}".rstrip()
@@ -28,7 +28,7 @@ def command_line() -> str:
     if called.parts[-2:-1] == ("ars",):
         name = program("" if called.stem == "__main__" else called.stem)
     else:
-        name = program() if called.name in SCRIPT else called.name
+        name = program() if called.name in SCRIPTS else called.name
     return shlex.join([*name.split(), *sys.argv[1:]])
 
 

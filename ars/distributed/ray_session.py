@@ -23,10 +23,12 @@ from types import MappingProxyType
 from typing import Any
 
 from ars.common.errors import RunError, one_line
+from ars.common.interrupts import waiting
 from ars.common.own_modules import PACKAGES, own_folders
 from ars.distributed import reaper
 from ars.distributed.nodes import Node
 
+START_SECONDS = 120.0  # to start here: some 3 on a free machine
 CONNECT_SECONDS = 60.0
 VIEW_SECONDS = 1.0  # between two polls of the nodes
 
@@ -136,9 +138,9 @@ def _start_local(n_cpus: int) -> Session:
                     job_config=_job_config(),
                     **_SILENT,
                 ),
-                None,
+                START_SECONDS,
             )
-        except RunError:
+        except BaseException:
             reap()
             raise
     _take_back_sigterm()
@@ -151,11 +153,8 @@ def _start_local(n_cpus: int) -> Session:
         reap()
         shutil.rmtree(addresses["session_dir"], ignore_errors=True)
 
-    processes = {
-        "raylet": addresses["raylet_socket_name"],
-        "gcs_server": addresses["gcs_address"],
-    }
-    return Session(stop, processes)
+    sockets = {"raylet": addresses["raylet_socket_name"], "gcs_server": addresses["gcs_address"]}
+    return Session(stop, sockets)
 
 
 def _job_config() -> Any:
@@ -301,7 +300,7 @@ def _copy_own_folder(package: str, folder: Path) -> None:
 
 
 def _in_thread(
-    start: Callable[[], Any], seconds: float | None, trouble: str = "Ray does not start"
+    start: Callable[[], Any], seconds: float, trouble: str = "Ray does not start"
 ) -> tuple[Any, Callable[[], None]]:
     """Run `start` in a thread of its own; returns its result and a function to end the thread.
 
@@ -309,7 +308,7 @@ def _in_thread(
     thread has to live on, because the processes that it started end with it.
 
     Raises:
-        RunError: `start` fails or does not return in time.
+        RunError: `start` fails or does not return in time. KeyboardInterrupt ends the wait too.
     """
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
     released = threading.Event()
@@ -323,7 +322,8 @@ def _in_thread(
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        result = outcome.get(timeout=seconds)
+        with waiting():
+            result = outcome.get(timeout=seconds)
     except queue.Empty:
         raise RunError(f"{trouble}: no answer") from None
     if isinstance(result, BaseException):

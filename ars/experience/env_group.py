@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 import envs
 from ars.common.errors import RolloutError, one_line
+from ars.common.interrupts import held_back, let_through
 from ars.common.seeding import Stream, reset_seed
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
 
@@ -239,7 +239,8 @@ class SubprocessGroup:
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
-        self._process.start()
+        with held_back():
+            self._process.start()
         child_end.close()
 
     def begin(self, name: str, *args: Any) -> None:
@@ -268,7 +269,7 @@ class SubprocessGroup:
 
 def _serve(connection: Connection, *args: Any) -> None:
     """The main function of an environment process: serve calls until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    let_through()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     group = None
     answer: tuple[Any, str | None]

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError
+from ars.common.interrupts import Interrupts
 from ars.rollout.pool import LocalPool, Pool
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.env_check import Probe, probe
 from ars.training.run_folder import find_policy, lock, new_folder
-from ars.training.signals import Interrupts
 from ars.training.trainer import Display, Trainer
 from policies import Policy
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
+from ars.common.interrupts import Interrupts
 from ars.common.seeding import Stream
 from ars.common.settings import counted
 from ars.common.statistics import summarize_objective
@@ -20,6 +21,7 @@ from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
+from ars.training.interruptible_pool import InterruptiblePool
 from ars.training.logger import CsvLog, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -28,7 +30,6 @@ from ars.training.run_folder import (
     PROGRESS,
     RESULT,
 )
-from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
 from ars.training.tape import TAPE, TapeLog
 from policies import save_policy
