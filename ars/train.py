@@ -15,7 +15,9 @@ from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
+from envs import resolve
 from envs.atari import VIEWS
+from envs.drawing import why_not_drawn
 
 
 def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
@@ -107,9 +109,10 @@ def main(arguments: Sequence[str]) -> None:
 
     with open_display(config) as display:
         folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
+    reason = why_not_drawn(resolve(config.env_id))
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
-        f"  see it run    {hint('render', folder)}\n"
+        f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
         f"  evaluate it   {hint('evaluate', folder)}"
     )
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from ars.cli.parser import with_flags
 from ars.cli.streams import output
@@ -246,11 +246,17 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
     )
 
 
+class Advance(Protocol):
+    """Called after each item; `total`: how many there will be, where that changed."""
+
+    def __call__(self, total: int | None = None) -> None: ...
+
+
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+def progress(label: str, total: int | None = None) -> Iterator[Advance]:
     """Yield a function to call after each of `total` items: it advances a bar on a terminal."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda total=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -258,4 +264,4 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda total=None: bar.update(task, advance=1, total=total)

@@ -12,6 +12,7 @@ from typing import NoReturn, Protocol
 from ars.cli.parser import TRACEBACK, fail
 from ars.cli.streams import Output, standard_outputs
 from ars.common import loading
+from ars.common.errors import one_line, with_place
 from ars.common.interrupts import CLEANUP_SECONDS, Interrupts
 
 # By name, to import nothing: a class whose module was never imported cannot have been raised.
@@ -75,7 +76,7 @@ def reporting(tracebacks: bool = False) -> Iterator[None]:
                 _print_traceback(error)
             elif status is None:
                 raise
-            text = f"{type(error).__name__}: {error}" if status is None else str(error)
+            text = one_line(error) if status is None else with_place(str(error), error)
             text = f"out of memory: {error}" if isinstance(error, MemoryError) else text
             fail(text, status or 1)
         finally:

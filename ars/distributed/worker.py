@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ars.common.errors import RolloutError, one_line
+from ars.common.errors import RolloutError, carried, one_line
 from ars.distributed.versions import Machine, machine
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class RolloutWorker:
         try:
             return self._rollouts.run(snapshot, [task])[0]
         except RolloutError as error:
-            return RolloutError(one_line(error))  # without its cause, which may not pickle
+            return carried(error)  # without its cause, which may not pickle
 
 
 def _end_with(raylet: int) -> None:

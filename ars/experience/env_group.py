@@ -16,7 +16,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
 import envs
-from ars.common.errors import RolloutError, one_line
+from ars.common.errors import RolloutError, carried, one_line
 from ars.common.interrupts import held_back, let_through
 from ars.common.seeding import Stream, reset_seed
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
@@ -256,7 +256,7 @@ class SubprocessGroup:
                 f"an environment process ended with status {self._process.exitcode}"
             ) from None
         if error is not None:
-            raise RolloutError(error)
+            raise error
         return result
 
     def close(self) -> None:
@@ -272,7 +272,7 @@ def _serve(connection: Connection, *args: Any) -> None:
     let_through()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     group = None
-    answer: tuple[Any, str | None]
+    answer: tuple[Any, RolloutError | None]
     with suppress(EOFError, OSError):
         while True:
             name, values = connection.recv()
@@ -280,7 +280,7 @@ def _serve(connection: Connection, *args: Any) -> None:
                 group = group or EnvGroup(*args)
                 answer = getattr(group, name)(*values), None
             except Exception as error:
-                answer = None, one_line(error)
+                answer = None, carried(error)
             connection.send(answer)
     if group is not None:
         group.close()

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from ars.algorithms.base import Algorithm
@@ -20,6 +19,7 @@ from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, resolve
+from envs.drawing import drawing_hint, registered_spec
 from envs.objective import Objective, ObjectiveSpec
 from policies import (
     BoxSpec,
@@ -173,9 +173,7 @@ def acting(
                 raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
         hint = ""
         if "render_mode" in env_kwargs:
-            from ars.rendering.recorder import drawing_hint  # which needs Pillow
-
-            hint = drawing_hint(gymnasium.spec(resolve(file.env_id)))
+            hint = drawing_hint(registered_spec(resolve(file.env_id)), error)
         raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
     if rollouts.notice is not None:
         warn(rollouts.notice)

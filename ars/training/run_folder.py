@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -15,6 +14,11 @@ from typing import Any
 from ars.common.errors import RunError, UsageError
 from ars.common.settings import near
 from policies import FileError, PolicyFile, read_policy
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: the user must see to it
+    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
 PROGRESS = "progress.csv"
@@ -147,7 +151,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 def _acquired(handle: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while True:
+    while fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
@@ -155,6 +159,7 @@ def _acquired(handle: int, seconds: float) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
+    return True
 
 
 def read_json(path: Path) -> dict[str, Any]:
