@@ -61,6 +61,8 @@ ROWS = {
     "28": ("other versions on a node", "faults.nodes:other_versions"),
     "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
     "30": ("bad flags", "faults.files:bad_flags"),
+    "36": ("Ctrl-C, SIGTERM, SIGHUP at any moment", "faults.signals:any_moment"),
+    "42": ("stdout, stderr closed, full or in ASCII", "faults.signals:streams"),
     "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip
 
