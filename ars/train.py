@@ -12,8 +12,9 @@ from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
-from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
+from ars.cli.parser import Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
+from ars.cli.words import KeyValues
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
@@ -53,7 +54,6 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     main.add_argument(
         "--env-kwargs",
         metavar="K=V",
-        nargs="+",
         action=KeyValues,
         default=hidden,
         help="keyword arguments for the environment",
