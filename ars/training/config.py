@@ -67,11 +67,19 @@ class RunConfig:
         None, "stop once a scheduled evaluation reaches this mean return"
     )
     eval_freq: int = setting(10, "iterations between evaluations", at_least=1)
+    eval_timesteps: int | None = setting(
+        None,
+        "timesteps between evaluations, instead of `eval_freq`: after the iteration that reaches a "
+        "multiple of them",
+        at_least=1,
+    )
     eval_episodes: int = setting(10, "episodes of an evaluation", at_least=1)
     save_freq: int = setting(10, "iterations between checkpoints", at_least=1)
 
 
+# Settings that replace each other: where one of them is given, stored values of the others go.
 STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
+EVALUATION_GRIDS = ("eval_freq", "eval_timesteps")
 DEFAULT_TIMESTEPS = 1_000_000
 
 
@@ -129,6 +137,8 @@ class TrainingConfig:
     workers: WorkerConfig
     folder: Path | None = None  # of the run to resume; None for a new run
     commands: list[str] = field(default_factory=list)
+    # Said to the user at the start: what was decided for them.
+    notes: list[str] = field(default_factory=list, compare=False)
 
     @property
     def identity(self) -> dict[str, Any]:
