@@ -156,5 +156,7 @@ def _with_dashes(word: str) -> str:
 
 def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
-    print(f"error: {' '.join(with_flags(message).split())}", file=sys.stderr)
+    # Spaces stay: they may be those of a name in a command to copy.
+    lines = (line.strip() for line in with_flags(message).splitlines())
+    print(f"error: {' '.join(filter(None, lines))}", file=sys.stderr)
     raise SystemExit(status)
