@@ -56,7 +56,9 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 class ARSConfig(ObjectiveConfig):
     """Settings of Augmented Random Search, in the paper's terms."""
 
-    variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
+    variant: str = setting(
+        "v2-t", "which algorithm of the paper", choices=VARIANTS, depends_on=("n_top",)
+    )
     n_directions: int = setting(16, "directions per iteration (N)", at_least=1, at_most=10**6)
     n_top: int | None = setting(
         None,

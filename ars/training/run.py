@@ -58,6 +58,8 @@ def run_training(
         initial = find_policy(config.init_from, setting="init_from").file.policy
     probed = probe(config.env_id, config.env_kwargs)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
+        for note in config.notes:
+            display.notify(note)
         for warning in probed.warnings:
             display.notify(f"warning: {warning}")
         folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
