@@ -134,9 +134,9 @@ class RunningMeanStd:
             self.mean[:], self.m2[:], self.count = other.mean, other.m2, other.count
             return
         total = self.count + other.count
-        delta = other.mean - self.mean
         # Deviations beyond 1e154 square to inf. Such a component normalises to 0, never to NaN.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            delta = other.mean - self.mean
             self.mean += delta * (other.count / total)
             self.m2 += other.m2 + delta * delta * (self.count * other.count / total)
         self.count = total
