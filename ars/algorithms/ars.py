@@ -368,6 +368,7 @@ class ARS(Algorithm):
     def restore(self, state: State) -> None:
         """Restore a `state`. Raises: ValueError."""
         super().restore(state)
+        state.count("episodes", at_most=2 * self.config.n_directions * self.iteration)
         self.policy.weights = state.array("weights", self.policy.weights.shape)
         state.restore("statistics", self.statistics, count="observations")
 

@@ -212,7 +212,8 @@ class VectorEnv:
             RolloutError: an environment fails while actions are replayed.
             RunError: an environment's observation differs from the stored one.
         """
-        episodes, lengths = state.counts("episodes", self.n), state.counts("lengths", self.n)
+        episodes = state.counts("episodes", self.n)
+        lengths = state.counts("lengths", self.n, at_most=self._group_args[3])
         returns = state.array("returns", (self.n,))
         actions = state.arrays.get("actions")
         if actions is None or actions.shape[:1] != (lengths.sum(),):

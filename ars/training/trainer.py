@@ -347,20 +347,20 @@ class Trainer:
             ) from None
 
     def _restore_from(self, state: State) -> None:
-        algorithm, spec = self.algorithm, self.algorithm.policy.spec
+        algorithm = self.algorithm
         algorithm.restore(State(state.arrays, state.value("algorithm", dict)))
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
-        self._earlier_seconds = state.number("seconds")
+        self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), spec)
+            candidate = Candidate.from_state(state.nested("best"), algorithm)
             self.best = Best(candidate, state.number("best_return"))
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
             self.display.best_so_far(self.best.return_mean)
-        reached = state.count("reached", -1, algorithm.iteration)
+        reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached
         elif self.best is not None and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
-            self._begin(Candidate.from_state(state.nested("pending"), spec))
+            self._begin(Candidate.from_state(state.nested("pending"), algorithm))
