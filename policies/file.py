@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,22 @@ def write_atomically(path: Path, data: bytes) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON atomically."""
     write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def read_plain(path: Path, at_most: int | None = None) -> bytes:
+    """The bytes of a regular file: reading a FIFO or a device may never end.
+
+    Raises: FileError, also if it has more bytes than `at_most`.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"{path}: not a regular file")
+        if at_most is not None and status.st_size > at_most:
+            raise FileError(f"{path}: of {status.st_size:,} bytes; at most {at_most:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], document: dict[str, Any]) -> str:

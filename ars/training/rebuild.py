@@ -13,9 +13,9 @@ from ars.common.settings import make_config
 from ars.rendering.film import Moment
 from ars.training.env_check import probe
 from ars.training.evaluation import Candidate, policy_file
-from ars.training.run_folder import ResolvedPolicy, describe_policy, find_policy
+from ars.training.run_folder import TAPE, ResolvedPolicy, describe_policy, find_policy
 from ars.training.stored_settings import current_settings
-from ars.training.tape import TAPE, Header, Tape, read_tape
+from ars.training.tape import Header, Tape, read_tape
 from envs.objective import NOTHING_KNOWN
 from policies import FileError, PolicySpec
 
