@@ -15,7 +15,7 @@ from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.env_check import Probe, probe
-from ars.training.run_folder import find_policy, lock, new_folder
+from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.signals import Interrupts
 from ars.training.trainer import Display, Trainer
 from policies import Policy
@@ -64,6 +64,11 @@ def run_training(
             display.notify(f"warning: {warning}")
         folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
         with lock(folder):
+            # Another run may have begun in it, or gone on, since it was looked at.
+            if config.folder is None:
+                refuse_taken(folder)
+            elif checkpoint.exists(folder) != resume:
+                raise RunError(f"{folder}: another process has just trained in it; try again")
             try:
                 config.write(folder)
             except OSError as error:
