@@ -31,7 +31,11 @@ from ars.algorithms.base import (
     statistics_behind,
 )
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
-from ars.algorithms.policy_kinds import VECTOR_POLICIES, defaults_in_words
+from ars.algorithms.policy_kinds import (
+    VECTOR_POLICIES,
+    defaults_in_words,
+    scale_actions_setting,
+)
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -86,6 +90,7 @@ class ARSConfig(ObjectiveConfig):
         None, "bound on each step's absolute reward while training", above=0
     )
     action_clip: bool = setting(True, "clip actions to the action space's bounds")
+    scale_actions: bool = scale_actions_setting()
     var_floor: float = setting(0.0, "smallest variance the normaliser uses", at_least=0)
     ddof: int = setting(
         1, "1 for the sample deviation in the normaliser, 0 for the population's", choices=(0, 1)
@@ -149,6 +154,7 @@ class ARS(Algorithm):
             context.action_space,
             activation=config.activation,
             clip_actions=config.action_clip,
+            scale_actions=config.scale_actions,
             **sizes,
         )
         spec = self.policy.spec
@@ -349,7 +355,7 @@ class ARS(Algorithm):
         return row
 
     def start_from(self, policy: Policy) -> None:
-        names = ("kind", "layer_sizes", "activation", "bias")
+        names = ("kind", "layer_sizes", "activation", "bias", "scale_actions")
         check_same_network(self.policy.spec, policy.spec, names)
         given = policy.normalizer
         if (given is not None) != self.normalized:

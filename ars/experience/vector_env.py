@@ -66,9 +66,10 @@ class VectorEnv:
         objective: what is known of the reward.
         weighs: whether `weigh_by` will weigh its terms.
         end_when_down: whether episodes end also of a robot that goes on when it is down.
+        obs_dtype: the type of observations, if it is not that of their space.
 
     Attributes:
-        obs: the observations to act on, [n, *shape] of the space's dtype.
+        obs: the observations to act on, [n, *shape] of that type.
         finished: episodes as they end; the reader removes them.
     """
 
@@ -87,12 +88,21 @@ class VectorEnv:
         objective: ObjectiveSpec = NOTHING_KNOWN,
         weighs: bool = False,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[EpisodeInfo] = []
         self._shards: list[_Shard] = []
         self._kind = SubprocessGroup if n_processes else InProcessGroup
-        self._group_args = env_id, dict(env_kwargs), seed, rollout_length, objective, end_when_down
+        self._group_args = (
+            env_id,
+            dict(env_kwargs),
+            seed,
+            rollout_length,
+            objective,
+            end_when_down,
+            obs_dtype,
+        )
         self._weighs = weighs
         self._weights: tuple[float, ...] | None = None
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
