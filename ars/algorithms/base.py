@@ -130,8 +130,9 @@ class Algorithm(ABC):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Restore a `state`. Raises: ValueError naming the array or value that is invalid."""
-        for name in COUNTERS:
-            setattr(self, name, state.count(name))
+        self.iteration, self.timesteps = state.count("iteration"), state.count("timesteps")
+        # An episode has at least a step.
+        self.episodes = state.count("episodes", at_most=self.timesteps)
 
     def tape_record(self) -> Record | None:
         """What the tape keeps of the last iteration: float64 or int64 arrays under names.

@@ -289,6 +289,11 @@ class DeepAlgorithm(Algorithm):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
+        if self.statistics is not None and not np.isfinite(self.statistics.mean).all():
+            raise RunError(
+                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
+                "float"
+            )
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
@@ -353,12 +358,17 @@ class DeepAlgorithm(Algorithm):
             state.restore("environments", self.environments)
 
     def _check_actions(self, environments: State) -> None:
-        """Raises: ValueError if the stored actions have another shape or type than ours."""
+        """Raises: ValueError if the stored actions are not of our space."""
         action = self.policy.spec.action
-        shape = () if isinstance(action, DiscreteSpec) else action.shape
-        dtype = np.int64 if isinstance(action, DiscreteSpec) else action.dtype
-        if environments.counts("lengths", None).any():  # without any step they have no shape
-            environments.array("actions", (None, *shape), dtype)
+        if not environments.counts("lengths", None).any():  # without any step they have no shape
+            return
+        if isinstance(action, DiscreteSpec):
+            last = action.start + action.n - 1
+            environments.array("actions", (None,), np.int64, action.start, last)
+        else:
+            actions = environments.array("actions", (None, *action.shape), action.dtype)
+            if self.policy.spec.clip_actions and not action.contains(actions):
+                raise environments.error("actions", "not all are within the bounds of their space")
 
     def close(self) -> None:
         self.environments.close()

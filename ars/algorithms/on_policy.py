@@ -241,6 +241,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             if self.policy.spec.conv_layers
             else ((observation.size,), np.dtype(np.float32)),
             actions=((), np.dtype(np.int64)) if self.discrete else ((n_out,), np.dtype(np.float32)),
+            n_actions=n_out if self.discrete else None,
         )
 
     def _play_into(self, episodes: EpisodeBuffer) -> None:

@@ -7,6 +7,7 @@ next begins at once, and its last observation is returned as well, to bootstrap 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import RunError
+from ars.common.errors import RolloutError, RunError
 from ars.experience.env_group import (
     EnvGroupHandle,
     InProcessGroup,
@@ -160,6 +161,11 @@ class VectorEnv:
             for at, tally in zip(ended, step.tallies, strict=True):
                 total = tally.total_reward if self._weighs else float(self._returns[at])
                 length = int(self._lengths[at])
+                if not math.isfinite(total):
+                    raise RolloutError(
+                        f"{self._env_id}, training environment {at}, episode {self._episodes[at]}: "
+                        "the sum of its rewards is too large for a float"
+                    )
                 self.finished.append(EpisodeInfo(total, length, tally.terms, tally.metres))
                 self._returns[at], self._lengths[at] = 0.0, 0
                 self._episodes[at] += 1
@@ -216,7 +222,8 @@ class VectorEnv:
             RolloutError: an environment fails while actions are replayed.
             RunError: an environment's observation differs from the stored one.
         """
-        episodes, lengths = state.counts("episodes", self.n), state.counts("lengths", self.n)
+        episodes = state.counts("episodes", self.n)
+        lengths = state.counts("lengths", self.n, at_most=self._group_args[3])
         returns = state.array("returns", (self.n,))
         actions = state.arrays.get("actions")
         if actions is None or actions.shape[:1] != (lengths.sum(),):

@@ -112,11 +112,13 @@ def _ended(episode: Episode, objective: Objective | None, info: Any = None) -> E
 
     Where rewards were weighed, the true return is the sum of the terms.
     """
-    if objective is None:
+    if objective is not None:
+        tally = objective.end(info)
+        total = tally.total_reward if objective.weighs else episode.total_reward
+        episode = replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
+    if math.isfinite(episode.total_reward) and math.isfinite(episode.score):
         return episode
-    tally = objective.end(info)
-    total = tally.total_reward if objective.weighs else episode.total_reward
-    return replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
+    return replace(episode, fault="the sum of its rewards is too large for a float")
 
 
 def compiled_rollout(

@@ -15,7 +15,7 @@ from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.env_check import Probe, probe
-from ars.training.run_folder import find_policy, lock, new_folder
+from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.signals import Interrupts
 from ars.training.space_check import action_warning
 from ars.training.trainer import Display, Trainer
@@ -59,10 +59,17 @@ def run_training(
         initial = find_policy(config.init_from, setting="init_from").file.policy
     probed = probe(config.env_id, config.env_kwargs)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
+        for note in config.notes:
+            display.notify(note)
         for warning in (*probed.warnings, *_warnings(config, algorithm)):
             display.notify(f"warning: {warning}")
         folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
         with lock(folder):
+            # Another run may have begun in it, or gone on, since it was looked at.
+            if config.folder is None:
+                refuse_taken(folder)
+            elif checkpoint.exists(folder) != resume:
+                raise RunError(f"{folder}: another process has just trained in it; try again")
             try:
                 config.write(folder)
             except OSError as error:
