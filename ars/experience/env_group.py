@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 import envs
 from ars.common.errors import RolloutError, one_line
 from ars.common.seeding import Stream, reset_seed
+from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
+from policies import DiscreteSpec, space_spec
 
 
 class Step(NamedTuple):
@@ -58,11 +60,14 @@ class EnvGroup:
         rollout_length: int,
         objective: ObjectiveSpec = NOTHING_KNOWN,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
         made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
         space = made[0].observation_space
-        self._shape, self._dtype = space.shape or (), space.dtype
+        self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
+        action = space_spec(made[0].action_space, "action")
+        self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)
         self._limit = min(rollout_length, limit or rollout_length)
         self._objectives = [Objective(env, objective.terms) for env in made]
@@ -89,12 +94,12 @@ class EnvGroup:
     def _replay(self, at: int, actions: NDArray[Any]) -> NDArray[Any]:
         obs = self._reset(at)
         try:
-            for action in _each(actions):
-                obs, reward, _, _, info = self._envs[at].step(action)
-                obs = self._as_array(obs)
+            for action in self._each(actions):
+                shown, reward, _, _, info = take_step(self._envs[at], action)
+                obs = as_array(shown, self._dtype, self._shape)
                 self._lengths[at] += 1
                 if self._in_info:
-                    self._objectives[at].weigh(float(reward), info)
+                    self._objectives[at].weigh(reward, info)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         return obs
@@ -104,8 +109,8 @@ class EnvGroup:
         self._lengths[at] = 0
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
-            obs, info = self._envs[at].reset(seed=seed)
-            obs = self._as_array(obs)
+            shown, info = first_observation(self._envs[at].reset(seed=seed))
+            obs = as_array(shown, self._dtype, self._shape)
             self._objectives[at].begin(info)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
@@ -113,12 +118,11 @@ class EnvGroup:
             raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs
 
-    def _as_array(self, obs: Any) -> NDArray[Any]:
-        """An observation as an array of the space's type. Raises: ValueError for another shape."""
-        array: NDArray[Any] = np.asarray(obs, self._dtype)
-        if array.shape != self._shape:
-            raise ValueError(f"an observation of shape {array.shape}, not {self._shape}")
-        return array
+    def _each(self, actions: NDArray[Any]) -> Iterable[Any]:
+        """The action of each environment: a NumPy integer, or an array for a Box."""
+        if actions.ndim > 1 or self._discrete:
+            return actions
+        return (actions[at, ...] for at in range(len(actions)))  # of a Box without dimensions
 
     def step(self, actions: NDArray[Any]) -> Step:
         """Step every environment; one whose episode ended is reset."""
@@ -130,11 +134,12 @@ class EnvGroup:
         cut: list[int] = []
         at = 0
         try:
-            for at, action in enumerate(_each(actions)):
-                obs, rewards[at], ends, stops, info = self._envs[at].step(action)
-                final_obs[at] = self._as_array(obs)
+            for at, action in enumerate(self._each(actions)):
+                obs, reward, ends, stops, info = take_step(self._envs[at], action)
+                final_obs[at] = as_array(obs, self._dtype, self._shape)
                 if self._in_info:
-                    rewards[at] = self._objectives[at].weigh(float(rewards[at]), info)
+                    reward = self._objectives[at].weigh(reward, info)
+                rewards[at] = reward
                 length = self._lengths[at] = self._lengths[at] + 1
                 if ends or stops or length >= self._limit:
                     ended.append(at)
@@ -176,11 +181,6 @@ class EnvGroup:
         """Close every environment."""
         for env in self._envs:
             env.close()
-
-
-def _each(actions: NDArray[Any]) -> Any:
-    """Python integers for Discrete actions, rows for Boxes."""
-    return actions.tolist() if actions.ndim == 1 and actions.dtype.kind == "i" else actions
 
 
 def _without_counting_wrappers(

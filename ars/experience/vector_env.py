@@ -7,6 +7,7 @@ next begins at once, and its last observation is returned as well, to bootstrap 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import RunError
+from ars.common.errors import RolloutError, RunError
 from ars.experience.env_group import (
     EnvGroupHandle,
     InProcessGroup,
@@ -65,9 +66,10 @@ class VectorEnv:
         objective: what is known of the reward.
         weighs: whether `weigh_by` will weigh its terms.
         end_when_down: whether episodes end also of a robot that goes on when it is down.
+        obs_dtype: the type of observations, if it is not that of their space.
 
     Attributes:
-        obs: the observations to act on, [n, *shape] of the space's dtype.
+        obs: the observations to act on, [n, *shape] of that type.
         finished: episodes as they end; the reader removes them.
     """
 
@@ -86,12 +88,21 @@ class VectorEnv:
         objective: ObjectiveSpec = NOTHING_KNOWN,
         weighs: bool = False,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[EpisodeInfo] = []
         self._shards: list[_Shard] = []
         self._kind = SubprocessGroup if n_processes else InProcessGroup
-        self._group_args = env_id, dict(env_kwargs), seed, rollout_length, objective, end_when_down
+        self._group_args = (
+            env_id,
+            dict(env_kwargs),
+            seed,
+            rollout_length,
+            objective,
+            end_when_down,
+            obs_dtype,
+        )
         self._weighs = weighs
         self._weights: tuple[float, ...] | None = None
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
@@ -150,6 +161,11 @@ class VectorEnv:
             for at, tally in zip(ended, step.tallies, strict=True):
                 total = tally.total_reward if self._weighs else float(self._returns[at])
                 length = int(self._lengths[at])
+                if not math.isfinite(total):
+                    raise RolloutError(
+                        f"{self._env_id}, training environment {at}, episode {self._episodes[at]}: "
+                        "the sum of its rewards is too large for a float"
+                    )
                 self.finished.append(EpisodeInfo(total, length, tally.terms, tally.metres))
                 self._returns[at], self._lengths[at] = 0.0, 0
                 self._episodes[at] += 1
@@ -206,7 +222,8 @@ class VectorEnv:
             RolloutError: an environment fails while actions are replayed.
             RunError: an environment's observation differs from the stored one.
         """
-        episodes, lengths = state.counts("episodes", self.n), state.counts("lengths", self.n)
+        episodes = state.counts("episodes", self.n)
+        lengths = state.counts("lengths", self.n, at_most=self._group_args[3])
         returns = state.array("returns", (self.n,))
         actions = state.arrays.get("actions")
         if actions is None or actions.shape[:1] != (lengths.sum(),):
