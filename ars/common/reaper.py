@@ -19,7 +19,8 @@ import select
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,15 +38,24 @@ class Reaper:
     Args:
         folder: a folder of theirs, removed after them.
 
-    Attributes:
-        environment: the variables that mark a process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._mark, self._folder = secrets.token_hex(16), folder
-        self.environment = {VARIABLE: self._mark}
         self._program: subprocess.Popen[bytes] | None = None
         self.keep()
+
+    @contextmanager
+    def marking(self) -> Iterator[None]:
+        """Mark what this process starts in the block."""
+        before = os.environ.get(VARIABLE)
+        os.environ[VARIABLE] = self._mark
+        try:
+            yield
+        finally:
+            del os.environ[VARIABLE]
+            if before is not None:
+                os.environ[VARIABLE] = before
 
     def keep(self) -> None:
         """Start the program, again if somebody has ended it."""

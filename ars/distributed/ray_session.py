@@ -122,7 +122,7 @@ def _start_local(n_cpus: int) -> Session:
 
     folder = make_private_folder()
     reaper = Reaper(folder)
-    with environment(reaper.environment):
+    with reaper.marking():
         try:
             context, release = _in_thread(
                 lambda: ray.init(

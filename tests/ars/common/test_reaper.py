@@ -17,12 +17,12 @@ from ars.common.reaper import VARIABLE, Reaper
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-DRIVER = f"""
+DRIVER = """
 import os, sys
 from pathlib import Path
 from ars.common.reaper import Reaper
 reaper = Reaper(Path(sys.argv[1]))
-print(reaper.environment[{VARIABLE!r}], reaper._program.pid, flush=True)
+print(reaper._mark, reaper._program.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -72,12 +72,30 @@ def test_a_killed_process_takes_with_it_what_carries_its_mark_and_their_folder(
 
 
 def test_reaping_ends_what_is_marked_and_leaves_no_zombie(reaper: Reaper) -> None:
-    marked = sleeper(reaper.environment[VARIABLE])
+    marked = sleeper(reaper._mark)
     reaper_pid = program(reaper)
     reaper.reap(grace_seconds=0.0)
     reaper.reap()  # safe
     assert marked.wait() == -signal.SIGKILL
     assert not Path(f"/proc/{reaper_pid}").exists()
+
+
+def test_what_is_started_in_the_block_is_marked_and_nothing_else(reaper: Reaper) -> None:
+    second = Reaper()
+    with reaper.marking():
+        first = sleeper(None)
+        with second.marking():
+            inner = sleeper(None)
+        last = sleeper(None)
+    outside = sleeper(None)
+    reaper.reap(grace_seconds=0.0)
+    assert first.wait() == last.wait() == -signal.SIGKILL
+    assert inner.poll() is None
+    second.reap(grace_seconds=0.0)
+    assert inner.wait() == -signal.SIGKILL
+    assert outside.poll() is None
+    outside.kill()
+    outside.wait()
 
 
 def test_a_program_that_is_stopped_does_not_hold_up_the_end(reaper: Reaper) -> None:
