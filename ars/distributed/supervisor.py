@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ars.common.errors import RolloutError, RunError
-from ars.common.resources import n_processors
+from ars.common.resources import n_processors, require_memory
 from ars.distributed.calls import Call, OnAnswer, WorkerHandle
 from ars.distributed.nodes import Nodes
 from ars.distributed.ray_actors import CallFailed, Parcel, RayActors, WorkerLost
@@ -23,6 +23,7 @@ from ars.distributed.worker import BuildResult, WorkerInfo
 from ars.rollout.task import RolloutSpec, describe
 
 HEAD_SECONDS = 30.0  # of silence from the head; after 60 s Ray would end this process
+WORKER_BYTES = 100e6  # of memory of its own; more where the environment is large
 RAY_TRIES = 3  # to start Ray again in a row
 START_TRIES = 3  # of one worker in a row
 PAUSE_SECONDS = 30.0  # until it is tried again, while other workers run
@@ -57,6 +58,8 @@ class Supervisor:
         put_back: PutBack,
         notify: Callable[[str], None],
     ) -> None:
+        if address is None and n_workers:
+            require_memory(n_workers * WORKER_BYTES, f"`n_workers` {n_workers}")
         self._actors = RayActors(n_workers or n_processors(), address, spec.env_id)
         self._spec, self._n_workers = spec, n_workers
         self._timeouts, self._put_back, self.notify = timeouts, put_back, notify

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import envs
 from ars.common.errors import RolloutError, one_line
 from ars.common.parent import end_with_parent
+from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
 from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
@@ -65,7 +66,8 @@ class EnvGroup:
         obs_dtype: str | None = None,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
-        made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
+        what = f"{len(self._indices)} environments in one process (`n_envs`)"
+        made = [envs.make(env_id, **env_kwargs) for _ in within_memory(self._indices, what)]
         space = made[0].observation_space
         self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
         action = space_spec(made[0].action_space, "action")
