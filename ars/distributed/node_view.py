@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from ars.distributed.nodes import Node
 
@@ -11,11 +10,17 @@ VIEW_SECONDS = 1.0  # between two polls of the nodes
 
 
 class NodeView:
-    """The living nodes, polled in a thread, as Ray blocks for a minute while its head is silent."""
+    """The living nodes, polled in a thread, as Ray blocks for a minute while its head is silent.
+
+    Attributes:
+        nodes: as of the last answer of the head.
+        n_answers: how many there were. Whoever waits for the next one measures the time: a pause
+            of this process is not a silence of the head.
+    """
 
     def __init__(self) -> None:
         self.nodes = living_nodes()
-        self._seen = time.monotonic()
+        self.n_answers = 1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
@@ -25,13 +30,8 @@ class NodeView:
             try:
                 self.nodes = living_nodes()
             except Exception:
-                continue  # whatever the error, `age` grows
-            self._seen = time.monotonic()
-
-    @property
-    def age(self) -> float:
-        """Seconds since the head last answered."""
-        return time.monotonic() - self._seen
+                continue  # whatever the error, the head has not answered
+            self.n_answers += 1
 
     def close(self) -> None:
         """Stop polling."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
-from ars.common.errors import one_line
+from ars.common.errors import RunError, one_line
 from ars.distributed.node_view import NodeView
 from ars.distributed.ray_session import start_ray
 from ars.distributed.worker import RolloutWorker
@@ -26,11 +26,15 @@ class CallFailed(Exception):
 
 
 class Parcel:
-    """A value to send to workers: pickled and, if that is large, kept in Ray's object store."""
+    """A value to send to workers: pickled and, if that is large, kept in Ray's object store.
+
+    Attributes:
+        stored: a reference to it there, and the number of the Ray that has it.
+    """
 
     def __init__(self, value: Any) -> None:
         self.data = pickle.dumps(value)
-        self.in_store: Any = None
+        self.stored: tuple[Any, int] | None = None
 
 
 class RayActors:
@@ -43,7 +47,9 @@ class RayActors:
     """
 
     def __init__(self, n_cpus: int, address: str | None, env_id: str) -> None:
-        self._session = start_ray(n_cpus, address, env_id)
+        self._start_arguments = n_cpus, address, env_id
+        self._n_starts = 0
+        self._start_ray()
         import ray
 
         self._ray = ray
@@ -55,18 +61,35 @@ class RayActors:
             "enable_task_events": False,
         }
         self._actor_class = ray.remote(RolloutWorker)
-        self.view = NodeView()
+
+    def _start_ray(self) -> None:
+        self._session = start_ray(*self._start_arguments)
+        self._n_starts += 1
+        try:
+            self.view = NodeView()
+        except BaseException:
+            self._session.stop()
+            raise
 
     def check(self) -> None:
-        """Raises: RunError if one of Ray's processes on this machine is gone."""
+        """Raises: RayDied if one of Ray's processes on this machine is gone."""
         self._session.check()
 
-    def put(self, value: Any) -> Parcel:
-        """A value that many calls will send."""
-        parcel = Parcel(value)
-        if len(parcel.data) > SENT_BYTES:
-            parcel.in_store = self._ray.put(parcel.data)
-        return parcel
+    @property
+    def can_start_again(self) -> bool:
+        """Whether Ray was started here, for these workers alone."""
+        return self._session.own
+
+    def start_again(self) -> None:
+        """Start another Ray; the workers, calls and references of this one are gone."""
+        self.close()
+        for last in (False, True):
+            try:
+                self._start_ray()
+                return
+            except RunError:  # on a busy machine Ray gives up a start that takes long
+                if last:
+                    raise
 
     def start(self, avoided: Collection[str]) -> Any:
         """Start a worker's process on a node that is not one of `avoided`; returns its actor."""
@@ -82,7 +105,11 @@ class RayActors:
         return getattr(actor, name).remote(*sent)
 
     def _sent(self, parcel: Parcel) -> Any:
-        return parcel.data if parcel.in_store is None else parcel.in_store
+        if len(parcel.data) <= SENT_BYTES:
+            return parcel.data
+        if parcel.stored is None or parcel.stored[1] != self._n_starts:
+            parcel.stored = self._ray.put(parcel.data), self._n_starts
+        return parcel.stored[0]
 
     def first_answered(self, refs: Iterable[Any], seconds: float) -> Any:
         """The first of some calls that has been answered; None if none is in time."""

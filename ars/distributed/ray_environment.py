@@ -14,6 +14,8 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise Ray reports a dead worker in a long paragraph
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray warns of a coming change
+    # Otherwise Ray ends this process a minute after a head is gone, even after another has started.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10000000",
 }
 
 
@@ -31,7 +33,7 @@ def local_environment() -> dict[str, str]:
         # On Linux too, this binds every port to the loopback interface alone.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
-        # A process that sets its title would overwrite the mark that the reaper reads.
+        # A process that sets its title would overwrite the mark that a reaper reads.
         "SPT_NOENV": "1",
         **ONE_THREAD,
         # Workers import whatever this process can, the user's own environment included.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import secrets
-import shutil
 import signal
 import socket
 import threading
@@ -15,7 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ars.common.errors import RunError, one_line
-from ars.distributed import reaper
+from ars.common.reaper import GRACE_SECONDS, Reaper
+from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 from ars.distributed.ray_environment import (
     QUIET,
     cluster_environment,
@@ -25,10 +24,16 @@ from ars.distributed.ray_environment import (
 from ars.distributed.shipping import runtime_env
 
 CONNECT_SECONDS = 60.0
+LISTEN_SECONDS = 1.0  # until a process that does not accept a connection is left alone
+SHUTDOWN_SECONDS = 3.0  # until Ray's processes are killed; usually it takes 1.3 s
 
 _SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _lock = threading.Lock()  # held while Ray starts or stops
 _started: Session | None = None  # by a pool of this process that is still open
+
+
+class RayDied(RunError):
+    """One of Ray's processes on this machine is gone."""
 
 
 class Session:
@@ -38,6 +43,10 @@ class Session:
         stop: ends Ray here, or leaves the cluster.
         processes: where each of Ray's processes on this machine listens, by name.
         shows_token: whether this process presents a token to the cluster.
+        reaper: of a Ray that was started here.
+
+    Attributes:
+        own: whether Ray was started here, for this session alone.
     """
 
     def __init__(
@@ -45,8 +54,10 @@ class Session:
         stop: Callable[[], None] = lambda: None,
         processes: Mapping[str, str] = MappingProxyType({}),
         shows_token: bool = False,
+        reaper: Reaper | None = None,
     ) -> None:
         self._stop, self._processes, self.shows_token = stop, processes, shows_token
+        self._reaper, self.own = reaper, reaper is not None
 
     def stop(self) -> None:
         """End Ray here, or leave the cluster; safe to call twice."""
@@ -58,14 +69,16 @@ class Session:
                 _started = None
 
     def check(self) -> None:
-        """Raises: RunError if one of Ray's processes on this machine is gone.
+        """Raises: RayDied if one of Ray's processes on this machine is gone.
 
         Ray itself would end this process without a message: at the next write to the object store
         if the raylet is gone, after a minute if the head is.
         """
         for name, address in self._processes.items():
             if not _listens(address):
-                raise RunError(f"Ray's process on this machine ({name}) has died")
+                raise RayDied(f"Ray's process on this machine ({name}) has died")
+        if self._reaper is not None:
+            self._reaper.keep()
 
 
 def _listens(address: str) -> bool:
@@ -73,8 +86,11 @@ def _listens(address: str) -> bool:
     local = address.startswith("/")
     host, _, port = address.rpartition(":")
     with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as probe:
+        probe.settimeout(LISTEN_SECONDS)
         try:
             probe.connect(address if local else (host, int(port)))
+        except (BlockingIOError, TimeoutError):  # a stopped process, which has many waiting
+            return True
         except OSError:
             return False
     return True
@@ -104,9 +120,9 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
 def _start_local(n_cpus: int) -> Session:
     import ray
 
-    mark = secrets.token_hex(16)
-    reap = reaper.start(mark)
-    with environment({reaper.VARIABLE: mark}):
+    folder = make_private_folder()
+    reaper = Reaper(folder)
+    with reaper.marking():
         try:
             context, release = _in_thread(
                 lambda: ray.init(
@@ -115,28 +131,46 @@ def _start_local(n_cpus: int) -> Session:
                     object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
                     include_dashboard=False,
                     job_config=_job_config(),
+                    _temp_dir=str(folder / RAY_FOLDER),
                     **_SILENT,
                 ),
                 None,
             )
-        except RunError:
-            reap()
+        except BaseException:
+            reaper.reap(grace_seconds=0.0)
             raise
     _take_back_sigterm()
     addresses = context.address_info
 
     def stop() -> None:
-        if ray.is_initialized():
-            ray.shutdown(wait_for_processes=True)
+        _shut_down(reaper)
         release()
-        reap()
-        shutil.rmtree(addresses["session_dir"], ignore_errors=True)
 
     processes = {
         "raylet": addresses["raylet_socket_name"],
         "gcs_server": addresses["gcs_address"],
     }
-    return Session(stop, processes)
+    return Session(stop, processes, reaper=reaper)
+
+
+def _shut_down(reaper: Reaper) -> None:
+    """End Ray here, by force if its processes do not answer.
+
+    With its head stopped `ray.shutdown` would wait for a minute, and then Ray ends this process;
+    with the head killed it takes 5 s.
+    """
+    import ray
+
+    def shut_down() -> None:
+        if ray.is_initialized():
+            ray.shutdown(wait_for_processes=True)
+
+    thread = threading.Thread(target=shut_down, daemon=True)
+    thread.start()
+    thread.join(SHUTDOWN_SECONDS)
+    reaper.reap(grace_seconds=0.0 if thread.is_alive() else GRACE_SECONDS)
+    thread.join()
+    reaper.reap()  # Ray's part in this process may have made the folder again
 
 
 def _job_config() -> Any:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ars.common.errors import RolloutError, RunError
-from ars.common.resources import n_processors
+from ars.common.resources import n_processors, require_memory
 from ars.distributed.calls import Call, OnAnswer, WorkerHandle
 from ars.distributed.nodes import Nodes
 from ars.distributed.ray_actors import CallFailed, Parcel, RayActors, WorkerLost
+from ars.distributed.ray_session import RayDied
 from ars.distributed.task_queue import TaskBatch
 from ars.distributed.timeouts import Timeouts, Watch
 from ars.distributed.versions import machine, mismatch, other_kind
@@ -22,6 +23,8 @@ from ars.distributed.worker import BuildResult, WorkerInfo
 from ars.rollout.task import RolloutSpec, describe
 
 HEAD_SECONDS = 30.0  # of silence from the head; after 60 s Ray would end this process
+WORKER_BYTES = 100e6  # of memory of its own; more where the environment is large
+RAY_TRIES = 3  # to start Ray again in a row
 START_TRIES = 3  # of one worker in a row
 PAUSE_SECONDS = 30.0  # until it is tried again, while other workers run
 START_SECONDS = 60.0  # without any worker, until the run fails
@@ -55,6 +58,8 @@ class Supervisor:
         put_back: PutBack,
         notify: Callable[[str], None],
     ) -> None:
+        if address is None and n_workers:
+            require_memory(n_workers * WORKER_BYTES, f"`n_workers` {n_workers}")
         self._actors = RayActors(n_workers or n_processors(), address, spec.env_id)
         self._spec, self._n_workers = spec, n_workers
         self._timeouts, self._put_back, self.notify = timeouts, put_back, notify
@@ -66,6 +71,8 @@ class Supervisor:
         self._watch = Watch(time.monotonic)
         self._grow_from = self._last_contact = 0.0
         self._nodes = Nodes()
+        self._n_answers, self._head_answered = 0, 0.0  # of the head
+        self._n_deaths = 0  # of Ray, since a worker last answered
         try:
             self._look_at_nodes()
             self._match_workers_to_nodes()
@@ -81,8 +88,8 @@ class Supervisor:
     def put(self, value: Any) -> Parcel:
         """A value to send to workers."""
         self._watch.look()
-        self._actors.check()
-        return self._actors.put(value)
+        self._check_ray()
+        return Parcel(value)
 
     def run(self, worker: WorkerHandle, batch: TaskBatch, on_answer: OnAnswer) -> None:
         """Have a worker run a batch; `on_answer` gets a `CallAnswer`."""
@@ -108,7 +115,7 @@ class Supervisor:
 
     def supervise(self) -> None:
         """Match workers to nodes and give up starts that hang. Raises: RunError if none can run."""
-        self._actors.check()
+        self._check_ray()
         self._look_at_nodes()
         self._match_workers_to_nodes()
         for worker in self.workers:
@@ -157,6 +164,30 @@ class Supervisor:
             self._actors.kill(worker.actor)
         self._actors.close()
 
+    # Ray
+
+    def _check_ray(self) -> bool:
+        """Start Ray again if it has died; whether it had. Raises: RunError if that is no use."""
+        try:
+            self._actors.check()
+        except RayDied as death:
+            if not self._actors.can_start_again or self._n_deaths >= RAY_TRIES:
+                raise
+            self._start_again(str(death))
+            return True
+        return False
+
+    def _start_again(self, event: str) -> None:
+        self._n_deaths += 1
+        n_again = sum(self._take_back(worker) for worker in self.workers)
+        self.notify(f"{event}; Ray is started again, {n_again} rollouts run again")
+        self._actors.start_again()
+        self._watch.look()
+        self._nodes, self._last_contact, self._n_answers = Nodes(), self.now, 0
+        self._look_at_nodes()
+        for worker in self.workers:
+            self._start(worker)
+
     # Calls
 
     def _register(
@@ -179,6 +210,8 @@ class Supervisor:
             names = [describe(self._spec, task) for task in call.batch.tasks]
             answer = 0.0, [RolloutError(f"{name}: {error}") for name in names]
         except WorkerLost as error:
+            if self._check_ray():
+                return
             if worker.ready:
                 self.replace(worker, "died")
             else:
@@ -188,6 +221,8 @@ class Supervisor:
         if worker.calls:
             worker.calls[0].since = self.now
         worker.hangs = 0
+        if call.batch is not None:
+            self._n_deaths = 0
         if worker.node is not None:
             self._nodes.heard(worker.node, self.now)
         call.on_answer(call, answer)
@@ -267,7 +302,10 @@ class Supervisor:
     # Nodes that come and go
 
     def _look_at_nodes(self) -> None:
-        if self._actors.view.age > HEAD_SECONDS:
+        n_answers = self._actors.view.n_answers
+        if n_answers != self._n_answers:
+            self._n_answers, self._head_answered = n_answers, self.now
+        elif self.now - self._head_answered > HEAD_SECONDS:
             raise RunError(f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s")
         before = len(self._nodes), self._nodes.n_cpus()
         self._nodes.update(self._actors.view.nodes, self.now)

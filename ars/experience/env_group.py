@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -18,10 +17,14 @@ from numpy.typing import NDArray
 
 import envs
 from ars.common.errors import RolloutError, one_line
+from ars.common.parent import end_with_parent
+from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
 from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
 from policies import DiscreteSpec, space_spec
+
+CLOSE_SECONDS = 2.0  # for an environment process to close its environments
 
 
 class Step(NamedTuple):
@@ -63,7 +66,8 @@ class EnvGroup:
         obs_dtype: str | None = None,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
-        made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
+        what = f"{len(self._indices)} environments in one process (`n_envs`)"
+        made = [envs.make(env_id, **env_kwargs) for _ in within_memory(self._indices, what)]
         space = made[0].observation_space
         self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
         action = space_spec(made[0].action_space, "action")
@@ -208,6 +212,8 @@ class EnvGroupHandle(Protocol):
 
     def finish(self) -> Any: ...
 
+    def leave(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -222,6 +228,9 @@ class InProcessGroup:
 
     def finish(self) -> Any:
         return self._result
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         self._group.close()
@@ -240,6 +249,7 @@ class SubprocessGroup:
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
         self._process.start()
+        self._kill_at = 0.0
         child_end.close()
 
     def begin(self, name: str, *args: Any) -> None:
@@ -258,18 +268,25 @@ class SubprocessGroup:
             raise RolloutError(error)
         return result
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Have the process end; `close` waits for that, and ends one that does not."""
         with suppress(OSError):
             self._connection.close()
-        self._process.join(2.0)
-        if self._process.is_alive():
-            self._process.terminate()
+        self._kill_at = self._kill_at or time.monotonic() + CLOSE_SECONDS
+
+    def close(self) -> None:
+        self.leave()
+        self._process.join(max(0.0, self._kill_at - time.monotonic()))
+        self._process.kill()  # also one that is stopped, or in C code
+        self._process.join()
 
 
 def _serve(connection: Connection, *args: Any) -> None:
     """The main function of an environment process: serve calls until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None and parent.pid is not None
+    end_with_parent(parent.pid)
     group = None
     answer: tuple[Any, str | None]
     with suppress(EOFError, OSError):
@@ -283,11 +300,3 @@ def _serve(connection: Connection, *args: Any) -> None:
             connection.send(answer)
     if group is not None:
         group.close()
-
-
-def _end_with_parent() -> None:
-    """Exit when the driver is gone, even in the middle of a step that never ends."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in a child process"
-    parent.join()
-    os._exit(1)
