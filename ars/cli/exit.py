@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import traceback
@@ -76,8 +77,7 @@ def reporting(tracebacks: bool = False) -> Iterator[None]:
                 _print_traceback(error)
             elif status is None:
                 raise
-            text = one_line(error) if status is None else with_place(str(error), error)
-            text = f"out of memory: {error}" if isinstance(error, MemoryError) else text
+            text = one_line(error) if status is None else with_place(_told(error), error)
             fail(text, status or 1)
         finally:
             _check(out, err)
@@ -123,4 +123,14 @@ def _status(error: Exception) -> int | None:
     for module, name, status in _STATUSES:
         if isinstance(error, getattr(sys.modules.get(module), name, ())):
             return status
-    return 1 if isinstance(error, OSError | MemoryError) else None
+    if isinstance(error, OSError):
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
+    return 1 if isinstance(error, MemoryError) else None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

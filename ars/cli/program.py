@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ars.common.loading import SCRIPTS
+from ars.common.shell import quoted
 
 
 def program(command: str = "") -> str:
@@ -34,4 +35,4 @@ def command_line() -> str:
 
 def hint(command: str, *words: object) -> str:
     """A command to copy: `ars render 'runs/my robot'`."""
-    return f"{program(command)} {shlex.join(map(str, words))}"
+    return " ".join((program(command), *map(quoted, words)))

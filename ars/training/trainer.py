@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,16 +22,17 @@ from ars.training import checkpoint
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
 from ars.training.interruptible_pool import InterruptiblePool
-from ars.training.logger import CsvLog, TensorBoard
+from ars.training.logger import CsvLog, LogEnd, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
     EVALUATIONS,
     LATEST_POLICY,
     PROGRESS,
     RESULT,
+    TAPE,
 )
 from ars.training.stored_settings import check_identity
-from ars.training.tape import TAPE, TapeLog
+from ars.training.tape import TapeLog
 from policies import save_policy
 from policies.file import write_json
 from policies.state import State
@@ -100,20 +101,21 @@ class Trainer:
         self.budget_seconds, self._stop = budget_seconds, stop
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
+        self._evaluated_timesteps = -1  # those of that iteration
         self.reached = -1  # the iteration whose evaluation reached the target return
         self._pending: tuple[int, Candidate] | None = None
         self._complete = False  # the loop has ended and its state is saved
         self._mid_iteration = False  # in one whose failure leaves a state that cannot be saved
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
-        offsets = self._restore() if resume else {}
-        with ExitStack() as opened:
-            self.tape = self._open_tape(offsets.get(TAPE, 0))
+        ends = self._restore() if resume else {}
+        with _written(folder), ExitStack() as opened:
+            self.tape = self._open_tape(ends.get(TAPE, LogEnd()).offset)
             if self.tape is not None:
                 opened.callback(self.tape.close)
-            self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            self.progress_log = CsvLog(folder / PROGRESS, ends.get(PROGRESS, LogEnd()))
             opened.callback(self.progress_log.close)
-            self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            self.evaluation_log = CsvLog(folder / EVALUATIONS, ends.get(EVALUATIONS, LogEnd()))
             opened.callback(self.evaluation_log.close)
             self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
             opened.callback(self.tensorboard.close)
@@ -230,10 +232,14 @@ class Trainer:
 
     def _begin_evaluation(self) -> None:
         iteration = self.algorithm.iteration
-        done = iteration <= self.evaluated or self._pending is not None
-        if done or iteration % self.config.eval_freq:
-            return
-        self._begin(Candidate.of(self.algorithm))
+        if iteration > self.evaluated and self._pending is None and self._is_due():
+            self._begin(Candidate.of(self.algorithm))
+
+    def _is_due(self) -> bool:
+        every = self.config.eval_timesteps
+        if every is None:
+            return self.algorithm.iteration % self.config.eval_freq == 0
+        return self.algorithm.timesteps // every > self._evaluated_timesteps // every
 
     def _begin(self, candidate: Candidate) -> None:
         self._pending = self._submit(candidate, Stream.EVALUATION), candidate
@@ -249,6 +255,7 @@ class Trainer:
         episodes = self.pool.collect(request)
         row = evaluation_row(candidate, episodes)
         self._pending, self.evaluated = None, candidate.iteration
+        self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
             self.best = Best(candidate, row["return_mean"])
@@ -309,6 +316,10 @@ class Trainer:
             "run": self.identity,
             "algorithm": algorithm.values,
             "offsets": offsets,
+            "log_sha256": {
+                PROGRESS: self.progress_log.sha256,
+                EVALUATIONS: self.evaluation_log.sha256,
+            },
             "evaluated": self.evaluated,
             "reached": self.reached,
             "target_return": self.config.target_return,
@@ -318,6 +329,8 @@ class Trainer:
         if self.best is not None:
             state.values["best_return"] = self.best.return_mean
             state.add_state("best", self.best.candidate.state())
+        if self.config.eval_timesteps is not None:
+            state.values["evaluated_timesteps"] = self._evaluated_timesteps
         if self._pending is not None:
             state.add_state("pending", self._pending[1].state())
         checkpoint.save(self.folder, state)
@@ -332,36 +345,64 @@ class Trainer:
                 f"{self.folder}: the last iterations are not saved: {error.strerror}"
             )
 
-    def _restore(self) -> dict[str, int]:
-        """Restore the checkpoint; returns the lengths of the logs when it was saved."""
+    def _restore(self) -> dict[str, LogEnd]:
+        """Restore the checkpoint; returns where the logs ended when it was saved."""
         state = checkpoint.load(self.folder)
         try:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
-            offsets = state.nested("offsets")
-            # Checkpoints of runs without a tape do not name it.
-            names = [PROGRESS, EVALUATIONS, *({TAPE} & offsets.values.keys())]
-            return {name: offsets.count(name) for name in names}
+            return self._log_ends(state)
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
             ) from None
 
+    def _log_ends(self, state: State) -> dict[str, LogEnd]:
+        """Raises: ValueError where a log cannot have ended so."""
+        offsets, digests = state.nested("offsets"), state.nested("log_sha256")
+        iteration, timesteps = self.algorithm.iteration, self.algorithm.timesteps
+        last = {
+            PROGRESS: {"iteration": iteration, "timesteps": timesteps} if iteration else {},
+            EVALUATIONS: {"iteration": self.evaluated} if self.evaluated >= 0 else {},
+        }
+        ends = {}
+        for name, numbers in last.items():
+            offset = offsets.count(name, *((1,) if numbers else (0, 0)))
+            # Checkpoints of earlier versions do not know the digests of the logs.
+            digest = digests.text(name) if "log_sha256" in state.values else None
+            ends[name] = LogEnd(offset, digest, numbers)
+        # Those of runs without a tape do not name it.
+        return ends | ({TAPE: LogEnd(offsets.count(TAPE))} if TAPE in offsets.values else {})
+
     def _restore_from(self, state: State) -> None:
-        algorithm, spec = self.algorithm, self.algorithm.policy.spec
+        algorithm = self.algorithm
         algorithm.restore(State(state.arrays, state.value("algorithm", dict)))
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
-        self._earlier_seconds = state.number("seconds")
+        self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), spec)
+            candidate = Candidate.from_state(state.nested("best"), algorithm)
             self.best = Best(candidate, state.number("best_return"))
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
             self.display.best_so_far(self.best.return_mean)
-        reached = state.count("reached", -1, algorithm.iteration)
+            # Not known if evaluations came by iterations until now: the next multiple is due.
+            self._evaluated_timesteps = algorithm.timesteps
+        if "evaluated_timesteps" in state.values:
+            known = state.count("evaluated_timesteps", -1, algorithm.timesteps)
+            self._evaluated_timesteps = known
+        reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached
         elif self.best is not None and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
-            self._begin(Candidate.from_state(state.nested("pending"), spec))
+            self._begin(Candidate.from_state(state.nested("pending"), algorithm))
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Turn the errors of a full disk and its like into one that names the run folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error

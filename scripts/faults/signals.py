@@ -92,9 +92,7 @@ def any_moment(lab: Lab) -> str:
         for one in sent:
             (os.killpg if group else os.kill)(program.process.pid, one)
         names = "+".join(one.name for one in sent)
-        what = (
-            f"{names} to {'a group' if group else 'a process'} at {seconds:.2f} s of {command}"
-        )
+        what = f"{names} to {'a group' if group else 'a process'} at {seconds:.2f} s of {command}"
         status = program.end(10.0, what)
         require(status == 130, f"{what}: status {status}: {program.err[-300:]}")
         is_clean(program.err, "interrupted")
