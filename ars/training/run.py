@@ -153,6 +153,10 @@ def _train(
         lost = " at once, which loses what came after the last checkpoint"
         how = lost if interrupts.forced else " and saved"
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume(folder)}") from None
+    except OSError as error:  # of the logs, which the trainer opens before anything else
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     except RolloutError as error:
         # Without workers the environment's own output is visible.
         in_process = {"n_workers": 0} if algorithm.trains_in_pool else {}

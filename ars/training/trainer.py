@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,7 +109,7 @@ class Trainer:
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         ends = self._restore() if resume else {}
-        with _written(folder), ExitStack() as opened:
+        with ExitStack() as opened:
             self.tape = self._open_tape(ends.get(TAPE, LogEnd()).offset)
             if self.tape is not None:
                 opened.callback(self.tape.close)
@@ -397,12 +397,3 @@ class Trainer:
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
             self._begin(Candidate.from_state(state.nested("pending"), algorithm))
-
-
-@contextmanager
-def _written(folder: Path) -> Iterator[None]:
-    """Turn the errors of a full disk and its like into one that names the run folder."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
