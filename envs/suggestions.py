@@ -32,7 +32,7 @@ def _folded(name: str) -> str:
 
 def without_old_ending(env_id: str) -> str:
     """`HalfCheetahBulletEnv-v0`, the name of the same robot in `pybullet_envs` -> `HalfCheetah`."""
-    return re.sub(r"BulletEnv(-v0)?$", "", env_id, flags=re.IGNORECASE)
+    return re.sub(r"BulletEnv(-v\d+)?$", "", env_id, flags=re.IGNORECASE)
 
 
 def suggest(registered: str, ours: Collection[str]) -> str:
