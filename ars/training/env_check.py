@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 
 import envs
 from ars.common.errors import RunError, UsageError, one_line
-from ars.common.settings import as_words, near
 from ars.rollout.episode import rollout
+from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
+from ars.training.space_check import WatchingPolicy, better_dtype
 from envs.objective import Objective, ObjectiveSpec
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
@@ -24,12 +22,16 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, warnings for the user, and what is known of the reward."""
+    """An environment's spaces, warnings for the user, and what is known of the reward.
+
+    `obs_dtype`: a type that observations fit, if that of their space is none.
+    """
 
     observation_space: Any
     action_space: Any
     warnings: tuple[str, ...]
     objective: ObjectiveSpec
+    obs_dtype: str | None = None
 
 
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
@@ -47,11 +49,13 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
     except Exception as error:
-        if isinstance(error, TypeError) and (told := _about_kwargs(env_id, env_kwargs, error)):
+        if isinstance(error, TypeError) and (told := why_refused(env_id, env_kwargs, error)):
             raise UsageError(told) from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
-        reproducible, objective = _try_out(env)
+        policy = _watching_policy(env)
+        reproducible, objective = _try_out(env, policy)
+        better = better_dtype(env.observation_space, policy.shown)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
         envs.accelerate(env)
@@ -67,48 +71,22 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs"
         )
-    return Probe(env.observation_space, env.action_space, tuple(warnings), objective)
+    dtype, misfit = better or (None, "")
+    if misfit:
+        warnings.append(f"{env_id}: {misfit}")
+    return Probe(env.observation_space, env.action_space, tuple(warnings), objective, dtype)
 
 
-def _about_kwargs(env_id: str, env_kwargs: dict[str, Any], error: TypeError) -> str | None:
-    """What is wrong with the keyword arguments, if it is they that were refused."""
-    # Only what Python itself says; Gymnasium adds all arguments to it, and the constructor's name
-    # means nothing to the user.
-    said = one_line(error).removeprefix("TypeError: ").split(" was raised from ")[0]
-    takes = _parameters(env_id)
-    match = re.search(r"unexpected keyword argument '(\w+)'", said)
-    if match and match[1] in env_kwargs:
-        hint = near(match[1], takes) or (f"; it takes {', '.join(takes)}" if takes else "")
-        return f"`env_kwargs` {match[1]}: {env_id} does not take it{hint}"
-    match = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", said)
-    if match and match[1] in env_kwargs:
-        return f"`env_kwargs` {match[1]}: is set by the toolkit itself"
-    missing = re.findall(r"'(\w+)'", said) if re.search(r"missing \d+ required", said) else []
-    if missing and set(missing) <= set(takes):
-        return f"{env_id}: needs `env_kwargs` {' '.join(f'{name}=...' for name in missing)}"
-    if env_kwargs:
-        return f"`env_kwargs` {' '.join(as_words(env_kwargs))}: {env_id} refuses them: {said}"
-    return None
+def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:
+    spec = make_policy("linear", env.observation_space, env.action_space).spec
+    policy = WatchingPolicy(spec)
+    policy.weights = np.random.default_rng(0).standard_normal(spec.n_weights)
+    return policy
 
 
-def _parameters(env_id: str) -> list[str]:
-    """The names of the arguments that an environment's constructor takes, as far as is known."""
-    entry_point = gymnasium.registry[envs.resolve(env_id).rpartition(":")[2]].entry_point
-    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-    try:
-        parameters = inspect.signature(creator).parameters.values() if creator else ()
-    except (TypeError, ValueError):  # it is not written in Python
-        return []
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    names = [parameter.name for parameter in parameters if parameter.kind in named]
-    return [name for name in names if name not in ("self", "render_mode")]
-
-
-def _try_out(env: gymnasium.Env[Any, Any]) -> tuple[bool, ObjectiveSpec]:
+def _try_out(env: gymnasium.Env[Any, Any], policy: Policy) -> tuple[bool, ObjectiveSpec]:
     """Return whether an episode is reproducible, and what its steps tell of the reward."""
     objective = Objective(env)
-    policy = make_policy("linear", env.observation_space, env.action_space)
-    policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
     first = _play(env, policy, objective, seed=1)
     _play(env, policy, objective, seed=2)  # so that the second try has another history
     return _play(env, policy, objective, seed=1) == first, objective.describe()

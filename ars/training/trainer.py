@@ -20,17 +20,18 @@ from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
-from ars.training.logger import CsvLog, TensorBoard
+from ars.training.logger import CsvLog, LogEnd, TensorBoard
 from ars.training.run_folder import (
     BEST_POLICY,
     EVALUATIONS,
     LATEST_POLICY,
     PROGRESS,
     RESULT,
+    TAPE,
 )
 from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
-from ars.training.tape import TAPE, TapeLog
+from ars.training.tape import TapeLog
 from policies import save_policy
 from policies.file import write_json
 from policies.state import State
@@ -106,14 +107,14 @@ class Trainer:
         self._mid_iteration = False  # in one whose failure leaves a state that cannot be saved
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
-        offsets = self._restore() if resume else {}
+        ends = self._restore() if resume else {}
         with ExitStack() as opened:
-            self.tape = self._open_tape(offsets.get(TAPE, 0))
+            self.tape = self._open_tape(ends.get(TAPE, LogEnd()).offset)
             if self.tape is not None:
                 opened.callback(self.tape.close)
-            self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            self.progress_log = CsvLog(folder / PROGRESS, ends.get(PROGRESS, LogEnd()))
             opened.callback(self.progress_log.close)
-            self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            self.evaluation_log = CsvLog(folder / EVALUATIONS, ends.get(EVALUATIONS, LogEnd()))
             opened.callback(self.evaluation_log.close)
             self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
             opened.callback(self.tensorboard.close)
@@ -314,6 +315,10 @@ class Trainer:
             "run": self.identity,
             "algorithm": algorithm.values,
             "offsets": offsets,
+            "log_sha256": {
+                PROGRESS: self.progress_log.sha256,
+                EVALUATIONS: self.evaluation_log.sha256,
+            },
             "evaluated": self.evaluated,
             "reached": self.reached,
             "target_return": self.config.target_return,
@@ -339,28 +344,42 @@ class Trainer:
                 f"{self.folder}: the last iterations are not saved: {error.strerror}"
             )
 
-    def _restore(self) -> dict[str, int]:
-        """Restore the checkpoint; returns the lengths of the logs when it was saved."""
+    def _restore(self) -> dict[str, LogEnd]:
+        """Restore the checkpoint; returns where the logs ended when it was saved."""
         state = checkpoint.load(self.folder)
         try:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
-            offsets = state.nested("offsets")
-            # Checkpoints of runs without a tape do not name it.
-            names = [PROGRESS, EVALUATIONS, *({TAPE} & offsets.values.keys())]
-            return {name: offsets.count(name) for name in names}
+            return self._log_ends(state)
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
             ) from None
 
+    def _log_ends(self, state: State) -> dict[str, LogEnd]:
+        """Raises: ValueError where a log cannot have ended so."""
+        offsets, digests = state.nested("offsets"), state.nested("log_sha256")
+        iteration, timesteps = self.algorithm.iteration, self.algorithm.timesteps
+        last = {
+            PROGRESS: {"iteration": iteration, "timesteps": timesteps} if iteration else {},
+            EVALUATIONS: {"iteration": self.evaluated} if self.evaluated >= 0 else {},
+        }
+        ends = {}
+        for name, numbers in last.items():
+            offset = offsets.count(name, *((1,) if numbers else (0, 0)))
+            # Checkpoints of earlier versions do not know the digests of the logs.
+            digest = digests.text(name) if "log_sha256" in state.values else None
+            ends[name] = LogEnd(offset, digest, numbers)
+        # Those of runs without a tape do not name it.
+        return ends | ({TAPE: LogEnd(offsets.count(TAPE))} if TAPE in offsets.values else {})
+
     def _restore_from(self, state: State) -> None:
-        algorithm, spec = self.algorithm, self.algorithm.policy.spec
+        algorithm = self.algorithm
         algorithm.restore(State(state.arrays, state.value("algorithm", dict)))
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
-        self._earlier_seconds = state.number("seconds")
+        self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), spec)
+            candidate = Candidate.from_state(state.nested("best"), algorithm)
             self.best = Best(candidate, state.number("best_return"))
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
@@ -370,10 +389,10 @@ class Trainer:
         if "evaluated_timesteps" in state.values:
             known = state.count("evaluated_timesteps", -1, algorithm.timesteps)
             self._evaluated_timesteps = known
-        reached = state.count("reached", -1, algorithm.iteration)
+        reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached
         elif self.best is not None and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
-            self._begin(Candidate.from_state(state.nested("pending"), spec))
+            self._begin(Candidate.from_state(state.nested("pending"), algorithm))

@@ -101,9 +101,9 @@ FAILURES = {
     "Constructor": "Faulty-v0: cannot be made: OSError: no such robot",
     "Reset": "Faulty-v0: OSError: stuck",
     "Step": "Faulty-v0: OSError: stuck",
-    "Tuple": "env.step returned something else than (observation, number, bool, bool, dict)",
-    "Info": "env.reset returned something else than (observation, dict)",
-    "Reward": "env.step returned something else than (observation, number, bool, bool, dict)",
+    "Tuple": "env.step returned 4 values, not (observation, reward, terminated, truncated, info)",
+    "Info": "env.reset returned one ndarray, not (observation, info)",
+    "Reward": "env.step returned the reward None, not a number",
 }
 
 
