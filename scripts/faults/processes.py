@@ -28,14 +28,14 @@ RAYS_OWN = ("raylet/raylet", "gcs_server", "ray::RuntimeEnvAgent", "ray::Dashboa
 
 
 def _pids(run: Training, name: str) -> list[int]:
-    """The living processes of a run with a name in the first words of their command lines."""
+    """The living processes of a run with a name in the first words of their commands."""
     found = []
     for pid in run.left():
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:  # gone meanwhile
             continue
-        if any(name in word.decode() for word in command[:3]):
+        if any(name in word.decode() for word in command[:5]):
             found.append(pid)
     require(found, f"no process is called {name}")
     return found
