@@ -159,6 +159,21 @@ def test_observations_that_are_no_numbers_are_refused(obs: object) -> None:
         random_policy("linear", "one").act(obs)
 
 
+def test_subclasses_of_spaces_are_what_they_derive_from() -> None:
+    class Joints(spaces.Box):
+        pass
+
+    class Moves(spaces.Discrete):
+        pass
+
+    box = Joints(-1, 1, (5,), np.float32)
+    assert (
+        make_policy("linear", box, Joints(0, 1, (2,))).spec
+        == make_policy("linear", spaces.Box(-1, 1, (5,), np.float32), spaces.Box(0, 1, (2,))).spec
+    )
+    assert make_policy("linear", box, Moves(3, start=4)).act(np.ones(5)) == 4
+
+
 @pytest.mark.parametrize(
     ("observation", "action", "message"),
     [

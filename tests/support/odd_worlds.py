@@ -85,3 +85,62 @@ class Odd(gymnasium.Env[Any, Any]):
 
 
 gymnasium.register("Odd-v0", Odd)
+
+
+class Bounded(gymnasium.Env[Any, Any]):
+    """Ten steps, in each of which numbers from `low` to `high` are chosen; best is 3/4 of the way.
+
+    0 is the best return, and about -7.5 that of the lower bound.
+    """
+
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, low: Any = (1000,), high: Any = (2000,), dtype: str = "float32") -> None:
+        self.action_space = spaces.Box(
+            np.array(low, dtype), np.array(high, dtype), dtype=np.dtype(dtype)
+        )
+        self._low, self._width = np.array(low), np.subtract(high, low)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.ones(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action), action
+        self._step += 1
+        share = (action.astype(np.float64) - self._low) / self._width
+        reward = -float(np.mean(abs(share - 0.75)))
+        return np.ones(1, np.float32), reward, self._step >= 10, False, {}
+
+
+class Fraction(gymnasium.Env[Any, Any]):
+    """Ten steps, each showing a fraction; 1 for action 1 above a half and for action 0 below.
+
+    `late`: the number of steps that show a whole number first.
+    """
+
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, dtype: str = "uint8", late: int = 0) -> None:
+        self.observation_space = spaces.Box(0, 1, (2,), np.dtype(dtype))
+        self._late = late
+
+    def _show(self) -> Any:
+        self._shown = 1.0 if self._late else float(self.np_random.random())
+        self._late = max(0, self._late - 1)
+        return np.array([self._shown, 1.0], np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return self._show(), {}
+
+    def step(self, action: Any) -> Any:
+        reward = float(action == (self._shown > 0.5))
+        self._step += 1
+        return self._show(), reward, self._step >= 10, False, {}
+
+
+gymnasium.register("Bounded-v0", Bounded)
+gymnasium.register("Fraction-v0", Fraction)

@@ -59,7 +59,7 @@ def test_what_cannot_be_meant_is_refused_with_its_value(case: str) -> None:
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
-@pytest.mark.parametrize("case", ["no-dimension", "bytes", "obs-list", "reward-array", "info-none"])
+@pytest.mark.parametrize("case", ["no-dimension", "byte", "flags", "reward-array", "info-none"])
 def test_every_algorithm_learns_from_it(algo: str, case: str) -> None:
     small: dict[str, Any] = {"ars": {"n_directions": 2, "hidden_sizes": ()}}.get(algo, {})
     small |= {"dqn": {"n_steps": 40, "learning_starts": 20, "batch_size": 8}}.get(algo, {})
