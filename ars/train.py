@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
@@ -16,26 +17,40 @@ from ars.cli.parser import Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.cli.words import KeyValues
 from ars.common.settings import as_spelled
-from ars.training.config import RunConfig, TaskConfig, WorkerConfig
-from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
-from envs import resolve
+from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
+from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 from envs.drawing import why_not_drawn
 
 
-def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
+class Subject(NamedTuple):
+    """What the help is about, besides an algorithm.
+
+    Attributes:
+        preset: a preset's name; None for none.
+        sentence: on it, or on the environment that has none.
+    """
+
+    preset: str | None = None
+    sentence: str = ""
+
+
+def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -> Parser:
     """The command's parser, with the flags of one algorithm; most come from config dataclasses.
 
     A flag may have another meaning or another default in another algorithm.
     """
-    algorithm_config = ALGORITHMS[algo].Config
+    algorithm_config, presets = ALGORITHMS[algo].Config, ALGORITHMS[algo].presets
+    subject = subject or Subject()
+    preset = {} if subject.preset is None else presets[subject.preset]
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
         prog=program("train"),
-        description=f"Train a policy. Example: {program('train')} HalfCheetah",
-        epilog="Defaults are shown as they are without a preset. A preset named like the "
-        "environment is used automatically, and any flag overrides it. For the settings of "
-        f"another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
+        description=subject.sentence
+        or f"Train a policy. Example: {program('train')} HalfCheetah. With --help after ENV or "
+        "--preset, a preset's values are shown beside the defaults.",
+        epilog="A preset named like the environment is used automatically, and any flag overrides "
+        f"it. For the settings of another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
     )
     hidden = argparse.SUPPRESS
     parser.add_argument(
@@ -54,13 +69,19 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
         default=hidden,
         help=f"algorithm (default: {DEFAULT_ALGORITHM})",
     )
-    main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
+    main.add_argument(
+        "--preset",
+        metavar="NAME",
+        default=hidden,
+        help=f"a named set of settings: {', '.join(presets)}",
+    )
     main.add_argument(
         "--env-kwargs",
         metavar="K=V",
         action=KeyValues,
         default=hidden,
-        help="keyword arguments for the environment",
+        help="keyword arguments for the environment, as JSON or Python spells them: hard=False "
+        f"wind=0.5 map='[1, 2]'{_preset_kwargs(preset)}",
     )
     main.add_argument(
         "--pixels",
@@ -76,15 +97,55 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
     for config in (TaskConfig, WorkerConfig):
-        add_flags(main, config)
-    add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
+        add_flags(main, config, preset=preset)
+    add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig, preset=preset)
     about = with_flags(" ".join(str(algorithm_config.__doc__).split()))
     group = parser.add_argument_group(f"algorithm {algo}", about)
-    add_flags(group, algorithm_config, but_of=ObjectiveConfig)
+    add_flags(group, algorithm_config, but_of=ObjectiveConfig, preset=preset)
     if issubclass(algorithm_config, ObjectiveConfig):
         about = with_flags(" ".join(str(ObjectiveConfig.__doc__).split()))
         add_flags(parser.add_argument_group("reward", about), ObjectiveConfig)
     return parser
+
+
+def _preset_kwargs(preset: Mapping[str, Any]) -> str:
+    words = [f"{name}={value}" for name, value in preset.get("env_kwargs", {}).items()]
+    return f" (preset: {' '.join(words)})" if words else ""
+
+
+def _subject(argv: Sequence[str], algo: str) -> Subject:
+    """What the help for these arguments is about."""
+    first = Parser(add_help=False)
+    first.add_argument("--preset")
+    given, others = argparse.ArgumentParser.parse_known_args(first, argv)
+    names = [name for word in others if (name := _environment(word)) is not None]
+    presets, env_id = ALGORITHMS[algo].presets, names[0] if names else None
+    preset = as_spelled(given.preset, presets)
+    if preset is None and env_id is not None:
+        preset = preset_named_like(env_id, algo)
+    if preset is not None and preset in presets:
+        values = presets[preset]
+        runs = next(f"{values[stop]:,} {unit}" for stop, unit in _UNITS.items() if stop in values)
+        return Subject(preset, f"The preset {preset} runs for {runs}; its values are shown below.")
+    if env_id is None:
+        return Subject()
+    text = (
+        f"There is no preset for {env_id} and {algo}: it runs for {DEFAULT_TIMESTEPS:,} timesteps"
+    )
+    return Subject(None, f"{text} with the defaults below.")
+
+
+_UNITS = {"total_timesteps": "timesteps", "n_iterations": "iterations"}
+
+
+def _environment(word: str) -> str | None:
+    """The environment that a word names, without importing a module of the user's."""
+    if word.startswith("-") or ":" in word:
+        return None
+    try:
+        return envs.canonical_name(word)
+    except envs.UnknownEnvironment:
+        return None
 
 
 def _chosen_algorithm(argv: Sequence[str]) -> str:
@@ -102,7 +163,9 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
 @command
 def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars train`, by default the process's."""
-    parser = make_parser(_chosen_algorithm(arguments))
+    algo = _chosen_algorithm(arguments)
+    asks = {"-h", "--help"} & set(arguments)
+    parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     if "resume" in given:
         config = resolve_resumed(Path(given.pop("resume")), given, command_line())
@@ -114,7 +177,7 @@ def main(arguments: Sequence[str]) -> None:
 
     with open_display(config) as display:
         folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
-    reason = why_not_drawn(resolve(config.env_id))
+    reason = why_not_drawn(envs.resolve(config.env_id))
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Set
@@ -32,7 +33,7 @@ def _folded(name: str) -> str:
 
 def without_old_ending(env_id: str) -> str:
     """`HalfCheetahBulletEnv-v0`, the name of the same robot in `pybullet_envs` -> `HalfCheetah`."""
-    return re.sub(r"BulletEnv(-v0)?$", "", env_id, flags=re.IGNORECASE)
+    return re.sub(r"BulletEnv(-v\d+)?$", "", env_id, flags=re.IGNORECASE)
 
 
 def suggest(registered: str, ours: Collection[str]) -> str:
@@ -64,7 +65,7 @@ def _own_module(word: str) -> str | None:
         file = Path(word)
         return f"name its environment too, as {file.stem}:Id-v0, in the folder where {file.name} is"
     module, _, rest = word.partition(".")
-    if not (module.isidentifier() and Path(f"{module}.py").is_file()):
+    if not (module.isidentifier() and os.path.isfile(f"{module}.py")):
         return None
     env_id = rest or "Id-v0"
     return f"did you mean {module}:{env_id if re.search(r'-v[0-9]+$', env_id) else env_id + '-v0'}?"

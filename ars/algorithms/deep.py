@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,7 +21,12 @@ from ars.algorithms.base import (
     statistics_behind,
 )
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
-from ars.algorithms.policy_kinds import DEEP_POLICIES, deep_policy_for, defaults_in_words
+from ars.algorithms.policy_kinds import (
+    DEEP_POLICIES,
+    deep_policy_for,
+    defaults_in_words,
+    make_deep_policy,
+)
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -32,15 +37,11 @@ from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
     ACTIVATIONS,
     POLICIES,
-    BoxSpec,
     DiscreteSpec,
     Normalizer,
     NormalizerRule,
     Policy,
     RunningMeanStd,
-    is_image,
-    make_policy,
-    space_spec,
 )
 from policies.state import State
 
@@ -141,7 +142,7 @@ class DeepAlgorithm(Algorithm):
         from ars.learning.device import prepare_device
 
         self.config, self.context = config, context
-        self.policy = _make_policy(config, context, distribution)
+        self.policy = make_deep_policy(config, context, distribution)
         self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
@@ -372,30 +373,3 @@ class DeepAlgorithm(Algorithm):
 
     def close(self) -> None:
         self.environments.close()
-
-
-def _make_policy(config: DeepConfig, context: TrainingContext, distribution: bool) -> Policy:
-    observation = space_spec(context.observation_space, "observation")
-    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
-    observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
-    kind = config.policy
-    if kind == "auto":
-        kind = deep_policy_for(is_image(observation))
-    options: dict[str, Any] = {}
-    if config.conv_layers:
-        numbers = iter(config.conv_layers)
-        options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
-        if not POLICIES[kind].reads_images:
-            raise UsageError(
-                f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
-                f"{observation.shape} and type {observation.dtype}"
-            )
-    if config.hidden_sizes:
-        options["hidden_sizes"] = config.hidden_sizes
-    if config.activation is not None:
-        options["activation"] = config.activation
-    if distribution:
-        discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
-        options["distribution"] = "categorical" if discrete else "gaussian"
-        options["scale_actions"] = config.scale_actions  # type: ignore[attr-defined]
-    return make_policy(kind, observation, context.action_space, **options)

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from ars.common.errors import UsageError
 from ars.common.settings import in_words, setting
-from policies import POLICIES, PolicySpec
+from policies import (
+    POLICIES,
+    BoxSpec,
+    DiscreteSpec,
+    Policy,
+    PolicySpec,
+    is_image,
+    make_policy,
+    space_spec,
+)
+
+if TYPE_CHECKING:
+    from ars.algorithms.base import TrainingContext
 
 VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 DEEP_POLICIES = [
@@ -25,6 +39,44 @@ def scale_actions_setting() -> Any:
 def deep_policy_for(images: bool) -> str:
     """The first of the `DEEP_POLICIES` that takes images, or the first that takes vectors."""
     return next(name for name in DEEP_POLICIES if POLICIES[name].reads_images == images)
+
+
+def make_deep_policy(config: Any, context: TrainingContext, distribution: bool) -> Policy:
+    """The policy that a deep algorithm's settings and its environment's spaces call for.
+
+    Args:
+        config: the algorithm's settings; with `distribution`, `scale_actions` is one of them.
+        context: of the run.
+        distribution: whether it draws its actions.
+
+    Raises:
+        UsageError: `conv_layers` for observations that are no images.
+        UnsupportedSpace: no policy supports the spaces.
+    """
+    observation = space_spec(context.observation_space, "observation")
+    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
+    observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
+    kind = config.policy
+    if kind == "auto":
+        kind = deep_policy_for(is_image(observation))
+    options: dict[str, Any] = {}
+    if config.conv_layers:
+        numbers = iter(config.conv_layers)
+        options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
+        if not POLICIES[kind].reads_images:
+            raise UsageError(
+                f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
+                f"{observation.shape} and type {observation.dtype}"
+            )
+    if config.hidden_sizes:
+        options["hidden_sizes"] = config.hidden_sizes
+    if config.activation is not None:
+        options["activation"] = config.activation
+    if distribution:
+        discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
+        options["distribution"] = "categorical" if discrete else "gaussian"
+        options["scale_actions"] = config.scale_actions
+    return make_policy(kind, observation, context.action_space, **options)
 
 
 def defaults_in_words(field: str, kinds: Iterable[str]) -> str:

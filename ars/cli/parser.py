@@ -8,12 +8,13 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ars.cli.values import is_key_value, is_number, number, whole_number, whole_numbers
 from ars.cli.words import NEGATIVE_NUMBER, Several, prepared
 from ars.common.errors import UsageError
-from ars.common.settings import plain_type, setting_names
+from ars.common.settings import in_words, plain_type, setting_names
 from ars.common.synonyms import meant, other_name
 
 
@@ -37,7 +38,10 @@ _READ: Mapping[type, Callable[[str], Any]] = {int: whole_number, float: number}
 
 
 def add_flags(
-    parser: argparse._ActionsContainer, config: type[Any], but_of: type[Any] | None = None
+    parser: argparse._ActionsContainer,
+    config: type[Any],
+    but_of: type[Any] | None = None,
+    preset: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Add a flag for each field of a dataclass; flags not given leave no attribute behind.
 
@@ -45,6 +49,7 @@ def add_flags(
         parser: the parser, or a group in it.
         config: the dataclass.
         but_of: fields of this dataclass get none.
+        preset: values to show beside the defaults.
     """
     hints = typing.get_type_hints(config)
     left_out = setting_names(but_of) if but_of is not None else []
@@ -52,7 +57,7 @@ def add_flags(
         if field.name in left_out:
             continue
         kind = plain_type(hints[field.name])
-        details: dict[str, Any] = {"help": _help(field), "default": argparse.SUPPRESS}
+        details: dict[str, Any] = {"help": _help(field, preset), "default": argparse.SUPPRESS}
         if kind is bool:
             details["action"] = argparse.BooleanOptionalAction
         elif typing.get_origin(kind) is tuple:
@@ -87,13 +92,15 @@ def flag_names(config: type[Any]) -> list[str]:
     return [flag_name(name) for name in setting_names(config)]
 
 
-def _help(field: dataclasses.Field[Any]) -> str:
+def _help(field: dataclasses.Field[Any], preset: Mapping[str, Any]) -> str:
+    values = {"default": field.default, "preset": preset.get(field.name)}
+    shown = [f"{of}: {_shown(value)}" for of, value in values.items() if value not in (None, ())]
     text = with_flags(str(field.metadata["help"])).replace("%", "%%")
-    default = field.default
-    if default is None or default == ():
-        return text
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    return f"{text} (default: {shown})"
+    return f"{text} ({', '.join(shown)})" if shown else text
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if type(value) is int else in_words(value)
 
 
 class Parser(argparse.ArgumentParser):

@@ -251,8 +251,8 @@ def as_spelled(word: Any, known: Iterable[Any]) -> Any:
     """The one of `known` that differs from `word` in case alone; else `word` itself."""
     if not isinstance(word, str):
         return word
-    same = [one for one in known if isinstance(one, str) and one.lower() == word.lower()]
-    return same[0] if word not in same and len(same) == 1 else word
+    same = {one for one in known if isinstance(one, str) and one.lower() == word.lower()}
+    return same.pop() if word not in same and len(same) == 1 else word
 
 
 def counted(number: int, noun: str) -> str:

@@ -85,6 +85,15 @@ def open_folder(folder: Path) -> Path | None:
     return None
 
 
+def ray_folder_open_to_others() -> str | None:
+    """The same of the folder of the Ray that this process is part of."""
+    import ray
+
+    node = ray._private.worker._global_node
+    found = None if node is None else open_folder(Path(node.get_session_dir_path()))
+    return None if found is None else str(found)
+
+
 def _trusted_users() -> set[int]:
     """This user, the superuser, and the owner of what a container's users do not own."""
     users = {0, os.geteuid()}

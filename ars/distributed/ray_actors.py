@@ -9,6 +9,7 @@ from typing import Any
 
 from ars.common.errors import RunError, one_line
 from ars.distributed.node_view import NodeView
+from ars.distributed.private_folder import ray_folder_open_to_others
 from ars.distributed.ray_session import start_ray
 from ars.distributed.worker import RolloutWorker
 
@@ -61,6 +62,8 @@ class RayActors:
             "enable_task_events": False,
         }
         self._actor_class = ray.remote(RolloutWorker)
+        # Of this machine: what other users can replace on the way to Ray's folder.
+        self.open_folder = ray_folder_open_to_others()
 
     def _start_ray(self) -> None:
         self._session = start_ray(*self._start_arguments)
@@ -70,6 +73,11 @@ class RayActors:
         except BaseException:
             self._session.stop()
             raise
+
+    @property
+    def head(self) -> str | None:
+        """The address of the cluster; None for Ray on this machine alone."""
+        return self._session.head
 
     def check(self) -> None:
         """Raises: RayDied if one of Ray's processes on this machine is gone."""

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-QUIET = {
+# For Ray's part in this process.
+DRIVER = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise Ray reports a dead worker in a long paragraph
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray warns of a coming change
     # Otherwise Ray ends this process a minute after a head is gone, even after another has started.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10000000",
+    # Otherwise leaving a head that is gone takes 5 s.
+    "RAY_task_events_shutdown_flush_timeout_ms": "200",
 }
 
 

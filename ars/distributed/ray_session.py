@@ -17,7 +17,7 @@ from ars.common.interrupts import waiting
 from ars.common.reaper import GRACE_SECONDS, Reaper
 from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 from ars.distributed.ray_environment import (
-    QUIET,
+    DRIVER,
     cluster_environment,
     environment,
     local_environment,
@@ -46,6 +46,7 @@ class Session:
         processes: where each of Ray's processes on this machine listens, by name.
         shows_token: whether this process presents a token to the cluster.
         reaper: of a Ray that was started here.
+        head: the address of a cluster that was joined.
 
     Attributes:
         own: whether Ray was started here, for this session alone.
@@ -57,9 +58,10 @@ class Session:
         processes: Mapping[str, str] = MappingProxyType({}),
         shows_token: bool = False,
         reaper: Reaper | None = None,
+        head: str | None = None,
     ) -> None:
         self._stop, self._processes, self.shows_token = stop, processes, shows_token
-        self._reaper, self.own = reaper, reaper is not None
+        self._reaper, self.own, self.head = reaper, reaper is not None, head
 
     def stop(self) -> None:
         """End Ray here, or leave the cluster; safe to call twice."""
@@ -107,7 +109,7 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
         RunError: Ray does not start or answer, or it serves another pool of this process.
     """
     global _started
-    with _lock, environment(QUIET):  # the token too must be one for all threads
+    with _lock, environment(DRIVER):  # the token too must be one for all threads
         os.environ.update(local_environment() if address is None else cluster_environment())
         import ray
 
@@ -158,8 +160,7 @@ def _start_local(n_cpus: int) -> Session:
 def _shut_down(reaper: Reaper) -> None:
     """End Ray here, by force if its processes do not answer.
 
-    With its head stopped `ray.shutdown` would wait for a minute, and then Ray ends this process;
-    with the head killed it takes 5 s.
+    With its head stopped, `ray.shutdown` would wait for it for ever.
     """
     import ray
 
@@ -204,8 +205,17 @@ def _join(address: str, env_id: str) -> Session:
             ray.shutdown()
         release()
 
+    found = context.address_info
+    if address == "auto" and (owner := os.stat(found["raylet_socket_name"]).st_uid) != os.geteuid():
+        stop()
+        raise RunError(
+            f"`ray_address` auto: the Ray at {found['gcs_address']} is another user's (user id "
+            f"{owner}); to use it, give its address"
+        )
     shows_token = os.environ.get("RAY_AUTH_MODE") == "token"
-    return Session(stop, {"raylet": context.address_info["raylet_socket_name"]}, shows_token)
+    return Session(
+        stop, {"raylet": found["raylet_socket_name"]}, shows_token, head=found["gcs_address"]
+    )
 
 
 def _in_thread(

@@ -74,6 +74,9 @@ class Supervisor:
         self._n_answers, self._head_answered = 0, 0.0  # of the head
         self._n_deaths = 0  # of Ray, since a worker last answered
         try:
+            if address == "auto" and self._actors.head is not None:
+                self.notify(f"`ray_address` auto: the Ray cluster at {self._actors.head}")
+            self._warn_of_folder("this machine", self._actors.open_folder)
             self._look_at_nodes()
             self._match_workers_to_nodes()
         except BaseException:
@@ -259,12 +262,20 @@ class Supervisor:
             self._check_for_refusal()
             self._restart(worker)
             return
+        self._warn_of_folder(self._nodes.name(info.node), info.open_folder)
         if difference := other_kind(machine(), info.machine):
             self.notify_once(
                 f"warning: another kind of machine may round differently: {difference}"
             )
         ref = self._actors.call(worker.actor, "build", self._spec)
         self._register(worker, ref, self._finished_building)
+
+    def _warn_of_folder(self, machine: str, folder: str | None) -> None:
+        if folder is not None:
+            self.notify_once(
+                f"warning: {machine}: other users can replace what is in {folder}, and so run "
+                "programs as this one; start Ray with a private temp-dir there (docs/clusters.md)"
+            )
 
     def _finished_building(self, call: Call, built: BuildResult) -> None:
         worker = call.worker

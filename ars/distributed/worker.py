@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ars.common.errors import RolloutError, carried, one_line
 from ars.common.parent import end_with_parent
+from ars.distributed.private_folder import ray_folder_open_to_others
 from ars.distributed.versions import Machine, machine
 
 if TYPE_CHECKING:
@@ -23,11 +24,20 @@ SNAPSHOTS_KEPT = 2  # by a worker: that of training, and that of an evaluation a
 
 
 class WorkerInfo(NamedTuple):
-    """A worker's process id, its node (Ray's id), and what that machine runs."""
+    """Where a worker runs.
+
+    Attributes:
+        pid: its process id.
+        node: the id that Ray gives its machine.
+        machine: what that machine runs.
+        open_folder: what other users of that machine can replace on the way to Ray's folder; None
+            if nothing.
+    """
 
     pid: int
     node: str
     machine: Machine
+    open_folder: str | None
 
 
 class BuildResult(NamedTuple):
@@ -57,7 +67,8 @@ class RolloutWorker:
         """This process, its node and its machine."""
         import ray
 
-        return WorkerInfo(os.getpid(), ray.get_runtime_context().get_node_id(), machine())
+        node = ray.get_runtime_context().get_node_id()
+        return WorkerInfo(os.getpid(), node, machine(), ray_folder_open_to_others())
 
     def build(self, spec: RolloutSpec) -> BuildResult:
         """Make the environment and the policy."""

@@ -52,12 +52,18 @@ def parse_workers(text: str) -> int | None:
     return int(text)
 
 
+DEFAULT_TIMESTEPS = 1_000_000
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """When to stop, evaluate and save; all of it may change on resume."""
 
     total_timesteps: int | None = setting(
-        None, "stop after the iteration that reaches this many environment steps", at_least=1
+        None,
+        "stop after the iteration that reaches this many environment steps (default: "
+        f"{DEFAULT_TIMESTEPS:,}, unless another stop is given)",
+        at_least=1,
     )
     n_iterations: int | None = setting(None, "stop after this many iterations", at_least=1)
     time_budget: str | None = setting(
@@ -80,7 +86,6 @@ class RunConfig:
 # Settings that replace each other: where one of them is given, stored values of the others go.
 STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
 EVALUATION_GRIDS = ("eval_freq", "eval_timesteps")
-DEFAULT_TIMESTEPS = 1_000_000
 
 
 @dataclass(frozen=True)

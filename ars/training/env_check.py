@@ -11,6 +11,7 @@ import numpy as np
 import envs
 from ars.common.errors import RunError, UsageError, one_line
 from ars.rollout.episode import rollout
+from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
 from ars.training.space_check import WatchingPolicy, better_dtype
 from envs.objective import Objective, ObjectiveSpec
@@ -48,8 +49,8 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
     except Exception as error:
-        if isinstance(error, TypeError) and env_kwargs:
-            raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
+        if isinstance(error, TypeError) and (told := why_refused(env_id, env_kwargs, error)):
+            raise UsageError(told) from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
         policy = _watching_policy(env)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.common.errors import UsageError
@@ -69,8 +71,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             f"`eval_timesteps` {given['eval_timesteps']}: has no meaning beside `eval_freq`"
         )
     presets = algorithm.presets
-    short = {row.id: row.name for row in envs.table()}.get(name, name)
-    preset = as_spelled(given.get("preset", short if short in presets else None), presets)
+    preset = given.get("preset", preset_named_like(name, algo))
     if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
@@ -81,6 +82,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
     values = {**_kept_from_start(algorithm.Config, defaults, given), **_overridden(defaults, given)}
+    run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
     config = _checked(
         TrainingConfig(
@@ -91,7 +93,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             None if (start := given.get("init_from")) is None else str(start),
             make_config(TaskConfig, values),
             make_config(algorithm.Config, values),
-            make_config(RunConfig, values),
+            run,
             make_config(WorkerConfig, values),
             commands=[command],
             notes=notes,
@@ -100,6 +102,12 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     if preset is not None:
         notes += _what_the_preset_decides(config, presets[preset], defaults, given)
     return config
+
+
+def preset_named_like(name: str, algo: str) -> str | None:
+    """The preset of an algorithm that an environment has by its name; None if there is none."""
+    short = {row.id: row.name for row in envs.table()}.get(name, name)
+    return short if short in ALGORITHMS[algo].presets else None
 
 
 def resolve_resumed(
@@ -192,12 +200,14 @@ def _configs(algo: str) -> tuple[type[Any], ...]:
 
 
 def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings given, each word for a choice as the algorithm's settings declare it."""
+    """The settings given, each word that is a choice in the spelling of the registries."""
     for config in _configs(algo):
         given = choices_as_declared(config, given)
-    if "algo" in given:
-        given = {**given, "algo": as_spelled(given["algo"], ALGORITHMS)}
-    return given
+    known = {"algo": ALGORITHMS, "preset": ALGORITHMS[algo].presets}
+    return {
+        name: as_spelled(value, known[name]) if name in known else value
+        for name, value in given.items()
+    }
 
 
 def _what_the_preset_decides(
@@ -287,11 +297,20 @@ def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
     try:
-        text = json.dumps({**given.get("env_kwargs", {}), **own}, allow_nan=False)
+        text = json.dumps(
+            {**given.get("env_kwargs", {}), **own}, allow_nan=False, default=_python_number
+        )
     except (TypeError, ValueError) as error:
         raise UsageError(f"`env_kwargs`: must be what JSON can hold ({error})") from None
     kwargs: dict[str, Any] = json.loads(text)
     return kwargs
+
+
+def _python_number(value: Any) -> Any:
+    """A number of NumPy's as Python's. Raises: TypeError for anything else."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"not {value!r}")
 
 
 def _comparable(value: Any) -> Any:

@@ -309,15 +309,19 @@ def _load() -> None:
 
 
 @contextlib.contextmanager
-def raylets() -> Iterator[Any]:
-    """Start a Ray cluster on this machine; commands run inside the block find its token."""
+def raylets(folder: Path | None = None) -> Iterator[Any]:
+    """Start a Ray cluster on this machine; commands run inside the block find its token.
+
+    Args:
+        folder: Ray's; a private one if none is given.
+    """
     from raylets import Raylets
 
     from ars.distributed import ray_environment
 
-    values = ray_environment.QUIET | ray_environment.local_environment() | {"PYTHONPATH": ""}
+    values = ray_environment.DRIVER | ray_environment.local_environment() | {"PYTHONPATH": ""}
     with ray_environment.environment(values):
-        found = Raylets()
+        found = Raylets(folder)
         try:
             yield found
         finally:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 from typing import Any
+
+from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 
 # Ray's own, in milliseconds: it notices a dead node after 14 s, a frozen one after 64 s.
 HEALTH = {
@@ -15,11 +19,17 @@ HEALTH = {
 
 
 class Raylets:
-    """A head without processors, and nodes beside it."""
+    """A head without processors, and nodes beside it.
 
-    def __init__(self) -> None:
+    Args:
+        folder: Ray's; a private one if none is given.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         from ray.cluster_utils import Cluster
 
+        self._private = make_private_folder() if folder is None else None
+        self.folder = folder or self._private / RAY_FOLDER
         self._cluster = Cluster(
             initialize_head=True,
             head_node_args={
@@ -27,6 +37,7 @@ class Raylets:
                 "include_dashboard": False,
                 "object_store_memory": 80 << 20,
                 "_system_config": HEALTH,
+                "temp_dir": str(self.folder),
             },
             shutdown_at_exit=False,
         )
@@ -55,3 +66,5 @@ class Raylets:
 
     def close(self) -> None:
         self._cluster.shutdown()
+        if self._private is not None:
+            shutil.rmtree(self._private, ignore_errors=True)

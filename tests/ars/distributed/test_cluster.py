@@ -28,7 +28,7 @@ SLOW = "faulty_envs:Slow-v0"  # a module that the nodes can have from the driver
 @pytest.fixture(scope="module")
 def raylets() -> Iterator[Raylets]:
     with ray_environment.environment(
-        ray_environment.QUIET | ray_environment.local_environment() | {"PYTHONPATH": ""}
+        ray_environment.DRIVER | ray_environment.local_environment() | {"PYTHONPATH": ""}
     ):
         found = Raylets()
         try:

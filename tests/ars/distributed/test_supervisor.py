@@ -23,7 +23,7 @@ class Actors:
     def __init__(self, *_: Any) -> None:
         self.view = SimpleNamespace(nodes=[Node("a", "10.0.0.1", 2)], n_answers=1)
         self.can_start_again, self.died = True, False
-        self.n_rays, self.n_workers = 1, 0
+        self.n_rays, self.n_workers, self.open_folder = 1, 0, "/tmp/ray"
 
     def check(self) -> None:
         if self.died:
@@ -58,6 +58,8 @@ class Lab:
         )
         self.supervisor._watch = Watch(lambda: self.seconds)
         self.actors: Any = self.supervisor._actors
+        (self.warning,) = self.events
+        self.events.clear()
 
     def _put_back(self, batch: TaskBatch, ran: bool, hung_seconds: float | None = None) -> int:
         self.put_back.append(batch)
@@ -76,6 +78,10 @@ class Lab:
 def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(supervisor, "START_SECONDS", 1000.0)
     return Lab(monkeypatch)
+
+
+def test_a_folder_of_ray_that_others_can_write_to_is_warned_of(lab: Lab) -> None:
+    assert lab.warning.startswith("warning: this machine: other users can replace what is in /tmp/")
 
 
 def test_a_pause_of_this_process_is_no_silence_of_the_head(lab: Lab) -> None:
