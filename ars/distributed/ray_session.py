@@ -140,7 +140,10 @@ def _start_local(n_cpus: int) -> Session:
                     **_SILENT,
                 ),
                 START_SECONDS,
+                abandon=reaper.reap,
             )
+        except KeyboardInterrupt:
+            raise  # Ray holds Python's lock for 30 s if it is killed while it starts
         except BaseException:
             reaper.reap(grace_seconds=0.0)
             raise
@@ -238,7 +241,10 @@ def _join(address: str, env_id: str) -> Session:
 
 
 def _in_thread(
-    start: Callable[[], Any], seconds: float, trouble: str = "Ray does not start"
+    start: Callable[[], Any],
+    seconds: float,
+    trouble: str = "Ray does not start",
+    abandon: Callable[[], None] = lambda: None,
 ) -> tuple[Any, Callable[[], None]]:
     """Run `start` in a thread of its own; returns its result and a function to end the thread.
 
@@ -246,10 +252,12 @@ def _in_thread(
     thread has to live on, because the processes that it started end with it.
 
     Raises:
-        RunError: `start` fails or does not return in time. KeyboardInterrupt ends the wait too.
+        RunError: `start` fails or does not return in time.
+        KeyboardInterrupt: the user does not wait; `abandon` is called after `start`, unless this
+            process ends before.
     """
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    released = threading.Event()
+    released, given_up = threading.Event(), threading.Event()
 
     def run() -> None:
         try:
@@ -257,6 +265,8 @@ def _in_thread(
         except BaseException as error:
             outcome.put(error)
         released.wait()
+        if given_up.is_set():
+            abandon()
 
     threading.Thread(target=run, daemon=True).start()
     try:
@@ -264,6 +274,10 @@ def _in_thread(
             result = outcome.get(timeout=seconds)
     except queue.Empty:
         raise RunError(f"{trouble}: no answer") from None
+    except KeyboardInterrupt:
+        given_up.set()
+        released.set()
+        raise
     if isinstance(result, BaseException):
         released.set()
         raise RunError(f"{trouble}: {one_line(result)}") from None
