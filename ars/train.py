@@ -14,6 +14,7 @@ from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
+from ars.common.host import hosting
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if argv is None else argv
     parser = make_parser(_chosen_algorithm(arguments))
     given = vars(parser.parse_args(arguments))
-    with reporting():
+    with reporting(), hosting():  # from before the environment's module is imported
         if "resume" in given:
             config = resolve_resumed(Path(given.pop("resume")), given, command_line())
         elif "env_id" in given:

@@ -146,7 +146,7 @@ def resolve(env_id: str) -> str:
     if colon:
         try:
             importlib.import_module(module)
-        except Exception as error:  # a module may fail in any way
+        except (Exception, SystemExit) as error:  # a module may fail in any way
             reason = why_not_imported(module, registered, error)
             raise UnknownEnvironment(f"environment {env_id!r}: {reason}") from error
     known = registered in gymnasium.registry or _is_atari(registered)

@@ -70,7 +70,8 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     values: Any = space
     if isinstance(values, BoxSpec | DiscreteSpec):
         return values
-    kind = type(space).__name__
+    bases = [base.__name__ for base in type(space).__mro__]  # it may be of a subclass
+    kind = next((name for name in bases if name in ("Box", "Discrete")), bases[0])
     if kind == "Box":
         if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
             raise UnsupportedSpace(

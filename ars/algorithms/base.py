@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -146,6 +147,10 @@ class Algorithm(ABC):
         of its row that follow from the record. Raises: ValueError where there is no such iteration.
         """
         raise NotImplementedError(f"{type(self).__name__} has no tape")
+
+    def environments_lent(self) -> AbstractContextManager[None]:
+        """Close environments of its own for the block, where only one may exist."""
+        return nullcontext()
 
     def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Close environments and processes of its own; safe to call twice."""

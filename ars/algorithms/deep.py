@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -280,6 +281,9 @@ class DeepAlgorithm(Algorithm):
         """
         if self.iteration == 0:
             self.environments.reset()
+        if self.environments.begun_anew:
+            self._drop_episodes(self.environments.begun_anew)
+            self.environments.begun_anew.clear()
         self.environments.weigh_by(self._reward_weights.at(self.timesteps))
         self._normalizer = self._frozen()
         # A network that diverges in the middle of an iteration is reported below.
@@ -297,6 +301,9 @@ class DeepAlgorithm(Algorithm):
             **metrics,
             **self._recent.objective(),
         }
+
+    def _drop_episodes(self, which: list[int]) -> None:  # most have nothing of them
+        """Forget the episodes in progress of environments whose next ones have begun instead."""
 
     @abstractmethod
     def _iterate(self) -> Row:
@@ -357,6 +364,9 @@ class DeepAlgorithm(Algorithm):
         dtype = np.int64 if isinstance(action, DiscreteSpec) else action.dtype
         if environments.counts("lengths", None).any():  # without any step they have no shape
             environments.array("actions", (None, *shape), dtype)
+
+    def environments_lent(self) -> AbstractContextManager[None]:
+        return self.environments.lent()
 
     def close(self) -> None:
         self.environments.close()

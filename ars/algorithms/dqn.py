@@ -350,6 +350,9 @@ class DQN(DeepAlgorithm):
 
     # The interface to the trainer
 
+    def _drop_episodes(self, which: list[int]) -> None:
+        self.buffer.end_episodes(which)
+
     def start_from(self, policy: Policy) -> None:
         super().start_from(policy)
         self._update_target(1.0)

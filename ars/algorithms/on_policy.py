@@ -281,6 +281,9 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
     # Checkpoints
 
+    def _drop_episodes(self, which: list[int]) -> None:
+        self._discounted[which] = 0.0
+
     def state(self) -> State:
         """Also the statistics by which rewards are normalised."""
         state = super().state()

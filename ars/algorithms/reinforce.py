@@ -129,6 +129,10 @@ class REINFORCE(OnPolicyAlgorithm):
         returns = discounted_returns(rewards[:, None], never_ended, self.config.gamma)
         return returns[:, 0].astype(np.float32)
 
+    def _drop_episodes(self, which: list[int]) -> None:
+        super()._drop_episodes(which)
+        self._episodes.drop(which)
+
     def state(self) -> State:
         """Also the episodes in progress."""
         state = super().state()

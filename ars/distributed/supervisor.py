@@ -116,7 +116,7 @@ class Supervisor:
             "enable_task_events": False,
         }
         self._actor_class = ray.remote(RolloutWorker)
-        self._patience = START_SECONDS if address is None else NODE_SECONDS
+        self._patience = timeouts.patience(START_SECONDS if address is None else NODE_SECONDS)
         self.workers: list[WorkerHandle] = []
         self._last_index = -1
         self._calls: dict[Any, Call] = {}

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ars.common.errors import RolloutError, one_line
+from ars.common.errors import FAILURES, RolloutError, one_line
 from ars.distributed.versions import Machine, machine
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class RolloutWorker:
 
         try:
             self._rollouts = Rollouts(spec)
-        except Exception as error:
+        except FAILURES as error:
             return BuildResult(error=one_line(error))
         return BuildResult(notice=self._rollouts.notice)
 

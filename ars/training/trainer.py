@@ -21,6 +21,7 @@ from ars.training import checkpoint
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
 from ars.training.logger import CsvLog, TensorBoard
+from ars.training.repetition import Played, RepetitionCheck
 from ars.training.run_folder import (
     BEST_POLICY,
     EVALUATIONS,
@@ -50,10 +51,11 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class Best:
-    """The best evaluated policy and its mean return."""
+    """The best evaluated policy, its mean return and, if it is known, its first episode."""
 
     candidate: Candidate
     return_mean: float
+    first: Played | None = None
 
 
 class Trainer:
@@ -72,6 +74,7 @@ class Trainer:
         budget_seconds: the time budget of this call, in seconds; None for none.
         resume: go on from the folder's checkpoint.
         stop: called before each iteration; a reason that it returns ends the run.
+        repeats: whether the environment repeats its episodes, as far as is known.
 
     Raises:
         RunError: the checkpoint is not one of this run.
@@ -91,12 +94,19 @@ class Trainer:
         budget_seconds: float | None = None,
         resume: bool = False,
         stop: Callable[[], str | None] = lambda: None,
+        repeats: bool = True,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
         self.interrupts = interrupts
         self.pool: Pool = InterruptiblePool(pool, interrupts)
         self.display, self.identity, self.training = display, identity, training
         self.budget_seconds, self._stop = budget_seconds, stop
+        self._repetition = RepetitionCheck(
+            algorithm.rollout_spec.env_id,
+            config.eval_episodes,
+            lambda found: display.notify(f"warning: {found}"),
+            known=not repeats,
+        )
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
         self.reached = -1  # the iteration whose evaluation reached the target return
@@ -235,22 +245,22 @@ class Trainer:
         self._begin(Candidate.of(self.algorithm))
 
     def _begin(self, candidate: Candidate) -> None:
-        self._pending = self._submit(candidate, Stream.EVALUATION), candidate
+        tasks = self._repetition.scheduled(self._tasks(Stream.EVALUATION))
+        self._pending = self.pool.submit(candidate.snapshot, tasks), candidate
 
-    def _submit(self, candidate: Candidate, stream: Stream) -> int:
-        tasks = [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
-        return self.pool.submit(candidate.snapshot, tasks)
+    def _tasks(self, stream: Stream) -> list[Task]:
+        return [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
 
     def _collect_evaluation(self) -> None:
         if self._pending is None:
             return
         request, candidate = self._pending
-        episodes = self.pool.collect(request)
+        episodes = self._repetition.evaluated(self.pool.collect(request))
         row = evaluation_row(candidate, episodes)
         self._pending, self.evaluated = None, candidate.iteration
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
-            self.best = Best(candidate, row["return_mean"])
+            self.best = Best(candidate, row["return_mean"], Played.of(episodes[0]))
             self._write_policy(BEST_POLICY, candidate)
         if self.reached < 0 and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
@@ -270,8 +280,10 @@ class Trainer:
     def _finish(self, reason: str) -> dict[str, Any]:
         """Evaluate the best policy a last time, for result.json alone."""
         assert self.best is not None  # an evaluation precedes every stop
-        candidate, algorithm = self.best.candidate, self.algorithm
-        episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
+        candidate, algorithm, first = self.best.candidate, self.algorithm, self.best.first
+        tasks = self._repetition.final(self._tasks(Stream.FINAL_EVALUATION), first)
+        played = self.pool.collect(self.pool.submit(candidate.snapshot, tasks))
+        episodes = self._repetition.evaluated(played, first)
         objective = algorithm.rollout_spec.objective
         final = {
             **evaluation_row(candidate, episodes),
@@ -316,6 +328,9 @@ class Trainer:
         state = State(algorithm.arrays, values)
         if self.best is not None:
             state.values["best_return"] = self.best.return_mean
+            if self.best.first is not None:
+                total, length = self.best.first
+                state.values |= {"best_first_return": total, "best_first_length": length}
             state.add_state("best", self.best.candidate.state())
         if self._pending is not None:
             state.add_state("pending", self._pending[1].state())
@@ -353,7 +368,10 @@ class Trainer:
         self._earlier_seconds = state.number("seconds")
         if self.evaluated >= 0:
             candidate = Candidate.from_state(state.nested("best"), spec)
-            self.best = Best(candidate, state.number("best_return"))
+            first = None
+            if "best_first_length" in state.values:
+                first = Played(state.number("best_first_return"), state.count("best_first_length"))
+            self.best = Best(candidate, state.number("best_return"), first)
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
             self.display.best_so_far(self.best.return_mean)
