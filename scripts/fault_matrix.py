@@ -61,6 +61,9 @@ ROWS = {
     "28": ("other versions on a node", "faults.nodes:other_versions"),
     "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
     "30": ("bad flags", "faults.files:bad_flags"),
+    "31": ("environment ends the program", "faults.environments:ends_program"),
+    "32": ("environment changes its process", "faults.environments:changes_process"),
+    "43": ("environment repeats at first, not later", "faults.environments:repeats_at_first"),
     "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip
 

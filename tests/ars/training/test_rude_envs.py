@@ -20,7 +20,13 @@ PPO = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2, "hidden_size
 DEEP: dict[str, dict[str, Any]] = {
     "ppo": PPO,
     "a2c": {"n_envs": 2, "n_steps": 4, "iteration_steps": 32, "hidden_sizes": (8,)},
-    "dqn": {"n_steps": 90, "learning_starts": 20, "return_steps": 3, "batch_size": 8, "hidden_sizes": (8,)},
+    "dqn": {
+        "n_steps": 90,
+        "learning_starts": 20,
+        "return_steps": 3,
+        "batch_size": 8,
+        "hidden_sizes": (8,),
+    },
     "reinforce": {"n_envs": 2, "n_steps": 64, "n_episodes": 2, "hidden_sizes": (8,)},
     "actor-critic": {"update": "episode", "iteration_steps": 50, "hidden_sizes": (8,)},
 }
