@@ -315,7 +315,8 @@ class DQN(DeepAlgorithm):
 
         weights = batch.weights if self.config.prioritized else None
         # 1. The values of the actions taken, and the loss.
-        values = self.network.forward(batch.obs)[0]
+        with torch.enable_grad():  # an environment may have disabled it
+            values = self.network.forward(batch.obs)[0]
         q = values.gather(1, batch.actions).squeeze(1)
         loss = td_loss(q, targets, weights, self._huber_delta)
         # 2. Its gradient with respect to q, all values (0 for the other actions) and the weights.

@@ -119,7 +119,10 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
         They are outside autograd's graph, so what is computed from them needs no `no_grad`.
         """
-        outputs, values = self.backprop.forward(inputs)
+        import torch
+
+        with torch.enable_grad():  # an environment may have disabled it
+            outputs, values = self.backprop.forward(inputs)
         log_std = self.network.log_std
         if log_std is None:
             return Categorical(outputs), values
