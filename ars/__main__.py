@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -70,14 +71,29 @@ def overview() -> str:
             "",
             *_columns({name: entry.description for name, entry in ALGORITHMS.items()}),
             "",
-            "Each command lists its options with --help.",
+            "Presets, taken for the environment of their name or chosen with --preset:",
+            "",
+            *_columns({name: ", ".join(entry.presets) for name, entry in ALGORITHMS.items()}),
+            "",
+            "Each command lists its options with --help, train HalfCheetah --help also its preset.",
         )
     )
 
 
 def _columns(rows: Mapping[str, str]) -> list[str]:
     width = max(map(len, rows))
-    return [f"  {name:<{width}}  {text}" for name, text in rows.items()]
+    rest = " " * (width + 4)
+    return [
+        line
+        for name, text in rows.items()
+        for line in textwrap.wrap(
+            text,
+            100,
+            initial_indent=f"  {name:<{width}}  ",
+            subsequent_indent=rest,
+            break_on_hyphens=False,
+        )
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,35 +4,54 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
-from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
+from ars.cli.parser import Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
+from ars.cli.words import KeyValues
 from ars.common.host import hosting
-from ars.training.config import RunConfig, TaskConfig, WorkerConfig
-from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
+from ars.common.settings import as_spelled
+from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
+from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 
 
-def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
+class Subject(NamedTuple):
+    """What the help is about, besides an algorithm.
+
+    Attributes:
+        preset: a preset's name; None for none.
+        sentence: on it, or on the environment that has none.
+    """
+
+    preset: str | None = None
+    sentence: str = ""
+
+
+def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -> Parser:
     """The command's parser, with the flags of one algorithm; most come from config dataclasses.
 
     A flag may have another meaning or another default in another algorithm.
     """
-    algorithm_config = ALGORITHMS[algo].Config
+    algorithm_config, presets = ALGORITHMS[algo].Config, ALGORITHMS[algo].presets
+    subject = subject or Subject()
+    preset = {} if subject.preset is None else presets[subject.preset]
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
         prog=program("train"),
-        description=f"Train a policy. Example: {program('train')} HalfCheetah",
-        epilog="Defaults are shown as they are without a preset. A preset named like the "
-        "environment is used automatically, and any flag overrides it. For the settings of "
-        f"another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
+        description=subject.sentence
+        or f"Train a policy. Example: {program('train')} HalfCheetah. With --help after ENV or "
+        "--preset, a preset's values are shown beside the defaults.",
+        epilog="A preset named like the environment is used automatically, and any flag overrides "
+        f"it. For the settings of another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
     )
     hidden = argparse.SUPPRESS
     parser.add_argument(
@@ -46,21 +65,28 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     main = parser.add_argument_group("run")
     main.add_argument(
         "--algo",
+        type=partial(as_spelled, known=ALGORITHMS),
         choices=ALGORITHMS,
         default=hidden,
         help=f"algorithm (default: {DEFAULT_ALGORITHM})",
     )
-    main.add_argument("--preset", metavar="NAME", default=hidden, help="a named set of settings")
+    main.add_argument(
+        "--preset",
+        metavar="NAME",
+        default=hidden,
+        help=f"a named set of settings: {', '.join(presets)}",
+    )
     main.add_argument(
         "--env-kwargs",
         metavar="K=V",
-        nargs="+",
         action=KeyValues,
         default=hidden,
-        help="keyword arguments for the environment",
+        help="keyword arguments for the environment, as JSON or Python spells them: hard=False "
+        f"wind=0.5 map='[1, 2]'{_preset_kwargs(preset)}",
     )
     main.add_argument(
         "--pixels",
+        type=partial(as_spelled, known=VIEWS),
         choices=VIEWS,
         default=hidden,
         help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
@@ -72,15 +98,55 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
     for config in (TaskConfig, WorkerConfig):
-        add_flags(main, config)
-    add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig)
+        add_flags(main, config, preset=preset)
+    add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig, preset=preset)
     about = with_flags(" ".join(str(algorithm_config.__doc__).split()))
     group = parser.add_argument_group(f"algorithm {algo}", about)
-    add_flags(group, algorithm_config, but_of=ObjectiveConfig)
+    add_flags(group, algorithm_config, but_of=ObjectiveConfig, preset=preset)
     if issubclass(algorithm_config, ObjectiveConfig):
         about = with_flags(" ".join(str(ObjectiveConfig.__doc__).split()))
         add_flags(parser.add_argument_group("reward", about), ObjectiveConfig)
     return parser
+
+
+def _preset_kwargs(preset: Mapping[str, Any]) -> str:
+    words = [f"{name}={value}" for name, value in preset.get("env_kwargs", {}).items()]
+    return f" (preset: {' '.join(words)})" if words else ""
+
+
+def _subject(argv: Sequence[str], algo: str) -> Subject:
+    """What the help for these arguments is about."""
+    first = Parser(add_help=False)
+    first.add_argument("--preset")
+    given, others = argparse.ArgumentParser.parse_known_args(first, argv)
+    names = [name for word in others if (name := _environment(word)) is not None]
+    presets, env_id = ALGORITHMS[algo].presets, names[0] if names else None
+    preset = as_spelled(given.preset, presets)
+    if preset is None and env_id is not None:
+        preset = preset_named_like(env_id, algo)
+    if preset is not None and preset in presets:
+        values = presets[preset]
+        runs = next(f"{values[stop]:,} {unit}" for stop, unit in _UNITS.items() if stop in values)
+        return Subject(preset, f"The preset {preset} runs for {runs}; its values are shown below.")
+    if env_id is None:
+        return Subject()
+    text = (
+        f"There is no preset for {env_id} and {algo}: it runs for {DEFAULT_TIMESTEPS:,} timesteps"
+    )
+    return Subject(None, f"{text} with the defaults below.")
+
+
+_UNITS = {"total_timesteps": "timesteps", "n_iterations": "iterations"}
+
+
+def _environment(word: str) -> str | None:
+    """The environment that a word names, without importing a module of the user's."""
+    if word.startswith("-") or ":" in word:
+        return None
+    try:
+        return envs.canonical_name(word)
+    except envs.UnknownEnvironment:
+        return None
 
 
 def _chosen_algorithm(argv: Sequence[str]) -> str:
@@ -91,13 +157,16 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
         return stored_algorithm(Path(chosen.resume))
-    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT_ALGORITHM
+    algo = as_spelled(chosen.algo, ALGORITHMS)
+    return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command; `argv`: the arguments after `ars train`."""
     arguments = sys.argv[1:] if argv is None else argv
-    parser = make_parser(_chosen_algorithm(arguments))
+    algo = _chosen_algorithm(arguments)
+    asks = {"-h", "--help"} & set(arguments)
+    parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     with reporting(), hosting():  # from before the environment's module is imported
         if "resume" in given:

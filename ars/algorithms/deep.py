@@ -22,7 +22,12 @@ from ars.algorithms.base import (
     statistics_behind,
 )
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
-from ars.algorithms.policy_kinds import DEEP_POLICIES, deep_policy_for, defaults_in_words
+from ars.algorithms.policy_kinds import (
+    DEEP_POLICIES,
+    deep_policy_for,
+    defaults_in_words,
+    make_deep_policy,
+)
 from ars.common.errors import RunError, UsageError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -38,9 +43,6 @@ from policies import (
     NormalizerRule,
     Policy,
     RunningMeanStd,
-    is_image,
-    make_policy,
-    space_spec,
 )
 from policies.state import State
 
@@ -141,7 +143,7 @@ class DeepAlgorithm(Algorithm):
         from ars.learning.device import prepare_device
 
         self.config, self.context = config, context
-        self.policy = _make_policy(config, context, distribution)
+        self.policy = make_deep_policy(config, context, distribution)
         self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
@@ -159,6 +161,7 @@ class DeepAlgorithm(Algorithm):
             objective=context.objective,
             weighs=self._reward_weights.used,
             end_when_down=config.end_when_down,
+            obs_dtype=self.policy.spec.observation.dtype,
         )
 
     # Network and optimiser
@@ -291,6 +294,11 @@ class DeepAlgorithm(Algorithm):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
+        if self.statistics is not None and not np.isfinite(self.statistics.mean).all():
+            raise RunError(
+                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
+                "float"
+            )
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
@@ -312,7 +320,7 @@ class DeepAlgorithm(Algorithm):
     def start_from(self, policy: Policy) -> None:
         given_spec, spec = policy.spec, self.policy.spec
         shapes = given_spec.observation.shape, spec.observation.shape
-        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias")
+        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias", "scale_actions")
         if shapes[0] != shapes[1]:
             raise UsageError(
                 f"`init_from`: its policy sees observations of shape {shapes[0]}, this run "
@@ -358,39 +366,20 @@ class DeepAlgorithm(Algorithm):
             state.restore("environments", self.environments)
 
     def _check_actions(self, environments: State) -> None:
-        """Raises: ValueError if the stored actions have another shape or type than ours."""
+        """Raises: ValueError if the stored actions are not of our space."""
         action = self.policy.spec.action
-        shape = () if isinstance(action, DiscreteSpec) else action.shape
-        dtype = np.int64 if isinstance(action, DiscreteSpec) else action.dtype
-        if environments.counts("lengths", None).any():  # without any step they have no shape
-            environments.array("actions", (None, *shape), dtype)
+        if not environments.counts("lengths", None).any():  # without any step they have no shape
+            return
+        if isinstance(action, DiscreteSpec):
+            last = action.start + action.n - 1
+            environments.array("actions", (None,), np.int64, action.start, last)
+        else:
+            actions = environments.array("actions", (None, *action.shape), action.dtype)
+            if self.policy.spec.clip_actions and not action.contains(actions):
+                raise environments.error("actions", "not all are within the bounds of their space")
 
     def environments_lent(self) -> AbstractContextManager[None]:
         return self.environments.lent()
 
     def close(self) -> None:
         self.environments.close()
-
-
-def _make_policy(config: DeepConfig, context: TrainingContext, distribution: bool) -> Policy:
-    observation = space_spec(context.observation_space, "observation")
-    kind = config.policy
-    if kind == "auto":
-        kind = deep_policy_for(is_image(observation))
-    options: dict[str, Any] = {}
-    if config.conv_layers:
-        numbers = iter(config.conv_layers)
-        options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
-        if not POLICIES[kind].reads_images:
-            raise UsageError(
-                f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
-                f"{context.observation_space.shape} and type {context.observation_space.dtype}"
-            )
-    if config.hidden_sizes:
-        options["hidden_sizes"] = config.hidden_sizes
-    if config.activation is not None:
-        options["activation"] = config.activation
-    if distribution:
-        discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
-        options["distribution"] = "categorical" if discrete else "gaussian"
-    return make_policy(kind, context.observation_space, context.action_space, **options)

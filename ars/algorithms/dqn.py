@@ -16,7 +16,7 @@ where Q' is the target network, a copy that is updated from time to time. Option
 from __future__ import annotations
 
 import math
-from contextlib import closing
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import envs
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.deep import INITIALIZATIONS, DeepAlgorithm, DeepConfig
-from ars.common.errors import RunError, UsageError, one_line
+from ars.common.errors import FAILURES, RunError, UsageError, one_line
+from ars.common.host import close_env, make_env
 from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
 from ars.experience.replay import ReplayBuffer, ReplaySamples
@@ -159,6 +159,7 @@ class DQN(DeepAlgorithm):
             "dtype": spec.observation.dtype,
             "n_step": config.return_steps,
             "gamma": config.gamma,
+            "n_actions": spec.action.size,
         }
         if spec.conv_layers:
             details["frame_storage"] = self._frame_storage()
@@ -175,11 +176,16 @@ class DQN(DeepAlgorithm):
             raise UsageError(message) from None
 
     def _n_stacked(self) -> int:
-        with closing(envs.make(self.context.env_id, **self.context.env_kwargs)) as env:
-            try:
-                return n_stacked(env)
-            except Exception as error:
-                raise RunError(f"{self.context.env_id}: {one_line(error)}") from error
+        context = self.context
+        try:
+            with self.environments_lent() if context.only_one_env else nullcontext():
+                env = make_env(context.env_id, context.env_kwargs)
+                try:
+                    return n_stacked(env)
+                finally:
+                    close_env(env, context.env_id)
+        except FAILURES as error:
+            raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
     def _frame_storage(self) -> MakeFrameStorage:
         """What stores images: on the device that learns from them."""
@@ -373,8 +379,11 @@ class DQN(DeepAlgorithm):
         shape = tuple(self._target_parameters.data.shape)
         self._target_parameters.load(state.array("target", shape, np.float32))
         if self._saves_buffer:
+            self._buffer_since = state.count("buffer_since", at_most=self.timesteps)
+            # Every step since then has been added.
+            rows = (self.timesteps - self._buffer_since) // self.config.n_envs
+            state.nested("buffer").count("added", rows, rows)
             state.restore("buffer", self.buffer)
-            self._buffer_since = state.count("buffer_since")
             return
         self._buffer_since = self.timesteps
         self.context.notify(

@@ -1,17 +1,37 @@
-"""The kinds of policy that an algorithm offers, and what its help says about them."""
+"""The kinds of policy that an algorithm offers, what its help says about them, and making one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from ars.common.settings import in_words
-from policies import POLICIES, PolicySpec
+from ars.algorithms.base import TrainingContext
+from ars.common.errors import UsageError
+from ars.common.settings import in_words, setting
+from policies import (
+    POLICIES,
+    BoxSpec,
+    DiscreteSpec,
+    Policy,
+    PolicySpec,
+    is_image,
+    make_policy,
+    space_spec,
+)
 
 VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 DEEP_POLICIES = [
     name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
 ]
+
+
+def scale_actions_setting() -> Any:
+    """The setting that every algorithm with Box actions has."""
+    return setting(
+        False,
+        "let outputs of -1 and 1 mean the bounds of Box actions, and round where they are integers",
+    )
 
 
 def deep_policy_for(images: bool) -> str:
@@ -33,3 +53,40 @@ def _flat(value: Any) -> list[Any]:
     if not isinstance(value, tuple):
         return [value]
     return [item for part in value for item in _flat(part)]
+
+
+def make_deep_policy(config: Any, context: TrainingContext, distribution: bool) -> Policy:
+    """The policy of a deep algorithm.
+
+    Args:
+        config: a `DeepConfig`.
+        context: of the run.
+        distribution: whether it draws its actions.
+
+    Raises:
+        UsageError: the settings do not suit the environment.
+    """
+    observation = space_spec(context.observation_space, "observation")
+    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
+    observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
+    kind = config.policy
+    if kind == "auto":
+        kind = deep_policy_for(is_image(observation))
+    options: dict[str, Any] = {}
+    if config.conv_layers:
+        numbers = iter(config.conv_layers)
+        options["conv_layers"] = tuple(zip(numbers, numbers, numbers, strict=True))
+        if not POLICIES[kind].reads_images:
+            raise UsageError(
+                f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
+                f"{observation.shape} and type {observation.dtype}"
+            )
+    if config.hidden_sizes:
+        options["hidden_sizes"] = config.hidden_sizes
+    if config.activation is not None:
+        options["activation"] = config.activation
+    if distribution:
+        discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
+        options["distribution"] = "categorical" if discrete else "gaussian"
+        options["scale_actions"] = config.scale_actions
+    return make_policy(kind, observation, context.action_space, **options)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
@@ -16,10 +15,16 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from ars.common.errors import FAILURES, RolloutError, one_line
+from ars.common.errors import FAILURES, RolloutError, RunError, one_line
 from ars.common.host import at_home, close_env, hosting, make_env, take_back_signals
+from ars.common.parent import end_with_parent
+from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
+from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
+from policies import DiscreteSpec, space_spec
+
+CLOSE_SECONDS = 2.0  # for an environment process to close its environments
 
 
 class Step(NamedTuple):
@@ -72,11 +77,14 @@ class EnvGroup:
         rollout_length: int,
         objective: ObjectiveSpec = NOTHING_KNOWN,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
         self._made = made = self._make(env_kwargs)
         space = made[0].observation_space
-        self._shape, self._dtype = space.shape or (), space.dtype
+        self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
+        action = space_spec(made[0].action_space, "action")
+        self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)
         self._limit = min(rollout_length, limit or rollout_length)
         self._objectives = [Objective(env, objective.terms) for env in made]
@@ -86,14 +94,17 @@ class EnvGroup:
         self._lengths = [0] * len(made)
 
     def _make(self, env_kwargs: Mapping[str, Any]) -> list[gymnasium.Env[Any, Any]]:
-        """The environments. Raises: RolloutError; none stays open then."""
+        """The environments. Raises: RolloutError, RunError; none stays open then."""
+        what = f"{len(self._indices)} environments in one process (`n_envs`)"
         made: list[gymnasium.Env[Any, Any]] = []
         try:
-            for _ in self._indices:
+            for _ in within_memory(self._indices, what):
                 made.append(make_env(self._env_id, env_kwargs))
         except FAILURES as error:
             for env in made:
                 close_env(env, self._env_id)
+            if isinstance(error, RunError):  # not of the environment
+                raise
             name = f"{self._env_id}: training environment {self._indices[len(made)]}"
             raise RolloutError(f"{name} cannot be made: {one_line(error)}") from error
         return made
@@ -124,14 +135,14 @@ class EnvGroup:
     def _replay(self, at: int, actions: NDArray[Any]) -> tuple[NDArray[Any], float, bool]:
         obs, total, ended = self._reset(at), 0.0, False
         try:
-            for action in _each(actions):
-                obs, reward, ends, stops, info = self._envs[at].step(action)
-                obs, reward = self._as_array(obs), float(reward)
+            for action in self._each(actions):
+                shown, reward, ends, stops, info = take_step(self._envs[at], action)
+                obs = as_array(shown, self._dtype, self._shape)
                 self._lengths[at] += 1
                 if self._in_info:
                     reward = self._objectives[at].weigh(reward, info)
                 total += reward
-                ended = bool(ends or stops or self._lengths[at] >= self._limit)
+                ended = ends or stops or self._lengths[at] >= self._limit
                 if ended:
                     break
         except FAILURES as error:
@@ -143,8 +154,8 @@ class EnvGroup:
         self._lengths[at] = 0
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
-            obs, info = self._envs[at].reset(seed=seed)
-            obs = self._as_array(obs)
+            shown, info = first_observation(self._envs[at].reset(seed=seed))
+            obs = as_array(shown, self._dtype, self._shape)
             self._objectives[at].begin(info)
         except FAILURES as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
@@ -154,12 +165,11 @@ class EnvGroup:
             raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs
 
-    def _as_array(self, obs: Any) -> NDArray[Any]:
-        """An observation as an array of the space's type. Raises: ValueError for another shape."""
-        array: NDArray[Any] = np.asarray(obs, self._dtype)
-        if array.shape != self._shape:
-            raise ValueError(f"an observation of shape {array.shape}, not {self._shape}")
-        return array
+    def _each(self, actions: NDArray[Any]) -> Iterable[Any]:
+        """The action of each environment: a NumPy integer, or an array for a Box."""
+        if actions.ndim > 1 or self._discrete:
+            return actions
+        return (actions[at, ...] for at in range(len(actions)))  # of a Box without dimensions
 
     def step(self, actions: NDArray[Any]) -> Step:
         """Step every environment; one whose episode ended is reset."""
@@ -171,11 +181,12 @@ class EnvGroup:
         cut: list[int] = []
         at = 0
         try:
-            for at, action in enumerate(_each(actions)):
-                obs, rewards[at], ends, stops, info = self._envs[at].step(action)
-                final_obs[at] = self._as_array(obs)
+            for at, action in enumerate(self._each(actions)):
+                obs, reward, ends, stops, info = take_step(self._envs[at], action)
+                final_obs[at] = as_array(obs, self._dtype, self._shape)
                 if self._in_info:
-                    rewards[at] = self._objectives[at].weigh(float(rewards[at]), info)
+                    reward = self._objectives[at].weigh(reward, info)
+                rewards[at] = reward
                 length = self._lengths[at] = self._lengths[at] + 1
                 if ends or stops or length >= self._limit:
                     ended.append(at)
@@ -220,11 +231,6 @@ class EnvGroup:
             close_env(env, self._env_id)
 
 
-def _each(actions: NDArray[Any]) -> Any:
-    """Python integers for Discrete actions, rows for Boxes."""
-    return actions.tolist() if actions.ndim == 1 and actions.dtype.kind == "i" else actions
-
-
 def _without_counting_wrappers(
     made: Sequence[gymnasium.Env[Any, Any]],
 ) -> tuple[list[gymnasium.Env[Any, Any]], int | None]:
@@ -250,6 +256,8 @@ class EnvGroupHandle(Protocol):
 
     def finish(self) -> Any: ...
 
+    def leave(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -264,6 +272,9 @@ class InProcessGroup:
 
     def finish(self) -> Any:
         return self._result
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         self._group.close()
@@ -283,6 +294,7 @@ class SubprocessGroup:
         self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
         with at_home():  # where its modules are found
             self._process.start()
+        self._kill_at = 0.0
         child_end.close()
 
     def begin(self, name: str, *args: Any) -> None:
@@ -301,18 +313,25 @@ class SubprocessGroup:
             raise RolloutError(error)
         return result
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Have the process end; `close` waits for that, and ends one that does not."""
         with suppress(OSError):
             self._connection.close()
-        self._process.join(2.0)
-        if self._process.is_alive():
-            self._process.terminate()
+        self._kill_at = self._kill_at or time.monotonic() + CLOSE_SECONDS
+
+    def close(self) -> None:
+        self.leave()
+        self._process.join(max(0.0, self._kill_at - time.monotonic()))
+        self._process.kill()  # also one that is stopped, or in C code
+        self._process.join()
 
 
 def _serve(connection: Connection, *args: Any) -> None:
     """The main function of an environment process: serve calls until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None and parent.pid is not None
+    end_with_parent(parent.pid)
     # An environment may start processes of its own, which multiprocessing denies to daemons.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     group = None
@@ -328,11 +347,3 @@ def _serve(connection: Connection, *args: Any) -> None:
             connection.send(answer)
     if group is not None:
         group.close()
-
-
-def _end_with_parent() -> None:
-    """Exit when the driver is gone, even in the middle of a step that never ends."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in a child process"
-    parent.join()
-    os._exit(1)

@@ -17,7 +17,9 @@ from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_
 from ars.common.host import close_env, make_env
 from ars.experience.env_group import SubprocessGroup
 from ars.rollout.episode import rollout
+from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
+from ars.training.space_check import WatchingPolicy, better_dtype
 from envs.objective import Objective, ObjectiveSpec
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
@@ -41,6 +43,7 @@ class Probe:
         reproducible: whether it repeats an episode from its seed and actions.
         warnings: for the user.
         objective: what is known of the reward.
+        obs_dtype: a type that observations fit, if that of their space is none.
         seconds: that making it took.
         conflict: what happens to two of it in one process, in words; None if nothing, or if that
             was not to be found out.
@@ -52,6 +55,7 @@ class Probe:
     reproducible: bool
     warnings: tuple[str, ...]
     objective: ObjectiveSpec
+    obs_dtype: str | None = None
     seconds: float = 0.0
     conflict: str | None = None
     only_one: bool = False
@@ -78,14 +82,16 @@ def probe(env_id: str, env_kwargs: dict[str, Any], beside_others: bool = False) 
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
     except FAILURES as error:
-        if isinstance(error, TypeError) and env_kwargs:
-            raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
+        if isinstance(error, TypeError) and (told := why_refused(env_id, env_kwargs, error)):
+            raise UsageError(told) from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     seconds, neighbours = time.monotonic() - began, Neighbours()
     try:
-        reproducible, objective = _try_out(env)
+        policy = _watching_policy(env)
+        reproducible, objective = _try_out(env, policy)
+        better = better_dtype(env.observation_space, policy.shown)
         if beside_others:
-            neighbours = _beside_another(env, env_id, env_kwargs, reproducible)
+            neighbours = _beside_another(env, policy, env_id, env_kwargs, reproducible)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
         envs.accelerate(env)
@@ -101,23 +107,26 @@ def probe(env_id: str, env_kwargs: dict[str, Any], beside_others: bool = False) 
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs, nor after a resume"
         )
+    dtype, misfit = better or (None, "")
+    if misfit:
+        warnings.append(f"{env_id}: {misfit}")
     spaces = env.observation_space, env.action_space
-    return Probe(*spaces, reproducible, tuple(warnings), objective, seconds, *neighbours)
+    return Probe(*spaces, reproducible, tuple(warnings), objective, dtype, seconds, *neighbours)
 
 
-def _try_out(env: gymnasium.Env[Any, Any]) -> tuple[bool, ObjectiveSpec]:
+def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:
+    spec = make_policy("linear", env.observation_space, env.action_space).spec
+    policy = WatchingPolicy(spec)
+    policy.weights = np.random.default_rng(0).standard_normal(spec.n_weights)
+    return policy
+
+
+def _try_out(env: gymnasium.Env[Any, Any], policy: Policy) -> tuple[bool, ObjectiveSpec]:
     """Return whether an episode is reproducible, and what its steps tell of the reward."""
     objective = Objective(env)
-    policy = _random_policy(env)
     first = _play(env, policy, objective, seed=1)
     _play(env, policy, objective, seed=2)  # so that the second try has another history
     return _play(env, policy, objective, seed=1) == first, objective.describe()
-
-
-def _random_policy(env: gymnasium.Env[Any, Any]) -> Policy:
-    policy = make_policy("linear", env.observation_space, env.action_space)
-    policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
-    return policy
 
 
 def _play(env: gymnasium.Env[Any, Any], policy: Policy, objective: Objective, seed: int) -> str:
@@ -149,7 +158,11 @@ class _Turns(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def _beside_another(
-    env: gymnasium.Env[Any, Any], env_id: str, env_kwargs: dict[str, Any], reproducible: bool
+    env: gymnasium.Env[Any, Any],
+    policy: Policy,
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    reproducible: bool,
 ) -> Neighbours:
     """Make a second environment, and play an episode in turns with it."""
     with ExitStack() as opened:
@@ -161,7 +174,7 @@ def _beside_another(
             reason = f"a second one beside the first fails ({one_line(error)})"
             return Neighbours(reason, only_one=not _lives_apart(env_id, env_kwargs))
         try:
-            policy, objective = _random_policy(env), Objective(env)
+            objective = Objective(env)
             alone = _play(env, policy, objective, seed=1)
             turns = _play(_Turns(env, other), policy, objective, seed=1)
             disturbed = reproducible and turns != alone

@@ -46,14 +46,14 @@ class RepetitionCheck:
     Args:
         env_id: the environment.
         n: episodes of an evaluation; nothing is repeated where it is one.
-        warn: called with what to tell the user, once.
+        notify: called with a warning, once.
         known: whether the user knows already that the environment does not repeat itself.
     """
 
     FIRST = Task(Stream.EVALUATION, 0, 0)
 
-    def __init__(self, env_id: str, n: int, warn: Callable[[str], None], known: bool) -> None:
-        self._env_id, self._n, self._warn = env_id, n, warn
+    def __init__(self, env_id: str, n: int, notify: Callable[[str], None], known: bool) -> None:
+        self._env_id, self._n, self._notify = env_id, n, notify
         self._off = known or n == 1
         self._evaluations = 0
 
@@ -74,5 +74,5 @@ class RepetitionCheck:
             found = difference(self._env_id, first or Played.of(own[0]), Played.of(episode))
             if found is not None:
                 self._off = True
-                self._warn(found)
+                self._notify(f"warning: {found}")
         return own

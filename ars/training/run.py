@@ -18,8 +18,9 @@ from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
-from ars.training.run_folder import find_policy, lock, new_folder
+from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.signals import Interrupts
+from ars.training.space_check import action_warning
 from ars.training.trainer import Display, Trainer
 from policies import Policy
 
@@ -64,13 +65,20 @@ def run_training(
         deep = not ALGORITHMS[config.algo].trains_in_pool
         probed = probe(config.env_id, config.env_kwargs, beside_others=deep)
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
-            for warning in probed.warnings:
+            for note in config.notes:
+                display.notify(note)
+            for warning in (*probed.warnings, *_warnings(config, algorithm)):
                 display.notify(f"warning: {warning}")
             with at_home():
                 name = config.env_id, config.algo, config.task.seed, run_dir
                 folder = config.folder or new_folder(*name)
             place = from_home(folder)  # an environment may move to another folder at any time
             with lock(place):
+                # Another run may have begun in it, or gone on, since it was looked at.
+                if config.folder is None:
+                    refuse_taken(place)
+                elif checkpoint.exists(place) != resume:
+                    raise RunError(f"{folder}: another process has just trained in it; try again")
                 try:
                     config.write(place)
                 except OSError as error:
@@ -115,6 +123,14 @@ def _alone(config: TrainingConfig, probed: Probe) -> bool:
     return probed.only_one or (probed.conflict is not None and is_given(config.env_id))
 
 
+def _warnings(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
+    """What a new run with a new policy should know of the actions."""
+    if config.folder is not None or config.init_from is not None:
+        return []
+    warning = action_warning(algorithm.policy.spec)
+    return [] if warning is None else [f"{config.env_id}: {warning}"]
+
+
 def _make_algorithm(
     config: TrainingConfig, probed: Probe, display: Display, initial: Policy | None
 ) -> Algorithm:
@@ -129,6 +145,8 @@ def _make_algorithm(
         config.workers.device,
         _processes(config, probed, display.notify),
         probed.objective,
+        probed.obs_dtype,
+        _alone(config, probed),
     )
     algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:

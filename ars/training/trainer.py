@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +17,10 @@ from ars.common.statistics import summarize_objective
 from ars.rollout.pool import Pool
 from ars.rollout.task import Task
 from ars.training import checkpoint
+from ars.training.best import Best
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
-from ars.training.logger import CsvLog, TensorBoard
+from ars.training.logger import CsvLog, LogEnd, TensorBoard
 from ars.training.repetition import Played, RepetitionCheck
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -28,10 +28,11 @@ from ars.training.run_folder import (
     LATEST_POLICY,
     PROGRESS,
     RESULT,
+    TAPE,
 )
 from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
-from ars.training.tape import TAPE, TapeLog
+from ars.training.tape import TapeLog
 from policies import save_policy
 from policies.file import write_json
 from policies.state import State
@@ -47,15 +48,6 @@ class Display(Protocol):
     def best_so_far(self, return_mean: float) -> None: ...
 
     def notify(self, message: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best evaluated policy, its mean return and, if it is known, its first episode."""
-
-    candidate: Candidate
-    return_mean: float
-    first: Played | None = None
 
 
 class Trainer:
@@ -101,28 +93,25 @@ class Trainer:
         self.pool: Pool = InterruptiblePool(pool, interrupts)
         self.display, self.identity, self.training = display, identity, training
         self.budget_seconds, self._stop = budget_seconds, stop
-        self._repetition = RepetitionCheck(
-            algorithm.rollout_spec.env_id,
-            config.eval_episodes,
-            lambda found: display.notify(f"warning: {found}"),
-            known=not repeats,
-        )
+        env_id, n = algorithm.rollout_spec.env_id, config.eval_episodes
+        self._repetition = RepetitionCheck(env_id, n, display.notify, known=not repeats)
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
+        self._evaluated_timesteps = -1  # those of that iteration
         self.reached = -1  # the iteration whose evaluation reached the target return
         self._pending: tuple[int, Candidate] | None = None
         self._complete = False  # the loop has ended and its state is saved
         self._mid_iteration = False  # in one whose failure leaves a state that cannot be saved
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
-        offsets = self._restore() if resume else {}
+        ends = self._restore() if resume else {}
         with ExitStack() as opened:
-            self.tape = self._open_tape(offsets.get(TAPE, 0))
+            self.tape = self._open_tape(ends.get(TAPE, LogEnd()).offset)
             if self.tape is not None:
                 opened.callback(self.tape.close)
-            self.progress_log = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            self.progress_log = CsvLog(folder / PROGRESS, ends.get(PROGRESS, LogEnd()))
             opened.callback(self.progress_log.close)
-            self.evaluation_log = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            self.evaluation_log = CsvLog(folder / EVALUATIONS, ends.get(EVALUATIONS, LogEnd()))
             opened.callback(self.evaluation_log.close)
             self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
             opened.callback(self.tensorboard.close)
@@ -239,10 +228,14 @@ class Trainer:
 
     def _begin_evaluation(self) -> None:
         iteration = self.algorithm.iteration
-        done = iteration <= self.evaluated or self._pending is not None
-        if done or iteration % self.config.eval_freq:
-            return
-        self._begin(Candidate.of(self.algorithm))
+        if iteration > self.evaluated and self._pending is None and self._is_due():
+            self._begin(Candidate.of(self.algorithm))
+
+    def _is_due(self) -> bool:
+        every = self.config.eval_timesteps
+        if every is None:
+            return self.algorithm.iteration % self.config.eval_freq == 0
+        return self.algorithm.timesteps // every > self._evaluated_timesteps // every
 
     def _begin(self, candidate: Candidate) -> None:
         tasks = self._repetition.scheduled(self._tasks(Stream.EVALUATION))
@@ -258,6 +251,7 @@ class Trainer:
         episodes = self._repetition.evaluated(self.pool.collect(request))
         row = evaluation_row(candidate, episodes)
         self._pending, self.evaluated = None, candidate.iteration
+        self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
             self.best = Best(candidate, row["return_mean"], Played.of(episodes[0]))
@@ -320,6 +314,10 @@ class Trainer:
             "run": self.identity,
             "algorithm": algorithm.values,
             "offsets": offsets,
+            "log_sha256": {
+                PROGRESS: self.progress_log.sha256,
+                EVALUATIONS: self.evaluation_log.sha256,
+            },
             "evaluated": self.evaluated,
             "reached": self.reached,
             "target_return": self.config.target_return,
@@ -327,11 +325,9 @@ class Trainer:
         }
         state = State(algorithm.arrays, values)
         if self.best is not None:
-            state.values["best_return"] = self.best.return_mean
-            if self.best.first is not None:
-                total, length = self.best.first
-                state.values |= {"best_first_return": total, "best_first_length": length}
-            state.add_state("best", self.best.candidate.state())
+            self.best.add_to(state)
+        if self.config.eval_timesteps is not None:
+            state.values["evaluated_timesteps"] = self._evaluated_timesteps
         if self._pending is not None:
             state.add_state("pending", self._pending[1].state())
         checkpoint.save(self.folder, state)
@@ -346,39 +342,54 @@ class Trainer:
                 f"{self.folder}: the last iterations are not saved: {error.strerror}"
             )
 
-    def _restore(self) -> dict[str, int]:
-        """Restore the checkpoint; returns the lengths of the logs when it was saved."""
+    def _restore(self) -> dict[str, LogEnd]:
+        """Restore the checkpoint; returns where the logs ended when it was saved."""
         state = checkpoint.load(self.folder)
         try:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
-            offsets = state.nested("offsets")
-            # Checkpoints of runs without a tape do not name it.
-            names = [PROGRESS, EVALUATIONS, *({TAPE} & offsets.values.keys())]
-            return {name: offsets.count(name) for name in names}
+            return self._log_ends(state)
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
             ) from None
 
+    def _log_ends(self, state: State) -> dict[str, LogEnd]:
+        """Raises: ValueError where a log cannot have ended so."""
+        offsets, digests = state.nested("offsets"), state.nested("log_sha256")
+        iteration, timesteps = self.algorithm.iteration, self.algorithm.timesteps
+        last = {
+            PROGRESS: {"iteration": iteration, "timesteps": timesteps} if iteration else {},
+            EVALUATIONS: {"iteration": self.evaluated} if self.evaluated >= 0 else {},
+        }
+        ends = {}
+        for name, numbers in last.items():
+            offset = offsets.count(name, *((1,) if numbers else (0, 0)))
+            # Checkpoints of earlier versions do not know the digests of the logs.
+            digest = digests.text(name) if "log_sha256" in state.values else None
+            ends[name] = LogEnd(offset, digest, numbers)
+        # Those of runs without a tape do not name it.
+        return ends | ({TAPE: LogEnd(offsets.count(TAPE))} if TAPE in offsets.values else {})
+
     def _restore_from(self, state: State) -> None:
-        algorithm, spec = self.algorithm, self.algorithm.policy.spec
+        algorithm = self.algorithm
         algorithm.restore(State(state.arrays, state.value("algorithm", dict)))
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
-        self._earlier_seconds = state.number("seconds")
+        self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), spec)
-            first = None
-            if "best_first_length" in state.values:
-                first = Played(state.number("best_first_return"), state.count("best_first_length"))
-            self.best = Best(candidate, state.number("best_return"), first)
+            self.best = Best.of(state, algorithm)
             # The file may be from an evaluation after the checkpoint, which will be repeated.
-            self._write_policy(BEST_POLICY, candidate)
+            self._write_policy(BEST_POLICY, self.best.candidate)
             self.display.best_so_far(self.best.return_mean)
-        reached = state.count("reached", -1, algorithm.iteration)
+            # Not known if evaluations came by iterations until now: the next multiple is due.
+            self._evaluated_timesteps = algorithm.timesteps
+        if "evaluated_timesteps" in state.values:
+            known = state.count("evaluated_timesteps", -1, algorithm.timesteps)
+            self._evaluated_timesteps = known
+        reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached
         elif self.best is not None and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
-            self._begin(Candidate.from_state(state.nested("pending"), spec))
+            self._begin(Candidate.from_state(state.nested("pending"), algorithm))

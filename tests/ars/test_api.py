@@ -173,6 +173,12 @@ def test_an_interrupt_saves_and_is_raised_with_the_call_that_goes_on() -> None:
         (None, {}, '`env`: name an environment, for example train("HalfCheetah")'),
         ("CartPole-v1", {"n_top": 9, "n_directions": 2}, "`n_top` 9: must be at most"),
         ("CartPole-v1", {"stepsize": 1}, "did you mean step_size?"),
+        ("CartPole-v1", {"lr": 1}, "did you mean step_size?"),
+        (
+            "CartPole-v1",
+            {"env_kwargs": {"hard": 1}},
+            "`env_kwargs` hard: CartPole-v1 does not take",
+        ),
         ("CartPole-v1", {"gamma": 0.9}, "a setting of `algo` dqn"),
         ("CartPole-v1", {"algo": "arz"}, "`algo` arz: must be one of ars, dqn"),
         ("CartPole-v1", {"seed": 1.5}, "`seed` 1.5: must be of type int"),
@@ -264,6 +270,7 @@ def test_a_policy_is_evaluated_in_the_environment_that_is_named() -> None:
     run = train("CartPole-v1", **HERE)
     by_name = api.evaluate(run.policy, episodes=2, env="CartPole-v1", seed=0)
     assert by_name["returns"] == api.evaluate(run, episodes=2, seed=0)["returns"]
+    assert api.evaluate(run, 2, env="cartpole-v1", seed=0)["returns"] == by_name["returns"]
     elsewhere = api.evaluate(run, 2, env=lambda: gymnasium.make("CartPole-v1"), seed=0)
     assert elsewhere["env_id"] == "python/lambda-v0"
     assert elsewhere["returns"] == by_name["returns"]

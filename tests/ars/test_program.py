@@ -24,6 +24,7 @@ def test_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     folder = Path(ars.__file__).parent
     have_main = {path.stem for path in folder.glob("*.py") if "\ndef main(" in path.read_text()}
     assert set(overview.COMMANDS) == have_main - {"__main__"}
+    assert "  reinforce     CartPole-v1, ALE/Pong-v5, Squash\n" in said  # its presets
     for name in overview.COMMANDS:
         assert f"python -m ars.{name} " in said
 
@@ -59,7 +60,8 @@ def test_the_form_the_user_chose_is_the_form_of_the_hints(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [called, "train", "Ant", "--seed", "3"])
     assert program("render") == form
-    assert hint("render", Path("my runs/a")) == f"{form} 'my runs/a'"
+    assert hint("render", Path("my  runs/a")) == f"{form} 'my  runs/a'"
+    assert hint("render", Path("-rf"), "--latest") == f"{form} ./-rf --latest"
     assert command_line() == recorded
 
 

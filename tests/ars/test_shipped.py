@@ -34,6 +34,11 @@ def test_a_shipped_policy_is_found_by_its_environments_name(
     assert envs.resolve(name)
 
 
+@pytest.mark.parametrize("word", ["halfcheetah", "HALFCHEETAH", "halfcheetahbulletenv-v0"])
+def test_its_name_may_be_typed_in_another_way(word: str) -> None:
+    assert find_policy(word).path == find_policy("HalfCheetah").path
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_policy_is_far_better_than_none(name: str) -> None:
     trained = evaluate_policy(find_policy(name), episodes=3)

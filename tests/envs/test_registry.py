@@ -70,11 +70,42 @@ def test_names_resolve_without_being_made() -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("halfcheetah", "HalfCheetah"),
+        ("ANT", "Ant"),
+        ("half_cheetah", "HalfCheetah"),
+        ("inverted-pendulum", "InvertedPendulum"),
+        ("walker2d", "Walker2D"),
+        ("cartpole-v1", "CartPole-v1"),
+        ("Bullet/ant-v0", "bullet/Ant-v0"),
+        ("small_worlds:identity-v0", "small_worlds:Identity-v0"),
+        *((f"{name}BulletEnv-v0", name) for name in envs.names()),
+        ("antbulletenv-v0", "Ant"),
+        ("AntBulletEnv", "Ant"),
+    ],
+)
+def test_a_name_may_be_typed_in_another_way_or_be_the_one_of_pybullet_envs(
+    typed: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(gymnasium.registry, typed, raising=False)  # of the reference, if imported
+    assert envs.canonical_name(typed) == name
+    assert envs.resolve(typed) == envs.resolve(name)
+
+
+def test_an_id_that_is_registered_is_never_taken_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = gymnasium.registry["CartPole-v1"]
+    for env_id in ("AntBulletEnv-v0", "Ant-v5", "ANT-V5"):
+        monkeypatch.setitem(gymnasium.registry, env_id, spec)
+        assert envs.resolve(env_id) == env_id
+
+
+@pytest.mark.parametrize(
     ("wrong", "near"),
     [
         ("HalfCheeta", "HalfCheetah"),
-        ("walker2d", "Walker2D"),
-        ("ANT", "Ant"),
         ("HalfCheetah-v9", "HalfCheetah-v5"),
         ("CartPole", "CartPole-v1"),
         ("bullet/Antt-v0", "bullet/Ant-v0"),

@@ -31,14 +31,19 @@ def only_known_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("env_id", "expected"),
     [
-        ("HalfCheetahBulletEnv-v0", "did you mean HalfCheetah, the same robot?"),
-        ("Walker2DBulletEnv-v0", "did you mean Walker2D, the same robot?"),
+        ("HalfCheetaBulletEnv-v0", "did you mean HalfCheetah"),
         ("HalfCheeta", "did you mean HalfCheetah"),
         ("CartPole-v99", "did you mean CartPole-v1 or"),
         ("Cart-v0", "One of your own is module:Id-v0"),
         ("KukaBulletEnv-v0", "choose from HalfCheetah, Hopper"),
         ("small_worlds:Identiti", "did you mean small_worlds:Identity-v0"),
-        ("json:Thing-v0", "json registers no environment with Gymnasium"),
+        ("json:Thing-v0", "json registers no environment with Gymnasium (gymnasium.register)"),
+        (":Thing-v0", "name a module before the colon, as module:Thing-v0"),
+        ("small_worlds::Identity-v0", "as small_worlds:Identity-v0, where it lies"),
+        (
+            "worlds/small.py",
+            "name its environment too, as small:Id-v0, in the folder where small.py",
+        ),
         ("small_worlds.py:Identity-v0", "as small_worlds:Identity-v0, where it lies"),
         ("./worlds/small:Identity-v0", "as small:Identity-v0, where it lies"),
         ("nowhere:Thing-v0", "(No module named 'nowhere'); run it in the folder where nowhere is"),
@@ -67,3 +72,40 @@ def test_a_modules_own_failure_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         "module 'fails_at_once' does not import (No module named 'no_such_thing')"
     )
     assert "fails_at_once" not in sys.modules
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder for modules of the user's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("word", ["a_cart.Cart", "a_cart.Cart-v0"])
+def test_a_module_and_its_id_are_parted_by_a_colon(word: str, own_folder: Path) -> None:
+    (own_folder / "a_cart.py").touch()
+    assert told(word).endswith("; did you mean a_cart:Cart-v0?")
+    assert told("a_cart").endswith("; did you mean a_cart:Id-v0?")
+
+
+def test_a_module_that_registers_nothing_is_told_how(own_folder: Path) -> None:
+    (own_folder / "without_id.py").write_text(
+        "import gymnasium as gym\nclass Cart(gym.Env):\n    pass\n"
+    )
+    assert told("without_id:Cart-v0").endswith(
+        'add to it: gymnasium.register("Cart-v0", entry_point="without_id:Cart")'
+    )
+
+
+def test_the_ids_of_a_module_are_known_whatever_they_make(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_folder / "of_others.py").write_text(
+        "import gymnasium\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n"
+        "gymnasium.register('Rover-v0', entry_point=CartPoleEnv)\n"
+    )
+    for _ in range(2):  # it is imported once
+        assert told("of_others:Rover").endswith("did you mean of_others:Rover-v0?")
+    monkeypatch.delitem(gymnasium.registry, "Rover-v0")

@@ -26,7 +26,9 @@ class Config:
     )
     rate: float = setting(0.5, "how fast", above=0, at_most=1)
     layers: tuple[int, ...] = setting((), "how deep", at_least=1)
-    mode: str = setting("plain", "how", choices=("plain", "fancy", "fanciest"))
+    mode: str = setting(
+        "plain", "how", choices=("plain", "fancy", "fanciest"), also={"posh": "fancy"}
+    )
     order: int = setting(1, "which", choices=(1, 2))
     fancy_rate: float = setting(1.0, "how fancy", requires={"mode": ("fancy", "fanciest")})
     on: bool = setting(False, "whether at all")
@@ -38,6 +40,7 @@ class Config:
     ("values", "message"),
     [
         ({"size": 0}, "`size` 0: must be at least 1"),
+        ({"size": 10**18 + 1}, "`size` 1000000000000000001: must be at most 1000000000000000000"),
         ({"part": 9}, "`part` 9: must be at most `size` 8"),
         ({"part": 3, "size": 2}, "`part` 3: must be at most `size` 2"),
         ({"rate": 0}, "`rate` 0.0: must be greater than 0"),
@@ -85,6 +88,8 @@ def test_what_is_not_allowed_is_refused_by_name(values: dict[str, Any], message:
         ("name", Path("a/b"), "a/b"),
         ("name", None, None),
         ("part", 8, 8),
+        ("mode", "FANCY", "fancy"),
+        ("mode", "Posh", "fancy"),
     ],
 )
 def test_what_means_the_same_is_taken(name: str, value: Any, taken: Any) -> None:

@@ -6,11 +6,18 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from ars.common.errors import UsageError
 from ars.training.resolve import resolve_new, resolve_resumed
+
+
+@pytest.fixture(autouse=True)
+def without_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests import the reference, which registers its own ids."""
+    monkeypatch.delitem(gymnasium.registry, "HalfCheetahBulletEnv-v0", raising=False)
 
 
 def test_settings_of_python_are_those_of_a_command_line() -> None:
@@ -37,13 +44,18 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
         ({"algo": ["ars"]}, "`algo` ['ars']: must be one of ars, dqn, ppo, a2c, actor-critic"),
         ({"preset": ["course"]}, "`preset` ['course']: unknown"),
         ({"n_direction": 4}, "`n_direction`: there is no such setting (did you mean n_directions"),
+        ({"lr": 4}, "`lr`: there is no such setting (did you mean step_size?)"),
+        (
+            {"learning_rate": 4},
+            "`learning_rate`: a setting of `algo` dqn, ppo, a2c, actor-critic, re",
+        ),
         ({"n_steps": 4}, "`n_steps`: a setting of `algo` dqn, ppo, a2c, actor-critic, reinforce;"),
         ({"env_kwargs": {"a": {1, 2}}}, "`env_kwargs`: must be what JSON can hold"),
         ({"env_kwargs": {"a": np.inf}}, "`env_kwargs`: must be what JSON can hold"),
         ({"preset": "Hoper"}, "`preset` Hoper: unknown (did you mean Hopper"),
         ({"n_workers": 0, "ray_address": "auto"}, "`n_workers` 0: runs in this process"),
         ({"n_workers": -1}, "`n_workers` -1: must be auto or a whole number of at least 0"),
-        ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m or 8h"),
+        ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m, 8h or"),
     ],
 )
 def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> None:
@@ -59,6 +71,8 @@ def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> No
         ("HalfCheetah", {}, {"n_top": 8, "eval_length": 1000}),
         ("HalfCheetah", {"n_directions": 4}, {"n_top": None, "eval_length": 1000}),
         ("HalfCheetah", {"variant": "v2-t"}, {"n_top": None}),
+        ("HalfCheetah", {"n_top": 4}, {"n_top": 4, "variant": "v2-t", "n_directions": 8}),
+        ("CartPole-v1", {"n_top": 4, "preset": "course"}, {"n_top": 4, "variant": "v2-t"}),
         ("HalfCheetah", {"n_directions": 4, "n_top": 4}, {"n_top": 4}),
         ("HalfCheetah", {"rollout_length": 50}, {"eval_length": None, "rollout_length": 50}),
         ("Squash", {"algo": "dqn"}, {"conv_layers": (16, 4, 2, 32, 3, 2)}),
@@ -88,3 +102,45 @@ def test_a_preset_does_not_bind_who_chose_otherwise(
 def test_a_schedule_runs_over_what_is_planned(given: dict[str, Any], horizon: int) -> None:
     config = resolve_new("LunarLander-v3", {"algo": "dqn", **given})
     assert config.algorithm.horizon == horizon
+
+
+def test_words_are_taken_in_capitals_or_not() -> None:
+    shouted = {"algo": "PPO", "activation": "RELU", "preset": "CARTPOLE-V1", "device": "Cpu"}
+    plain = {"algo": "ppo", "activation": "relu", "preset": "CartPole-v1", "device": "cpu"}
+    assert resolve_new("CARTPOLE-v1", shouted) == resolve_new("CartPole-v1", plain)
+
+
+def test_a_run_is_resumed_with_its_words_in_capitals_or_not(tmp_path: Path) -> None:
+    given = {"variant": "v1-t", "seed": 3}
+    resolve_new("HalfCheetah", given).write(tmp_path)
+    again = {"env_id": "HalfCheetahBulletEnv-v0", "variant": "V1-T", "algo": "ARS"}
+    again["preset"] = "halfcheetah"
+    assert resolve_resumed(tmp_path, again).algorithm.variant == "v1-t"
+
+
+@pytest.mark.parametrize(
+    ("env_id", "given", "said"),
+    [
+        ("HalfCheetah", {}, []),
+        ("halfcheetah", {}, []),
+        ("HalfCheetahBulletEnv-v0", {}, ["HalfCheetahBulletEnv-v0: taken as HalfCheetah"]),
+        ("CartPole-v1", {"preset": "course"}, ["`seed` 1, from `preset` course"]),
+        ("CartPole-v1", {"preset": "course", "seed": 2}, []),
+        ("HalfCheetah", {"n_directions": 4}, []),
+        ("HalfCheetah", {"n_top": 4, "variant": "v2-t"}, []),
+        (
+            "HalfCheetah",
+            {"n_top": 4},
+            ["`variant` v2-t: `preset` HalfCheetah has v2, which does not go with what is given"],
+        ),
+    ],
+)
+def test_what_is_decided_for_the_user_is_said(
+    env_id: str, given: dict[str, Any], said: list[str]
+) -> None:
+    assert resolve_new(env_id, given).notes == said
+
+
+def test_arguments_of_the_environment_may_be_numpys() -> None:
+    given = {"env_kwargs": {"hard": np.bool_(False), "wind": np.float32(0.5), "n": np.int64(3)}}
+    assert resolve_new("CartPole-v1", given).env_kwargs == {"hard": False, "wind": 0.5, "n": 3}
