@@ -32,6 +32,7 @@ import gymnasium
 from ars.algorithms import ALGORITHMS
 from ars.cli.console import open_display, summary
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.host import hosting
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
@@ -127,7 +128,7 @@ def train(
         settings["run_dir"] = str(run_dir)
     if given is not None and settings.get("n_workers") is None:
         settings["n_workers"] = 0
-    with _training_id(name, given, folder) as env_id:
+    with hosting(), _training_id(name, given, folder) as env_id:
         config = _resolve(env_id, folder, settings)
         if given is not None:
             _check_in_process(config, is_object=isinstance(given, gymnasium.Env))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from ars.cli.console import progress
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
+from ars.cli.result_stream import to_stderr
 from ars.common.settings import LARGEST_SEED, counted, make_config, setting
 
 
@@ -72,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     resolved = chosen_policy(args.run, args.latest, args.at)
     if not args.json:
         print(resolved.description)
-    with progress("evaluating", config.episodes) as advance:
+    alone = to_stderr() if args.json else nullcontext()
+    with alone, progress("evaluating", config.episodes) as advance:
         result = evaluate_policy(resolved, config.episodes, config.seed, config.stochastic, advance)
     print(json.dumps(result) if args.json else report(result))
 

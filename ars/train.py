@@ -17,6 +17,7 @@ from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.cli.words import KeyValues
+from ars.common.host import hosting
 from ars.common.settings import as_spelled
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
-    with reporting():
+    with reporting(), hosting():  # from before the environment's module is imported
         if "resume" in given:
             config = resolve_resumed(Path(given.pop("resume")), given, command_line())
         elif "env_id" in given:

@@ -161,7 +161,7 @@ def canonical_name(env_id: str) -> str:
     if colon:
         try:
             importlib.import_module(module)
-        except Exception as error:  # a module may fail in any way
+        except (Exception, SystemExit) as error:  # a module may fail in any way
             reason = why_not_imported(module, registered, error)
             raise UnknownEnvironment(f"environment {env_id!r}: {reason}") from error
     new = _ids_of_modules.setdefault(module, gymnasium.registry.keys() - before)

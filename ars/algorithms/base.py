@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -39,6 +40,7 @@ class TrainingContext:
         env_processes: processes that share the training environments, if the algorithm steps its
             own; 0: this process.
         objective: what is known of the environment's reward.
+        only_one_env: whether the environment of training must be closed to have another one.
         obs_dtype: a type that observations fit, if that of their space is none.
     """
 
@@ -53,6 +55,7 @@ class TrainingContext:
     env_processes: int = 0
     objective: ObjectiveSpec = NOTHING_KNOWN
     obs_dtype: str | None = None
+    only_one_env: bool = False
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:
@@ -149,6 +152,10 @@ class Algorithm(ABC):
         of its row that follow from the record. Raises: ValueError where there is no such iteration.
         """
         raise NotImplementedError(f"{type(self).__name__} has no tape")
+
+    def environments_lent(self) -> AbstractContextManager[None]:
+        """Close environments of its own for the block, where only one may exist."""
+        return nullcontext()
 
     def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Close environments and processes of its own; safe to call twice."""

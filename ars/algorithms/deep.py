@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -283,6 +284,9 @@ class DeepAlgorithm(Algorithm):
         """
         if self.iteration == 0:
             self.environments.reset()
+        if self.environments.begun_anew:
+            self._drop_episodes(self.environments.begun_anew)
+            self.environments.begun_anew.clear()
         self.environments.weigh_by(self._reward_weights.at(self.timesteps))
         self._normalizer = self._frozen()
         # A network that diverges in the middle of an iteration is reported below.
@@ -305,6 +309,9 @@ class DeepAlgorithm(Algorithm):
             **metrics,
             **self._recent.objective(),
         }
+
+    def _drop_episodes(self, which: list[int]) -> None:  # most have nothing of them
+        """Forget the episodes in progress of environments whose next ones have begun instead."""
 
     @abstractmethod
     def _iterate(self) -> Row:
@@ -370,6 +377,9 @@ class DeepAlgorithm(Algorithm):
             actions = environments.array("actions", (None, *action.shape), action.dtype)
             if self.policy.spec.clip_actions and not action.contains(actions):
                 raise environments.error("actions", "not all are within the bounds of their space")
+
+    def environments_lent(self) -> AbstractContextManager[None]:
+        return self.environments.lent()
 
     def close(self) -> None:
         self.environments.close()

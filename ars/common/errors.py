@@ -19,7 +19,13 @@ class RolloutError(RuntimeError):
     """A rollout failed; the message says, on one line, which one and why."""
 
 
+# What an environment may raise: it must not end the program, so `sys.exit` in it is a failure too.
+FAILURES = (Exception, SystemExit)
+
+
 def one_line(error: BaseException) -> str:
     """An exception as `Type: message`, on one line."""
     text = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it tried to end the program (SystemExit{text and f': {text}'})"
     return text if isinstance(error, RolloutError) else f"{type(error).__name__}: {text}"

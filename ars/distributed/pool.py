@@ -43,6 +43,7 @@ class RayPool:
             uses Ray already, the pool uses that and leaves it running. Ray that a pool has
             started, or a cluster that it has joined, serves this one pool of the process.
         on_event: called with a line on each worker or node that came, died or was replaced.
+        env_seconds: how long making an environment took elsewhere, as far as is known.
 
     Attributes:
         n_answered: rollouts that came back, second copies included.
@@ -59,9 +60,11 @@ class RayPool:
         n_workers: int | None,
         address: str | None = None,
         on_event: Callable[[str], None] | None = None,
+        env_seconds: float = 0.0,
     ) -> None:
         self._queue = TaskQueue(spec)
-        self._timeouts = Timeouts(max(spec.rollout_length, spec.eval_length or 0))
+        longest = max(spec.rollout_length, spec.eval_length or 0)
+        self._timeouts = Timeouts(longest, env_seconds)
         notify = on_event or (lambda message: None)
         put_back = self._queue.put_back
         self._supervisor = Supervisor(spec, n_workers, address, self._timeouts, put_back, notify)

@@ -14,7 +14,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ars.common.errors import RunError, one_line
+from ars.common.errors import FAILURES, RunError, one_line
 
 Env = gymnasium.Env[Any, Any]
 
@@ -79,7 +79,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _draw(self) -> NDArray[np.uint8]:
         try:
             picture: Any = self.env.render()
-        except Exception as error:
+        except FAILURES as error:
             reason = one_line(error) + drawing_hint(self.env.spec)
             raise RunError(f"no picture could be drawn: {reason}") from error
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:

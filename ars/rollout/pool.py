@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
 from ars.rollout.episode import Episode, Rollouts
@@ -22,7 +23,21 @@ class Pool(Protocol):
         """Release every process and file; safe to call twice."""
 
 
-class LocalPool:
+class _Waiting:
+    """Requests that wait to be collected."""
+
+    def __init__(self) -> None:
+        self._requests: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
+        self._last = 0
+
+    def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
+        """Keep the tasks until they are collected."""
+        self._last += 1
+        self._requests[self._last] = snapshot, tasks
+        return self._last
+
+
+class LocalPool(_Waiting):
     """A Pool in this process: no Ray, no other process, no port. `collect` does the work.
 
     Args:
@@ -33,22 +48,42 @@ class LocalPool:
     def __init__(
         self, spec: RolloutSpec, on_event: Callable[[str], None] = lambda message: None
     ) -> None:
+        super().__init__()
         self._rollouts = Rollouts(spec)
         if self._rollouts.notice is not None:
             on_event(f"warning: {self._rollouts.notice}")
-        self._pending: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
-        self._last_request = 0
-
-    def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """Keep the tasks until they are collected."""
-        self._last_request += 1
-        self._pending[self._last_request] = snapshot, tasks
-        return self._last_request
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
-        return self._rollouts.run(*self._pending.pop(request))
+        return self._rollouts.run(*self._requests.pop(request))
 
     def close(self) -> None:
         """Close the environment."""
         self._rollouts.close()
+
+
+class BorrowingPool(_Waiting):
+    """A Pool in this process whose environment exists only while it plays, in place of others.
+
+    Args:
+        spec: what all rollouts share.
+        lent: closes the others for the block.
+        on_event: as for `LocalPool`.
+    """
+
+    def __init__(
+        self,
+        spec: RolloutSpec,
+        lent: Callable[[], AbstractContextManager[None]],
+        on_event: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._spec, self._lent, self._on_event = spec, lent, on_event
+
+    def collect(self, request: int) -> list[Episode]:
+        """Run the request's tasks and return their episodes. Raises: RolloutError."""
+        with self._lent(), closing(LocalPool(self._spec, self._on_event)) as pool:
+            return pool.collect(pool.submit(*self._requests.pop(request)))
+
+    def close(self) -> None:
+        """Nothing is open."""

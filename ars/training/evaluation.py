@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 
 from ars.algorithms.base import Algorithm
-from ars.common.errors import RolloutError, RunError, UsageError, one_line
+from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.host import hosting
 from ars.common.seeding import Stream
 from ars.common.statistics import summarize_objective, summarize_returns
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
+from ars.training.repetition import Played, difference
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, resolve
 from envs.objective import Objective, ObjectiveSpec
@@ -122,6 +124,9 @@ def speed(row: Mapping[str, Any], step_seconds: float | None) -> dict[str, float
     return {"metres_per_second": row["metres_mean"] / (row["length_mean"] * step_seconds)}
 
 
+# Of so many episodes the first is played again, to see whether the environment repeats itself.
+_MANY = 50
+
 # The most steps of an episode where neither the training run nor the environment sets a limit.
 _LONGEST_EPISODE = 1_000_000
 
@@ -152,6 +157,21 @@ def acting(
         UsageError: the environment does not take `width` or `height`.
         RunError: the environment cannot be made, or its spaces are not the policy's.
     """
+    with (
+        hosting(warn),
+        closing(_open(resolved, seed, stochastic, warn, env_kwargs)) as rollouts,
+    ):
+        _check_spaces(resolved, rollouts)
+        yield rollouts
+
+
+def _open(
+    resolved: ResolvedPolicy,
+    seed: int | None,
+    stochastic: bool,
+    warn: Callable[[str], None],
+    env_kwargs: Mapping[str, Any],
+) -> Rollouts:
     file = resolved.file
     check_given(file.env_id)
     length = "eval_length" if "eval_length" in file.training else "rollout_length"
@@ -167,7 +187,7 @@ def acting(
         rollouts = Rollouts(spec)
     except UnknownEnvironment:
         raise
-    except Exception as error:
+    except FAILURES as error:
         for name in ("width", "height"):
             if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
                 raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
@@ -180,13 +200,7 @@ def acting(
     if rollouts.notice is not None:
         warn(rollouts.notice)
     rollouts.policy = file.policy
-    try:
-        _check_spaces(resolved, rollouts)
-        yield rollouts
-    finally:
-        # What failed may fail again on closing; only the first failure is reported.
-        with suppress(Exception):
-            rollouts.close()
+    return rollouts
 
 
 def evaluate_policy(
@@ -232,6 +246,11 @@ def evaluate_policy(
                 raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
             played.append(episode)
             on_episode()
+        if episodes >= _MANY:
+            [again] = rollouts.run(snapshot, [Task(Stream.FINAL_EVALUATION, 0, 0)])
+            found = difference(rollouts.spec.env_id, Played.of(played[0]), Played.of(again))
+            if found is not None:
+                warn(found)
         seed = rollouts.spec.seed
         step_seconds = Objective(rollouts.env).describe().step_seconds
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]

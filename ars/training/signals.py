@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
+from ars.common.host import our_signals, take_back_signals
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.rollout.task import Snapshot, Task
@@ -36,10 +38,11 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._on_signal) for number in numbers}
+        ours: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), self._on_signal)
+        before = {number: signal.signal(number, handler) for number, handler in ours.items()}
         try:
-            yield
+            with our_signals(ours):  # also where environments install their own
+                yield
         finally:
             for number, handler in before.items():
                 if handler is not None:  # one not installed from Python cannot be restored
@@ -63,6 +66,7 @@ class Interrupts:
             yield
         finally:
             self._allowed = False
+            take_back_signals(installed_in_c=True)
 
     @contextmanager
     def forceful(self) -> Iterator[None]:
@@ -72,6 +76,7 @@ class Interrupts:
             yield
         finally:
             self._forceful = False
+            take_back_signals(installed_in_c=True)
 
 
 class InterruptiblePool:

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +17,11 @@ from ars.common.statistics import summarize_objective
 from ars.rollout.pool import Pool
 from ars.rollout.task import Task
 from ars.training import checkpoint
+from ars.training.best import Best
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
 from ars.training.logger import CsvLog, LogEnd, TensorBoard
+from ars.training.repetition import Played, RepetitionCheck
 from ars.training.run_folder import (
     BEST_POLICY,
     EVALUATIONS,
@@ -49,14 +50,6 @@ class Display(Protocol):
     def notify(self, message: str) -> None: ...
 
 
-@dataclass(frozen=True)
-class Best:
-    """The best evaluated policy and its mean return."""
-
-    candidate: Candidate
-    return_mean: float
-
-
 class Trainer:
     """Runs an algorithm in a run folder until a stop, from the start or from a checkpoint.
 
@@ -73,6 +66,7 @@ class Trainer:
         budget_seconds: the time budget of this call, in seconds; None for none.
         resume: go on from the folder's checkpoint.
         stop: called before each iteration; a reason that it returns ends the run.
+        repeats: whether the environment repeats its episodes, as far as is known.
 
     Raises:
         RunError: the checkpoint is not one of this run.
@@ -92,12 +86,15 @@ class Trainer:
         budget_seconds: float | None = None,
         resume: bool = False,
         stop: Callable[[], str | None] = lambda: None,
+        repeats: bool = True,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
         self.interrupts = interrupts
         self.pool: Pool = InterruptiblePool(pool, interrupts)
         self.display, self.identity, self.training = display, identity, training
         self.budget_seconds, self._stop = budget_seconds, stop
+        env_id, n = algorithm.rollout_spec.env_id, config.eval_episodes
+        self._repetition = RepetitionCheck(env_id, n, display.notify, known=not repeats)
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
         self._evaluated_timesteps = -1  # those of that iteration
@@ -241,23 +238,23 @@ class Trainer:
         return self.algorithm.timesteps // every > self._evaluated_timesteps // every
 
     def _begin(self, candidate: Candidate) -> None:
-        self._pending = self._submit(candidate, Stream.EVALUATION), candidate
+        tasks = self._repetition.scheduled(self._tasks(Stream.EVALUATION))
+        self._pending = self.pool.submit(candidate.snapshot, tasks), candidate
 
-    def _submit(self, candidate: Candidate, stream: Stream) -> int:
-        tasks = [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
-        return self.pool.submit(candidate.snapshot, tasks)
+    def _tasks(self, stream: Stream) -> list[Task]:
+        return [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
 
     def _collect_evaluation(self) -> None:
         if self._pending is None:
             return
         request, candidate = self._pending
-        episodes = self.pool.collect(request)
+        episodes = self._repetition.evaluated(self.pool.collect(request))
         row = evaluation_row(candidate, episodes)
         self._pending, self.evaluated = None, candidate.iteration
         self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
-            self.best = Best(candidate, row["return_mean"])
+            self.best = Best(candidate, row["return_mean"], Played.of(episodes[0]))
             self._write_policy(BEST_POLICY, candidate)
         if self.reached < 0 and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
@@ -277,8 +274,10 @@ class Trainer:
     def _finish(self, reason: str) -> dict[str, Any]:
         """Evaluate the best policy a last time, for result.json alone."""
         assert self.best is not None  # an evaluation precedes every stop
-        candidate, algorithm = self.best.candidate, self.algorithm
-        episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
+        candidate, algorithm, first = self.best.candidate, self.algorithm, self.best.first
+        tasks = self._repetition.final(self._tasks(Stream.FINAL_EVALUATION), first)
+        played = self.pool.collect(self.pool.submit(candidate.snapshot, tasks))
+        episodes = self._repetition.evaluated(played, first)
         objective = algorithm.rollout_spec.objective
         final = {
             **evaluation_row(candidate, episodes),
@@ -326,8 +325,7 @@ class Trainer:
         }
         state = State(algorithm.arrays, values)
         if self.best is not None:
-            state.values["best_return"] = self.best.return_mean
-            state.add_state("best", self.best.candidate.state())
+            self.best.add_to(state)
         if self.config.eval_timesteps is not None:
             state.values["evaluated_timesteps"] = self._evaluated_timesteps
         if self._pending is not None:
@@ -379,10 +377,9 @@ class Trainer:
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
         self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), algorithm)
-            self.best = Best(candidate, state.number("best_return"))
+            self.best = Best.of(state, algorithm)
             # The file may be from an evaluation after the checkpoint, which will be repeated.
-            self._write_policy(BEST_POLICY, candidate)
+            self._write_policy(BEST_POLICY, self.best.candidate)
             self.display.best_so_far(self.best.return_mean)
             # Not known if evaluations came by iterations until now: the next multiple is due.
             self._evaluated_timesteps = algorithm.timesteps
