@@ -12,7 +12,14 @@ from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
-from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
+from ars.cli.parser import (
+    KeyValues,
+    Parser,
+    add_flags,
+    add_trust_flag,
+    flag_name,
+    with_flags,
+)
 from ars.cli.program import command_line, hint, program
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
@@ -67,6 +74,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
+    add_trust_flag(main)
     main.add_argument(
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
@@ -98,9 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if argv is None else argv
     parser = make_parser(_chosen_algorithm(arguments))
     given = vars(parser.parse_args(arguments))
+    trust = given.pop("trust")
     with reporting():
         if "resume" in given:
-            config = resolve_resumed(Path(given.pop("resume")), given, command_line())
+            config = resolve_resumed(Path(given.pop("resume")), given, command_line(), trust)
         elif "env_id" in given:
             config = resolve_new(given.pop("env_id"), given, command_line())
         else:
@@ -117,7 +126,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _how_to_resume(folder: Path, **settings: Any) -> str:
-    flags = [word for name, value in settings.items() for word in (flag_name(name), value)]
+    given = {name: value for name, value in settings.items() if value is not None}
+    flags = [word for name, value in given.items() for word in (flag_name(name), value)]
     return hint("train", "--resume", folder, *flags)
 
 

@@ -70,6 +70,16 @@ def add_policy_flags(parser: argparse._ActionsContainer) -> None:
         metavar="TIMESTEPS",
         help="the policy that a run folder had after as many timesteps, from its tape (ars)",
     )
+    add_trust_flag(parser)
+
+
+def add_trust_flag(parser: argparse._ActionsContainer) -> None:
+    """Add the flag that lets a file from elsewhere name the module of its environment."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the module that RUN names although it may come from elsewhere: its code runs",
+    )
 
 
 def flag_names(config: type[Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,10 @@ from policies import Policy
 
 
 class HowToResume(Protocol):
-    """Returns the command or call that resumes a run folder, with these settings changed."""
+    """Returns the command or call that resumes a run folder, with these settings changed.
+
+    One of None is left out.
+    """
 
     def __call__(self, folder: Path, **settings: Any) -> str: ...
 
@@ -51,6 +55,7 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
+    how_to_resume = partial(how_to_resume, **config.chosen_workers)
     # A run that ended before its first checkpoint starts over.
     resume = config.folder is not None and checkpoint.exists(config.folder)
     initial = None
@@ -72,6 +77,8 @@ def run_training(
             except OSError as error:
                 raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.notify(f"run folder {folder}")
+            for hint in config.hints:
+                display.notify(hint)
             return folder, _train(config, algorithm, folder, display, how_to_resume, resume, stop)
 
 
@@ -143,7 +150,7 @@ def _train(
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume(folder)}") from None
     except RolloutError as error:
         # Without workers the environment's own output is visible.
-        in_process = {"n_workers": 0} if algorithm.trains_in_pool else {}
+        in_process = {"n_workers": 0, "ray_address": None} if algorithm.trains_in_pool else {}
         again = how_to_resume(folder, **in_process)
         raise RunError(f"{error}; to play it again: {again}") from error
 
