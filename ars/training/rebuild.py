@@ -6,6 +6,8 @@ import bisect
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, Row, TrainingContext
 from ars.common.errors import RunError, UsageError
@@ -122,6 +124,10 @@ def make_algorithm(header: Header, path: Path, trust: bool = False) -> Algorithm
         algorithm = kind(config, context)
         if algorithm.policy.spec != spec:
             raise ValueError("its policy is not that of its settings")
+        for name, array in (algorithm.tape_record() or {}).items():
+            kind_of_field = np.dtype((array.dtype.newbyteorder("<"), array.shape))
+            if header.fields[name] != kind_of_field:
+                raise ValueError(f"its records have {name} of another kind")
     except NotTrusted:
         raise
     except (KeyError, ValueError, TypeError, OverflowError) as error:
