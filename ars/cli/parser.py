@@ -11,6 +11,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from ars.cli.printable import printable
 from ars.common.errors import UsageError
 from ars.common.settings import near, plain_type, setting_names
 
@@ -139,7 +140,7 @@ def _with_dashes(word: str) -> str:
 
 def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
-    print(f"error: {' '.join(with_flags(message).split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(with_flags(message).split()))}", file=sys.stderr)
     raise SystemExit(status)
 
 
