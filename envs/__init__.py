@@ -19,6 +19,7 @@ from envs.registry import (
     make,
     merge_kwargs,
     names,
+    recompiled,
     resolve,
     table,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "make",
     "merge_kwargs",
     "names",
+    "recompiled",
     "resolve",
     "table",
 ]

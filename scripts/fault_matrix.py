@@ -61,6 +61,10 @@ ROWS = {
     "28": ("other versions on a node", "faults.nodes:other_versions"),
     "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
     "30": ("bad flags", "faults.files:bad_flags"),
+    "38": ("files from elsewhere: modules, addresses, links", "faults.foreign:from_elsewhere"),
+    "39": ("right digest, wrong contents", "faults.foreign:forged"),
+    "40": ("two new runs, one folder, at once", "faults.foreign:two_new_runs"),
+    "41": ("divergence, rewards of 1e200", "faults.foreign:diverges"),
     "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip
 

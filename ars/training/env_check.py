@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,15 @@ class Probe:
     objective: ObjectiveSpec
 
 
-def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
+def probe(
+    env_id: str, env_kwargs: dict[str, Any], notify: Callable[[str], None] = lambda line: None
+) -> Probe:
     """Construct the environment once, read its spaces and play one short episode twice.
+
+    Args:
+        env_id: of the environment.
+        env_kwargs: its arguments.
+        notify: shows the user a line about what will take its time.
 
     Raises:
         UnknownEnvironment, gymnasium.error.Error: there is no such environment.
@@ -50,6 +58,8 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
         reproducible, objective = _try_out(env)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
+        if (why := envs.recompiled(env_id)) is not None:
+            notify(f"warning: {why}")
         envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise

@@ -18,7 +18,7 @@ from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
 from ars.training.run_folder import ResolvedPolicy
-from envs import UnknownEnvironment, resolve
+from envs import UnknownEnvironment, recompiled, resolve
 from envs.objective import Objective, ObjectiveSpec
 from policies import (
     BoxSpec,
@@ -163,6 +163,8 @@ def acting(
         rollout_length=_stored(file.training, length, 1, _LONGEST_EPISODE),
         stochastic=stochastic,
     )
+    if (why := recompiled(file.env_id)) is not None:
+        warn(why)
     try:
         rollouts = Rollouts(spec)
     except UnknownEnvironment:

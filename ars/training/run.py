@@ -61,7 +61,7 @@ def run_training(
     initial = None
     if config.init_from is not None and not resume:
         initial = find_policy(config.init_from, setting="init_from").file.policy
-    probed = probe(config.env_id, config.env_kwargs)
+    probed = probe(config.env_id, config.env_kwargs, display.notify)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
         for warning in probed.warnings:
             display.notify(f"warning: {warning}")
