@@ -18,7 +18,7 @@ from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
 from ars.training.run_folder import ResolvedPolicy
-from envs import UnknownEnvironment, recompiled, resolve
+from envs import UnknownEnvironment, WrongOptions, recompiled, resolve
 from envs.objective import Objective, ObjectiveSpec
 from policies import (
     BoxSpec,
@@ -149,7 +149,8 @@ def acting(
         **env_kwargs: added to those stored with the policy.
 
     Raises:
-        UsageError: the environment does not take `width` or `height`.
+        UsageError, WrongOptions: the environment does not take `width` or `height`, or its
+            arguments.
         RunError: the environment cannot be made, or its spaces are not the policy's.
     """
     file = resolved.file
@@ -167,7 +168,7 @@ def acting(
         warn(why)
     try:
         rollouts = Rollouts(spec)
-    except UnknownEnvironment:
+    except (UnknownEnvironment, WrongOptions):
         raise
     except Exception as error:
         for name in ("width", "height"):

@@ -97,7 +97,8 @@ def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | No
 
 def _found(module: str) -> str:
     """The name of a module and its file, found without running any code."""
-    name = module.partition(".")[0]
+    package = module.partition(".")[0]
+    name = module if package in PACKAGES else package  # whose package is the toolkit's
     with suppress(ImportError, ValueError):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin is not None:
