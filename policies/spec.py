@@ -25,6 +25,10 @@ NATURE_CONV_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 NATURE_HIDDEN_SIZES = (512,)
 
 
+# A finite bound this far out is none in effect: what some write instead of infinity.
+UNBOUNDED = 1e18
+
+
 class UnsupportedSpace(ValueError):
     """A space is not supported; the message is one line."""
 
@@ -88,7 +92,8 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     if isinstance(values, BoxSpec | DiscreteSpec):
         return values
     kind = type(space).__name__
-    if kind == "Box":
+    kinds = [parent.__name__ for parent in type(space).__mro__]
+    if "Box" in kinds:
         if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
             raise UnsupportedSpace(
                 f"{role} space is a Box of shape {values.shape} and type {values.dtype}; only "
@@ -106,7 +111,7 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
         unbounded = not any(map(math.isfinite, bounds["low"] + bounds["high"]))
         limits = {} if unbounded or role == "observation" else bounds
         return BoxSpec(tuple(values.shape), np.dtype(values.dtype).name, **limits)
-    if kind == "Discrete" and role == "action":
+    if "Discrete" in kinds and role == "action":
         return DiscreteSpec(int(values.n), int(values.start))
     allowed, wrapper = "Box and Discrete", ""
     if role == "observation":
@@ -130,6 +135,7 @@ class PolicySpec:
     clip_actions: bool = True
     distribution: str = "none"  # one of DISTRIBUTIONS, whose parameters the outputs are
     conv_layers: tuple[tuple[int, int, int], ...] = ()  # (filters, kernel, stride)
+    scale_actions: bool = False  # outputs of -1 and 1 mean the bounds of a Box
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -143,6 +149,8 @@ class PolicySpec:
             )
         if self.conv_layers:
             self._check_image()
+        if self.scale_actions:
+            self._check_bounds()
 
     def _check_image(self) -> None:
         if not is_image(self.observation):
@@ -155,6 +163,33 @@ class PolicySpec:
             raise UnsupportedSpace(
                 f"conv_layers {self.conv_layers} leave nothing of an image of {self.image_shape}"
             )
+
+    def _check_bounds(self) -> None:
+        if isinstance(self.action, DiscreteSpec):
+            raise UnsupportedSpace("`scale_actions`: is for Box actions, and these are Discrete")
+        if self.action.low is None or self.action.high is None:
+            raise UnsupportedSpace("`scale_actions`: needs bounds, and the actions have none")
+        for at, bounds in enumerate(zip(self.action.low, self.action.high, strict=True), 1):
+            if max(map(abs, bounds)) >= UNBOUNDED:
+                number = f"number {at} of the actions" if self.action.size > 1 else "the action"
+                raise UnsupportedSpace(
+                    f"`scale_actions`: needs finite bounds, and {number} lies between "
+                    f"{bounds[0]:g} and {bounds[1]:g}"
+                )
+
+    @property
+    def action_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """What outputs are scaled by: the middle of the bounds and half their width, both [n_out].
+
+        None if they are used as they are, which they also are where the bounds are -1 and 1.
+        """
+        action = self.action
+        if not self.scale_actions or isinstance(action, DiscreteSpec):
+            return None
+        low, high = np.array(action.low, np.float64), np.array(action.high, np.float64)
+        if np.dtype(action.dtype).kind == "f" and (low == -1.0).all() and (high == 1.0).all():
+            return None
+        return (low + high) / 2, (high - low) / 2
 
     @property
     def channels_last(self) -> bool:
@@ -210,7 +245,10 @@ class PolicySpec:
         action = {"type": "discrete" if rule == "argmax" else "box", **asdict(self.action)}
         for name in {"low", "high"} & action.keys():  # JSON has no infinity
             action[name] = action[name] and [x if math.isfinite(x) else None for x in action[name]]
-        return {**asdict(self), "action": action, "deterministic_rule": rule}
+        fields = asdict(self)
+        if not self.scale_actions:  # a file that does not scale is as it was before there was that
+            del fields["scale_actions"]
+        return {**fields, "action": action, "deterministic_rule": rule}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> PolicySpec:

@@ -27,11 +27,16 @@ from ars.algorithms.base import (
     Record,
     Row,
     TrainingContext,
+    check_finite,
     check_same_network,
     statistics_behind,
 )
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
-from ars.algorithms.policy_kinds import VECTOR_POLICIES, defaults_in_words
+from ars.algorithms.policy_kinds import (
+    VECTOR_POLICIES,
+    defaults_in_words,
+    scale_actions_setting,
+)
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -58,7 +63,9 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 class ARSConfig(ObjectiveConfig):
     """Settings of Augmented Random Search, in the paper's terms."""
 
-    variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
+    variant: str = setting(
+        "v2-t", "which algorithm of the paper", choices=VARIANTS, depends_on=("n_top",)
+    )
     n_directions: int = setting(16, "directions per iteration (N)", at_least=1, at_most=10**6)
     n_top: int | None = setting(
         None,
@@ -84,6 +91,7 @@ class ARSConfig(ObjectiveConfig):
         None, "bound on each step's absolute reward while training", above=0
     )
     action_clip: bool = setting(True, "clip actions to the action space's bounds")
+    scale_actions: bool = scale_actions_setting()
     var_floor: float = setting(0.0, "smallest variance the normaliser uses", at_least=0)
     ddof: int = setting(
         1, "1 for the sample deviation in the normaliser, 0 for the population's", choices=(0, 1)
@@ -147,6 +155,7 @@ class ARS(Algorithm):
             context.action_space,
             activation=config.activation,
             clip_actions=config.action_clip,
+            scale_actions=config.scale_actions,
             **sizes,
         )
         spec = self.policy.spec
@@ -226,11 +235,7 @@ class ARS(Algorithm):
         for episode in episodes:
             if episode.statistics is not None:
                 merged.merge(episode.statistics)
-        if not np.isfinite(merged.mean).all():
-            raise RunError(
-                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
-                "float"
-            )
+        check_finite(merged, self.iteration + 1)
         return merged
 
     def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:
@@ -347,7 +352,7 @@ class ARS(Algorithm):
         return row
 
     def start_from(self, policy: Policy) -> None:
-        names = ("kind", "layer_sizes", "activation", "bias")
+        names = ("kind", "layer_sizes", "activation", "bias", "scale_actions")
         check_same_network(self.policy.spec, policy.spec, names)
         given = policy.normalizer
         if (given is not None) != self.normalized:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import UsageError
+from ars.common.errors import RunError, UsageError
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
@@ -39,6 +39,7 @@ class TrainingContext:
         env_processes: processes that share the training environments, if the algorithm steps its
             own; 0: this process.
         objective: what is known of the environment's reward.
+        obs_dtype: a type that observations fit, if that of their space is none.
     """
 
     env_id: str
@@ -51,6 +52,7 @@ class TrainingContext:
     device: str = "auto"
     env_processes: int = 0
     objective: ObjectiveSpec = NOTHING_KNOWN
+    obs_dtype: str | None = None
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:
@@ -158,6 +160,14 @@ def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
+
+
+def check_finite(statistics: RunningMeanStd, iteration: int) -> None:
+    """Raises: RunError if the mean of the observations has overflowed in this iteration."""
+    if not np.isfinite(statistics.mean).all():
+        raise RunError(
+            f"iteration {iteration}: the mean of the observations is too large for a float"
+        )
 
 
 def statistics_behind(normalizer: Normalizer | None) -> RunningMeanStd | None:

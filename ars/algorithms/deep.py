@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from ars.algorithms.base import (
     Algorithm,
     Row,
     TrainingContext,
+    check_finite,
     check_same_network,
     statistics_behind,
 )
@@ -32,6 +33,7 @@ from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
     ACTIVATIONS,
     POLICIES,
+    BoxSpec,
     DiscreteSpec,
     Normalizer,
     NormalizerRule,
@@ -158,6 +160,7 @@ class DeepAlgorithm(Algorithm):
             objective=context.objective,
             weighs=self._reward_weights.used,
             end_when_down=config.end_when_down,
+            obs_dtype=self.policy.spec.observation.dtype,
         )
 
     # Network and optimiser
@@ -287,11 +290,8 @@ class DeepAlgorithm(Algorithm):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
-        if self.statistics is not None and not np.isfinite(self.statistics.mean).all():
-            raise RunError(
-                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
-                "float"
-            )
+        if self.statistics is not None:
+            check_finite(self.statistics, self.iteration + 1)
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
@@ -310,7 +310,7 @@ class DeepAlgorithm(Algorithm):
     def start_from(self, policy: Policy) -> None:
         given_spec, spec = policy.spec, self.policy.spec
         shapes = given_spec.observation.shape, spec.observation.shape
-        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias")
+        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias", "scale_actions")
         if shapes[0] != shapes[1]:
             raise UsageError(
                 f"`init_from`: its policy sees observations of shape {shapes[0]}, this run "
@@ -374,6 +374,8 @@ class DeepAlgorithm(Algorithm):
 
 def _make_policy(config: DeepConfig, context: TrainingContext, distribution: bool) -> Policy:
     observation = space_spec(context.observation_space, "observation")
+    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
+    observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
     kind = config.policy
     if kind == "auto":
         kind = deep_policy_for(is_image(observation))
@@ -384,7 +386,7 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
         if not POLICIES[kind].reads_images:
             raise UsageError(
                 f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
-                f"{context.observation_space.shape} and type {context.observation_space.dtype}"
+                f"{observation.shape} and type {observation.dtype}"
             )
     if config.hidden_sizes:
         options["hidden_sizes"] = config.hidden_sizes
@@ -393,4 +395,5 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
     if distribution:
         discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
         options["distribution"] = "categorical" if discrete else "gaussian"
-    return make_policy(kind, context.observation_space, context.action_space, **options)
+        options["scale_actions"] = config.scale_actions  # type: ignore[attr-defined]
+    return make_policy(kind, observation, context.action_space, **options)

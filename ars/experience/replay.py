@@ -61,7 +61,7 @@ class ReplayBuffer:
         n_envs: environments whose steps are added together.
         shape: of an observation.
         dtype: of an observation; where it has one byte, images are kept as frames, else vectors
-            as float32.
+            and single numbers as float32.
         n_stacked: frames in an image, those of consecutive steps.
         frame_storage: makes the storage of the frames.
         n_step: the most rewards in a return.
@@ -95,7 +95,7 @@ class ReplayBuffer:
         self._n_actions = n_actions
         self.n_envs, self.n_step, self._powers = n_envs, n_step, gamma ** np.arange(n_step + 1)
         self._storage: ObservationStorage
-        if np.dtype(dtype).itemsize > 1:
+        if np.dtype(dtype).itemsize > 1 or not shape:
             self._storage = VectorStorage(self._rows, n_envs, shape)
         else:
             self._storage = StackedFrameStorage(

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.errors import RolloutError, RunError
+from ars.common.reaper import Reaper
 from ars.experience.env_group import (
     EnvGroupHandle,
     InProcessGroup,
@@ -25,6 +27,8 @@ from ars.experience.env_group import (
 )
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
 from policies.state import State
+
+PROCESS_TRIES = 3  # to replace an environment process that dies, until that is the failure
 
 __all__ = ["EpisodeInfo", "Step", "VectorEnv"]
 
@@ -66,9 +70,10 @@ class VectorEnv:
         objective: what is known of the reward.
         weighs: whether `weigh_by` will weigh its terms.
         end_when_down: whether episodes end also of a robot that goes on when it is down.
+        obs_dtype: the type of observations, if it is not that of their space.
 
     Attributes:
-        obs: the observations to act on, [n, *shape] of the space's dtype.
+        obs: the observations to act on, [n, *shape] of that type.
         finished: episodes as they end; the reader removes them.
     """
 
@@ -87,12 +92,21 @@ class VectorEnv:
         objective: ObjectiveSpec = NOTHING_KNOWN,
         weighs: bool = False,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[EpisodeInfo] = []
         self._shards: list[_Shard] = []
-        self._kind = SubprocessGroup if n_processes else InProcessGroup
-        self._group_args = env_id, dict(env_kwargs), seed, rollout_length, objective, end_when_down
+        self._reaper = Reaper() if n_processes else None  # of what environments start, too
+        self._group_args = (
+            env_id,
+            dict(env_kwargs),
+            seed,
+            rollout_length,
+            objective,
+            end_when_down,
+            obs_dtype,
+        )
         self._weighs = weighs
         self._weights: tuple[float, ...] | None = None
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
@@ -105,7 +119,11 @@ class VectorEnv:
     def _start(self, where: slice) -> EnvGroupHandle:
         env_id, env_kwargs, *others = self._group_args
         indices = list(range(self.n)[where])
-        return self._kind(env_id, env_kwargs, indices, *others)
+        if self._reaper is None:
+            return InProcessGroup(env_id, env_kwargs, indices, *others)
+        resource_tracker.ensure_running()  # all of this process shares it: it is not to be marked
+        with self._reaper.marking():
+            return SubprocessGroup(env_id, env_kwargs, indices, *others)
 
     def weigh_by(self, weights: tuple[float, ...] | None) -> None:
         """Weigh the terms of every reward from the next step on; None: the true rewards."""
@@ -168,6 +186,16 @@ class VectorEnv:
             return step
         except ProcessDied as death:
             self._notify(f"{death}: another one goes on from where its episodes were")
+            died = death
+        for _ in range(PROCESS_TRIES):
+            try:
+                return self._bring_back(shard, actions)
+            except ProcessDied as death:
+                died = death
+        raise died
+
+    def _bring_back(self, shard: _Shard, actions: NDArray[Any]) -> Step:
+        """Have another process take a shard to where it was, and repeat the step."""
         shard.group.close()
         shard.group = self._start(shard.where)
         shard.group.begin("weigh_by", self._weights)
@@ -241,8 +269,12 @@ class VectorEnv:
     def close(self) -> None:
         """Close environments and processes; safe to call twice."""
         for shard in self._shards:
+            shard.group.leave()
+        for shard in self._shards:
             shard.group.close()
         self._shards = []
+        if self._reaper is not None:
+            self._reaper.reap(grace_seconds=0.0)
 
 
 def _joined(steps: Sequence[Step]) -> Step:

@@ -14,6 +14,7 @@ from ars.training.given_env import GivenEnv, is_given, registered
 from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import CONFIG, ResolvedPolicy, read_json
 from ars.training.trust import check_trust
+from envs import canonical_name
 from policies import Policy, PolicyFile
 
 
@@ -36,7 +37,7 @@ def training_id(
     """The id of the environment to train on; one that was given is registered for the block."""
     config = None if folder is None else folder / CONFIG
     stored = read_json(config).get("env_id") if config is not None and config.is_file() else None
-    if name is not None and stored is not None and name != stored:
+    if name is not None and stored is not None and canonical_name(name) != stored:
         raise UsageError(f"`env` {name}: the run was started with {stored}")
     if given is None:
         yield name
@@ -68,6 +69,7 @@ def policy_in_env(
         resolved = chosen_policy(str(folder_of(run)), latest, at, trust)
     stored = resolved.file
     name, given = name_or_given(env)
+    name = None if name is None else canonical_name(name)
     with nullcontext(name) if given is None else registered(given) as env_id:
         if env_id is None or env_id == stored.env_id:
             if env_id is None:

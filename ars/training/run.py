@@ -18,6 +18,7 @@ from ars.training.config import TrainingConfig
 from ars.training.env_check import Probe, probe
 from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.signals import Interrupts
+from ars.training.space_check import action_warning
 from ars.training.trainer import Display, Trainer
 from policies import Policy
 
@@ -63,7 +64,9 @@ def run_training(
         initial = find_policy(config.init_from, setting="init_from").file.policy
     probed = probe(config.env_id, config.env_kwargs, display.notify)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
-        for warning in probed.warnings:
+        for note in config.notes:
+            display.notify(note)
+        for warning in (*probed.warnings, *_warnings(config, algorithm)):
             display.notify(f"warning: {warning}")
         folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
         with lock(folder):
@@ -77,9 +80,15 @@ def run_training(
             except OSError as error:
                 raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.notify(f"run folder {folder}")
-            for hint in config.hints:
-                display.notify(hint)
             return folder, _train(config, algorithm, folder, display, how_to_resume, resume, stop)
+
+
+def _warnings(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
+    """What a new run with a new policy should know of the actions."""
+    if config.folder is not None or config.init_from is not None:
+        return []
+    warning = action_warning(algorithm.policy.spec)
+    return [] if warning is None else [f"{config.env_id}: {warning}"]
 
 
 def _make_algorithm(
@@ -96,6 +105,7 @@ def _make_algorithm(
         config.workers.device,
         config.workers.env_processes,
         probed.objective,
+        probed.obs_dtype,
     )
     algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:

@@ -8,13 +8,15 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import envs
 from ars.common.errors import RunError, UsageError
 from ars.common.settings import near
+from ars.common.shell import quoted
 from policies import FileError, PolicyFile, read_policy
 from policies.file import read_plain
 
@@ -67,14 +69,23 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
         which = "policy file"
     else:
         shipped = sorted(file.name.partition(".")[0] for file in SHIPPED.glob("*.safetensors"))
-        path, which = SHIPPED / f"{run}.safetensors", "shipped policy"
-        if run not in shipped:
+        name = _environment(run)
+        path, which = SHIPPED / f"{name}.safetensors", "shipped policy"
+        if name not in shipped:
             raise UsageError(
                 f"`{setting}` {run}: no run folder, policy file or shipped policy of that name"
                 + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
             )
     file = read_policy(path)
     return ResolvedPolicy(path, file, describe_policy(which, path, file))
+
+
+def _environment(run: str) -> str:
+    """The name of an environment in the spelling that shipped policies have."""
+    with suppress(envs.UnknownEnvironment):
+        if ":" not in run:  # which would import a module
+            return envs.canonical_name(run)
+    return run
 
 
 def describe_policy(which: str, path: Path, file: PolicyFile) -> str:
@@ -117,7 +128,7 @@ def refuse_taken(folder: Path) -> None:
     if os.path.lexists(folder / CONFIG):
         raise UsageError(
             f"`run_dir` {folder}: holds a run already; choose another folder, or go on with "
-            f"`resume` {folder}"
+            f"`resume` {quoted(folder)}"
         )
 
 

@@ -100,6 +100,7 @@ class Trainer:
         self.budget_seconds, self._stop = budget_seconds, stop
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
+        self._evaluated_timesteps = -1  # those of that iteration
         self.reached = -1  # the iteration whose evaluation reached the target return
         self._pending: tuple[int, Candidate] | None = None
         self._complete = False  # the loop has ended and its state is saved
@@ -230,10 +231,14 @@ class Trainer:
 
     def _begin_evaluation(self) -> None:
         iteration = self.algorithm.iteration
-        done = iteration <= self.evaluated or self._pending is not None
-        if done or iteration % self.config.eval_freq:
-            return
-        self._begin(Candidate.of(self.algorithm))
+        if iteration > self.evaluated and self._pending is None and self._is_due():
+            self._begin(Candidate.of(self.algorithm))
+
+    def _is_due(self) -> bool:
+        every = self.config.eval_timesteps
+        if every is None:
+            return self.algorithm.iteration % self.config.eval_freq == 0
+        return self.algorithm.timesteps // every > self._evaluated_timesteps // every
 
     def _begin(self, candidate: Candidate) -> None:
         self._pending = self._submit(candidate, Stream.EVALUATION), candidate
@@ -249,6 +254,7 @@ class Trainer:
         episodes = self.pool.collect(request)
         row = evaluation_row(candidate, episodes)
         self._pending, self.evaluated = None, candidate.iteration
+        self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
             self.best = Best(candidate, row["return_mean"])
@@ -322,6 +328,8 @@ class Trainer:
         if self.best is not None:
             state.values["best_return"] = self.best.return_mean
             state.add_state("best", self.best.candidate.state())
+        if self.config.eval_timesteps is not None:
+            state.values["evaluated_timesteps"] = self._evaluated_timesteps
         if self._pending is not None:
             state.add_state("pending", self._pending[1].state())
         checkpoint.save(self.folder, state)
@@ -376,6 +384,11 @@ class Trainer:
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
             self.display.best_so_far(self.best.return_mean)
+            # Not known if evaluations came by iterations until now: the next multiple is due.
+            self._evaluated_timesteps = algorithm.timesteps
+        if "evaluated_timesteps" in state.values:
+            known = state.count("evaluated_timesteps", -1, algorithm.timesteps)
+            self._evaluated_timesteps = known
         reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached

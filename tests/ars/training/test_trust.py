@@ -182,12 +182,12 @@ def test_an_address_in_a_run_s_folder_is_only_a_hint(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
     config = resolve_resumed(folder, {})
     assert (config.workers.ray_address, config.workers.n_workers) == (None, "auto")
-    assert config.hints == (
+    assert config.notes == [
         "the run was started with `n_workers` 3, `ray_address` elsewhere:6379, `device` cuda: to "
         "use that again, give it again",
-    )
+    ]
     assert (
-        resolve_resumed(folder, {"ray_address": "a:1", "n_workers": 2, "device": "cpu"}).hints == ()
+        resolve_resumed(folder, {"ray_address": "a:1", "n_workers": 2, "device": "cpu"}).notes == []
     )
     with pytest.raises(UsageError, match="ray_address"):
         resolve_resumed(folder, {"n_workers": 0, "ray_address": "a:1"})
