@@ -43,7 +43,7 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
         ({"preset": "Hoper"}, "`preset` Hoper: unknown (did you mean Hopper"),
         ({"n_workers": 0, "ray_address": "auto"}, "`n_workers` 0: runs in this process"),
         ({"n_workers": -1}, "`n_workers` -1: must be auto or a whole number of at least 0"),
-        ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m or 8h"),
+        ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m, 8h or 1h30m"),
     ],
 )
 def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> None:
