@@ -70,8 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = make_config(EvaluateConfig, vars(args))
     from ars.training.evaluation import evaluate_policy
     from ars.training.rebuild import chosen_policy
+    from ars.training.trust import check_trust
 
-    resolved = chosen_policy(args.run, args.latest, args.at)
+    resolved = chosen_policy(args.run, args.latest, args.at, args.trust)
+    check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
     if not args.json:
         print(resolved.description)
     alone = to_stderr() if args.json else nullcontext()

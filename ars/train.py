@@ -14,7 +14,7 @@ from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
 from ars.cli.exit import reporting
-from ars.cli.parser import Parser, add_flags, flag_name, with_flags
+from ars.cli.parser import Parser, add_flags, add_trust_flag, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.cli.words import KeyValues
 from ars.common.host import hosting
@@ -94,6 +94,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
+    add_trust_flag(main)
     main.add_argument(
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
@@ -168,9 +169,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
+    trust = given.pop("trust")
     with reporting(), hosting():  # from before the environment's module is imported
         if "resume" in given:
-            config = resolve_resumed(Path(given.pop("resume")), given, command_line())
+            config = resolve_resumed(Path(given.pop("resume")), given, command_line(), trust)
         elif "env_id" in given:
             config = resolve_new(given.pop("env_id"), given, command_line())
         else:
@@ -187,7 +189,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _how_to_resume(folder: Path, **settings: Any) -> str:
-    flags = [word for name, value in settings.items() for word in (flag_name(name), value)]
+    given = {name: value for name, value in settings.items() if value is not None}
+    flags = [word for name, value in given.items() for word in (flag_name(name), value)]
     return hint("train", "--resume", folder, *flags)
 
 

@@ -7,11 +7,13 @@ import importlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from envs.atari import WrongOptions
 from envs.atari import make as view
 from envs.suggestions import (
     is_stub,
@@ -221,6 +223,7 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
             says how to install it.
     """
     canonical = resolve(env_id)
+    _refuse_fifos(kwargs)
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
@@ -232,6 +235,15 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         reason = _explain(spec, error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
+
+
+def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
+    """Raises: WrongOptions for a model's file that would be waited for forever."""
+    for name, value in kwargs.items():
+        if isinstance(value, str) and (name.endswith("file") or value.endswith((".xml", ".urdf"))):
+            path = Path(value).expanduser()
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise WrongOptions(f"`env_kwargs` {name}={value}: is not a regular file")
 
 
 # Arguments that `make` uses itself instead of passing them to the environment.
@@ -283,6 +295,22 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
             f"{type(robot).__name__} runs at half its speed, with the same results: "
             f"its compiled loop cannot be used here ({_line(error)})"
         )
+
+
+def recompiled(env_id: str) -> str | None:
+    """Why the compiled loop of an environment is compiled at every start; None if it is kept."""
+    entry = next((_TABLE[row.name] for row in table() if env_id in (row.name, row.id)), None)
+    if entry is None or not entry.compiled:
+        return None
+    with contextlib.suppress(Exception):  # whatever is wrong, `accelerate` tells it
+        from envs.bullet.compiled.jit import has_cache
+
+        if not has_cache():
+            return (
+                "compiling takes about half a minute at each start, as no folder for Numba's cache "
+                "can be written: set NUMBA_CACHE_DIR to one that can"
+            )
+    return None
 
 
 def _line(error: BaseException) -> str:

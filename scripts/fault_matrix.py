@@ -69,6 +69,10 @@ ROWS = {
     "35": ("environment process in C code or stopped", "faults.processes:stuck"),
     "37": ("another user of the machine", "faults.users:another_user"),
     "37b": ("a cluster's folder that others can write to", "faults.users:open_cluster"),
+    "38": ("files from elsewhere: modules, addresses, links", "faults.foreign:from_elsewhere"),
+    "39": ("right digest, wrong contents", "faults.foreign:forged"),
+    "40": ("two new runs, one folder, at once", "faults.foreign:two_new_runs"),
+    "41": ("divergence, rewards of 1e200", "faults.foreign:diverges"),
     "43": ("environment repeats at first, not later", "faults.environments:repeats_at_first"),
     "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip

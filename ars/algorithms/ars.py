@@ -27,6 +27,7 @@ from ars.algorithms.base import (
     Record,
     Row,
     TrainingContext,
+    check_finite,
     check_same_network,
     statistics_behind,
 )
@@ -234,11 +235,7 @@ class ARS(Algorithm):
         for episode in episodes:
             if episode.statistics is not None:
                 merged.merge(episode.statistics)
-        if not np.isfinite(merged.mean).all():
-            raise RunError(
-                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
-                "float"
-            )
+        check_finite(merged, self.iteration + 1)
         return merged
 
     def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import UsageError
+from ars.common.errors import RunError, UsageError
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
@@ -167,6 +167,14 @@ def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
+
+
+def check_finite(statistics: RunningMeanStd, iteration: int) -> None:
+    """Raises: RunError if the mean of the observations has overflowed in this iteration."""
+    if not np.isfinite(statistics.mean).all():
+        raise RunError(
+            f"iteration {iteration}: the mean of the observations is too large for a float"
+        )
 
 
 def statistics_behind(normalizer: Normalizer | None) -> RunningMeanStd | None:

@@ -18,6 +18,7 @@ from ars.algorithms.base import (
     Algorithm,
     Row,
     TrainingContext,
+    check_finite,
     check_same_network,
     statistics_behind,
 )
@@ -294,11 +295,8 @@ class DeepAlgorithm(Algorithm):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
-        if self.statistics is not None and not np.isfinite(self.statistics.mean).all():
-            raise RunError(
-                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
-                "float"
-            )
+        if self.statistics is not None:
+            check_finite(self.statistics, self.iteration + 1)
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ars.cli.parser import with_flags
+from ars.cli.printable import printable
 from ars.common.settings import counted
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class PlainDisplay:
 
     def notify(self, message: str) -> None:
         """Show a message."""
-        print(self._translate(message), flush=True)
+        print(printable(self._translate(message)), flush=True)
 
 
 class LiveDisplay:
@@ -181,7 +182,8 @@ class LiveDisplay:
 
     def notify(self, message: str) -> None:
         """Show a message."""
-        self._live.console.print(self._translate(message), markup=False, highlight=False)
+        text = printable(self._translate(message))
+        self._live.console.print(text, markup=False, highlight=False)
 
 
 def open_display(

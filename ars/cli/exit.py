@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ars.cli.parser import fail
+from ars.cli.printable import printable
 
 # By name, to import nothing: a class whose module was never imported cannot have been raised.
 _STATUSES = (
@@ -36,7 +37,7 @@ def reporting() -> Iterator[None]:
         yield
         sys.stdout.flush()  # here, where a closed pipe can still be handled
     except KeyboardInterrupt as error:
-        print(str(error) or "interrupted", file=sys.stderr)
+        print(printable(str(error)) or "interrupted", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:
         # The interpreter flushes stdout once more when it exits; let that go nowhere.

@@ -142,6 +142,7 @@ class TrainingConfig:
     workers: WorkerConfig
     folder: Path | None = None  # of the run to resume; None for a new run
     commands: list[str] = field(default_factory=list)
+    signature: str | None = None  # of a run of this user's that imports a module: see `trust`
     # Said to the user at the start: what was decided for them.
     notes: list[str] = field(default_factory=list, compare=False)
 
@@ -156,6 +157,12 @@ class TrainingConfig:
             # Through JSON, which turns tuples into lists as in the stored settings.
             **json.loads(json.dumps(dataclasses.asdict(self.algorithm))),
         }
+
+    @property
+    def chosen_workers(self) -> dict[str, Any]:
+        """The settings of workers that are not the defaults; the folder does not give them back."""
+        defaults, chosen = dataclasses.asdict(WorkerConfig()), dataclasses.asdict(self.workers)
+        return {name: value for name, value in chosen.items() if value != defaults[name]}
 
     @property
     def budget_seconds(self) -> float | None:
@@ -184,6 +191,7 @@ class TrainingConfig:
             "run": dataclasses.asdict(self.run),
             "workers": dataclasses.asdict(self.workers),
             "commands": self.commands,
+            **({} if self.signature is None else {"signature": self.signature}),
             "versions": versions(),
             "platform": {
                 "system": platform.platform(),

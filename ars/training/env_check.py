@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -61,12 +62,18 @@ class Probe:
     only_one: bool = False
 
 
-def probe(env_id: str, env_kwargs: dict[str, Any], beside_others: bool = False) -> Probe:
+def probe(
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    notify: Callable[[str], None] = lambda line: None,
+    beside_others: bool = False,
+) -> Probe:
     """Construct the environment once, read its spaces and play one short episode twice.
 
     Args:
         env_id: as for `envs.make`.
         env_kwargs: for `envs.make`.
+        notify: shows the user a line about what will take its time.
         beside_others: whether training needs several in one process; two are then tried.
 
     Raises:
@@ -94,6 +101,8 @@ def probe(env_id: str, env_kwargs: dict[str, Any], beside_others: bool = False) 
             neighbours = _beside_another(env, policy, env_id, env_kwargs, reproducible)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
+        if (why := envs.recompiled(env_id)) is not None:
+            notify(f"warning: {why}")
         envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise

@@ -20,7 +20,7 @@ from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
 from ars.training.repetition import Played, difference
 from ars.training.run_folder import ResolvedPolicy
-from envs import UnknownEnvironment, resolve
+from envs import UnknownEnvironment, WrongOptions, recompiled, resolve
 from envs.objective import Objective, ObjectiveSpec
 from policies import (
     BoxSpec,
@@ -154,7 +154,8 @@ def acting(
         **env_kwargs: added to those stored with the policy.
 
     Raises:
-        UsageError: the environment does not take `width` or `height`.
+        UsageError, WrongOptions: the environment does not take `width` or `height`, or its
+            arguments.
         RunError: the environment cannot be made, or its spaces are not the policy's.
     """
     with (
@@ -183,9 +184,11 @@ def _open(
         rollout_length=_stored(file.training, length, 1, _LONGEST_EPISODE),
         stochastic=stochastic,
     )
+    if (why := recompiled(file.env_id)) is not None:
+        warn(why)
     try:
         rollouts = Rollouts(spec)
-    except UnknownEnvironment:
+    except (UnknownEnvironment, WrongOptions):
         raise
     except FAILURES as error:
         for name in ("width", "height"):

@@ -26,7 +26,10 @@ from policies import Policy
 
 
 class HowToResume(Protocol):
-    """Returns the command or call that resumes a run folder, with these settings changed."""
+    """Returns the command or call that resumes a run folder, with these settings changed.
+
+    One of None is left out.
+    """
 
     def __call__(self, folder: Path, **settings: Any) -> str: ...
 
@@ -55,6 +58,7 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
+    how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with hosting(lambda warning: display.notify(f"warning: {warning}")):
         with at_home():
             # A run that ended before its first checkpoint starts over.
@@ -63,7 +67,7 @@ def run_training(
             if config.init_from is not None and not resume:
                 initial = find_policy(config.init_from, setting="init_from").file.policy
         deep = not ALGORITHMS[config.algo].trains_in_pool
-        probed = probe(config.env_id, config.env_kwargs, beside_others=deep)
+        probed = probe(config.env_id, config.env_kwargs, display.notify, beside_others=deep)
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
             for note in config.notes:
                 display.notify(note)
@@ -203,7 +207,7 @@ def _train(
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume()}") from None
     except RolloutError as error:
         # Without workers the environment's own output is visible.
-        in_process = {"n_workers": 0} if algorithm.trains_in_pool else {}
+        in_process = {"n_workers": 0, "ray_address": None} if algorithm.trains_in_pool else {}
         again = how_to_resume(**in_process)
         raise RunError(f"{error}; to play it again: {again}") from error
 
