@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ars import __version__
-from ars.cli.exit import reporting
+from ars.cli.exit import command
 from ars.cli.parser import Parser
 from ars.cli.program import program
 from ars.common.own_modules import look_in_current_folder
@@ -107,8 +107,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _run_without_command(arguments)
 
 
-@reporting()
-def _run_without_command(arguments: list[str]) -> None:
+@command
+def _run_without_command(arguments: Sequence[str]) -> None:
     parser = Parser(prog=program(), usage=f"{program()} [COMMAND ...]", add_help=False)
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--version", action="store_true")

@@ -30,6 +30,7 @@ import gymnasium
 
 from ars.algorithms import ALGORITHMS
 from ars.cli.console import open_display, summary
+from ars.cli.streams import output
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.host import hosting
 from ars.common.settings import make_config
@@ -141,7 +142,7 @@ def train(
                 config, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
             )
         if verbose:
-            print(summary(config.env_id, result))
+            print(summary(config.env_id, result), file=output())
     return Run(path, given, config.chosen_workers)
 
 

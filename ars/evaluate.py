@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ars.cli.console import progress
-from ars.cli.exit import reporting
+from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.cli.result_stream import to_stderr
@@ -63,10 +63,10 @@ def _parser() -> Parser:
     return parser
 
 
-@reporting()
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv`: the arguments after `ars evaluate`."""
-    args = _parser().parse_args(argv)
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; `arguments`: those after `ars evaluate`, by default the process's."""
+    args = _parser().parse_args(arguments)
     config = make_config(EvaluateConfig, vars(args))
     from ars.training.evaluation import evaluate_policy
     from ars.training.rebuild import chosen_policy

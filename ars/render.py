@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ars.cli.console import progress
-from ars.cli.exit import reporting
+from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.common.settings import make_config
@@ -32,10 +32,10 @@ def _parser() -> Parser:
     return parser
 
 
-@reporting()
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv`: the arguments after `ars render`."""
-    args = _parser().parse_args(argv)
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; `arguments`: those after `ars render`, by default the process's."""
+    args = _parser().parse_args(arguments)
     config = make_config(RenderConfig, vars(args))
     from ars.rendering.show import check_output, default_output, watch
     from ars.training.evaluation import acting
@@ -61,10 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _record(open_env: Any, config: RenderConfig, output: Path, moments: list[Moment]) -> None:
     from ars.rendering.show import record
-    from ars.training.signals import Interrupts
 
-    interrupts = Interrupts()
-    with interrupts.handled(), interrupts.allowed(), progress("rendering") as advance:
+    with progress("rendering") as advance:
         recording = record(open_env, config, output, advance, moments)
     for index, episode in enumerate(recording.episodes):
         _print_episode(index, episode, moments)

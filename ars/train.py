@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.console import open_display, summary
-from ars.cli.exit import reporting
+from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.cli.words import KeyValues
@@ -22,6 +21,7 @@ from ars.common.settings import as_spelled
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
+from envs.drawing import why_not_drawn
 
 
 class Subject(NamedTuple):
@@ -162,15 +162,15 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv`: the arguments after `ars train`."""
-    arguments = sys.argv[1:] if argv is None else argv
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; `arguments`: those after `ars train`, by default the process's."""
     algo = _chosen_algorithm(arguments)
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     trust = given.pop("trust")
-    with reporting(), hosting():  # from before the environment's module is imported
+    with hosting():  # from before the environment's module is imported
         if "resume" in given:
             config = resolve_resumed(Path(given.pop("resume")), given, command_line(), trust)
         elif "env_id" in given:
@@ -181,11 +181,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         with open_display(config) as display:
             folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
-        print(
-            f"{with_flags(summary(config.env_id, result))}\n\n"
-            f"  see it run    {hint('render', folder)}\n"
-            f"  evaluate it   {hint('evaluate', folder)}"
-        )
+        reason = why_not_drawn(envs.resolve(config.env_id))
+    print(
+        f"{with_flags(summary(config.env_id, result))}\n\n"
+        f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
+        f"  evaluate it   {hint('evaluate', folder)}"
+    )
 
 
 def _how_to_resume(folder: Path, **settings: Any) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ars.cli.console import progress
-from ars.cli.exit import reporting
+from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag
 from ars.cli.program import program
 from ars.common.settings import LARGEST_SEED, counted, make_config, setting
@@ -71,10 +71,13 @@ def _parser() -> Parser:
     return parser
 
 
-@reporting()
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command; `argv` as after `ars verify`. Exits with 1 where the run is not verified."""
-    args = _parser().parse_args(argv)
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; `arguments`: those after `ars verify`, by default the process's.
+
+    It exits with 1 where the run is not verified.
+    """
+    args = _parser().parse_args(arguments)
     config = make_config(VerifyConfig, vars(args))
     from ars.training.verification import verify_run
 

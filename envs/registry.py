@@ -323,7 +323,7 @@ def _explain(spec: EnvSpec, error: Exception) -> str:
     missing = getattr(error, "name", None)
     if origin.startswith("gymnasium.envs."):
         extra = origin.split(".")[2].split(":")[0].replace("_", "-")
-        known = extra in ("box2d", "mujoco")
+        known = extra in ("box2d", "classic-control", "mujoco", "toy-text")
         ours = f" (from a checkout: pip install -e '.[{extra}]')" if known else ""
         return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
     if missing == "pybullet":

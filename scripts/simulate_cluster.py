@@ -186,9 +186,9 @@ def simulate(arguments: argparse.Namespace, n_workers: int) -> dict[str, float]:
     """Train for some iterations; return a row of the table."""
     from ars.algorithms.ars import ARS, ARSConfig
     from ars.algorithms.base import TrainingContext
+    from ars.common.interrupts import Interrupts
     from ars.distributed.pool import RayPool
     from ars.training.config import RunConfig
-    from ars.training.signals import Interrupts
     from ars.training.trainer import Trainer
 
     n_iterations = arguments.iterations + 1

@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from ars.cli.parser import with_flags
 from ars.cli.printable import printable
+from ars.cli.streams import output
 from ars.common.settings import counted
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class PlainDisplay:
         self._numbers, self._translate = numbers, translate
         self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
+        self._output = output()
 
     def progress(self, row: dict[str, Any]) -> None:
         """Show an iteration."""
@@ -128,22 +130,26 @@ class PlainDisplay:
         self._last, self._overdue = time.monotonic(), False
         if self._numbers.row:
             cells = self._numbers.cells()
-            print("  ".join(f"{name} {value}" for name, value in cells), flush=True)
+            self._print("  ".join(f"{name} {value}" for name, value in cells))
 
     def notify(self, message: str) -> None:
         """Show a message."""
-        print(printable(self._translate(message)), flush=True)
+        self._print(printable(self._translate(message)))
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._output, flush=True)
 
 
 class LiveDisplay:
     """A panel that stays in place on a terminal, with messages above it."""
 
     def __init__(self, numbers: Progress, title: str, translate: Translate = with_flags) -> None:
+        from rich.console import Console
         from rich.live import Live
 
         self._numbers, self._title, self._translate = numbers, title, translate
         self.best_so_far = numbers.best_so_far
-        self._live = Live(refresh_per_second=4)
+        self._live = Live(console=Console(file=cast(IO[str], output())), refresh_per_second=4)
 
     def __enter__(self) -> LiveDisplay:
         self._live.start()
@@ -191,7 +197,7 @@ def open_display(
 ) -> AbstractContextManager[Display]:
     """A live panel if stdout is a terminal, else plain lines; `translate` rewrites messages."""
     numbers = Progress(config.run, config.budget_seconds)
-    if sys.stdout.isatty():
+    if output().isatty():
         return LiveDisplay(numbers, f"{config.env_id} · {config.algo}", translate)
     return nullcontext(PlainDisplay(numbers, translate))
 
@@ -242,11 +248,17 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
     )
 
 
+class Advance(Protocol):
+    """Called after each item; `total`: how many there will be, where that changed."""
+
+    def __call__(self, total: int | None = None) -> None: ...
+
+
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None]]:
+def progress(label: str, total: int | None = None) -> Iterator[Advance]:
     """Yield a function to call after each of `total` items: it advances a bar on a terminal."""
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda total=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -254,4 +266,4 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[], None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda total=None: bar.update(task, advance=1, total=total)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
-import os
+import functools
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NoReturn, Protocol
 
-from ars.cli.parser import fail
+from ars.cli.parser import TRACEBACK, fail
 from ars.cli.printable import printable
+from ars.cli.streams import Output, standard_outputs
+from ars.common import loading
+from ars.common.errors import one_line, with_place
+from ars.common.interrupts import CLEANUP_SECONDS, Interrupts
 
 # By name, to import nothing: a class whose module was never imported cannot have been raised.
 _STATUSES = (
@@ -24,30 +30,94 @@ _STATUSES = (
 )
 
 
+class Main(Protocol):
+    """A command's main function; the default arguments are the process's."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> None: ...
+
+
+def command(main: Callable[[Sequence[str]], None]) -> Main:
+    """Make a function a command's main function, whose failures are reported."""
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> None:
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        with reporting(TRACEBACK in arguments):
+            main(arguments)
+
+    return run
+
+
 @contextmanager
-def reporting() -> Iterator[None]:
+def reporting(tracebacks: bool = False) -> Iterator[None]:
     """Turn the failures a user can cause or meet into one line on stderr and an exit status.
 
-    The status is 2 for arguments that cannot be used, 130 for an interrupt, and 1 for any other
-    failure, which includes system errors such as a full disk; a closed stdout exits with 1 and
-    prints nothing. An unexpected exception keeps its traceback. `KeyboardInterrupt("text")` prints
-    its text.
+    The status is 2 for arguments that cannot be used, 130 for Ctrl-C, SIGTERM or SIGHUP, and 1 for
+    any other failure, which includes system errors such as a full disk; a closed stdout exits with
+    1 and prints nothing. An unexpected exception keeps its traceback. `KeyboardInterrupt("text")`
+    prints its text.
+
+    Args:
+        tracebacks: show the traceback of every failure before its line.
     """
-    try:
-        yield
-        sys.stdout.flush()  # here, where a closed pipe can still be handled
-    except KeyboardInterrupt as error:
-        print(printable(str(error)) or "interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
-    except BrokenPipeError:
-        # The interpreter flushes stdout once more when it exits; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
-    except Exception as error:
-        status = _status(error)
-        if status is None:
-            raise
-        fail(_told(error), status)
+    interrupts = Interrupts(CLEANUP_SECONDS)
+    with standard_outputs() as (out, err), interrupts.handled():
+        try:
+            with interrupts.allowed():
+                yield
+                out.flush()  # here, where a closed pipe can still be handled
+        except BrokenPipeError:
+            raise SystemExit(1) from None
+        except KeyboardInterrupt as error:
+            _interrupted(str(error), err)
+        except Exception as error:
+            if interrupts.requested:  # code in C may turn an interrupt into an error of its own
+                _interrupted("", err)
+            status = _status(error)
+            if tracebacks:
+                _print_traceback(error)
+            elif status is None:
+                raise
+            text = one_line(error) if status is None else with_place(_told(error), error)
+            fail(text, status or 1)
+        finally:
+            _check(out, err)
+
+
+def _interrupted(message: str, err: Output) -> NoReturn:
+    print(printable(message) or "interrupted", file=err, flush=True)
+    loading.told = True
+    raise SystemExit(loading.STATUS)
+
+
+def _print_traceback(error: Exception) -> None:
+    """Print a traceback, and those of other processes that it goes back to."""
+    traceback.print_exception(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if details := getattr(cause, "details", ""):
+            print(details, file=sys.stderr)
+        cause = cause.__cause__
+
+
+def _check(out: Output, err: Output) -> None:
+    """Report an output that could not be written, on the other one, unless the command failed."""
+    stop = sys.exc_info()[1]
+    failed = stop is not None and not (isinstance(stop, SystemExit) and not stop.code)
+    with suppress(BrokenPipeError):
+        out.flush()
+    err.flush()
+    for name, stream, other in (("stdout", out, err), ("stderr", err, out)):
+        if stream.error is None:
+            continue
+        stream.let_go()
+        if failed:
+            continue
+        if not isinstance(stream.error, BrokenPipeError):
+            text = f"error: {name} cannot be written: {stream.reason()}; everything else is done"
+            print(text, file=other)
+            other.flush()
+        raise SystemExit(1)
 
 
 def _status(error: Exception) -> int | None:

@@ -24,6 +24,8 @@ def flag_name(setting: str) -> str:
     return "--" + setting.replace("_", "-")
 
 
+TRACEBACK = "--traceback"  # which `ars.cli.exit` looks for
+
 # Settings that are positional arguments on the command line.
 _POSITIONALS = {"env_id": "ENV", "run": "RUN"}
 
@@ -123,6 +125,13 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, elsewhere: Callable[[], Mapping[str, str]] = dict, **details: Any) -> None:
         super().__init__(allow_abbrev=False, **details)
+        self.add_argument(
+            TRACEBACK,
+            action=_Flag,
+            nargs=0,
+            default=argparse.SUPPRESS,
+            help="show a failure's traceback",
+        )
         self._elsewhere = elsewhere
         # argparse's own pattern takes -1 for a value, but -1e9 and -inf for flags.
         self._negative_number_matcher = NEGATIVE_NUMBER
@@ -178,3 +187,10 @@ def fail(message: str, status: int) -> NoReturn:
     lines = (line.strip() for line in with_flags(message).splitlines())
     print(f"error: {printable(' '.join(filter(None, lines)))}", file=sys.stderr)
     raise SystemExit(status)
+
+
+class _Flag(argparse.Action):
+    """A flag that leaves no attribute behind."""
+
+    def __call__(self, *_: Any) -> None:
+        """Store nothing."""

@@ -6,9 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from ars.common.loading import SCRIPTS
 from ars.common.shell import quoted
-
-SCRIPT = ("ars", "ars.exe")  # the console script
 
 
 def program(command: str = "") -> str:
@@ -17,7 +16,7 @@ def program(command: str = "") -> str:
     Any other program than the console script and `python -m ars` gets the form that always works.
     """
     called = Path(sys.argv[0])
-    if called.name in SCRIPT:
+    if called.name in SCRIPTS:
         return f"ars {command}".rstrip()
     if called.parts[-2:] == ("ars", "__main__.py"):
         return f"python -m ars {command}".rstrip()
@@ -30,7 +29,7 @@ def command_line() -> str:
     if called.parts[-2:-1] == ("ars",):
         name = program("" if called.stem == "__main__" else called.stem)
     else:
-        name = program() if called.name in SCRIPT else called.name
+        name = program() if called.name in SCRIPTS else called.name
     return shlex.join([*name.split(), *sys.argv[1:]])
 
 

@@ -6,6 +6,10 @@ command line shows them as its flags.
 
 from __future__ import annotations
 
+import os
+import re
+import traceback
+
 
 class UsageError(ValueError):
     """Arguments that cannot be used: exit status 2, before Ray or PyBullet starts."""
@@ -16,7 +20,16 @@ class RunError(RuntimeError):
 
 
 class RolloutError(RuntimeError):
-    """A rollout failed; the message says, on one line, which one and why."""
+    """A rollout failed; the message says, on one line, which one and why.
+
+    Args:
+        message: the line.
+        details: the traceback, where the failure was in another process.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 # What an environment may raise: it must not end the program, so `sys.exit` in it is a failure too.
@@ -24,8 +37,60 @@ FAILURES = (Exception, SystemExit)
 
 
 def one_line(error: BaseException) -> str:
-    """An exception as `Type: message`, on one line."""
+    """An exception as `Type: message`, on one line, with its place in the user's code if it has."""
     text = " ".join(str(error).split())
+    if isinstance(error, RolloutError):
+        return text
     if isinstance(error, SystemExit):
-        return f"it tried to end the program (SystemExit{text and f': {text}'})"
-    return text if isinstance(error, RolloutError) else f"{type(error).__name__}: {text}"
+        told = f"it tried to end the program (SystemExit{text and f': {text}'})"
+        return with_place(told, error)
+    return with_place(f"{type(error).__name__}: {text}", error)
+
+
+def carried(error: BaseException) -> RolloutError:
+    """An exception as it can be sent to another process: its line, and its traceback as text."""
+    details = "".join(traceback.format_exception(error)).rstrip()
+    return RolloutError(one_line(error), details)
+
+
+# What is no user's code: Python's own library, the toolkit, and packages that it needs.
+_PYTHON = os.path.dirname(os.__file__)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_TOOLKIT = tuple(os.path.join(_ROOT, name) + os.sep for name in ("ars", "envs", "policies"))
+_PACKAGES = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
+_NEEDED = re.compile(
+    _PACKAGES.pattern + "(gymnasium|imageio_ffmpeg|llvmlite|numba|numpy|PIL|pybullet|ray|rich|"
+    "safetensors|tensorboard|threadpoolctl|torch)"
+)
+
+
+def with_place(text: str, error: BaseException) -> str:
+    """A message with the file and line in the user's code where an exception comes from.
+
+    It stays as it is if there is no such place, or if it names one.
+    """
+    found = _place(error)
+    return text if not found or found in text else f"{text} (at {found})"
+
+
+def _place(error: BaseException | None) -> str:
+    """`file.py:12`: the innermost place in the user's own code, or else in a package of theirs."""
+    places: dict[bool, str] = {}
+    while error is not None:
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            path = frame.f_code.co_filename
+            installed = _PACKAGES.search(path) is not None
+            if not os.path.isfile(path) or path.startswith(_TOOLKIT) or _NEEDED.search(path):
+                continue
+            if installed or not path.startswith(_PYTHON):
+                places[installed] = f"{_short(path)}:{line}"
+        error = error.__cause__
+    return places.get(False) or places.get(True, "")
+
+
+def _short(path: str) -> str:
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):  # the current folder is gone, or on another drive
+        return path
+    return path if relative.startswith("..") else relative

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ars.common.errors import RunError, one_line
+from ars.common.interrupts import waiting
 from ars.common.reaper import GRACE_SECONDS, Reaper
 from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 from ars.distributed.ray_environment import (
@@ -23,6 +24,7 @@ from ars.distributed.ray_environment import (
 )
 from ars.distributed.shipping import runtime_env
 
+START_SECONDS = 120.0  # to start here: some 3 on a free machine
 CONNECT_SECONDS = 60.0
 LISTEN_SECONDS = 1.0  # until a process that does not accept a connection is left alone
 SHUTDOWN_SECONDS = 3.0  # until Ray's processes are killed; usually it takes 1.3 s
@@ -136,7 +138,7 @@ def _start_local(n_cpus: int) -> Session:
                     _temp_dir=str(folder / RAY_FOLDER),
                     **_SILENT,
                 ),
-                None,
+                START_SECONDS,
             )
         except BaseException:
             reaper.reap(grace_seconds=0.0)
@@ -217,7 +219,7 @@ def _join(address: str, env_id: str) -> Session:
 
 
 def _in_thread(
-    start: Callable[[], Any], seconds: float | None, trouble: str = "Ray does not start"
+    start: Callable[[], Any], seconds: float, trouble: str = "Ray does not start"
 ) -> tuple[Any, Callable[[], None]]:
     """Run `start` in a thread of its own; returns its result and a function to end the thread.
 
@@ -225,7 +227,7 @@ def _in_thread(
     thread has to live on, because the processes that it started end with it.
 
     Raises:
-        RunError: `start` fails or does not return in time.
+        RunError: `start` fails or does not return in time. KeyboardInterrupt ends the wait too.
     """
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
     released = threading.Event()
@@ -239,7 +241,8 @@ def _in_thread(
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        result = outcome.get(timeout=seconds)
+        with waiting():
+            result = outcome.get(timeout=seconds)
     except queue.Empty:
         raise RunError(f"{trouble}: no answer") from None
     if isinstance(result, BaseException):

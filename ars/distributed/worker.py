@@ -11,7 +11,7 @@ import pickle
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ars.common.errors import FAILURES, RolloutError, one_line
+from ars.common.errors import FAILURES, RolloutError, carried, one_line
 from ars.common.parent import end_with_parent
 from ars.distributed.private_folder import ray_folder_open_to_others
 from ars.distributed.versions import Machine, machine
@@ -105,4 +105,4 @@ class RolloutWorker:
         try:
             return self._rollouts.run(snapshot, [task])[0]
         except RolloutError as error:
-            return RolloutError(one_line(error))  # without its cause, which may not pickle
+            return carried(error)  # without its cause, which may not pickle

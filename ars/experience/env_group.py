@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,8 +14,9 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from ars.common.errors import FAILURES, RolloutError, RunError, one_line
+from ars.common.errors import FAILURES, RolloutError, RunError, carried, one_line
 from ars.common.host import at_home, close_env, hosting, make_env, take_back_signals
+from ars.common.interrupts import held_back, let_through
 from ars.common.parent import end_with_parent
 from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
@@ -292,7 +292,7 @@ class SubprocessGroup:
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
-        with at_home():  # where its modules are found
+        with at_home(), held_back():  # in the folder where its modules are found
             self._process.start()
         self._kill_at = 0.0
         child_end.close()
@@ -310,7 +310,7 @@ class SubprocessGroup:
                 f"an environment process ended with status {self._process.exitcode}"
             ) from None
         if error is not None:
-            raise RolloutError(error)
+            raise error
         return result
 
     def leave(self) -> None:
@@ -328,14 +328,14 @@ class SubprocessGroup:
 
 def _serve(connection: Connection, *args: Any) -> None:
     """The main function of an environment process: serve calls until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    let_through()
     parent = multiprocessing.parent_process()
     assert parent is not None and parent.pid is not None
     end_with_parent(parent.pid)
     # An environment may start processes of its own, which multiprocessing denies to daemons.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     group = None
-    answer: tuple[Any, str | None]
+    answer: tuple[Any, RolloutError | None]
     with suppress(EOFError, OSError), hosting(may_exit=True):
         while True:
             name, values = connection.recv()
@@ -343,7 +343,7 @@ def _serve(connection: Connection, *args: Any) -> None:
                 group = group or EnvGroup(*args)
                 answer = getattr(group, name)(*values), None
             except FAILURES as error:
-                answer = None, one_line(error)
+                answer = None, carried(error)
             connection.send(answer)
     if group is not None:
         group.close()

@@ -58,13 +58,15 @@ class Film:
         config: what to show.
         name: of the environment, for the label.
         steps_per_second: of simulated time.
+        longest: the most steps of an episode.
 
     Attributes:
         fps: pictures per second of the file.
+        total: how many pictures there will be, as far as is known after the last one.
     """
 
     def __init__(
-        self, kind: Kind, config: RenderConfig, name: str, steps_per_second: float
+        self, kind: Kind, config: RenderConfig, name: str, steps_per_second: float, longest: int
     ) -> None:
         from ars.rendering.recorder import Label
 
@@ -73,8 +75,10 @@ class Film:
         self._stride = max(1, round(steps_per_second / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
-        self._taken = 0
+        self._taken = self._before = 0  # pictures: so far, before this episode
+        self._each = longest // self._stride + 1
         self.fps = steps_per_second / self._stride
+        self.total = 0
 
     def choose(self, lengths: Sequence[int]) -> None:
         """Choose moments evenly over episodes of these lengths, the first and last included."""
@@ -95,7 +99,10 @@ class Film:
         """Scale and label a picture for the file."""
         from PIL import Image
 
+        if shot.step == 0:
+            self._before = self._taken
         self._taken += 1
+        self.total = self._count(shot.episode)
         image = Image.fromarray(shot.picture)
         width, chosen = self._kind.width, self._config.width or self._config.height
         if width is not None and image.width > width and not chosen:
@@ -104,11 +111,23 @@ class Film:
         self._label.draw(image, self._lines(shot))
         return image
 
+    def _count(self, episode: int) -> int:
+        """How many pictures there will be, should this episode and all later ones be long."""
+        if self._chosen is not None:
+            return len(self._chosen)
+        episodes = self._config.episodes - episode
+        return min(self._before + episodes * self._each, self._kind.frames)
+
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
         seconds = shot.step / self._steps_per_second
-        return self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s"
+        lines = self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s"
+        if shot.metres is None:
+            return lines
+        # Adding zero turns -0.0 into 0.0.
+        metres, speed = round(shot.metres, 1) + 0.0, shot.metres / seconds if seconds else 0.0
+        return *lines, f"{metres:,.1f} m, {round(speed, 1) + 0.0:.1f} m/s"
 
     def summary(self, size: tuple[int, int]) -> str:
         """Describe the file: size in pixels, frames, duration."""
@@ -142,7 +161,7 @@ class TrainingFilm(Film):
         moments: Sequence[Moment],
         episodes: Sequence[Episode],
     ) -> None:
-        super().__init__(kind, config, name, steps_per_second)
+        super().__init__(kind, config, name, steps_per_second, 0)
         seconds = MOMENT_SECONDS
         if not kind.moments:
             seconds = min(seconds, kind.frames / self.fps / len(moments))
@@ -151,6 +170,12 @@ class TrainingFilm(Film):
         if kind.moments:
             ends = (min(self.steps, episode.length) for episode in episodes)
             self._chosen = set(enumerate(ends))
+
+    def _count(self, episode: int) -> int:
+        if self._chosen is not None:
+            return len(self._chosen)
+        shown = (min(self.steps - 1, one.length) for one in self._episodes)
+        return min(sum(steps // self._stride + 1 for steps in shown), self._kind.frames)
 
     def wants(self, episode: int, step: int) -> bool:
         """Whether the state after `step` steps of `episode` is to be taken."""

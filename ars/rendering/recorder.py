@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ars.common.errors import FAILURES, RunError, one_line
+from envs.drawing import drawing_hint
+from envs.objective import Objective
 
 Env = gymnasium.Env[Any, Any]
 
@@ -27,12 +28,44 @@ class Shot(NamedTuple):
         episode: its index, from 0.
         step: steps taken in the episode.
         total: the return so far.
+        metres: travelled so far; None where they are not counted.
     """
 
     picture: NDArray[np.uint8]
     episode: int
     step: int
     total: float
+    metres: float | None = None
+
+
+def as_picture(given: Any) -> NDArray[np.uint8]:
+    """What an environment's render() gave, as uint8 [height, width, 3].
+
+    Taken are a Pillow image and an array [height, width] or [height, width, 1, 3 or 4] of whole
+    numbers from 0 to 255; a fourth value, transparency, is left out.
+
+    Raises:
+        RunError: it is something else; the message says what.
+    """
+    if isinstance(given, Image.Image):
+        return np.asarray(given.convert("RGB"))
+    if not isinstance(given, np.ndarray):
+        found = "nothing (None)" if given is None else f"an object of type {type(given).__name__}"
+        raise RunError(f"render() gave {found}; it must give {_PICTURE}")
+    shape = list(given.shape)
+    array = given[..., None] if given.ndim == 2 else given
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in shape:
+        first = given.ndim == 3 and shape[0] in (1, 3, 4) and shape[2] > 4
+        order = "; the colours must come last" if first else ""
+        raise RunError(f"render() gave an array of shape {shape}{order}; it must give {_PICTURE}")
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
+        span = f"{array.dtype} from {array.min():g} to {array.max():g}"
+        raise RunError(f"render() gave numbers of type {span}; it must give {_PICTURE}")
+    colours = array.repeat(3, axis=2) if array.shape[2] == 1 else array[:, :, :3]
+    return colours.astype(np.uint8, copy=False)
+
+
+_PICTURE = "a picture: uint8 [height, width, 3]"
 
 
 class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -56,11 +89,15 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._wants, self._take = wants, take
         self._episode, self._step, self._total = -1, 0, 0.0
+        self._objective, self._info = Objective(env), dict[str, Any]()
+        self._size: tuple[int, int] | None = None  # of every picture: width, height
 
     def reset(self, **details: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode, and take a picture if it is wanted."""
         result = self.env.reset(**details)
         self._episode, self._step, self._total = self._episode + 1, 0, 0.0
+        self._info = result[1]
+        self._objective.begin(self._info)
         self._take_if_wanted()
         return result
 
@@ -69,29 +106,28 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         result = self.env.step(action)
         self._step += 1
         self._total += float(result[1])
+        self._info = result[4]
         self._take_if_wanted()
         return result
 
     def _take_if_wanted(self) -> None:
         if self._wants(self._episode, self._step):
-            self._take(Shot(self._draw(), self._episode, self._step, self._total))
+            picture, metres = self._draw(), self._objective.end(self._info).metres
+            self._take(Shot(picture, self._episode, self._step, self._total, metres))
 
     def _draw(self) -> NDArray[np.uint8]:
         try:
             picture: Any = self.env.render()
         except FAILURES as error:
-            reason = one_line(error) + drawing_hint(self.env.spec)
+            reason = one_line(error) + drawing_hint(self.env.spec, error)
             raise RunError(f"no picture could be drawn: {reason}") from error
-        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3:
-            raise RunError("render() gave something else than a uint8 picture")
-        return picture[:, :, :3]
-
-
-def drawing_hint(spec: EnvSpec | None) -> str:
-    """What may help if an environment could not draw: MuJoCo needs an OpenGL driver."""
-    if "mujoco" not in str(spec and spec.entry_point):
-        return ""
-    return "; MuJoCo draws with MUJOCO_GL=egl (package libegl1) or osmesa (package libosmesa6)"
+        found = as_picture(picture)
+        height, width = found.shape[:2]
+        self._size = self._size or (width, height)
+        if self._size != (width, height):
+            before, now = ("x".join(map(str, size)) for size in (self._size, (width, height)))
+            raise RunError(f"render() gave a picture of {now}, after one of {before}")
+        return found
 
 
 def follow(env: Env) -> None:
@@ -135,7 +171,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 class Label:
     """Writes a few lines on a dark box in the upper left corner of a picture.
 
-    A picture so small that the box would hide half its height is left as it is.
+    A picture so small that the box would hide half its height has no fourth line, or no box.
     """
 
     def __init__(self) -> None:
@@ -147,8 +183,10 @@ class Label:
         pen = ImageDraw.Draw(image, "RGBA")
         ascent, descent = font.getmetrics()
         line, margin = (ascent + descent) * 1.1, ascent * 0.5
-        if 2 * margin + line * len(lines) > image.height / 2:
+        room = int((image.height / 2 - 2 * margin) / line)
+        if room < min(len(lines), 3):
             return
+        lines = lines[:room]
         # The box never shrinks: it would flicker as digits come and go.
         self._width = max(self._width, *(pen.textlength(text, font) for text in lines))
         corner = (2 * margin + self._width, 2 * margin + line * len(lines))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +61,17 @@ def record(
     open_env: Opener,
     config: RenderConfig,
     output: Path,
-    on_picture: Callable[[], None] = lambda: None,
+    on_picture: Callable[[int], None] = lambda total: None,
     moments: Sequence[Moment] = (),
 ) -> Recording:
     """Write the episodes to `output`; after UsageError or RunError nothing is written.
 
-    With `moments`, one episode of each of these policies is shown.
+    With `moments`, one episode of each of these policies is shown. `on_picture` is called after
+    each picture with how many there will be.
     """
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
     kind = video.KINDS[output.suffix.lower()]
     with (
         video.replacing(output) as temporary,
@@ -84,14 +87,15 @@ def record(
             film: Film = training
             play = partial(_play_moments, rollouts, moments, training.steps)
         else:
-            film, play = Film(kind, config, name, speed), partial(_play_all, rollouts, config)
+            film = Film(kind, config, name, speed, rollouts.spec.rollout_length)
+            play = partial(_play_all, rollouts, config)
             if kind.moments:
                 film.choose([episode.length for episode in play()])
         with video.finishing(kind.writer(temporary, film.fps)) as writer:
 
             def take(shot: recorder.Shot) -> None:
                 writer.add(film.finish(shot))
-                on_picture()
+                on_picture(film.total)
 
             rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
             shown = play()
@@ -106,8 +110,11 @@ def _picture_options(render_mode: str, config: RenderConfig) -> dict[str, Any]:
 
 def _steps_per_second(rollouts: Rollouts) -> float:
     """Steps per second of simulated time; 30 if the environment does not say."""
-    fps = rollouts.env.metadata.get("render_fps")
-    return float(fps) if isinstance(fps, int | float) and fps > 0 else 30.0
+    metadata = rollouts.env.metadata or {}
+    fps = metadata.get("render_fps", metadata.get("video.frames_per_second"))  # Gym's old name
+    if not isinstance(fps, Real) or isinstance(fps, bool):  # NumPy's numbers are real too
+        return 30.0
+    return float(fps) if 0 < float(fps) < 1e6 else 30.0
 
 
 def _play_all(rollouts: Rollouts, config: RenderConfig) -> list[Episode]:

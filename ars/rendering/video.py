@@ -49,6 +49,10 @@ class Mp4:
         if self._process is None:
             # Colour is stored for 2x2 pixels, so an odd last row or column is left out.
             self.size = (image.width // 2 * 2, image.height // 2 * 2)
+            if 0 in self.size:
+                raise RunError(
+                    f"a picture of {image.width}x{image.height} is too small for a video"
+                )
             self._process = self._start()
         assert self._process.stdin is not None
         try:
@@ -145,7 +149,7 @@ class Sheet:
         columns = min(columns, len(self._tiles))
         rows = math.ceil(len(self._tiles) / columns)
         self.size = (columns * (width + gap) - gap, rows * (height + gap) - gap)
-        sheet = Image.new("RGB", self.size, "white")
+        sheet = Image.new("RGB", self.size, "grey")  # pictures may be white, or black
         for index, tile in enumerate(self._tiles):
             row, column = divmod(index, columns)
             sheet.paste(tile, (column * (width + gap), row * (height + gap)))

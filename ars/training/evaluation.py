@@ -8,8 +8,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import gymnasium
-
 from ars.algorithms.base import Algorithm
 from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
 from ars.common.host import hosting
@@ -21,6 +19,7 @@ from ars.training.given_env import check_given
 from ars.training.repetition import Played, difference
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, WrongOptions, recompiled, resolve
+from envs.drawing import drawing_hint, registered_spec
 from envs.objective import Objective, ObjectiveSpec
 from policies import (
     BoxSpec,
@@ -196,9 +195,7 @@ def _open(
                 raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
         hint = ""
         if "render_mode" in env_kwargs:
-            from ars.rendering.recorder import drawing_hint  # which needs Pillow
-
-            hint = drawing_hint(gymnasium.spec(resolve(file.env_id)))
+            hint = drawing_hint(registered_spec(resolve(file.env_id)), error)
         raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
     if rollouts.notice is not None:
         warn(rollouts.notice)

@@ -12,6 +12,7 @@ from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
 from ars.common.host import at_home, from_home, hosting
+from ars.common.interrupts import Interrupts
 from ars.rollout.pool import BorrowingPool, LocalPool, Pool
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
@@ -19,7 +20,6 @@ from ars.training.config import TrainingConfig
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
 from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
-from ars.training.signals import Interrupts
 from ars.training.space_check import action_warning
 from ars.training.trainer import Display, Trainer
 from policies import Policy
@@ -205,6 +205,10 @@ def _train(
         lost = " at once, which loses what came after the last checkpoint"
         how = lost if interrupts.forced else " and saved"
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume()}") from None
+    except OSError as error:  # of the logs, which the trainer opens before anything else
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     except RolloutError as error:
         # Without workers the environment's own output is visible.
         in_process = {"n_workers": 0, "ray_address": None} if algorithm.trains_in_pool else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -19,6 +18,11 @@ from ars.common.settings import near
 from ars.common.shell import quoted
 from policies import FileError, PolicyFile, read_policy
 from policies.file import read_plain
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: the user must see to it
+    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
 PROGRESS = "progress.csv"
@@ -188,7 +192,7 @@ def _refuse_foreign(path: Path, is_kind: Callable[[int], bool]) -> None:
 
 def _acquired(handle: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while True:
+    while fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
@@ -196,6 +200,7 @@ def _acquired(handle: int, seconds: float) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
+    return True
 
 
 def read_json(path: Path) -> dict[str, Any]:

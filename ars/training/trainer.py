@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
+from ars.common.interrupts import Interrupts
 from ars.common.seeding import Stream
 from ars.common.settings import counted
 from ars.common.statistics import summarize_objective
@@ -20,6 +21,7 @@ from ars.training import checkpoint
 from ars.training.best import Best
 from ars.training.config import RunConfig
 from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
+from ars.training.interruptible_pool import InterruptiblePool
 from ars.training.logger import CsvLog, LogEnd, TensorBoard
 from ars.training.repetition import Played, RepetitionCheck
 from ars.training.run_folder import (
@@ -30,7 +32,6 @@ from ars.training.run_folder import (
     RESULT,
     TAPE,
 )
-from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
 from ars.training.tape import TapeLog
 from policies import save_policy

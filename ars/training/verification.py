@@ -19,17 +19,18 @@ import numpy as np
 
 from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
+from ars.common.interrupts import Interrupts
 from ars.common.settings import counted
 from ars.training import checkpoint
 from ars.training.comparison import Comparison
 from ars.training.config import TrainingConfig, parse_workers
 from ars.training.evaluation import Candidate, policy_file
+from ars.training.interruptible_pool import InterruptiblePool
 from ars.training.logger import read_table
 from ars.training.rebuild import make_algorithm, replayed, tape_of
 from ars.training.resolve import resolve_resumed
 from ars.training.run import make_pool
 from ars.training.run_folder import BEST_POLICY, CONFIG, LATEST_POLICY, PROGRESS, read_json
-from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
 from ars.training.tape import Tape, machine_now
 from ars.training.trust import check_trust

@@ -40,7 +40,8 @@ def quiet() -> Iterator[None]:
     """Discard everything written to file descriptors 1 and 2 inside the block.
 
     Earlier output is flushed first, and both descriptors are restored however the block ends. They
-    belong to the whole process, so keep the block short.
+    belong to the whole process, so keep the block short. `ars.common.interrupts` knows this
+    function by its name: Ctrl-C waits until the descriptors are as they were.
     """
     with _descriptors, contextlib.ExitStack() as restore:
         _flush_python()

@@ -117,7 +117,8 @@ def test_a_render_that_ends_early_leaves_the_old_file_alone(
     status, line = refusal(render.main, [square, "--output", output], capsys)
     if how == "error":
         assert status == 1
-        assert line.endswith("no picture could be drawn: DependencyNotInstalled: no pictures today")
+        told = "no picture could be drawn: DependencyNotInstalled: no pictures today (at "
+        assert told in line
     else:
         assert (status, line) == (130, "interrupted")
     assert output.read_text() == "before"
@@ -144,10 +145,8 @@ def test_a_full_disk_is_told(
     output = square.parent / "x.png"
     monkeypatch.setattr(Image.Image, "save", full)
     status, line = refusal(render.main, [square, "--output", output], capsys)
-    assert (status, line) == (
-        1,
-        f"error: {output}: cannot be written (No space left on device)",
-    )
+    assert status == 1
+    assert line.startswith(f"error: {output}: cannot be written (No space left on device)")
     assert list(square.parent.iterdir()) == [square]
 
 

@@ -10,12 +10,12 @@ import envs
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import TrainingContext
 from ars.common.errors import RunError
+from ars.common.interrupts import Interrupts
 from ars.rollout.pool import LocalPool
 from ars.training import checkpoint
 from ars.training.callbacks import Silent
 from ars.training.config import TrainingConfig
 from ars.training.resolve import resolve_resumed
-from ars.training.signals import Interrupts
 from ars.training.trainer import Trainer
 from policies.state import State
 

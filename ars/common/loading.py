@@ -1,0 +1,48 @@
+"""Ctrl-C in a program's first moments: one line, at once, as there is nothing to save.
+
+Imports only what Python itself has loaded, so that the moments before it acts are few:
+`signal` and `pathlib` take ten times as long to load as all else that happens before.
+"""
+
+import _signal  # type: ignore[import-not-found]  # what the module `signal` is made of
+import os
+import sys
+
+STATUS = 130  # the exit status of a program that was interrupted
+SCRIPTS = ("ars", "ars.exe")  # the names of the console script
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+told = False  # whether the user has been told that the program was interrupted
+
+
+def end_at_once(*_: object) -> None:
+    """End this process with one line and without any cleaning up; a handler of signals."""
+    if not told:
+        os.write(2, b"interrupted\n")
+    os._exit(STATUS)
+
+
+def guard_program() -> None:
+    """If this process is a program of the toolkit, let Ctrl-C and its like end it while it loads.
+
+    Whatever else handles them, or ignores them, stays.
+    """
+    if not _is_program():
+        return
+    for name in NAMES:
+        number = getattr(_signal, name, None)
+        if number is not None and _signal.getsignal(number) in (
+            _signal.SIG_DFL,
+            _signal.default_int_handler,
+        ):
+            _signal.signal(number, end_at_once)
+
+
+def _is_program() -> bool:
+    """Whether Python was started with `-m ars`, `-m ars.COMMAND` or the console script."""
+    called = sys.argv[0] if sys.argv else ""
+    if called != "-m":  # it is while Python looks for the module that it is to run
+        return os.path.basename(called) in SCRIPTS and called in sys.orig_argv
+    words = iter(sys.orig_argv[1:])
+    word = next((word for word in words if word.startswith("-m")), "-m")
+    return (word[2:] or next(words, "")).partition(".")[0] == "ars"

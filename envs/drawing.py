@@ -1,0 +1,72 @@
+"""Whether an environment can be drawn, told without drawing it, and what would help."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+# Families of Gymnasium that need PyGame for their pictures alone; the names are also our extras.
+_NEED_PYGAME = {"classic_control": "classic-control", "toy_text": "toy-text"}
+_NO_RENDER_MODE = "its constructor must take render_mode=None and keep it as self.render_mode"
+
+
+def registered_spec(env_id: str) -> EnvSpec | None:
+    """The registered spec of a Gymnasium id or `module:id` whose module was imported."""
+    return gymnasium.registry.get(env_id.rpartition(":")[2])
+
+
+def why_not_drawn(env_id: str) -> str | None:
+    """Why no picture of an environment can be drawn; None if nothing speaks against it.
+
+    Args:
+        env_id: a Gymnasium id, or `module:id`, as `envs.resolve` returns it.
+    """
+    spec = registered_spec(env_id)
+    if spec is None or spec.entry_point is None:
+        return None
+    if (hint := _pygame_hint(spec)) and importlib.util.find_spec("pygame") is None:
+        return f"needs pygame: {hint}"
+    make: Any = spec.entry_point
+    if isinstance(make, str):
+        make = load_env_creator(make)
+    if not inspect.isclass(make):
+        return None
+    modes = (getattr(make, "metadata", None) or {}).get("render_modes") or ()
+    if "rgb_array" not in modes:
+        return "its class names no rgb_array in metadata['render_modes']"
+    return None if _takes_render_mode(make) else _NO_RENDER_MODE
+
+
+def drawing_hint(spec: EnvSpec | None, error: BaseException) -> str:
+    """What may help if an environment could not be made for drawing, or could not draw."""
+    text = str(error)
+    if "unexpected keyword argument 'render_mode'" in text:
+        return f"; {_NO_RENDER_MODE}"
+    if spec is None:
+        return ""
+    if "pygame is not installed" in text and (hint := _pygame_hint(spec)):
+        return f"; {hint}"
+    if "mujoco" in str(spec.entry_point):
+        return "; MuJoCo draws with MUJOCO_GL=egl (package libegl1) or osmesa (package libosmesa6)"
+    return ""
+
+
+def _pygame_hint(spec: EnvSpec) -> str:
+    origin = str(spec.entry_point)
+    family = origin.split(".")[2].split(":")[0] if origin.startswith("gymnasium.envs.") else ""
+    if family not in _NEED_PYGAME:
+        return ""
+    extra = _NEED_PYGAME[family]
+    return f"pip install 'gymnasium[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
+
+
+def _takes_render_mode(make: Any) -> bool:
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):  # of a class in C
+        return True
+    return any(p.name == "render_mode" or p.kind is p.VAR_KEYWORD for p in parameters)

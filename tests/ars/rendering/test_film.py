@@ -1,0 +1,56 @@
+"""Which moments a film shows, what it writes on them, and how many there will be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ars.rendering.film import Film, RenderConfig
+from ars.rendering.recorder import Shot
+from ars.rendering.video import KINDS
+
+PICTURE = np.zeros((40, 40, 3), np.uint8)
+
+
+def film(ending: str, episodes: int = 1, longest: int = 20) -> Film:
+    return Film(KINDS[ending], RenderConfig(episodes=episodes), "Ant", 60.0, longest)
+
+
+def test_the_total_is_that_of_the_longest_episodes_until_one_ends_early() -> None:
+    video = film(".mp4", episodes=3)
+    totals = []
+    for episode, length in enumerate((20, 6, 20)):
+        for step in range(length + 1):
+            if video.wants(episode, step):
+                video.finish(Shot(PICTURE, episode, step, 0.0))
+                totals.append(video.total)
+    assert totals == [33] * 15 + [26] * 11  # every second state of 21, 7 and 21
+    assert totals[-1] == len(totals)
+
+
+def test_the_total_of_a_sheet_is_the_moments_chosen() -> None:
+    sheet = film(".png")
+    sheet.choose([5])
+    sheet.finish(Shot(PICTURE, 0, 0, 0.0))
+    assert sheet.total == 6
+
+
+def test_the_total_of_a_gif_is_at_most_what_it_may_have() -> None:
+    gif = film(".gif", longest=100_000)
+    gif.finish(Shot(PICTURE, 0, 0, 0.0))
+    assert gif.total == KINDS[".gif"].frames
+
+
+@pytest.mark.parametrize(
+    ("metres", "step", "line"),
+    [
+        (0.0, 0, "0.0 m, 0.0 m/s"),
+        (12.34, 120, "12.3 m, 6.2 m/s"),
+        (-0.01, 60, "0.0 m, 0.0 m/s"),
+        (1234.5, 6000, "1,234.5 m, 12.3 m/s"),
+    ],
+)
+def test_a_robots_picture_says_how_far_and_how_fast(metres: float, step: int, line: str) -> None:
+    lines = film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0, metres))
+    assert lines == ("Ant", "return 5.0", f"time {step / 60:.1f} s", line)
+    assert film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0)) == lines[:3]

@@ -1,0 +1,92 @@
+"""What an environment may give for a picture, and what is said of anything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pictures import Square
+from PIL import Image
+
+from ars.common.errors import RunError
+from ars.rendering.recorder import Camera, Shot, as_picture
+
+GREY = (np.arange(20).reshape(4, 5) * 12).astype(np.uint8)
+COLOURS = np.stack([GREY, GREY // 2, GREY // 3], axis=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "picture"),
+    [
+        (COLOURS, COLOURS),
+        (COLOURS.astype(np.int64), COLOURS),
+        (COLOURS[:, ::-1], COLOURS[:, ::-1]),
+        (np.dstack([COLOURS, GREY]), COLOURS),
+        (GREY, np.dstack([GREY] * 3)),
+        (GREY[..., None], np.dstack([GREY] * 3)),
+        (Image.fromarray(COLOURS), COLOURS),
+        (Image.fromarray(GREY), np.dstack([GREY] * 3)),
+    ],
+)
+def test_whole_numbers_in_any_usual_order_are_a_picture(
+    given: Any, picture: NDArray[np.uint8]
+) -> None:
+    found = as_picture(given)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, picture)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (None, r"render\(\) gave nothing \(None\); it must give a picture: uint8 \[height, "),
+        ([COLOURS], "gave an object of type list"),
+        (np.moveaxis(COLOURS, 2, 0), r"an array of shape \[3, 4, 5\]; the colours must come last"),
+        (COLOURS[..., :2], r"an array of shape \[4, 5, 2\]; it"),
+        (COLOURS[None], r"an array of shape \[1, 4, 5, 3\]"),
+        (COLOURS[:0], r"an array of shape \[0, 5, 3\]"),
+        (COLOURS / 255, "numbers of type float64 from 0 to 0.894118"),
+        (COLOURS.astype(np.int16) + 100, "numbers of type int16 from 100 to 328"),
+        (COLOURS.astype(np.int16) - 1, "numbers of type int16 from -1 to 227"),
+    ],
+)
+def test_anything_else_is_named(given: Any, told: str) -> None:
+    with pytest.raises(RunError, match=told):
+        as_picture(given)
+
+
+class Grows(Square):
+    def render(self) -> Any:
+        return np.zeros((10 + self.count, 8, 3), np.uint8)
+
+
+def test_pictures_of_another_size_are_refused() -> None:
+    camera = Camera(Grows("rgb_array"), lambda episode, step: True, lambda shot: None)
+    camera.reset(seed=0)
+    with pytest.raises(RunError, match="gave a picture of 8x11, after one of 8x10"):
+        camera.step(0)
+
+
+class Walks(Square):
+    """Says in `info` where it is."""
+
+    def reset(self, **details: Any) -> Any:
+        return super().reset(**details)[0], {"x_position": 2.0}
+
+    def step(self, action: Any) -> Any:
+        return *super().step(action)[:4], {"x_position": 2.0 + self.count / 4}
+
+
+def test_a_shot_knows_how_far_a_robot_came() -> None:
+    shots: list[Shot] = []
+    camera = Camera(Walks("rgb_array"), lambda episode, step: True, shots.append)
+    camera.reset(seed=0)
+    for _ in range(4):
+        camera.step(0)
+    camera.reset(seed=0)
+    assert [shot.metres for shot in shots] == [0.0, 0.25, 0.5, 0.75, 1.0, 0.0]
+    still = Camera(Square("rgb_array"), lambda episode, step: True, shots.append)
+    still.reset(seed=0)
+    assert shots[-1].metres is None
