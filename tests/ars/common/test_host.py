@@ -111,7 +111,8 @@ def test_what_fails_in_closing_is_told_once() -> None:
             close_env(Unclosable(), "Unclosable-v0")
         close_env(Unclosable(), "Other-v0", warns=False)
     (line,) = said
-    assert line == ("Unclosable-v0: its close() failed: AttributeError: there never was a viewer")
+    told = "Unclosable-v0: its close() failed: AttributeError: there never was a viewer"
+    assert line.startswith(told)
 
 
 def test_what_fails_in_closing_does_not_hide_what_failed_before() -> None:
