@@ -143,19 +143,41 @@ def our_signals(handlers: Mapping[int, Any]) -> Iterator[None]:
         _host.handlers = before
 
 
-def take_back_signals(installed_in_c: bool = False) -> None:
+def take_back_signals(installed_in_c: bool = False) -> bool:
     """Install our handlers of signals where an environment has installed its own.
 
     Args:
         installed_in_c: also where Python cannot know, as libraries in C do.
+
+    Returns:
+        Whether there was one that was not ours.
     """
+    found = False
     if not _host.handlers or threading.current_thread() is not threading.main_thread():
-        return
+        return found
     for number, handler in _host.handlers.items():
         # A handler that was not installed from Python is None, and cannot be installed again.
-        theirs = installed_in_c or signal.getsignal(number) is not handler
-        if theirs and handler is not None:
+        theirs = signal.getsignal(number) is not handler
+        if (theirs or installed_in_c) and handler is not None:
             signal.signal(number, handler)
+            found = found or theirs
+    return found
+
+
+def take_back_at_every_step(env: gymnasium.Env[Any, Any]) -> None:
+    """Take signals back after every reset and step, of an environment that takes them there."""
+
+    def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+        def call_and_take_back(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return call(*args, **kwargs)
+            finally:
+                take_back_signals()
+
+        return call_and_take_back
+
+    for name in ("reset", "step"):
+        setattr(env, name, guarded(getattr(env, name)))
 
 
 def make_env(env_id: str, env_kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:

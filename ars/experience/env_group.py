@@ -15,7 +15,14 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
 from ars.common.errors import FAILURES, RolloutError, RunError, carried, one_line
-from ars.common.host import at_home, close_env, hosting, make_env, take_back_signals
+from ars.common.host import (
+    at_home,
+    close_env,
+    hosting,
+    make_env,
+    take_back_at_every_step,
+    take_back_signals,
+)
 from ars.common.interrupts import held_back, let_through
 from ars.common.parent import end_with_parent
 from ars.common.resources import within_memory
@@ -160,7 +167,8 @@ class EnvGroup:
         except FAILURES as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         finally:
-            take_back_signals()
+            if take_back_signals():
+                take_back_at_every_step(self._envs[at])
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
             raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs

@@ -18,7 +18,7 @@ import numpy as np
 
 import envs
 from ars.common.errors import FAILURES, RolloutError, one_line
-from ars.common.host import close_env, make_env, take_back_signals
+from ars.common.host import close_env, make_env, take_back_at_every_step, take_back_signals
 from ars.common.seeding import Stream, direction, generator
 from ars.rollout.interface import first_observation, take_step
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
@@ -233,7 +233,8 @@ class Rollouts:
         except FAILURES as error:
             raise RolloutError(f"{describe(spec, task)}: {one_line(error)}") from error
         finally:
-            take_back_signals()
+            if take_back_signals():
+                take_back_at_every_step(self.env)
 
     def close(self) -> None:
         """Close the environment; what fails in that is a warning."""

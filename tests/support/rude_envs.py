@@ -50,13 +50,18 @@ class Polite(gymnasium.Env[np.ndarray, Any]):
 
 
 class Exits(Polite):
-    """Ends the program; `hard`: without Python's exception."""
+    """Ends the program, after so many occasions to; `hard`: without Python's exception."""
 
-    def __init__(self, at: str, hard: bool = False) -> None:
-        self._hard = hard
+    occasions = 0
+
+    def __init__(self, at: str, hard: bool = False, after: int = 0) -> None:
+        self._hard, self._after = hard, after
         super().__init__(at)
 
     def act(self) -> None:
+        Exits.occasions += 1
+        if Exits.occasions <= self._after:
+            return
         if self._hard:
             os._exit(0)
         sys.exit()

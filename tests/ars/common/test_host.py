@@ -19,6 +19,7 @@ from ars.common.host import (
     hosting,
     make_env,
     our_signals,
+    take_back_at_every_step,
     take_back_signals,
 )
 
@@ -72,6 +73,18 @@ def test_signals_are_ours_again_after_making_and_after_the_block() -> None:
         assert handlers() == before
         env.unwrapped.act()  # type: ignore[attr-defined]
     assert handlers() == before
+
+
+def test_one_that_takes_signals_later_is_watched() -> None:
+    before = handlers()
+    with hosting():
+        env = make_env("rude_envs:TakesSignals-v0", {"at": "reset"})
+        env.reset(seed=1)
+        assert handlers() != before
+        assert take_back_signals() and not take_back_signals()
+        take_back_at_every_step(env)
+        env.reset(seed=1)
+        assert handlers() == before
 
 
 def test_in_a_block_others_may_be_ours() -> None:
