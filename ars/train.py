@@ -10,7 +10,8 @@ from typing import Any
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
-from ars.cli.console import open_display, summary
+from ars.cli.closing import going_on, summary
+from ars.cli.console import open_display
 from ars.cli.exit import reporting
 from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
@@ -109,10 +110,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         with open_display(config) as display:
             folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
+        more = going_on(result, stretch=bool(config.schedules))
         print(
             f"{with_flags(summary(config.env_id, result))}\n\n"
             f"  see it run    {hint('render', folder)}\n"
-            f"  evaluate it   {hint('evaluate', folder)}"
+            f"  evaluate it   {hint('evaluate', folder)}\n"
+            f"  train on      {_how_to_resume(folder, **more)}"
         )
 
 

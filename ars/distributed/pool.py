@@ -16,6 +16,7 @@ from ars.distributed.supervisor import Call, CallAnswer, Supervisor, WorkerHandl
 from ars.distributed.task_queue import TaskQueue
 from ars.distributed.timeouts import Timeouts
 from ars.rollout.episode import Episode
+from ars.rollout.pool import Unwatched, Watch
 from ars.rollout.task import RolloutSpec, Snapshot, Task
 
 # A call costs the driver and the worker about 0.8 ms together, so 40 ms of work makes it 2 %. Where
@@ -42,6 +43,7 @@ class RayPool:
             uses Ray already, the pool uses that and leaves it running. Ray that a pool has
             started, or a cluster that it has joined, serves this one pool of the process.
         on_event: called with a line on each worker or node that came, died or was replaced.
+        watch: hears of every rollout.
 
     Attributes:
         n_answered: rollouts that came back, second copies included.
@@ -58,8 +60,9 @@ class RayPool:
         n_workers: int | None,
         address: str | None = None,
         on_event: Callable[[str], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._queue = TaskQueue(spec)
+        self._queue, self._watch = TaskQueue(spec), watch or Unwatched()
         self._timeouts = Timeouts(max(spec.rollout_length, spec.eval_length or 0))
         notify = on_event or (lambda message: None)
         put_back = self._queue.put_back
@@ -72,6 +75,7 @@ class RayPool:
         """Queue tasks that share a snapshot; returns the request's number without waiting."""
         began = time.process_time()
         request = self._queue.add(self._supervisor.put(snapshot), tasks)
+        self._watch.submitted(len(tasks))
         self._dispatch()
         self.cpu_seconds += time.process_time() - began
         return request
@@ -89,6 +93,10 @@ class RayPool:
         self.cpu_seconds += time.process_time() - began
         return self._queue.collect(request)
 
+    def abandon(self) -> None:
+        """Forget all requests; a rollout that runs already ends unheard."""
+        self._queue.clear()
+
     def pids(self) -> list[int]:
         """The process ids of the workers that have started."""
         return [worker.pid for worker in self._supervisor.workers if worker.ready]
@@ -99,6 +107,7 @@ class RayPool:
 
     def _pump(self) -> None:
         """Handle an answer, check nodes and timeouts from time to time, hand out tasks."""
+        self._watch.waiting()
         self._supervisor.take_answer(SUPERVISE_SECONDS)
         if self._supervisor.now >= self._supervise_at:
             self._supervise_at = self._supervisor.now + SUPERVISE_SECONDS
@@ -147,6 +156,7 @@ class RayPool:
             return
         n_steps = sum(result.length for result in results if isinstance(result, Episode))
         self._timeouts.learn(seconds, len(results), n_steps)
+        self._watch.answered(len(results), n_steps, seconds)
 
     def _check_timeouts(self) -> None:
         """Give up workers that hang; have idle workers run the rollouts of late ones as well."""

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task
+
+
+class Watch(Protocol):
+    """Hears of rollouts on their way through a pool."""
+
+    def submitted(self, rollouts: int) -> None:
+        """Rollouts were submitted."""
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None:
+        """Rollouts came back that had so many steps and cost one processor so many seconds."""
+
+    def waiting(self) -> None:
+        """More rollouts are waited for; what this raises ends the wait."""
+
+
+class Unwatched:
+    """A `Watch` that hears nothing."""
+
+    def submitted(self, rollouts: int) -> None: ...
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None: ...
+
+    def waiting(self) -> None: ...
 
 
 class Pool(Protocol):
@@ -18,6 +42,9 @@ class Pool(Protocol):
     def collect(self, request: int) -> list[Episode]:
         """Wait for a request's episodes, in the order of its tasks. Raises: RolloutError."""
 
+    def abandon(self) -> None:
+        """Forget all requests; a rollout that runs already ends unheard."""
+
     def close(self) -> None:
         """Release every process and file; safe to call twice."""
 
@@ -28,12 +55,16 @@ class LocalPool:
     Args:
         spec: what all rollouts share.
         on_event: called with a warning if the environment cannot use its compiled code.
+        watch: hears of every rollout.
     """
 
     def __init__(
-        self, spec: RolloutSpec, on_event: Callable[[str], None] = lambda message: None
+        self,
+        spec: RolloutSpec,
+        on_event: Callable[[str], None] = lambda message: None,
+        watch: Watch | None = None,
     ) -> None:
-        self._rollouts = Rollouts(spec)
+        self._rollouts, self._watch = Rollouts(spec), watch or Unwatched()
         if self._rollouts.notice is not None:
             on_event(f"warning: {self._rollouts.notice}")
         self._pending: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
@@ -43,11 +74,24 @@ class LocalPool:
         """Keep the tasks until they are collected."""
         self._last_request += 1
         self._pending[self._last_request] = snapshot, tasks
+        self._watch.submitted(len(tasks))
         return self._last_request
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
-        return self._rollouts.run(*self._pending.pop(request))
+        snapshot, tasks = self._pending.pop(request)
+        episodes = []
+        for task in tasks:
+            self._watch.waiting()
+            began = time.perf_counter()
+            [episode] = self._rollouts.run(snapshot, [task])
+            episodes.append(episode)
+            self._watch.answered(1, episode.length, time.perf_counter() - began)
+        return episodes
+
+    def abandon(self) -> None:
+        """Forget the tasks that were not collected."""
+        self._pending.clear()
 
     def close(self) -> None:
         """Close the environment."""

@@ -13,6 +13,7 @@ from ars.common.errors import RunError, UsageError, one_line
 from ars.rollout.episode import rollout
 from ars.training.given_env import check_given
 from envs.objective import Objective, ObjectiveSpec
+from envs.time_limit import time_limit
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
@@ -20,12 +21,21 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, warnings for the user, and what is known of the reward."""
+    """What is known of an environment before training.
+
+    Attributes:
+        observation_space: of the environment.
+        action_space: of the environment.
+        warnings: for the user.
+        objective: what is known of the reward.
+        time_limit: the environment's own, in steps; None if it has none.
+    """
 
     observation_space: Any
     action_space: Any
     warnings: tuple[str, ...]
     objective: ObjectiveSpec
+    time_limit: int | None = None
 
 
 def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
@@ -63,7 +73,8 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs"
         )
-    return Probe(env.observation_space, env.action_space, tuple(warnings), objective)
+    spaces = env.observation_space, env.action_space
+    return Probe(*spaces, tuple(warnings), objective, time_limit(env))
 
 
 def _try_out(env: gymnasium.Env[Any, Any]) -> tuple[bool, ObjectiveSpec]:

@@ -14,6 +14,7 @@ import numpy as np
 from ars.algorithms.base import Algorithm
 from ars.common.errors import RolloutError, RunError, UsageError, one_line
 from ars.common.seeding import Stream
+from ars.common.settings import counted
 from ars.common.statistics import summarize_objective, summarize_returns
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
@@ -21,6 +22,7 @@ from ars.training.given_env import check_given
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, resolve
 from envs.objective import Objective, ObjectiveSpec
+from envs.time_limit import time_limit
 from policies import (
     BoxSpec,
     DiscreteSpec,
@@ -65,6 +67,14 @@ class Candidate:
             normalizer = Normalizer.from_state(state, spec.observation.size)
         iteration, timesteps = state.count("iteration"), state.count("timesteps")
         return cls(Snapshot(weights, normalizer), iteration, timesteps)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best evaluated policy and its mean return."""
+
+    candidate: Candidate
+    return_mean: float
 
 
 def policy_file(
@@ -182,6 +192,12 @@ def acting(
     rollouts.policy = file.policy
     try:
         _check_spaces(resolved, rollouts)
+        limit = time_limit(rollouts.env)
+        if limit is not None and spec.rollout_length < limit:
+            warn(
+                f"episodes are cut at {spec.rollout_length:,} steps, as in the evaluations of "
+                f"training; the environment's own limit is {limit:,}"
+            )
         yield rollouts
     finally:
         # What failed may fail again on closing; only the first failure is reported.
@@ -234,6 +250,13 @@ def evaluate_policy(
             on_episode()
         seed = rollouts.spec.seed
         step_seconds = Objective(rollouts.env).describe().step_seconds
+        n_cut = sum(episode.length >= rollouts.spec.rollout_length for episode in played)
+        if n_cut and time_limit(rollouts.env) is None:
+            warn(
+                f"{n_cut:,} of {counted(episodes, 'episode')} were cut at "
+                f"{rollouts.spec.rollout_length:,} steps, as in training: "
+                f"{resolved.file.env_id} has no time limit of its own"
+            )
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]
     metres = [e.metres for e in played if e.metres is not None]
     row = summarize_returns(returns, lengths)

@@ -10,14 +10,17 @@ from typing import Any, Protocol
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError
-from ars.rollout.pool import LocalPool, Pool
+from ars.rollout.pool import LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
+from ars.training.display import Display
 from ars.training.env_check import Probe, probe
+from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import find_policy, lock, new_folder
 from ars.training.signals import Interrupts
-from ars.training.trainer import Display, Trainer
+from ars.training.time_budget import TimeBudget
+from ars.training.trainer import Trainer
 from policies import Policy
 
 
@@ -57,6 +60,8 @@ def run_training(
     if config.init_from is not None and not resume:
         initial = find_policy(config.init_from, setting="init_from").file.policy
     probed = probe(config.env_id, config.env_kwargs)
+    if config.folder is None:  # a stored run keeps the lengths that it had
+        config = config.within(probed.time_limit)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
         for warning in probed.warnings:
             display.notify(f"warning: {warning}")
@@ -67,6 +72,8 @@ def run_training(
             except OSError as error:
                 raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.notify(f"run folder {folder}")
+            for line in episode_lines(config, algorithm, probed.time_limit):
+                display.notify(line)
             return folder, _train(config, algorithm, folder, display, how_to_resume, resume, stop)
 
 
@@ -106,11 +113,16 @@ def _train(
 ) -> dict[str, Any]:
     """Run the training loop; if it ends early, the message says how to resume where possible."""
     training = {"algo": config.algo, "preset": config.preset, **algorithm.policy_metadata}
-    interrupts = Interrupts()
+    interrupts, spec = Interrupts(), algorithm.rollout_spec
+    budget = TimeBudget(
+        config.budget_seconds,
+        config.run.eval_episodes,
+        (spec.eval_length or spec.rollout_length) / spec.rollout_length,
+    )
     try:
         with (
             interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(make_pool(config, algorithm.rollout_spec, display.notify)) as pool,
+            closing(make_pool(config, spec, display.notify, budget)) as pool,
         ):
             trainer = Trainer(
                 algorithm,
@@ -121,10 +133,12 @@ def _train(
                 display,
                 config.identity,
                 training,
-                config.budget_seconds,
+                budget,
                 resume=resume,
                 stop=stop,
             )
+            if (line := schedule_line(config, algorithm)) is not None:
+                display.notify(line)
             try:
                 return trainer.run()
             except RunError as error:
@@ -143,10 +157,15 @@ def _train(
         raise RunError(f"{error}; to play it again: {again}") from error
 
 
-def make_pool(config: TrainingConfig, spec: RolloutSpec, notify: Callable[[str], None]) -> Pool:
+def make_pool(
+    config: TrainingConfig,
+    spec: RolloutSpec,
+    notify: Callable[[str], None],
+    watch: Watch | None = None,
+) -> Pool:
     """The pool that the worker settings ask for; Ray is loaded only if it is used."""
     if config.n_workers == 0:
-        return LocalPool(spec, notify)
+        return LocalPool(spec, notify, watch)
     from ars.distributed.pool import RayPool
 
-    return RayPool(spec, config.n_workers, config.workers.ray_address, notify)
+    return RayPool(spec, config.n_workers, config.workers.ray_address, notify, watch)

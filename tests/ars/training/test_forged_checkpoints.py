@@ -26,8 +26,8 @@ from ars.algorithms.base import TrainingContext
 from ars.common.errors import RunError
 from ars.rollout.pool import LocalPool
 from ars.training import checkpoint
-from ars.training.callbacks import Silent
 from ars.training.config import TrainingConfig
+from ars.training.display import Silent
 from ars.training.resolve import resolve_resumed
 from ars.training.signals import Interrupts
 from ars.training.trainer import Trainer
@@ -118,7 +118,7 @@ class Resumed:
             )
         except RunError as error:
             return str(error)
-        trainer._logs.close()
+        trainer.logs.close()
         return ""
 
 

@@ -1,0 +1,90 @@
+"""The logs that a run appends to: two CSV files, TensorBoard's events and, for ARS, the tape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ars.algorithms.base import Algorithm
+from ars.training.logger import CsvLog, TensorBoard
+from ars.training.run_folder import EVALUATIONS, PROGRESS
+from ars.training.tape import TAPE, TapeLog
+
+
+class RunLogs:
+    """The logs of a run folder, begun or cut back to a checkpoint.
+
+    Args:
+        folder: of the run.
+        algorithm: as it begins or goes on.
+        identity: of the run, for the tape.
+        training: what policy files say about their training, for the tape.
+        offsets: the lengths of the files when the checkpoint was saved; empty for a new run.
+        resumed: whether the run goes on from a checkpoint.
+        notify: shows the user a line.
+
+    Raises:
+        FileError: a log is damaged.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        algorithm: Algorithm,
+        identity: dict[str, Any],
+        training: dict[str, Any],
+        offsets: Mapping[str, int],
+        resumed: bool,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._algorithm = algorithm
+        with ExitStack() as opened:
+            self._tape: TapeLog | None = None
+            if algorithm.tape_record() is not None:
+                offset = _tape_offset(folder / TAPE, offsets, notify)
+                self._tape = TapeLog(folder / TAPE, algorithm, identity, training, offset)
+                opened.callback(self._tape.close)
+            self._progress = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            opened.callback(self._progress.close)
+            self._evaluations = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            opened.callback(self._evaluations.close)
+            self._tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resumed else None)
+            opened.callback(self._tensorboard.close)
+            self._opened = opened.pop_all()
+
+    def iteration(self) -> None:
+        """Record an iteration on the tape, if there is one."""
+        if self._tape is not None:
+            self._tape.append(self._algorithm.tape_record())
+
+    def progress(self, row: Mapping[str, Any]) -> None:
+        """Append the row of an iteration."""
+        self._progress.write(row)
+        self._tensorboard.progress(row)
+
+    def evaluation(self, row: Mapping[str, Any]) -> None:
+        """Append the row of an evaluation."""
+        self._evaluations.write(row)
+        self._tensorboard.evaluation(row)
+
+    def sync(self) -> dict[str, int]:
+        """Bring all rows to the disk; returns the lengths of the files, as in `offsets`."""
+        offsets = {PROGRESS: self._progress.sync(), EVALUATIONS: self._evaluations.sync()}
+        if self._tape is not None:
+            offsets[TAPE] = self._tape.sync()
+        return offsets
+
+    def close(self) -> None:
+        """Write out what is buffered and close the files; safe to call twice."""
+        self._opened.close()
+
+
+def _tape_offset(path: Path, offsets: Mapping[str, int], notify: Callable[[str], None]) -> int:
+    """Where to go on with the tape; at 0 if there is none to continue."""
+    offset = offsets.get(TAPE, 0)
+    if offset and not path.exists():
+        notify(f"{path} is gone: a new one begins here")
+        return 0
+    return offset
