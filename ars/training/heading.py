@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ars.algorithms.base import Algorithm
@@ -52,13 +53,13 @@ def schedule_line(config: TrainingConfig, algorithm: Algorithm) -> str | None:
     names = config.schedules
     if horizon is None or not names:
         return None
-    end = _planned_end(config, algorithm)
-    over = end is not None and end <= algorithm.timesteps
-    if over or (algorithm.timesteps < horizon and (end is None or end <= horizon)):
+    last = _last_iteration_begins(config, algorithm)
+    passes = last >= horizon if math.isfinite(last) else algorithm.timesteps >= horizon
+    if last < algorithm.timesteps or not passes:
         return None
     falls = " and ".join(f"`{name}`" for name in names)
     verb = "falls" if len(names) == 1 else "fall"
-    wider = max(end or 0, 2 * algorithm.timesteps)
+    wider = config.run.total_timesteps or 2 * algorithm.timesteps
     return (
         f"warning: {falls} {verb} to 0 at the horizon of {horizon:,} timesteps, and nothing is "
         f"learned after it; `horizon` {wider} (now, or on resume) goes on learning, `init_from` "
@@ -66,10 +67,12 @@ def schedule_line(config: TrainingConfig, algorithm: Algorithm) -> str | None:
     )
 
 
-def _planned_end(config: TrainingConfig, algorithm: Algorithm) -> int | None:
-    """The timesteps at which the run will stop, as far as that is known; None if it is not."""
-    ends = [] if config.run.total_timesteps is None else [config.run.total_timesteps]
+def _last_iteration_begins(config: TrainingConfig, algorithm: Algorithm) -> float:
+    """The latest timesteps at which an iteration will begin; inf where that is not known."""
+    ends = [math.inf]
+    if config.run.total_timesteps is not None:
+        ends.append(config.run.total_timesteps - 1)
     if config.run.n_iterations is not None and algorithm.iteration:
         steps_each = algorithm.timesteps / algorithm.iteration
-        ends.append(round((config.run.n_iterations - 1) * steps_each))
-    return min(ends, default=None)
+        ends.append((config.run.n_iterations - 1) * steps_each)
+    return min(ends)
