@@ -48,7 +48,7 @@ from ars.training.run import run_training
 from ars.training.run_folder import CONFIG, ResolvedPolicy, read_json
 from ars.training.verification import Verification, verify_run
 from ars.verify import VerifyConfig
-from envs import UnknownEnvironment
+from envs import UnknownEnvironment, canonical_name
 from policies import FileError, Policy, PolicyFile, UnsupportedSpace
 
 __all__ = [
@@ -318,7 +318,7 @@ def _training_id(
     """The id of the environment to train on; one that was given is registered for the block."""
     config = None if folder is None else folder / CONFIG
     stored = read_json(config).get("env_id") if config is not None and config.is_file() else None
-    if name is not None and stored is not None and name != stored:
+    if name is not None and stored is not None and canonical_name(name) != stored:
         raise UsageError(f"`env` {name}: the run was started with {stored}")
     if given is None:
         yield name
@@ -376,6 +376,7 @@ def _policy_in_env(
         resolved = chosen_policy(str(_folder(run)), latest, at)
     stored = resolved.file
     name, given = _name_or_given(env)
+    name = None if name is None else canonical_name(name)
     with nullcontext(name) if given is None else registered(given) as env_id:
         if env_id is None or env_id == stored.env_id:
             yield resolved

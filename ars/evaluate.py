@@ -16,7 +16,7 @@ from ars.cli.console import progress
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
-from ars.common.settings import counted, make_config, setting
+from ars.common.settings import LARGEST_SEED, counted, make_config, setting
 from ars.common.words import digits, rounded
 
 
@@ -26,7 +26,7 @@ class EvaluateConfig:
 
     episodes: int = setting(100, "episodes to run", at_least=1)
     seed: int | None = setting(
-        None, "seed of the episodes (default: the training run's)", at_least=0
+        None, "seed of the episodes (default: the training run's)", at_least=0, at_most=LARGEST_SEED
     )
     stochastic: bool = setting(False, "draw actions from the policy's distribution")
 

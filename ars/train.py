@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.closing import going_on, summary
 from ars.cli.console import open_display
 from ars.cli.exit import reporting
-from ars.cli.parser import KeyValues, Parser, add_flags, flag_name, with_flags
+from ars.cli.parser import Parser, add_flags, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
+from ars.cli.words import KeyValues
+from ars.common.settings import as_spelled
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
@@ -46,6 +49,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     main = parser.add_argument_group("run")
     main.add_argument(
         "--algo",
+        type=partial(as_spelled, known=ALGORITHMS),
         choices=ALGORITHMS,
         default=hidden,
         help=f"algorithm (default: {DEFAULT_ALGORITHM})",
@@ -54,13 +58,13 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     main.add_argument(
         "--env-kwargs",
         metavar="K=V",
-        nargs="+",
         action=KeyValues,
         default=hidden,
         help="keyword arguments for the environment",
     )
     main.add_argument(
         "--pixels",
+        type=partial(as_spelled, known=VIEWS),
         choices=VIEWS,
         default=hidden,
         help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
@@ -91,7 +95,8 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
         return stored_algorithm(Path(chosen.resume))
-    return chosen.algo if chosen.algo in ALGORITHMS else DEFAULT_ALGORITHM
+    algo = as_spelled(chosen.algo, ALGORITHMS)
+    return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from ars.cli.console import progress
 from ars.cli.exit import reporting
 from ars.cli.parser import Parser, add_flags
 from ars.cli.program import program
-from ars.common.settings import counted, make_config, setting
+from ars.common.settings import LARGEST_SEED, counted, make_config, setting
 
 if TYPE_CHECKING:
     from ars.training.verification import Verification
@@ -31,7 +31,10 @@ class VerifyConfig:
         None, "number of iterations to replay, instead of a share", at_least=0
     )
     seed: int | None = setting(
-        None, "seed for drawing the iterations (default: unpredictable)", at_least=0
+        None,
+        "seed for drawing the iterations (default: unpredictable)",
+        at_least=0,
+        at_most=LARGEST_SEED,
     )
     n_workers: str = setting("0", "worker processes; 0: this process, no Ray; auto: all cores")
 

@@ -13,7 +13,14 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from envs.atari import make as view
-from envs.suggestions import is_stub, suggest, why_not_imported
+from envs.suggestions import (
+    is_stub,
+    same_name,
+    suggest,
+    suggest_of_module,
+    why_not_imported,
+    without_old_ending,
+)
 
 if TYPE_CHECKING:
     from envs.bullet.compiled.player import CompiledPlayer
@@ -157,31 +164,63 @@ def table() -> list[RegisteredEnv]:
     ]
 
 
-def resolve(env_id: str) -> str:
-    """Return the Gymnasium id that `env_id` stands for, without constructing the environment.
+# The ids that a module registered when it was imported here.
+_ids_of_modules: dict[str, set[str]] = {}
+
+
+def canonical_name(env_id: str) -> str:
+    """Return the name that the toolkit has for an environment, without constructing it.
+
+    That is `env_id`, with `HalfCheetah` for `halfcheetah` and for `HalfCheetahBulletEnv-v0`, its
+    name in `pybullet_envs`, and `CartPole-v1` for `cartpole-v1`.
 
     Args:
-        env_id: a short name, a registered Gymnasium id, or `module:id`. The module is imported, and
-            remains part of the returned id so that another process can resolve it too.
+        env_id: a short name, a registered Gymnasium id, or `module:id`; letters may be capitals or
+            not. The module is imported.
 
     Raises:
         UnknownEnvironment: there is no such environment or module.
     """
     if env_id in _TABLE:
-        return _id(env_id)
+        return env_id
     module, colon, registered = env_id.rpartition(":")
+    before = set(gymnasium.registry)
     if colon:
         try:
             importlib.import_module(module)
         except Exception as error:  # a module may fail in any way
             reason = why_not_imported(module, registered, error)
             raise UnknownEnvironment(f"environment {env_id!r}: {reason}") from error
-    known = registered in gymnasium.registry or _is_atari(registered)
-    if known and not is_stub(gymnasium.registry[registered]):
+    new = _ids_of_modules.setdefault(module, gymnasium.registry.keys() - before)
+    if _is_registered(registered):
         return env_id
-    raise UnknownEnvironment(
-        f"unknown environment {env_id!r}; {suggest(registered, module, _TABLE)}"
-    )
+    ids = [spec.id for spec in gymnasium.registry.values() if not is_stub(spec)]
+    name = None if module else same_name(without_old_ending(registered), _TABLE)
+    name = name or same_name(registered, ids)
+    if name is None:
+        hint = suggest_of_module(registered, module, new) if module else suggest(registered, _TABLE)
+        raise UnknownEnvironment(f"unknown environment {env_id!r}; {hint}")
+    return f"{module}{colon}{name}"
+
+
+def resolve(env_id: str) -> str:
+    """Return the Gymnasium id that `env_id` stands for, without constructing the environment.
+
+    Args:
+        env_id: as for `canonical_name`. A module remains part of the returned id, so that another
+            process can resolve it too.
+
+    Raises:
+        UnknownEnvironment: there is no such environment or module.
+    """
+    name = canonical_name(env_id)
+    return _id(name) if name in _TABLE else name
+
+
+def _is_registered(env_id: str) -> bool:
+    if not (env_id in gymnasium.registry or _is_atari(env_id)):
+        return False
+    return not is_stub(gymnasium.registry[env_id])
 
 
 def _is_atari(registered: str) -> bool:

@@ -6,7 +6,7 @@ import difflib
 import importlib.util
 import re
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 from pathlib import Path
 
 import gymnasium
@@ -20,27 +20,37 @@ def is_stub(spec: EnvSpec) -> bool:
     return callable(spec.entry_point) and spec.entry_point.__module__ == "gymnasium.envs"
 
 
-def suggest(registered: str, module: str, ours: Collection[str]) -> str:
+def same_name(word: str, known: Iterable[str]) -> str | None:
+    """Return the only one of `known` that differs at most in capitals, dashes and underscores."""
+    same = [name for name in known if _folded(name) == _folded(word)]
+    return same[0] if len(same) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[-_]", "", name).lower()
+
+
+def without_old_ending(env_id: str) -> str:
+    """`HalfCheetahBulletEnv-v0`, the name of the same robot in `pybullet_envs` -> `HalfCheetah`."""
+    return re.sub(r"BulletEnv(-v0)?$", "", env_id, flags=re.IGNORECASE)
+
+
+def suggest(registered: str, ours: Collection[str]) -> str:
     """Return a suggestion for an unknown id.
 
     Args:
         registered: the unknown id.
-        module: the module that was imported to find it, or "".
         ours: the short names of the toolkit's environments.
     """
-    if module:
-        return _of_module(registered, module)
-    if registered.startswith("ALE/") or "NoFrameskip" in registered:
-        if importlib.util.find_spec("ale_py") is None:
-            return "Atari games need ale-py: pip install ale-py (from a checkout: -e '.[atari]')"
-    elif old := re.fullmatch(r"(\w+)BulletEnv(-v\d+)?", registered):
-        for name in ours:
-            if name.lower() == old[1].lower():
-                return f"did you mean {name}, the same robot?"
+    atari = registered.startswith("ALE/") or "NoFrameskip" in registered
+    if atari and importlib.util.find_spec("ale_py") is None:
+        return "Atari games need ale-py: pip install ale-py (from a checkout: -e '.[atari]')"
+    if own := _own_module(registered):
+        return own
     specs = gymnasium.registry.values()
     # Ours have short names; their ids are for those who wrote one.
     others = [spec for spec in specs if "/" in registered or _package(spec) != "envs"]
-    near = _near(registered, [*ours, *_newest(others)])
+    near = _near(without_old_ending(registered), [*ours, *_newest(others)])
     if not near:
         return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
     text = f"did you mean {' or '.join(near)}?"
@@ -48,8 +58,28 @@ def suggest(registered: str, module: str, ours: Collection[str]) -> str:
     return text if ratio >= CLOSE else f"{text} One of your own is module:Id-v0"
 
 
-def _of_module(registered: str, module: str) -> str:
-    file = getattr(sys.modules.get(module), "__file__", None)
+def _own_module(word: str) -> str | None:
+    """A suggestion where a word begins as a module of the user does: `cart_env.py`, `cart_env`."""
+    if word.endswith(".py"):
+        file = Path(word)
+        return f"name its environment too, as {file.stem}:Id-v0, in the folder where {file.name} is"
+    module, _, rest = word.partition(".")
+    if not (module.isidentifier() and Path(f"{module}.py").is_file()):
+        return None
+    env_id = rest or "Id-v0"
+    return f"did you mean {module}:{env_id if re.search(r'-v[0-9]+$', env_id) else env_id + '-v0'}?"
+
+
+def suggest_of_module(registered: str, module: str, new: Set[str]) -> str:
+    """Return a suggestion for an unknown id of a module.
+
+    Args:
+        registered: the unknown id.
+        module: its name; it has been imported.
+        new: the ids that it registered then; none if something else had imported it.
+    """
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
     if file is not None and Path(__file__).parent in Path(file).parents:
         return (
             f"{module} is the toolkit's own module, which hides yours of that name: give yours "
@@ -57,9 +87,17 @@ def _of_module(registered: str, module: str) -> str:
         )
     package = module.partition(".")[0]
     ids = [spec.id for spec in gymnasium.registry.values() if _package(spec) == package]
+    ids += sorted(new - set(ids))
     if near := _near(registered, ids) or ids[:3]:
         return f"did you mean {' or '.join(f'{module}:{env_id}' for env_id in near)}?"
-    return f"{module} registers no environment with Gymnasium (gymnasium.register)"
+    text = f"{module} registers no environment with Gymnasium"
+    for name, kind in vars(loaded).items():
+        if isinstance(kind, type) and issubclass(kind, gymnasium.Env) and kind.__module__ == module:
+            call = f'gymnasium.register("{name}-v0", entry_point="{module}:{name}")'
+            return f"{text}; add to it: {call}"
+    if "gym" in sys.modules:
+        return f"{text}, the successor of gym: register it with gymnasium.register"
+    return f"{text} (gymnasium.register)"
 
 
 def _package(spec: EnvSpec) -> str:
@@ -87,7 +125,9 @@ def _near(word: str, known: Iterable[str]) -> list[str]:
 
 def why_not_imported(module: str, registered: str, error: Exception) -> str:
     """Return why the module of `module:Id-v0` cannot be imported, and what to do about it."""
-    plain = re.sub(r"^.*[/\\]|\.py$", "", module)
+    if not module:
+        return f"name a module before the colon, as module:{registered}"
+    plain = re.sub(r"^.*[/\\]|\.py$|:+$", "", module)
     if plain != module:
         return f"name the module without folders and .py, as {plain}:{registered}, where it lies"
     reason = " ".join(str(error).split()) or type(error).__name__

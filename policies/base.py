@@ -76,6 +76,8 @@ class Policy(ABC):
         self._dtype = np.dtype(np.int64 if self._discrete else getattr(spec.action, "dtype", None))
         self._low, self._high = _bounds(spec, self._dtype)
         self._cast_first = self._dtype.kind == "f"
+        self._scale = spec.action_scale
+        self._start = np.int64(spec.action.start if isinstance(spec.action, DiscreteSpec) else 0)
 
     @abstractmethod
     def forward(self, x: Array) -> Array:
@@ -108,23 +110,23 @@ class Policy(ABC):
     def flatten(self, obs: Any) -> Array:
         """Return `obs` as float64 [obs_dim]. Raises: ValueError if it does not fit the policy."""
         try:
-            x = np.asarray(obs, dtype=np.float64).ravel()
+            x = np.asarray(obs, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"observation is not made of numbers: {error}") from None
-        if x.size != self.spec.observation.size:
+        if x.shape != self.spec.observation.shape:
             raise ValueError(
-                f"observation of shape {np.shape(obs)}; the policy takes "
-                f"{self.spec.observation.shape}"
+                f"observation of shape {x.shape}; the policy takes {self.spec.observation.shape}"
             )
-        return x
+        return x.ravel()
 
     def act(self, obs: Any) -> Any:
         """Return the deterministic action for one observation of the spec's shape.
 
         Returns:
-            An array of the action space's shape and dtype, or an int for Discrete actions. It is
-            computed in float64, cast to the space's dtype, then clipped to its bounds. For an
-            integer dtype, clipping comes first, because the cast would wrap around.
+            An array of the action space's shape and dtype, or for Discrete actions a NumPy integer,
+            as `action_space.sample()` gives. It is computed in float64, scaled if the spec says so,
+            cast to the space's dtype, then clipped to its bounds. For an integer dtype, clipping
+            comes first, because the cast would wrap around.
         """
         return self.act_flat(self.flatten(obs))
 
@@ -132,7 +134,7 @@ class Policy(ABC):
         """The same as `act`, for an observation that is already float64 [obs_dim]."""
         y = self._outputs(x)
         if isinstance(self.spec.action, DiscreteSpec):
-            return int(y.argmax()) + self.spec.action.start
+            return y.argmax() + self._start
         return self.box_actions(y)
 
     def sample(self, obs: Any, rng: np.random.Generator) -> Any:
@@ -148,7 +150,7 @@ class Policy(ABC):
         if spec.distribution == "none":
             raise ValueError("the policy has no distribution to draw actions from")
         if isinstance(spec.action, DiscreteSpec):
-            return int(sample_categorical(y[None], rng)[0]) + spec.action.start
+            return sample_categorical(y[None], rng)[0] + self._start
         log_std = self._weights[spec.n_network_weights :]
         return self.box_actions(sample_gaussian(y[None], log_std, rng)[0])
 
@@ -158,8 +160,12 @@ class Policy(ABC):
     def box_actions(self, y: NDArray[Any]) -> NDArray[Any]:
         """Turn outputs [..., n_out] into actions of a Box space, [..., *shape].
 
-        They are cast to the space's dtype and clipped to its bounds, as described in `act`.
+        They are scaled, cast to the space's dtype and clipped to its bounds, as described in `act`.
         """
+        if self._scale is not None:
+            middle, half = self._scale
+            y = middle + half * y
+            y = y if self._cast_first else np.rint(y)
         action: NDArray[Any] = y.astype(self._dtype) if self._cast_first else y
         if self._low is not None and self._high is not None:
             action = np.minimum(np.maximum(action, self._low), self._high)

@@ -26,7 +26,10 @@ class CNNPolicy(Policy):
         """`x`: float64 [obs_dim] -> float64 [n_out]."""
         import torch
 
-        image = x.reshape(1, *self.spec.observation.shape).astype(np.uint8)
+        with np.errstate(invalid="ignore"):
+            image = x.reshape(1, *self.spec.observation.shape).astype(np.uint8)
+        if not np.array_equal(image.ravel(), x):  # as those divided by 255 are not
+            raise ValueError("an image must be whole numbers from 0 to 255")
         with torch.inference_mode():
             outputs = self._network(torch.from_numpy(image))
         return np.asarray(outputs[0].double().numpy())

@@ -11,7 +11,8 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,13 +36,14 @@ class FileError(ValueError):
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file completely or not at all: temporary file, fsync, rename, fsync of the folder."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # The system takes the user's umask off these permissions, which `tempfile` would not let it.
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -57,6 +59,22 @@ def write_atomically(path: Path, data: bytes) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON atomically."""
     write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def read_plain(path: Path, at_most: int | None = None) -> bytes:
+    """The bytes of a regular file: reading a FIFO or a device may never end.
+
+    Raises: FileError, also if it has more bytes than `at_most`.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"{path}: not a regular file")
+        if at_most is not None and status.st_size > at_most:
+            raise FileError(f"{path}: of {status.st_size:,} bytes; at most {at_most:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], document: dict[str, Any]) -> str:
@@ -152,19 +170,20 @@ def save_policy(path: str | Path, file: PolicyFile) -> None:
 def read_policy(path: str | Path) -> PolicyFile:
     """Read and check a policy file. Raises: FileError, with a one-line message."""
     path = Path(path)
-    arrays, document = read_arrays(path, "policy")
+    stored = State(*read_arrays(path, "policy"))
     try:
-        spec, stored = PolicySpec.from_json(document["spec"]), State(arrays, document)
+        spec = PolicySpec.from_state(stored.nested("spec"))
         weights = stored.array("weights", (spec.n_weights,))
-        if not np.isfinite(weights).all():
-            raise stored.error("weights", "is not finite")
         policy = build_policy(spec)
         policy.weights = weights
-        if document["normalizer"] is not None:
+        if stored.value("normalizer", object) is not None:
             policy.normalizer = _normalizer(stored.nested("normalizer"), spec.observation.size)
-        env = document["env"]
-        return PolicyFile(policy, str(env["id"]), dict(env["kwargs"]), dict(document["training"]))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        env, training = stored.nested("env"), stored.nested("training")
+        for name in ("iteration", "timesteps", "rollout_length", "eval_length"):
+            if training.values.get(name) is not None:
+                training.count(name)
+        return PolicyFile(policy, env.text("id"), env.value("kwargs", dict), training.values)
+    except ValueError as error:
         raise FileError(f"{path}: not a usable policy file ({error})") from None
 
 
@@ -175,6 +194,6 @@ def load_policy(path: str | Path) -> Policy:
 
 def _normalizer(state: State, size: int) -> Normalizer:
     """Rebuild a policy file's normaliser; the count is an array there, and its values the rule."""
-    count = int(state.array("count", (1,), np.int64)[0])
+    count = int(state.counts("count", 1)[0])
     values = {"count": count, "rule": state.values}
     return Normalizer.from_state(State(state.arrays, values, state.path), size)

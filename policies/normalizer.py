@@ -7,6 +7,7 @@ merged in a fixed order, so a learning curve does not depend on which worker ran
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -38,9 +39,9 @@ class NormalizerRule:
         """Read a rule from the values of a state. Raises: ValueError."""
         return cls(
             state.count("ddof", at_most=1),
-            state.number("var_floor"),
-            state.number("min_std"),
-            state.optional_number("clip"),
+            state.number("var_floor", at_least=0),
+            state.number("min_std", at_least=0),
+            state.optional_number("clip", at_least=0),
         )
 
 
@@ -78,12 +79,9 @@ class Normalizer:
 
         Raises: ValueError, naming the invalid array or value.
         """
-        mean, var = state.array("mean", (size,)), state.array("var", (size,))
-        if not np.isfinite(mean).all():
-            raise state.error("mean", "is not finite")
+        mean = state.array("mean", (size,))
         # A variance is infinite if a deviation was too large to square; x normalises to 0 then.
-        if not (var >= 0).all():
-            raise state.error("var", "is negative or not a number")
+        var = state.array("var", (size,), at_least=0, at_most=math.inf)
         rule = NormalizerRule.from_state(state.nested("rule"))
         return cls(mean, var, state.count("count"), rule)
 
@@ -134,9 +132,9 @@ class RunningMeanStd:
             self.mean[:], self.m2[:], self.count = other.mean, other.m2, other.count
             return
         total = self.count + other.count
-        delta = other.mean - self.mean
         # Deviations beyond 1e154 square to inf. Such a component normalises to 0, never to NaN.
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
+            delta = other.mean - self.mean
             self.mean += delta * (other.count / total)
             self.m2 += other.m2 + delta * delta * (self.count * other.count / total)
         self.count = total
@@ -154,5 +152,6 @@ class RunningMeanStd:
     def restore(self, state: State) -> None:
         """Restore a `state` of vectors of the same size. Raises: ValueError."""
         shape = self.mean.shape
-        self.mean, self.m2 = state.array("mean", shape).copy(), state.array("m2", shape).copy()
+        self.mean = state.array("mean", shape).copy()
+        self.m2 = state.array("m2", shape, at_least=0, at_most=math.inf).copy()
         self.count = state.count("count")

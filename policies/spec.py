@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.activations import ACTIVATIONS
+from policies.state import State
 
 DISTRIBUTIONS = ("none", "categorical", "gaussian")
+# The most numbers in an observation, and the most actions: a picture of 8,192 by 2,048 pixels. A
+# specification from elsewhere must not make a program ask for more memory than its file has.
+LARGEST_SPACE = 2**24
+_MOST_AXES, _MOST_LAYERS = 32, 1000
 
 # Of Mnih et al. (2015), "Human-level control through deep reinforcement learning", Methods.
 NATURE_CONV_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
 NATURE_HIDDEN_SIZES = (512,)
 
 
+# A finite bound this far out is none in effect: what some write instead of infinity.
+UNBOUNDED = 1e18
+
+
 class UnsupportedSpace(ValueError):
     """A space is not supported; the message is one line."""
+
+
+# Types of the elements of a Box, as NumPy names them.
+_NUMBERS = tuple(np.dtype(kind).name for kinds in ("efdg", "bhil", "BHIL", "?") for kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,12 @@ class BoxSpec:
     def size(self) -> int:
         """Number of scalars in an element of the space."""
         return math.prod(self.shape)
+
+    def contains(self, elements: NDArray[Any]) -> bool:
+        """Whether elements of the space's shape and type, [n, *shape], are within its bounds."""
+        flat = elements.reshape(-1, self.size)
+        low, high = ((bound or ()) for bound in (self.low, self.high))
+        return not low or bool((flat >= np.array(low)).all() and (flat <= np.array(high)).all())
 
 
 @dataclass(frozen=True)
@@ -71,11 +92,17 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     if isinstance(values, BoxSpec | DiscreteSpec):
         return values
     kind = type(space).__name__
-    if kind == "Box":
+    kinds = [parent.__name__ for parent in type(space).__mro__]
+    if "Box" in kinds:
         if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
             raise UnsupportedSpace(
                 f"{role} space is a Box of shape {values.shape} and type {values.dtype}; only "
                 "Boxes of at least one number are supported"
+            )
+        if math.prod(values.shape) > LARGEST_SPACE:
+            raise UnsupportedSpace(
+                f"{role} space is a Box of shape {values.shape}; only Boxes of up to "
+                f"{LARGEST_SPACE:,} numbers are supported"
             )
         bounds = {
             name: tuple(float(x) for x in np.ravel(getattr(values, name)))
@@ -84,7 +111,7 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
         unbounded = not any(map(math.isfinite, bounds["low"] + bounds["high"]))
         limits = {} if unbounded or role == "observation" else bounds
         return BoxSpec(tuple(values.shape), np.dtype(values.dtype).name, **limits)
-    if kind == "Discrete" and role == "action":
+    if "Discrete" in kinds and role == "action":
         return DiscreteSpec(int(values.n), int(values.start))
     allowed, wrapper = "Box and Discrete", ""
     if role == "observation":
@@ -108,6 +135,7 @@ class PolicySpec:
     clip_actions: bool = True
     distribution: str = "none"  # one of DISTRIBUTIONS, whose parameters the outputs are
     conv_layers: tuple[tuple[int, int, int], ...] = ()  # (filters, kernel, stride)
+    scale_actions: bool = False  # outputs of -1 and 1 mean the bounds of a Box
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -121,6 +149,8 @@ class PolicySpec:
             )
         if self.conv_layers:
             self._check_image()
+        if self.scale_actions:
+            self._check_bounds()
 
     def _check_image(self) -> None:
         if not is_image(self.observation):
@@ -133,6 +163,33 @@ class PolicySpec:
             raise UnsupportedSpace(
                 f"conv_layers {self.conv_layers} leave nothing of an image of {self.image_shape}"
             )
+
+    def _check_bounds(self) -> None:
+        if isinstance(self.action, DiscreteSpec):
+            raise UnsupportedSpace("`scale_actions`: is for Box actions, and these are Discrete")
+        if self.action.low is None or self.action.high is None:
+            raise UnsupportedSpace("`scale_actions`: needs bounds, and the actions have none")
+        for at, bounds in enumerate(zip(self.action.low, self.action.high, strict=True), 1):
+            if max(map(abs, bounds)) >= UNBOUNDED:
+                number = f"number {at} of the actions" if self.action.size > 1 else "the action"
+                raise UnsupportedSpace(
+                    f"`scale_actions`: needs finite bounds, and {number} lies between "
+                    f"{bounds[0]:g} and {bounds[1]:g}"
+                )
+
+    @property
+    def action_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """What outputs are scaled by: the middle of the bounds and half their width, both [n_out].
+
+        None if they are used as they are, which they also are where the bounds are -1 and 1.
+        """
+        action = self.action
+        if not self.scale_actions or isinstance(action, DiscreteSpec):
+            return None
+        low, high = np.array(action.low, np.float64), np.array(action.high, np.float64)
+        if np.dtype(action.dtype).kind == "f" and (low == -1.0).all() and (high == 1.0).all():
+            return None
+        return (low + high) / 2, (high - low) / 2
 
     @property
     def channels_last(self) -> bool:
@@ -188,29 +245,37 @@ class PolicySpec:
         action = {"type": "discrete" if rule == "argmax" else "box", **asdict(self.action)}
         for name in {"low", "high"} & action.keys():  # JSON has no infinity
             action[name] = action[name] and [x if math.isfinite(x) else None for x in action[name]]
-        return {**asdict(self), "action": action, "deterministic_rule": rule}
+        fields = asdict(self)
+        if not self.scale_actions:  # a file that does not scale is as it was before there was that
+            del fields["scale_actions"]
+        return {**fields, "action": action, "deterministic_rule": rule}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> PolicySpec:
-        """Rebuild a spec. Raises: KeyError, TypeError or ValueError if `data` is invalid."""
-        fields = dict(data)
-        rule = fields.pop("deterministic_rule")
-        action = dict(fields.pop("action"))
-        kind = action.pop("type")
-        if kind not in ("box", "discrete"):
-            raise ValueError(f"action of type {kind!r}")
+        """Rebuild a spec. Raises: ValueError, naming the invalid field."""
+        return PolicySpec.from_state(State(values=data))
+
+    @staticmethod
+    def from_state(state: State) -> PolicySpec:
+        """Rebuild a spec from the values of a state. Raises: ValueError, naming the field."""
+        read: dict[object, Callable[[str], Any]] = {"str": state.text, "bool": state.flag}
+        # Files of earlier versions lack fields that have been added since.
+        simple = {
+            field.name: read[field.type](field.name)
+            for field in fields(PolicySpec)
+            if field.type in read and field.name in state.values
+        }
         spec = PolicySpec(
-            observation=_box_from_json(fields.pop("observation")),
-            action=_box_from_json(action)
-            if kind == "box"
-            else DiscreteSpec(int(action["n"]), int(action["start"])),
-            hidden_sizes=tuple(int(n) for n in fields.pop("hidden_sizes")),
-            # Files written before images and distributions were supported lack these fields.
-            conv_layers=tuple(_conv_layer(layer) for layer in fields.pop("conv_layers", ())),
-            **fields,
+            observation=_box(state.nested("observation")),
+            action=_action(state.nested("action")),
+            hidden_sizes=state.count_list("hidden_sizes", at_least=1, most=_MOST_LAYERS),
+            conv_layers=_conv_layers(state),
+            **simple,
         )
-        if rule != spec.deterministic_rule:
-            raise ValueError(f"deterministic rule {rule!r}, not {spec.deterministic_rule!r}")
+        unknown = state.values.keys() - asdict(spec).keys() - {"deterministic_rule"}
+        if unknown:
+            raise state.error(min(unknown), "is unknown to this version")
+        state.text("deterministic_rule", (spec.deterministic_rule,))
         return spec
 
 
@@ -219,21 +284,43 @@ def is_image(space: BoxSpec | DiscreteSpec) -> bool:
     return isinstance(space, BoxSpec) and space.dtype == "uint8" and len(space.shape) in (2, 3)
 
 
-def _conv_layer(data: Any) -> tuple[int, int, int]:
-    filters, kernel, stride = (int(n) for n in data)
-    return filters, kernel, stride
+def _conv_layers(state: State) -> tuple[tuple[int, int, int], ...]:
+    if "conv_layers" not in state.values:
+        return ()
+    layers = []
+    for index, layer in enumerate(state.value("conv_layers", list)[: _MOST_LAYERS + 1]):
+        one = State(values={str(index): layer}, path=f"{state.path}conv_layers.")
+        sizes = one.count_list(str(index), at_least=1, most=3)
+        if len(sizes) != 3 or index == _MOST_LAYERS:
+            raise one.error(str(index), "is not filters, kernel and stride of a layer")
+        layers.append((sizes[0], sizes[1], sizes[2]))
+    return tuple(layers)
 
 
-def _box_from_json(data: dict[str, Any]) -> BoxSpec:
-    shape = tuple(int(n) for n in data["shape"])
-    if np.dtype(data["dtype"]).kind not in "fiub":
-        raise ValueError(f"box of type {data['dtype']}, which holds no numbers")
-    bounds = [
-        data[name] and tuple(unbounded if x is None else float(x) for x in data[name])
-        for name, unbounded in (("low", -math.inf), ("high", math.inf))
-    ]
-    if min(shape, default=1) < 1:
-        raise ValueError(f"box of shape {shape}")
-    if any(bound is not None and len(bound) != math.prod(shape) for bound in bounds):
-        raise ValueError(f"box of shape {shape} with bounds of other lengths")
-    return BoxSpec(shape, data["dtype"], *bounds)
+def _action(state: State) -> BoxSpec | DiscreteSpec:
+    if state.text("type", ("box", "discrete")) == "box":
+        return _box(state)
+    return DiscreteSpec(state.count("n", 1, LARGEST_SPACE), state.count("start", -(2**53)))
+
+
+def _box(state: State) -> BoxSpec:
+    shape, dtype = state.count_list("shape", 1, most=_MOST_AXES), state.text("dtype", _NUMBERS)
+    size = math.prod(shape)
+    if size > LARGEST_SPACE:
+        raise state.error("shape", f"a box of more than {LARGEST_SPACE:,} numbers")
+    bounds: dict[str, tuple[float, ...]] = {}
+    for name, unbounded in (("low", -math.inf), ("high", math.inf)):
+        if state.values.get(name, 0) is None:
+            continue
+        bounds[name] = state.number_list(name, instead_of_none=unbounded)
+        if len(bounds[name]) != size:
+            raise state.error(name, f"{len(bounds[name])} bounds of a box of {size} numbers")
+        if np.dtype(dtype).kind == "f":
+            largest = float(np.finfo(dtype).max)
+            if any(largest < abs(bound) < math.inf for bound in bounds[name]):
+                raise state.error(name, f"a bound is no {dtype}")
+    if len(bounds) == 1:
+        raise state.error(min(bounds), "is the only bound")
+    if bounds and any(a > b for a, b in zip(bounds["low"], bounds["high"], strict=True)):
+        raise state.error("low", "is above high")
+    return BoxSpec(shape, dtype, **bounds)

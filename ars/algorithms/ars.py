@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -31,8 +32,12 @@ from ars.algorithms.base import (
 )
 from ars.algorithms.episode_length import EpisodeConfig
 from ars.algorithms.objective import WeightSchedule
-from ars.algorithms.policy_kinds import VECTOR_POLICIES, defaults_in_words
-from ars.common.errors import RolloutError, UsageError
+from ars.algorithms.policy_kinds import (
+    VECTOR_POLICIES,
+    defaults_in_words,
+    scale_actions_setting,
+)
+from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
 from ars.common.statistics import deviation, mean, norm, summarize_objective, summarize_returns
@@ -50,6 +55,7 @@ from policies import (
 )
 from policies.state import State
 
+DIVERGING = 1e50  # weights that large explain a fault
 VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
@@ -57,7 +63,9 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 class ARSConfig(EpisodeConfig):
     """Settings of Augmented Random Search, in the paper's terms."""
 
-    variant: str = setting("v2-t", "which algorithm of the paper", choices=VARIANTS)
+    variant: str = setting(
+        "v2-t", "which algorithm of the paper", choices=VARIANTS, depends_on=("n_top",)
+    )
     n_directions: int = setting(16, "directions per iteration (N)", at_least=1, at_most=10**6)
     n_top: int | None = setting(
         None,
@@ -76,6 +84,7 @@ class ARSConfig(EpisodeConfig):
         None, "bound on each step's absolute reward while training", above=0
     )
     action_clip: bool = setting(True, "clip actions to the action space's bounds")
+    scale_actions: bool = scale_actions_setting()
     var_floor: float = setting(0.0, "smallest variance the normaliser uses", at_least=0)
     ddof: int = setting(
         1, "1 for the sample deviation in the normaliser, 0 for the population's", choices=(0, 1)
@@ -140,6 +149,7 @@ class ARS(Algorithm):
             context.action_space,
             activation=config.activation,
             clip_actions=config.action_clip,
+            scale_actions=config.scale_actions,
             **sizes,
         )
         spec = self.policy.spec
@@ -192,17 +202,16 @@ class ARS(Algorithm):
         snapshot = replace(self.snapshot(), reward_weights=weights)
         episodes = pool.collect(pool.submit(snapshot, tasks))
         finite = self._finite_directions(tasks, episodes)
+        kept = _both_signs(episodes, finite)
+        statistics = self._merged(kept)
         scores = np.full(len(tasks), np.nan)
         for k in finite:
             scores[2 * k], scores[2 * k + 1] = episodes[2 * k].score, episodes[2 * k + 1].score
         step = self._step(scores)
-        kept, used = _both_signs(episodes, step.scored), _both_signs(episodes, step.top)
-        for episode in kept:
-            self.timesteps += episode.length
-            if episode.statistics is not None:
-                self.statistics.merge(episode.statistics)
+        self.statistics = statistics
+        self.timesteps += sum(episode.length for episode in kept)
         self.episodes += len(kept)
-        return self._row(kept, used, step)
+        return self._row(kept, _both_signs(episodes, step.top), step)
 
     def _step(self, scores: NDArray[np.float64]) -> Step:
         """Update the weights by an iteration's scores, float64 [2 n_directions]; all it needs."""
@@ -214,6 +223,19 @@ class ARS(Algorithm):
         self.iteration += 1
         return step
 
+    def _merged(self, episodes: Sequence[Episode]) -> RunningMeanStd:
+        """The statistics with those of more episodes. Raises: RunError if a mean overflows."""
+        merged = deepcopy(self.statistics)
+        for episode in episodes:
+            if episode.statistics is not None:
+                merged.merge(episode.statistics)
+        if not np.isfinite(merged.mean).all():
+            raise RunError(
+                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
+                "float"
+            )
+        return merged
+
     def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:
         """The directions to rank; one with a fault stops the run, or is left out on request."""
         finite = []
@@ -224,6 +246,9 @@ class ARS(Algorithm):
                 continue
             at_fault = tasks[2 * index + (plus.fault is None)]
             where = f"{describe(self.rollout_spec, at_fault)}: {fault}"
+            largest = np.abs(self.policy.weights).max()
+            if largest > DIVERGING:
+                where += f" (weights reach {largest:.0e}; a lower `step_size` may help)"
             if self.context.on_nonfinite == "stop":
                 raise RolloutError(
                     f"{where}; a new run with `on_nonfinite` exclude leaves such directions out"
@@ -252,14 +277,21 @@ class ARS(Algorithm):
             why = "all returns used are equal" if top else "every direction is left out"
             self.context.notify_once(f"no step where {why}", self.iteration + 1)
             return sigma, 0.0
-        # 2. The sum over the directions used, in the order of their indices.
-        gradient = np.zeros_like(theta)
-        for k in top:
-            delta = direction(self.context.seed, self.iteration, k, theta.size)
-            gradient += (plus[k] - minus[k]) * delta
-        # 3. The step.
-        step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
-        self.policy.weights = theta + step
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
+            # 2. The sum over the directions used, in the order of their indices.
+            gradient = np.zeros_like(theta)
+            for k in top:
+                delta = direction(self.context.seed, self.iteration, k, theta.size)
+                gradient += (plus[k] - minus[k]) * delta
+            # 3. The step.
+            step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
+            moved = theta + step
+        if not np.isfinite(moved).all():
+            raise RunError(
+                f"iteration {self.iteration + 1}: its step makes the weights too large for a "
+                "float; a lower `step_size` may help"
+            )
+        self.policy.weights = moved
         return sigma, norm(step.tolist())
 
     def _row(self, kept: Sequence[Episode], used: Sequence[Episode], step: Step) -> Row:
@@ -318,7 +350,7 @@ class ARS(Algorithm):
         return row
 
     def start_from(self, policy: Policy) -> None:
-        names = ("kind", "layer_sizes", "activation", "bias")
+        names = ("kind", "layer_sizes", "activation", "bias", "scale_actions")
         check_same_network(self.policy.spec, policy.spec, names)
         given = policy.normalizer
         if (given is not None) != self.normalized:
@@ -339,6 +371,7 @@ class ARS(Algorithm):
     def restore(self, state: State) -> None:
         """Restore a `state`. Raises: ValueError."""
         super().restore(state)
+        state.count("episodes", at_most=2 * self.config.n_directions * self.iteration)
         self.policy.weights = state.array("weights", self.policy.weights.shape)
         state.restore("statistics", self.statistics, count="observations")
 

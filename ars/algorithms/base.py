@@ -39,6 +39,7 @@ class TrainingContext:
         env_processes: processes that share the training environments, if the algorithm steps its
             own; 0: this process.
         objective: what is known of the environment's reward.
+        obs_dtype: a type that observations fit, if that of their space is none.
     """
 
     env_id: str
@@ -51,6 +52,7 @@ class TrainingContext:
     device: str = "auto"
     env_processes: int = 0
     objective: ObjectiveSpec = NOTHING_KNOWN
+    obs_dtype: str | None = None
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:
@@ -130,8 +132,9 @@ class Algorithm(ABC):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Restore a `state`. Raises: ValueError naming the array or value that is invalid."""
-        for name in COUNTERS:
-            setattr(self, name, state.count(name))
+        self.iteration, self.timesteps = state.count("iteration"), state.count("timesteps")
+        # An episode has at least a step.
+        self.episodes = state.count("episodes", at_most=self.timesteps)
 
     def tape_record(self) -> Record | None:
         """What the tape keeps of the last iteration: float64 or int64 arrays under names.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,7 @@ from ars.rollout.task import RolloutSpec, Snapshot
 from policies import (
     ACTIVATIONS,
     POLICIES,
+    BoxSpec,
     DiscreteSpec,
     Normalizer,
     NormalizerRule,
@@ -152,6 +153,7 @@ class DeepAlgorithm(Algorithm):
             objective=context.objective,
             weighs=self._reward_weights.used,
             end_when_down=config.end_when_down,
+            obs_dtype=self.policy.spec.observation.dtype,
         )
 
     # Network and optimiser
@@ -281,6 +283,11 @@ class DeepAlgorithm(Algorithm):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
+        if self.statistics is not None and not np.isfinite(self.statistics.mean).all():
+            raise RunError(
+                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
+                "float"
+            )
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
@@ -299,7 +306,7 @@ class DeepAlgorithm(Algorithm):
     def start_from(self, policy: Policy) -> None:
         given_spec, spec = policy.spec, self.policy.spec
         shapes = given_spec.observation.shape, spec.observation.shape
-        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias")
+        names = ("kind", "conv_layers", "layer_sizes", "activation", "bias", "scale_actions")
         if shapes[0] != shapes[1]:
             raise UsageError(
                 f"`init_from`: its policy sees observations of shape {shapes[0]}, this run "
@@ -345,12 +352,17 @@ class DeepAlgorithm(Algorithm):
             state.restore("environments", self.environments)
 
     def _check_actions(self, environments: State) -> None:
-        """Raises: ValueError if the stored actions have another shape or type than ours."""
+        """Raises: ValueError if the stored actions are not of our space."""
         action = self.policy.spec.action
-        shape = () if isinstance(action, DiscreteSpec) else action.shape
-        dtype = np.int64 if isinstance(action, DiscreteSpec) else action.dtype
-        if environments.counts("lengths", None).any():  # without any step they have no shape
-            environments.array("actions", (None, *shape), dtype)
+        if not environments.counts("lengths", None).any():  # without any step they have no shape
+            return
+        if isinstance(action, DiscreteSpec):
+            last = action.start + action.n - 1
+            environments.array("actions", (None,), np.int64, action.start, last)
+        else:
+            actions = environments.array("actions", (None, *action.shape), action.dtype)
+            if self.policy.spec.clip_actions and not action.contains(actions):
+                raise environments.error("actions", "not all are within the bounds of their space")
 
     def close(self) -> None:
         self.environments.close()
@@ -358,6 +370,8 @@ class DeepAlgorithm(Algorithm):
 
 def _make_policy(config: DeepConfig, context: TrainingContext, distribution: bool) -> Policy:
     observation = space_spec(context.observation_space, "observation")
+    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
+    observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
     kind = config.policy
     if kind == "auto":
         kind = deep_policy_for(is_image(observation))
@@ -368,7 +382,7 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
         if not POLICIES[kind].reads_images:
             raise UsageError(
                 f"`conv_layers`: are for images, and {context.env_id} gives observations of shape "
-                f"{context.observation_space.shape} and type {context.observation_space.dtype}"
+                f"{observation.shape} and type {observation.dtype}"
             )
     if config.hidden_sizes:
         options["hidden_sizes"] = config.hidden_sizes
@@ -377,4 +391,5 @@ def _make_policy(config: DeepConfig, context: TrainingContext, distribution: boo
     if distribution:
         discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
         options["distribution"] = "categorical" if discrete else "gaussian"
-    return make_policy(kind, context.observation_space, context.action_space, **options)
+        options["scale_actions"] = config.scale_actions  # type: ignore[attr-defined]
+    return make_policy(kind, observation, context.action_space, **options)

@@ -160,6 +160,7 @@ class DQN(DeepAlgorithm):
             "dtype": spec.observation.dtype,
             "n_step": config.return_steps,
             "gamma": config.gamma,
+            "n_actions": spec.action.size,
         }
         if spec.conv_layers:
             details["frame_storage"] = self._frame_storage()
@@ -370,8 +371,11 @@ class DQN(DeepAlgorithm):
         shape = tuple(self._target_parameters.data.shape)
         self._target_parameters.load(state.array("target", shape, np.float32))
         if self._saves_buffer:
+            self._buffer_since = state.count("buffer_since", at_most=self.timesteps)
+            # Every step since then has been added.
+            rows = (self.timesteps - self._buffer_since) // self.config.n_envs
+            state.nested("buffer").count("added", rows, rows)
             state.restore("buffer", self.buffer)
-            self._buffer_since = state.count("buffer_since")
             return
         self._buffer_since = self.timesteps
         self.context.notify(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import TrainingContext
 from ars.algorithms.deep import DeepAlgorithm, DeepConfig
+from ars.algorithms.policy_kinds import scale_actions_setting
 from ars.common.errors import UsageError
 from ars.common.settings import setting
 from ars.experience.episodes import EpisodeBuffer
@@ -37,6 +38,7 @@ class OnPolicyConfig(DeepConfig):
     optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", at_least=0)
     log_std_init: float = setting(0.0, "initial log standard deviation of Box actions")
+    scale_actions: bool = scale_actions_setting()
     normalize_observations: bool = setting(
         False, "scale observations to mean 0 and deviation 1, clipped to +-10 (vectors)"
     )
@@ -241,6 +243,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             if self.policy.spec.conv_layers
             else ((observation.size,), np.dtype(np.float32)),
             actions=((), np.dtype(np.int64)) if self.discrete else ((n_out,), np.dtype(np.float32)),
+            n_actions=n_out if self.discrete else None,
         )
 
     def _play_into(self, episodes: EpisodeBuffer) -> None:

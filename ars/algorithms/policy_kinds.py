@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ars.common.settings import in_words
+from ars.common.settings import in_words, setting
 from policies import POLICIES, PolicySpec
 
 VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 DEEP_POLICIES = [
     name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
 ]
+
+
+def scale_actions_setting() -> Any:
+    """The setting that every algorithm with Box actions has."""
+    return setting(
+        False,
+        "let outputs of -1 and 1 mean the bounds of Box actions, and round where they are integers",
+    )
 
 
 def deep_policy_for(images: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -45,11 +46,21 @@ def reporting() -> Iterator[None]:
         status = _status(error)
         if status is None:
             raise
-        fail(f"out of memory: {error}" if isinstance(error, MemoryError) else str(error), status)
+        fail(_told(error), status)
 
 
 def _status(error: Exception) -> int | None:
     for module, name, status in _STATUSES:
         if isinstance(error, getattr(sys.modules.get(module), name, ())):
             return status
-    return 1 if isinstance(error, OSError | MemoryError) else None
+    if isinstance(error, OSError):
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
+    return 1 if isinstance(error, MemoryError) else None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from ars.cli.values import is_key_value, is_number, number, whole_number, whole_numbers
+from ars.cli.words import NEGATIVE_NUMBER, Several, prepared
 from ars.common.errors import UsageError
-from ars.common.settings import near, plain_type, setting_names
+from ars.common.settings import plain_type, setting_names
+from ars.common.synonyms import meant, other_name
 
 
 def flag_name(setting: str) -> str:
@@ -27,6 +29,9 @@ _POSITIONALS = {"env_id": "ENV", "run": "RUN"}
 def with_flags(text: str) -> str:
     """Rewrite a library's message for the command line: its `setting_names` become flags."""
     return re.sub(r"`([a-z][a-z0-9_]*)`", lambda m: _POSITIONALS.get(m[1], flag_name(m[1])), text)
+
+
+_READ: Mapping[type, Callable[[str], Any]] = {int: whole_number, float: number}
 
 
 def add_flags(
@@ -49,10 +54,13 @@ def add_flags(
         if kind is bool:
             details["action"] = argparse.BooleanOptionalAction
         elif typing.get_origin(kind) is tuple:
-            metavar = field.metadata.get("metavar") or "N"
-            details |= {"type": typing.get_args(kind)[0], "nargs": "+", "metavar": metavar}
+            details |= {"action": Several, "metavar": field.metadata.get("metavar") or "N"}
+            if typing.get_args(kind)[0] is int:
+                details |= {"type": whole_numbers, "takes": is_number}
+            else:
+                details |= {"takes": is_key_value, "adds_up": True}
         else:
-            details |= {"type": kind, "metavar": kind.__name__.upper()}
+            details |= {"type": _READ.get(kind, kind), "metavar": kind.__name__.upper()}
             if field.metadata.get("choices"):
                 details["metavar"] = "{" + ",".join(map(str, field.metadata["choices"])) + "}"
         parser.add_argument(flag_name(field.name), **details)
@@ -66,7 +74,7 @@ def add_policy_flags(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--at",
-        type=int,
+        type=whole_number,
         metavar="TIMESTEPS",
         help="the policy that a run folder had after as many timesteps, from its tape (ars)",
     )
@@ -99,25 +107,44 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **details)
         self._elsewhere = elsewhere
         # argparse's own pattern takes -1 for a value, but -1e9 and -inf for flags.
-        self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)")
+        self._negative_number_matcher = NEGATIVE_NUMBER
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with status 2."""
-        fail(message, 2)
+        # In the form that a setting's own errors have: `--n-top 0,5: must be a whole number`.
+        fail(re.sub(r"^argument (--\S+): (?=.*: must be )", r"\1 ", message), 2)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; an unknown argument is an error that suggests the nearest flag."""
         words = [_with_dashes(word) for word in (sys.argv[1:] if args is None else args)]
+        try:
+            words = list(prepared(words, self._option_string_actions))
+        except UsageError as error:
+            self.error(str(error))
         result, unknown = super().parse_known_args(words, namespace)
         if unknown:
-            name = unknown[0].split("=")[0]
-            elsewhere = {flag_name(setting): text for setting, text in self._elsewhere().items()}
-            if name in elsewhere:
-                self.error(f"{name}: {elsewhere[name]}")
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            hint = near(name, [*flags, *elsewhere]) or f"; see {self.prog} --help"
-            self.error(f"unknown argument {unknown[0]}{hint}")
+            self._refuse(unknown[0])
         return result, unknown
+
+    def _refuse(self, word: str) -> NoReturn:
+        name, elsewhere = word.split("=")[0], self._elsewhere()
+        known = {
+            _setting(shown): shown
+            for action in self._actions
+            for shown in action.option_strings or [action.dest]
+        }
+        known |= {dest: shown for dest, shown in _POSITIONALS.items() if dest in known}
+        hint = other_name(name, known)
+        if (setting := _setting(name)) in elsewhere:
+            self.error(f"{name}: {elsewhere[setting]}{hint}")
+        known |= {setting: flag_name(setting) for setting in elsewhere}
+        hint = hint or meant(name, known) or f"; see {self.prog} --help"
+        self.error(f"unknown argument {word}{hint}")
+
+
+def _setting(flag: str) -> str:
+    """`--n-top` -> `n_top`."""
+    return flag.lstrip("-").replace("-", "_")
 
 
 def _with_dashes(word: str) -> str:
@@ -129,40 +156,7 @@ def _with_dashes(word: str) -> str:
 
 def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
-    print(f"error: {' '.join(with_flags(message).split())}", file=sys.stderr)
+    # Spaces stay: they may be those of a name in a command to copy.
+    lines = (line.strip() for line in with_flags(message).splitlines())
+    print(f"error: {' '.join(filter(None, lines))}", file=sys.stderr)
     raise SystemExit(status)
-
-
-class KeyValues(argparse.Action):
-    """`k=v` words as a dictionary, each value read as JSON where it is JSON, else a string."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        """Store the dictionary."""
-        try:
-            setattr(namespace, self.dest, key_values(self.dest, values))
-        except UsageError as error:
-            parser.error(str(error))
-
-
-def key_values(setting: str, words: Sequence[str]) -> dict[str, Any]:
-    """What `KeyValues` stores. Raises: UsageError naming the setting."""
-
-    def refuse(constant: str) -> None:
-        raise UsageError(f"`{setting}`: {constant} is no number that JSON can hold")
-
-    found: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError(f"`{setting}` {word}: must be name=value")
-        try:
-            found[name] = json.loads(text, parse_constant=refuse)
-        except json.JSONDecodeError:
-            found[name] = text
-    return found

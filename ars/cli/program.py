@@ -6,6 +6,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from ars.common.shell import quoted
+
 SCRIPT = ("ars", "ars.exe")  # the console script
 
 
@@ -34,4 +36,4 @@ def command_line() -> str:
 
 def hint(command: str, *words: object) -> str:
     """A command to copy: `ars render 'runs/my robot'`."""
-    return f"{program(command)} {shlex.join(map(str, words))}"
+    return " ".join((program(command), *map(quoted, words)))

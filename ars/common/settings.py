@@ -22,6 +22,9 @@ from ars.common.errors import UsageError
 # An upper bound on counts of things held in memory: more than any machine has room for, and refused
 # before NumPy tries to allocate them.
 LARGE = 10**9
+# The same for counts of what happens, which are added up as int64.
+_LARGEST = 10**18
+LARGEST_SEED = 2**128 - 1  # the entropy that NumPy's SeedSequence keeps
 
 
 def setting(
@@ -29,6 +32,7 @@ def setting(
     help: str,
     *,
     choices: Sequence[Any] | None = None,
+    also: Mapping[str, str] | None = None,
     at_least: float | None = None,
     at_most: float | str | None = None,
     above: float | None = None,
@@ -43,7 +47,8 @@ def setting(
     Args:
         default: its value unless another is given.
         help: its help sentence, which names other settings in backticks.
-        choices: the only values allowed.
+        choices: the only values allowed; words may be given in capitals or not.
+        also: other words for some of the choices.
         at_least: lower bound of a number, or of each number of a tuple.
         at_most: upper bound, or the name of the setting that is the upper bound.
         above: lower bound that is itself not allowed.
@@ -60,6 +65,7 @@ def setting(
         metadata={
             "help": help,
             "choices": choices,
+            "also": also or {},
             "at_least": at_least,
             "at_most": at_most,
             "above": above,
@@ -88,12 +94,14 @@ def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     """Make a config dataclass from values by field name, checked against its bounds.
 
     Values may come from a command line, from JSON or from Python. Equivalent ones are converted:
-    an array to a tuple, NumPy's numbers to Python's, 1e6 to 1000000, 4 to "4", a path to its text.
+    an array to a tuple, NumPy's numbers to Python's, 1e6 to 1000000, 4 to "4", a path to its text,
+    and a choice to the word that is declared.
 
     Raises:
         UsageError: naming the setting, its value and what is allowed.
     """
     fields, hints = dataclasses.fields(config), typing.get_type_hints(config)
+    values = choices_as_declared(config, values)
     given = {
         field.name: _typed(field.name, values[field.name], hints[field.name])
         for field in fields
@@ -106,6 +114,17 @@ def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     for field in fields:
         _check_against_others(field, complete)
     return config(**given)
+
+
+def choices_as_declared(config: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with each word for a choice of `config` in the spelling that it declares."""
+    found = dict(values)
+    for field in dataclasses.fields(config):
+        choices, also = field.metadata["choices"], field.metadata["also"]
+        if field.name in found and choices:
+            word = as_spelled(found[field.name], [*choices, *also])
+            found[field.name] = also.get(word, word) if isinstance(word, str) else word
+    return found
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:
@@ -158,8 +177,9 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             raise UsageError(f"{name} {number}: must be greater than {above}")
         if at_least is not None and number < at_least:
             raise UsageError(f"{name} {number}: must be at least {at_least}")
-        if isinstance(at_most, int | float) and number > at_most:
-            raise UsageError(f"{name} {number}: must be at most {at_most}")
+        bound = _LARGEST if at_most is None and isinstance(number, int) else at_most
+        if isinstance(bound, int | float) and number > bound:
+            raise UsageError(f"{name} {number}: must be at most {bound}")
 
 
 def _check_against_others(field: dataclasses.Field[Any], values: Mapping[str, Any]) -> None:
@@ -219,7 +239,20 @@ def near(word: object, known: Iterable[str]) -> str:
     """` (did you mean X?)`, or an empty text if no known word is similar."""
     folded = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower(), folded, n=3, cutoff=0.6)
-    return f" (did you mean {' or '.join(folded[m] for m in matches)}?)" if matches else ""
+    return did_you_mean([folded[match] for match in matches])
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """` (did you mean X or Y?)`, or an empty text for no names."""
+    return f" (did you mean {' or '.join(names)}?)" if names else ""
+
+
+def as_spelled(word: Any, known: Iterable[Any]) -> Any:
+    """The one of `known` that differs from `word` in case alone; else `word` itself."""
+    if not isinstance(word, str):
+        return word
+    same = [one for one in known if isinstance(one, str) and one.lower() == word.lower()]
+    return same[0] if word not in same and len(same) == 1 else word
 
 
 def counted(number: int, noun: str) -> str:

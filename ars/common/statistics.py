@@ -1,9 +1,12 @@
-"""Means and norms from exactly rounded sums, which do not depend on the order of summation."""
+"""Means and norms from exactly rounded sums, which do not depend on the order of summation.
+
+Where a float cannot hold squares or sums, numbers are scaled by a power of two first: exactly.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from envs.objective import ObjectiveSpec
@@ -11,20 +14,47 @@ from envs.objective import ObjectiveSpec
 
 def mean(values: Sequence[float]) -> float:
     """The mean; NaN without values."""
-    return math.fsum(values) / len(values) if values else math.nan
+    return _scaled(_mean, values) if values else math.nan
 
 
 def deviation(values: Sequence[float]) -> float:
     """The population standard deviation; 0 without values."""
-    if not values:
-        return 0.0
-    centre = mean(values)
-    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / len(values))
+    return _scaled(_deviation, values) if values else 0.0
 
 
 def norm(vector: Iterable[float]) -> float:
     """The Euclidean norm."""
-    return math.sqrt(math.fsum(value * value for value in vector))
+    return _scaled(_norm, list(vector))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    centre = _mean(values)
+    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / len(values))
+
+
+def _norm(values: Sequence[float]) -> float:
+    return math.sqrt(math.fsum(value * value for value in values))
+
+
+def _scaled(measure: Callable[[Sequence[float]], float], values: Sequence[float]) -> float:
+    """A measure of the same unit as its values, which are scaled only if that is needed."""
+    try:
+        found = measure(values)
+        if math.isfinite(found) or not all(map(math.isfinite, values)):
+            return found
+    except OverflowError:
+        if not all(map(math.isfinite, values)):
+            return math.nan
+    exponent = max(math.frexp(value)[1] for value in values)
+    scaled = measure([math.ldexp(value, -exponent) for value in values])
+    try:
+        return math.ldexp(scaled, exponent)
+    except OverflowError:  # the norm of several of the largest numbers
+        return math.inf
 
 
 class Counted(Protocol):

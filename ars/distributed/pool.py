@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from ars.common.errors import RolloutError
-from ars.distributed.supervisor import Call, CallAnswer, Supervisor, WorkerHandle
+from ars.distributed.calls import Call, CallAnswer, WorkerHandle
+from ars.distributed.supervisor import Supervisor
 from ars.distributed.task_queue import TaskQueue
 from ars.distributed.timeouts import Timeouts
 from ars.rollout.episode import Episode

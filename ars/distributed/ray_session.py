@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import json
 import os
 import queue
-import secrets
-import shutil
 import signal
 import socket
-import sys
-import sysconfig
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ars.common.errors import RunError, one_line
-from ars.common.own_modules import PACKAGES, own_folders
-from ars.distributed import reaper
-from ars.distributed.nodes import Node
+from ars.common.reaper import GRACE_SECONDS, Reaper
+from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
+from ars.distributed.ray_environment import (
+    QUIET,
+    cluster_environment,
+    environment,
+    local_environment,
+)
+from ars.distributed.shipping import runtime_env
 
 CONNECT_SECONDS = 60.0
-VIEW_SECONDS = 1.0  # between two polls of the nodes
+LISTEN_SECONDS = 1.0  # until a process that does not accept a connection is left alone
+SHUTDOWN_SECONDS = 3.0  # until Ray's processes are killed; usually it takes 1.3 s
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_QUIET = {
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # otherwise Ray reports a dead worker in a long paragraph
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # otherwise Ray warns of a coming change
-}
 _SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
-_TOOLKIT = ("ars", "envs", "policies")
-# What Numba has compiled is sent too: nodes with the same kind of processor need not compile it.
-_NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
 _lock = threading.Lock()  # held while Ray starts or stops
 _started: Session | None = None  # by a pool of this process that is still open
 
 
-def default_workers() -> int:
-    """The CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+class RayDied(RunError):
+    """One of Ray's processes on this machine is gone."""
 
 
 class Session:
@@ -57,6 +43,10 @@ class Session:
         stop: ends Ray here, or leaves the cluster.
         processes: where each of Ray's processes on this machine listens, by name.
         shows_token: whether this process presents a token to the cluster.
+        reaper: of a Ray that was started here.
+
+    Attributes:
+        own: whether Ray was started here, for this session alone.
     """
 
     def __init__(
@@ -64,8 +54,10 @@ class Session:
         stop: Callable[[], None] = lambda: None,
         processes: Mapping[str, str] = MappingProxyType({}),
         shows_token: bool = False,
+        reaper: Reaper | None = None,
     ) -> None:
         self._stop, self._processes, self.shows_token = stop, processes, shows_token
+        self._reaper, self.own = reaper, reaper is not None
 
     def stop(self) -> None:
         """End Ray here, or leave the cluster; safe to call twice."""
@@ -77,14 +69,16 @@ class Session:
                 _started = None
 
     def check(self) -> None:
-        """Raises: RunError if one of Ray's processes on this machine is gone.
+        """Raises: RayDied if one of Ray's processes on this machine is gone.
 
         Ray itself would end this process without a message: at the next write to the object store
         if the raylet is gone, after a minute if the head is.
         """
         for name, address in self._processes.items():
             if not _listens(address):
-                raise RunError(f"Ray's process on this machine ({name}) has died")
+                raise RayDied(f"Ray's process on this machine ({name}) has died")
+        if self._reaper is not None:
+            self._reaper.keep()
 
 
 def _listens(address: str) -> bool:
@@ -92,8 +86,11 @@ def _listens(address: str) -> bool:
     local = address.startswith("/")
     host, _, port = address.rpartition(":")
     with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as probe:
+        probe.settimeout(LISTEN_SECONDS)
         try:
             probe.connect(address if local else (host, int(port)))
+        except (BlockingIOError, TimeoutError):  # a stopped process, which has many waiting
+            return True
         except OSError:
             return False
     return True
@@ -108,8 +105,8 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
         RunError: Ray does not start or answer, or it serves another pool of this process.
     """
     global _started
-    with _lock, _environment(_QUIET):  # the token too must be one for all threads
-        os.environ.update(_local_environment() if address is None else _cluster_environment())
+    with _lock, environment(QUIET):  # the token too must be one for all threads
+        os.environ.update(local_environment() if address is None else cluster_environment())
         import ray
 
         if _started is not None:
@@ -123,9 +120,9 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
 def _start_local(n_cpus: int) -> Session:
     import ray
 
-    mark = secrets.token_hex(16)
-    reap = reaper.start(mark)
-    with _environment({reaper.VARIABLE: mark}):
+    folder = make_private_folder()
+    reaper = Reaper(folder)
+    with reaper.marking():
         try:
             context, release = _in_thread(
                 lambda: ray.init(
@@ -134,28 +131,46 @@ def _start_local(n_cpus: int) -> Session:
                     object_store_memory=100 << 20,  # bytes; snapshots and answers are kilobytes
                     include_dashboard=False,
                     job_config=_job_config(),
+                    _temp_dir=str(folder / RAY_FOLDER),
                     **_SILENT,
                 ),
                 None,
             )
-        except RunError:
-            reap()
+        except BaseException:
+            reaper.reap(grace_seconds=0.0)
             raise
     _take_back_sigterm()
     addresses = context.address_info
 
     def stop() -> None:
-        if ray.is_initialized():
-            ray.shutdown(wait_for_processes=True)
+        _shut_down(reaper)
         release()
-        reap()
-        shutil.rmtree(addresses["session_dir"], ignore_errors=True)
 
     processes = {
         "raylet": addresses["raylet_socket_name"],
         "gcs_server": addresses["gcs_address"],
     }
-    return Session(stop, processes)
+    return Session(stop, processes, reaper=reaper)
+
+
+def _shut_down(reaper: Reaper) -> None:
+    """End Ray here, by force if its processes do not answer.
+
+    With its head stopped `ray.shutdown` would wait for a minute, and then Ray ends this process;
+    with the head killed it takes 5 s.
+    """
+    import ray
+
+    def shut_down() -> None:
+        if ray.is_initialized():
+            ray.shutdown(wait_for_processes=True)
+
+    thread = threading.Thread(target=shut_down, daemon=True)
+    thread.start()
+    thread.join(SHUTDOWN_SECONDS)
+    reaper.reap(grace_seconds=0.0 if thread.is_alive() else GRACE_SECONDS)
+    thread.join()
+    reaper.reap()  # Ray's part in this process may have made the folder again
 
 
 def _job_config() -> Any:
@@ -173,10 +188,10 @@ def _job_config() -> Any:
 def _join(address: str, env_id: str) -> Session:
     import ray
 
-    with _runtime_env(env_id) as runtime_env, _stderr_closed():
+    with runtime_env(env_id) as what_is_sent, _stderr_closed():
         # Ray tries for ever if the token is wrong or nothing answers.
         context, release = _in_thread(
-            lambda: ray.init(address, runtime_env=runtime_env, **_SILENT),
+            lambda: ray.init(address, runtime_env=what_is_sent, **_SILENT),
             CONNECT_SECONDS,
             f"`ray_address` {address}: cannot connect, perhaps for lack of its token",
         )
@@ -189,115 +204,6 @@ def _join(address: str, env_id: str) -> Session:
 
     shows_token = os.environ.get("RAY_AUTH_MODE") == "token"
     return Session(stop, {"raylet": context.address_info["raylet_socket_name"]}, shows_token)
-
-
-class NodeView:
-    """The living nodes, polled in a thread, as Ray blocks for a minute while its head is silent."""
-
-    def __init__(self) -> None:
-        self.nodes = living_nodes()
-        self._seen = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._poll, daemon=True)
-        self._thread.start()
-
-    def _poll(self) -> None:
-        while not self._stop.wait(VIEW_SECONDS):
-            try:
-                self.nodes = living_nodes()
-            except Exception:
-                continue  # whatever the error, `age` grows
-            self._seen = time.monotonic()
-
-    @property
-    def age(self) -> float:
-        """Seconds since the head last answered."""
-        return time.monotonic() - self._seen
-
-    def close(self) -> None:
-        """Stop polling."""
-        self._stop.set()
-        self._thread.join(timeout=VIEW_SECONDS)
-
-
-def living_nodes() -> list[Node]:
-    """The nodes that Ray believes alive and that have processors; takes 0.9 ms on two nodes."""
-    import ray
-
-    nodes = [
-        Node(node["NodeID"], node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if node["Alive"]
-    ]
-    return [node for node in nodes if node.n_cpus]
-
-
-@contextmanager
-def _runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
-    """What a cluster's nodes need besides Ray and the dependencies.
-
-    The modules are copied to a folder of their own, so that nothing else in the current folder is
-    sent. A job submitted with a working directory has brought the code with it.
-    """
-    runtime_env: dict[str, Any] = {"env_vars": dict(_ONE_THREAD)}
-    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
-    if (job.get("runtime_env") or {}).get("working_dir"):
-        yield runtime_env
-        return
-    with tempfile.TemporaryDirectory(prefix="ars-") as folder:
-        for name in (*_TOOLKIT, *_user_modules(env_id)):
-            _copy_module(name, Path(folder))
-        _copy_own_folder(_top_level_module(env_id), Path(folder))
-        yield {**runtime_env, "working_dir": folder}
-
-
-def _top_level_module(env_id: str) -> str:
-    """`package` of `package.module:Id-v0`; empty if the id names no module."""
-    return env_id.rpartition(":")[0].partition(".")[0]
-
-
-def _user_modules(env_id: str) -> list[str]:
-    """The top-level module that `env_id` names, unless it is installed like a dependency."""
-    name = _top_level_module(env_id)
-    if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
-        return []
-    installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
-    path = _module_path(name)
-    return [name] if path is not None and not installed & set(path.parents) else []
-
-
-def _module_path(name: str) -> Path | None:
-    """The file or folder of a top-level module; None if it is neither."""
-    spec = importlib.util.find_spec(name)
-    if spec is None:
-        return None
-    if spec.submodule_search_locations:
-        return Path(next(iter(spec.submodule_search_locations))).resolve()
-    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
-
-
-def _copy_module(name: str, folder: Path) -> None:
-    path = _module_path(name)
-    assert path is not None
-    if path.is_dir():
-        shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
-    else:
-        shutil.copy(path, folder)
-
-
-def _copy_own_folder(package: str, folder: Path) -> None:
-    """Copy the user's modules that are found in a toolkit's package, such as `envs.my_robot`."""
-    if package not in PACKAGES:
-        return
-    for own in own_folders(package):
-        for path in Path(own).iterdir():
-            target = folder / package / path.name
-            if target.exists() or path.name == "__pycache__":
-                continue
-            if path.is_dir():
-                shutil.copytree(path, target, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
-            else:
-                shutil.copy(path, target)
 
 
 def _in_thread(
@@ -339,43 +245,6 @@ def _take_back_sigterm() -> None:
         signal.signal(signal.SIGTERM, handler)
 
 
-@functools.cache
-def _token() -> str:
-    # The same for the life of the process, because Ray keeps the first one that it reads.
-    return secrets.token_hex(32)
-
-
-def _local_environment() -> dict[str, str]:
-    """What Ray's processes inherit; the driver's own environment is restored afterwards."""
-    return {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": _token(),
-        # On Linux too, this binds every port to the loopback interface alone.
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # A process that sets its title would overwrite the mark that the reaper reads.
-        "SPT_NOENV": "1",
-        **_ONE_THREAD,
-        # Workers import whatever this process can, the user's own environment included.
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-    }
-
-
-def _cluster_environment() -> dict[str, str]:
-    """What this process's connection needs; the cluster's processes have their own environment."""
-    values = {
-        # Our runtime environment takes precedence over that of a submitted job.
-        "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",
-        # Otherwise Ray leaves out __pycache__, where Numba's files are.
-        "RAY_OVERRIDE_RUNTIME_ENV_DEFAULT_EXCLUDES": "",
-    }
-    # Ray itself presents an existing token only for the address "auto".
-    token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if token or (Path.home() / ".ray" / "auth_token").exists():
-        values["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
-    return values
-
-
 @contextmanager
 def _stderr_closed() -> Iterator[None]:
     """Hide the many lines that Ray's C++ part prints for a wrong token, whatever its log level."""
@@ -387,14 +256,3 @@ def _stderr_closed() -> Iterator[None]:
     finally:
         os.dup2(before, 2)
         os.close(before)
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -7,71 +7,28 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from ars.common.errors import RolloutError, RunError, one_line
+from ars.common.errors import RolloutError, RunError
+from ars.common.resources import n_processors, require_memory
+from ars.distributed.calls import Call, OnAnswer, WorkerHandle
 from ars.distributed.nodes import Nodes
-from ars.distributed.ray_session import NodeView, default_workers, start_ray
+from ars.distributed.ray_actors import CallFailed, Parcel, RayActors, WorkerLost
+from ars.distributed.ray_session import RayDied
 from ars.distributed.task_queue import TaskBatch
 from ars.distributed.timeouts import Timeouts, Watch
 from ars.distributed.versions import machine, mismatch, other_kind
-from ars.distributed.worker import SNAPSHOTS_KEPT, BuildResult, RolloutWorker, WorkerInfo
-from ars.rollout.episode import Episode
+from ars.distributed.worker import BuildResult, WorkerInfo
 from ars.rollout.task import RolloutSpec, describe
 
-# A snapshot of up to this many bytes is sent with the call. Ray sends up to 100 KB that way, and
-# for more than that each call asks the raylet.
-SENT_BYTES = 2**16
 HEAD_SECONDS = 30.0  # of silence from the head; after 60 s Ray would end this process
+WORKER_BYTES = 100e6  # of memory of its own; more where the environment is large
+RAY_TRIES = 3  # to start Ray again in a row
 START_TRIES = 3  # of one worker in a row
 PAUSE_SECONDS = 30.0  # until it is tried again, while other workers run
 START_SECONDS = 60.0  # without any worker, until the run fails
 NODE_SECONDS = 300.0  # the same on a cluster, where a node may have to be rented first
-
-CallAnswer = tuple[float, Sequence[Episode | RolloutError]]  # seconds, and a result for each task
-
-
-@dataclass(eq=False)
-class WorkerHandle:
-    """One of the workers: its current process and what it has been asked to do.
-
-    `node` and `pid` are known once the process has identified itself; it is `ready` once it has
-    built its environment.
-    """
-
-    index: int
-    actor: Any = None
-    node: str | None = None
-    pid: int = 0
-    ready: bool = False
-    fresh: bool = True  # nothing has come back from it yet
-    avoided: frozenset[str] = frozenset()  # nodes that it was kept away from
-    tries: int = 0  # failed starts in a row
-    hangs: int = 0  # since it last answered
-    calls: deque[Call] = field(default_factory=deque)  # the first is the oldest, and runs
-    # The requests whose snapshots it will have once it reaches the last of its calls.
-    has: deque[int] = field(default_factory=lambda: deque(maxlen=SNAPSHOTS_KEPT))
-
-
-OnAnswer = Callable[["Call", Any], None]
-
-
-@dataclass(eq=False)
-class Call:
-    """A call to a worker: to start (no batch), or to run a batch.
-
-    on_answer: takes the answer. since: when it began to run, as far as the driver can tell.
-    """
-
-    ref: Any
-    worker: WorkerHandle
-    on_answer: OnAnswer
-    batch: TaskBatch | None
-    since: float
 
 
 class PutBack(Protocol):
@@ -101,21 +58,11 @@ class Supervisor:
         put_back: PutBack,
         notify: Callable[[str], None],
     ) -> None:
-        self._session = start_ray(n_workers or default_workers(), address, spec.env_id)
-        import ray
-
-        self._ray = ray
+        if address is None and n_workers:
+            require_memory(n_workers * WORKER_BYTES, f"`n_workers` {n_workers}")
+        self._actors = RayActors(n_workers or n_processors(), address, spec.env_id)
         self._spec, self._n_workers = spec, n_workers
         self._timeouts, self._put_back, self.notify = timeouts, put_back, notify
-        # The nodes of a cluster are filled evenly.
-        strategy = "SPREAD" if address else "DEFAULT"
-        self._options: dict[str, Any] = {
-            "num_cpus": 1,
-            "scheduling_strategy": strategy,
-            # Otherwise Ray reports each call to its head: a fifth of what the call costs.
-            "enable_task_events": False,
-        }
-        self._actor_class = ray.remote(RolloutWorker)
         self._patience = START_SECONDS if address is None else NODE_SECONDS
         self.workers: list[WorkerHandle] = []
         self._last_index = -1
@@ -123,7 +70,9 @@ class Supervisor:
         self._notified: set[str] = set()
         self._watch = Watch(time.monotonic)
         self._grow_from = self._last_contact = 0.0
-        self._nodes, self._view = Nodes(), NodeView()
+        self._nodes = Nodes()
+        self._n_answers, self._head_answered = 0, 0.0  # of the head
+        self._n_deaths = 0  # of Ray, since a worker last answered
         try:
             self._look_at_nodes()
             self._match_workers_to_nodes()
@@ -136,12 +85,11 @@ class Supervisor:
         """Seconds on the watch, which does not count long pauses of this process."""
         return self._watch.now
 
-    def put(self, value: Any) -> Any:
-        """A value to send to workers: pickled or, if that is large, a reference to it in Ray."""
+    def put(self, value: Any) -> Parcel:
+        """A value to send to workers."""
         self._watch.look()
-        self._session.check()
-        data = pickle.dumps(value)
-        return data if len(data) <= SENT_BYTES else self._ray.put(data)
+        self._check_ray()
+        return Parcel(value)
 
     def run(self, worker: WorkerHandle, batch: TaskBatch, on_answer: OnAnswer) -> None:
         """Have a worker run a batch; `on_answer` gets a `CallAnswer`."""
@@ -149,24 +97,25 @@ class Supervisor:
         snapshot = None if batch.request in worker.has else batch.snapshot
         if snapshot is not None:
             worker.has.append(batch.request)
-        ref = worker.actor.run.remote(pickle.dumps((batch.request, batch.tasks)), snapshot)
+        tasks = pickle.dumps((batch.request, batch.tasks))
+        ref = self._actors.call(worker.actor, "run", tasks, snapshot)
         self._register(worker, ref, on_answer, batch)
 
     def take_answer(self, seconds: float) -> bool:
         """Wait for an answer and handle it; whether there was one."""
-        ready: list[Any] = []
+        ref = None
         if self._calls:
-            ready, _ = self._ray.wait(list(self._calls), timeout=seconds)
+            ref = self._actors.first_answered(self._calls, seconds)
         else:
             time.sleep(seconds)
         self._watch.look()
-        if ready:
-            self._handle_answer(self._calls.pop(ready[0]))
-        return bool(ready)
+        if ref is not None:
+            self._handle_answer(self._calls.pop(ref))
+        return ref is not None
 
     def supervise(self) -> None:
         """Match workers to nodes and give up starts that hang. Raises: RunError if none can run."""
-        self._session.check()
+        self._check_ray()
         self._look_at_nodes()
         self._match_workers_to_nodes()
         for worker in self.workers:
@@ -191,7 +140,7 @@ class Supervisor:
         name = self.name(worker)
         n_again += self._take_back(worker, hung_seconds)
         self.notify(f"{name} {event}; replaced, {n_again} rollouts run again")
-        self._kill(worker)
+        self._actors.kill(worker.actor)
         self._start(worker)
 
     def name(self, worker: WorkerHandle) -> str:
@@ -211,10 +160,33 @@ class Supervisor:
         """End the workers, and Ray with them if it was started here; safe to call twice."""
         workers, self.workers = self.workers, []
         self._calls.clear()
-        self._view.close()
         for worker in workers:
-            self._kill(worker)
-        self._session.stop()
+            self._actors.kill(worker.actor)
+        self._actors.close()
+
+    # Ray
+
+    def _check_ray(self) -> bool:
+        """Start Ray again if it has died; whether it had. Raises: RunError if that is no use."""
+        try:
+            self._actors.check()
+        except RayDied as death:
+            if not self._actors.can_start_again or self._n_deaths >= RAY_TRIES:
+                raise
+            self._start_again(str(death))
+            return True
+        return False
+
+    def _start_again(self, event: str) -> None:
+        self._n_deaths += 1
+        n_again = sum(self._take_back(worker) for worker in self.workers)
+        self.notify(f"{event}; Ray is started again, {n_again} rollouts run again")
+        self._actors.start_again()
+        self._watch.look()
+        self._nodes, self._last_contact, self._n_answers = Nodes(), self.now, 0
+        self._look_at_nodes()
+        for worker in self.workers:
+            self._start(worker)
 
     # Calls
 
@@ -228,26 +200,29 @@ class Supervisor:
     def _handle_answer(self, call: Call) -> None:
         worker = call.worker
         try:
-            answer = self._ray.get(call.ref)
+            answer = self._actors.answer(call.ref)
             if call.batch is not None:
                 answer = pickle.loads(answer)
-        except self._ray.exceptions.RayTaskError as error:  # such as an answer that does not pickle
+        except CallFailed as error:
             if call.batch is None:
-                self._cannot_start(worker, one_line(error.cause))
+                self._cannot_start(worker, str(error))
                 return
             names = [describe(self._spec, task) for task in call.batch.tasks]
-            why = one_line(error.cause)
-            answer = 0.0, [RolloutError(f"{name}: {why}") for name in names]
-        except self._ray.exceptions.RayError as error:
+            answer = 0.0, [RolloutError(f"{name}: {error}") for name in names]
+        except WorkerLost as error:
+            if self._check_ray():
+                return
             if worker.ready:
                 self.replace(worker, "died")
             else:
-                self._cannot_start(worker, explain_start_failure(error, self._session.shows_token))
+                self._cannot_start(worker, str(error))
             return
         worker.calls.remove(call)
         if worker.calls:
             worker.calls[0].since = self.now
         worker.hangs = 0
+        if call.batch is not None:
+            self._n_deaths = 0
         if worker.node is not None:
             self._nodes.heard(worker.node, self.now)
         call.on_answer(call, answer)
@@ -264,25 +239,15 @@ class Supervisor:
                 n_again += self._put_back(call.batch, ran, hung_seconds if ran else None)
         return n_again
 
-    def _kill(self, worker: WorkerHandle) -> None:
-        if self._ray.is_initialized():
-            # Ray accepts a dead actor, but raises for one whose creation it gave up.
-            with suppress(self._ray.exceptions.RaySystemError):
-                self._ray.kill(worker.actor)
-
     # Starting a worker: it identifies itself, its machine is compared, and it builds.
 
     def _start(self, worker: WorkerHandle) -> None:
         """Start a worker's process."""
         worker.avoided = self._nodes.avoided(self._n_wanted())
-        options = dict(self._options)
-        if worker.avoided:
-            nodes = ",".join(sorted(worker.avoided))
-            options["label_selector"] = {"ray.io/node-id": f"!in({nodes})"}
-        worker.actor = self._actor_class.options(**options).remote()
+        worker.actor = self._actors.start(worker.avoided)
         worker.node, worker.pid, worker.ready, worker.fresh = None, 0, False, True
         worker.has.clear()
-        self._register(worker, worker.actor.identify.remote(), self._identified)
+        self._register(worker, self._actors.call(worker.actor, "identify"), self._identified)
 
     def _identified(self, call: Call, info: WorkerInfo) -> None:
         worker = call.worker
@@ -298,7 +263,8 @@ class Supervisor:
             self.notify_once(
                 f"warning: another kind of machine may round differently: {difference}"
             )
-        self._register(worker, worker.actor.build.remote(self._spec), self._finished_building)
+        ref = self._actors.call(worker.actor, "build", self._spec)
+        self._register(worker, ref, self._finished_building)
 
     def _finished_building(self, call: Call, built: BuildResult) -> None:
         worker = call.worker
@@ -325,21 +291,24 @@ class Supervisor:
 
     def _restart(self, worker: WorkerHandle) -> None:
         self._take_back(worker)
-        self._kill(worker)
+        self._actors.kill(worker.actor)
         self._start(worker)
 
     def _dismiss(self, worker: WorkerHandle) -> None:
         self._take_back(worker)
-        self._kill(worker)
+        self._actors.kill(worker.actor)
         self.workers.remove(worker)
 
     # Nodes that come and go
 
     def _look_at_nodes(self) -> None:
-        if self._view.age > HEAD_SECONDS:
+        n_answers = self._actors.view.n_answers
+        if n_answers != self._n_answers:
+            self._n_answers, self._head_answered = n_answers, self.now
+        elif self.now - self._head_answered > HEAD_SECONDS:
             raise RunError(f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s")
         before = len(self._nodes), self._nodes.n_cpus()
-        self._nodes.update(self._view.nodes, self.now)
+        self._nodes.update(self._actors.view.nodes, self.now)
         self._check_for_refusal()
         after = len(self._nodes), self._nodes.n_cpus()
         if before != after and before != (0, 0):
@@ -386,14 +355,3 @@ class Supervisor:
                 else "no node is left in the Ray cluster"
             )
             raise RunError(f"no worker started within {self._patience:.0f} s: {why}")
-
-
-def explain_start_failure(error: Exception, shows_token: bool) -> str:
-    """Why Ray gave up a start: the last line of its message, and what to do if that is known."""
-    words = str(error).strip().splitlines()[-1].strip()
-    if shows_token and "never ran" in words:
-        return (
-            "this process has a token and the cluster perhaps no authentication; if so, set "
-            f"RAY_AUTH_MODE=disabled ({words})"
-        )
-    return words

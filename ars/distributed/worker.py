@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import pickle
-import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ars.common.errors import RolloutError, one_line
+from ars.common.parent import end_with_parent
 from ars.distributed.versions import Machine, machine
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class RolloutWorker:
 
     def __init__(self) -> None:
         self._snapshots: dict[int, Snapshot] = {}
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+        # Ray does so too, but a worker on a node that was frozen and thawed may stay for minutes.
+        end_with_parent(os.getppid())
 
     def identify(self) -> WorkerInfo:
         """This process, its node and its machine."""
@@ -94,13 +95,3 @@ class RolloutWorker:
             return self._rollouts.run(snapshot, [task])[0]
         except RolloutError as error:
             return RolloutError(one_line(error))  # without its cause, which may not pickle
-
-
-def _end_with(raylet: int) -> None:
-    """End this process once the raylet that started it has ended.
-
-    Ray sees to that too, but a worker on a node that was frozen and thawed may stay for minutes.
-    """
-    while os.getppid() == raylet:
-        time.sleep(1.0)
-    os._exit(1)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
@@ -18,8 +17,14 @@ from numpy.typing import NDArray
 
 import envs
 from ars.common.errors import RolloutError, one_line
+from ars.common.parent import end_with_parent
+from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
+from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
+from policies import DiscreteSpec, space_spec
+
+CLOSE_SECONDS = 2.0  # for an environment process to close its environments
 
 
 class Step(NamedTuple):
@@ -58,11 +63,15 @@ class EnvGroup:
         rollout_length: int,
         objective: ObjectiveSpec = NOTHING_KNOWN,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
-        made = [envs.make(env_id, **env_kwargs) for _ in self._indices]
+        what = f"{len(self._indices)} environments in one process (`n_envs`)"
+        made = [envs.make(env_id, **env_kwargs) for _ in within_memory(self._indices, what)]
         space = made[0].observation_space
-        self._shape, self._dtype = space.shape or (), space.dtype
+        self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
+        action = space_spec(made[0].action_space, "action")
+        self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)
         self._limit = min(rollout_length, limit or rollout_length)
         self._objectives = [Objective(env, objective.terms) for env in made]
@@ -89,12 +98,12 @@ class EnvGroup:
     def _replay(self, at: int, actions: NDArray[Any]) -> NDArray[Any]:
         obs = self._reset(at)
         try:
-            for action in _each(actions):
-                obs, reward, _, _, info = self._envs[at].step(action)
-                obs = self._as_array(obs)
+            for action in self._each(actions):
+                shown, reward, _, _, info = take_step(self._envs[at], action)
+                obs = as_array(shown, self._dtype, self._shape)
                 self._lengths[at] += 1
                 if self._in_info:
-                    self._objectives[at].weigh(float(reward), info)
+                    self._objectives[at].weigh(reward, info)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         return obs
@@ -104,8 +113,8 @@ class EnvGroup:
         self._lengths[at] = 0
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
-            obs, info = self._envs[at].reset(seed=seed)
-            obs = self._as_array(obs)
+            shown, info = first_observation(self._envs[at].reset(seed=seed))
+            obs = as_array(shown, self._dtype, self._shape)
             self._objectives[at].begin(info)
         except Exception as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
@@ -113,12 +122,11 @@ class EnvGroup:
             raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs
 
-    def _as_array(self, obs: Any) -> NDArray[Any]:
-        """An observation as an array of the space's type. Raises: ValueError for another shape."""
-        array: NDArray[Any] = np.asarray(obs, self._dtype)
-        if array.shape != self._shape:
-            raise ValueError(f"an observation of shape {array.shape}, not {self._shape}")
-        return array
+    def _each(self, actions: NDArray[Any]) -> Iterable[Any]:
+        """The action of each environment: a NumPy integer, or an array for a Box."""
+        if actions.ndim > 1 or self._discrete:
+            return actions
+        return (actions[at, ...] for at in range(len(actions)))  # of a Box without dimensions
 
     def step(self, actions: NDArray[Any]) -> Step:
         """Step every environment; one whose episode ended is reset."""
@@ -130,11 +138,12 @@ class EnvGroup:
         cut: list[int] = []
         at = 0
         try:
-            for at, action in enumerate(_each(actions)):
-                obs, rewards[at], ends, stops, info = self._envs[at].step(action)
-                final_obs[at] = self._as_array(obs)
+            for at, action in enumerate(self._each(actions)):
+                obs, reward, ends, stops, info = take_step(self._envs[at], action)
+                final_obs[at] = as_array(obs, self._dtype, self._shape)
                 if self._in_info:
-                    rewards[at] = self._objectives[at].weigh(float(rewards[at]), info)
+                    reward = self._objectives[at].weigh(reward, info)
+                rewards[at] = reward
                 length = self._lengths[at] = self._lengths[at] + 1
                 if ends or stops or length >= self._limit:
                     ended.append(at)
@@ -178,11 +187,6 @@ class EnvGroup:
             env.close()
 
 
-def _each(actions: NDArray[Any]) -> Any:
-    """Python integers for Discrete actions, rows for Boxes."""
-    return actions.tolist() if actions.ndim == 1 and actions.dtype.kind == "i" else actions
-
-
 def _without_counting_wrappers(
     made: Sequence[gymnasium.Env[Any, Any]],
 ) -> tuple[list[gymnasium.Env[Any, Any]], int | None]:
@@ -208,6 +212,8 @@ class EnvGroupHandle(Protocol):
 
     def finish(self) -> Any: ...
 
+    def leave(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -222,6 +228,9 @@ class InProcessGroup:
 
     def finish(self) -> Any:
         return self._result
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         self._group.close()
@@ -240,6 +249,7 @@ class SubprocessGroup:
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
         self._process.start()
+        self._kill_at = 0.0
         child_end.close()
 
     def begin(self, name: str, *args: Any) -> None:
@@ -258,18 +268,25 @@ class SubprocessGroup:
             raise RolloutError(error)
         return result
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Have the process end; `close` waits for that, and ends one that does not."""
         with suppress(OSError):
             self._connection.close()
-        self._process.join(2.0)
-        if self._process.is_alive():
-            self._process.terminate()
+        self._kill_at = self._kill_at or time.monotonic() + CLOSE_SECONDS
+
+    def close(self) -> None:
+        self.leave()
+        self._process.join(max(0.0, self._kill_at - time.monotonic()))
+        self._process.kill()  # also one that is stopped, or in C code
+        self._process.join()
 
 
 def _serve(connection: Connection, *args: Any) -> None:
     """The main function of an environment process: serve calls until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None and parent.pid is not None
+    end_with_parent(parent.pid)
     group = None
     answer: tuple[Any, str | None]
     with suppress(EOFError, OSError):
@@ -283,11 +300,3 @@ def _serve(connection: Connection, *args: Any) -> None:
             connection.send(answer)
     if group is not None:
         group.close()
-
-
-def _end_with_parent() -> None:
-    """Exit when the driver is gone, even in the middle of a step that never ends."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in a child process"
-    parent.join()
-    os._exit(1)

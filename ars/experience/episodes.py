@@ -45,14 +45,17 @@ class EpisodeBuffer:
         n: number of environments.
         inputs: shape and type of one observation as the network takes it.
         actions: shape and type of one action.
+        n_actions: how many there are, if they are numbered; a state with others is refused.
 
     Attributes:
         finished: episodes in the order in which they ended, those that ended at the same step in
             the order of their environments. The reader removes them.
     """
 
-    def __init__(self, n: int, inputs: ShapeAndType, actions: ShapeAndType) -> None:
-        self._inputs, self._actions = inputs, actions
+    def __init__(
+        self, n: int, inputs: ShapeAndType, actions: ShapeAndType, n_actions: int | None = None
+    ) -> None:
+        self._inputs, self._actions, self._n_actions = inputs, actions, n_actions
         self.finished: list[Trajectory] = []
         self._in_progress: list[list[_StepTaken]] = [[] for _ in range(n)]
 
@@ -90,6 +93,10 @@ class EpisodeBuffer:
         terminated = state.array("terminated", (None,), np.bool_)
         lengths = state.counts("lengths", len(terminated) + len(self._in_progress))
         n_ended, n_steps = len(terminated), int(lengths.sum())
+        if (lengths[:n_ended] == 0).any():
+            raise state.error("lengths", "an episode that ended has no step")
+        if self._n_actions is not None and n_steps:
+            state.counts("actions", n_steps, at_most=self._n_actions - 1)
         columns = (
             _stored(state, "inputs", n_steps, self._inputs),
             _stored(state, "actions", n_steps, self._actions),

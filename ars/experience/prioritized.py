@@ -136,8 +136,10 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def restore(self, state: State) -> None:
         """Restore a `state`. Raises: ValueError."""
         super().restore(state)
-        priorities = state.array("priorities", (self.capacity,))
-        if not (priorities >= 0).all():
-            raise state.error("priorities", "holds a negative number")
+        priorities = state.array("priorities", (self.capacity,), at_least=0)
+        drawable = np.zeros((self._rows, self.n_envs), np.bool_)
+        drawable[np.arange(self._first, self._added - self.n_step + 1) % self._rows] = True
+        if not np.array_equal(priorities > 0, drawable.ravel()):
+            raise state.error("priorities", "not above 0 exactly where a transition may be drawn")
         self._tree.set(np.arange(self.capacity), priorities)
-        self._largest = state.number("largest")
+        self._largest = state.number("largest", at_least=max(1.0, float(priorities.max())))

@@ -60,13 +60,14 @@ class RecentEpisodes:
         """
         returns = state.array("returns", (None,))
         n = len(returns)
-        lengths = state.counts("lengths", n)
+        lengths = state.counts("lengths", n, at_least=1)
+        # NaN where an environment did not say it.
         terms = np.full((n, len(self._objective.terms)), np.nan)
         metres: list[float | None] = [None] * n
         if "terms" in state.arrays:
-            terms = state.array("terms", terms.shape)
+            terms = state.array("terms", terms.shape, nan=True)
         if "metres" in state.arrays:
-            metres = state.array("metres", (n,)).tolist()
+            metres = state.array("metres", (n,), nan=True).tolist()
         self._episodes.clear()
         columns = returns.tolist(), lengths.tolist(), map(tuple, terms.tolist()), metres
         self._episodes.extend(map(EpisodeInfo, *columns))

@@ -61,11 +61,12 @@ class ReplayBuffer:
         n_envs: environments whose steps are added together.
         shape: of an observation.
         dtype: of an observation; where it has one byte, images are kept as frames, else vectors
-            as float32.
+            and single numbers as float32.
         n_stacked: frames in an image, those of consecutive steps.
         frame_storage: makes the storage of the frames.
         n_step: the most rewards in a return.
         gamma: discount factor.
+        n_actions: how many there are; a state with others is refused.
 
     Raises:
         ValueError: the capacity is too small for one return.
@@ -83,6 +84,7 @@ class ReplayBuffer:
         frame_storage: MakeFrameStorage = HostFrameStorage,
         n_step: int = 1,
         gamma: float = 0.99,
+        n_actions: int = 2**31,
     ) -> None:
         self._rows = capacity // n_envs
         if self._rows < n_step:
@@ -90,9 +92,10 @@ class ReplayBuffer:
                 f"{capacity} transitions of {n_envs} environments are too few for returns of "
                 f"{counted(n_step, 'step')}"
             )
+        self._n_actions = n_actions
         self.n_envs, self.n_step, self._powers = n_envs, n_step, gamma ** np.arange(n_step + 1)
         self._storage: ObservationStorage
-        if np.dtype(dtype).itemsize > 1:
+        if np.dtype(dtype).itemsize > 1 or not shape:
             self._storage = VectorStorage(self._rows, n_envs, shape)
         else:
             self._storage = StackedFrameStorage(
@@ -218,7 +221,15 @@ class ReplayBuffer:
         """Restore a `state`. Raises: ValueError."""
         added = state.count("added")
         rows = min(added, self._rows)
+        first = state.count("first", added - rows, added)
+        bounds = {"actions": (0, self._n_actions - 1), "discounts": (0.0, 1.0)}
+        columns = {
+            name: state.array(name, (rows, self.n_envs), column.dtype, *bounds.get(name, ()))
+            for name, column in self._columns.items()
+        }
         self._storage.restore(state, rows)
-        for name, column in self._columns.items():
-            column[:rows] = state.array(name, (rows, self.n_envs), column.dtype)
-        self._added, self._first = added, state.count("first", added - rows, added)
+        for name, column in columns.items():
+            self._columns[name][:rows] = column
+        self._added, self._first = added, first
+        if first < added and self._storage.is_overwritten(first % self._rows):
+            raise state.error("first", f"row {first}, whose frames are no longer there")

@@ -225,9 +225,15 @@ class StackedFrameStorage:
 
     def restore(self, state: State, rows: int) -> None:
         seen = state.count("seen")
-        n_frames = min(seen, len(self._frames))
-        self._frames.load(state.array("frames", (n_frames, *self._frame_shape), self._dtype))
-        self._stacks[:rows] = state.array("stacks", (rows, *self._stacks.shape[1:]), np.int64)
-        self._current[:] = state.array("current", self._current.shape, np.int64)
+        n_frames, n_envs = min(seen, len(self._frames)), len(self._current)
+        frames = state.array("frames", (n_frames, *self._frame_shape), self._dtype)
+        # A step stores at most a stack and a frame for each environment.
+        recent = max(0, seen - self._n_stacked * (self._n_stacked + 1) * n_envs)
+        last = max(0, seen - 1)
+        current = state.array("current", self._current.shape, np.int64, recent, last)
+        if rows and current.max() != last:
+            raise state.error("current", f"does not hold frame {last}, the last of `seen`")
+        stacks = state.array("stacks", (rows, *self._stacks.shape[1:]), np.int64, 0, last)
         self._fresh[:] = state.array("fresh", self._fresh.shape, np.bool_)
-        self._seen = seen
+        self._frames.load(frames)
+        self._stacks[:rows], self._current[:], self._seen = stacks, current, seen

@@ -7,14 +7,17 @@ next begins at once, and its last observation is returned as well, to bootstrap 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import RunError
+from ars.common.errors import RolloutError, RunError
+from ars.common.reaper import Reaper
 from ars.experience.env_group import (
     EnvGroupHandle,
     InProcessGroup,
@@ -24,6 +27,8 @@ from ars.experience.env_group import (
 )
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
 from policies.state import State
+
+PROCESS_TRIES = 3  # to replace an environment process that dies, until that is the failure
 
 __all__ = ["EpisodeInfo", "Step", "VectorEnv"]
 
@@ -65,9 +70,10 @@ class VectorEnv:
         objective: what is known of the reward.
         weighs: whether `weigh_by` will weigh its terms.
         end_when_down: whether episodes end also of a robot that goes on when it is down.
+        obs_dtype: the type of observations, if it is not that of their space.
 
     Attributes:
-        obs: the observations to act on, [n, *shape] of the space's dtype.
+        obs: the observations to act on, [n, *shape] of that type.
         finished: episodes as they end; the reader removes them.
     """
 
@@ -86,12 +92,21 @@ class VectorEnv:
         objective: ObjectiveSpec = NOTHING_KNOWN,
         weighs: bool = False,
         end_when_down: bool = False,
+        obs_dtype: str | None = None,
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[EpisodeInfo] = []
         self._shards: list[_Shard] = []
-        self._kind = SubprocessGroup if n_processes else InProcessGroup
-        self._group_args = env_id, dict(env_kwargs), seed, rollout_length, objective, end_when_down
+        self._reaper = Reaper() if n_processes else None  # of what environments start, too
+        self._group_args = (
+            env_id,
+            dict(env_kwargs),
+            seed,
+            rollout_length,
+            objective,
+            end_when_down,
+            obs_dtype,
+        )
         self._weighs = weighs
         self._weights: tuple[float, ...] | None = None
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
@@ -104,7 +119,11 @@ class VectorEnv:
     def _start(self, where: slice) -> EnvGroupHandle:
         env_id, env_kwargs, *others = self._group_args
         indices = list(range(self.n)[where])
-        return self._kind(env_id, env_kwargs, indices, *others)
+        if self._reaper is None:
+            return InProcessGroup(env_id, env_kwargs, indices, *others)
+        resource_tracker.ensure_running()  # all of this process shares it: it is not to be marked
+        with self._reaper.marking():
+            return SubprocessGroup(env_id, env_kwargs, indices, *others)
 
     def weigh_by(self, weights: tuple[float, ...] | None) -> None:
         """Weigh the terms of every reward from the next step on; None: the true rewards."""
@@ -150,6 +169,11 @@ class VectorEnv:
             for at, tally in zip(ended, step.tallies, strict=True):
                 total = tally.total_reward if self._weighs else float(self._returns[at])
                 length = int(self._lengths[at])
+                if not math.isfinite(total):
+                    raise RolloutError(
+                        f"{self._env_id}, training environment {at}, episode {self._episodes[at]}: "
+                        "the sum of its rewards is too large for a float"
+                    )
                 self.finished.append(EpisodeInfo(total, length, tally.terms, tally.metres))
                 self._returns[at], self._lengths[at] = 0.0, 0
                 self._episodes[at] += 1
@@ -162,6 +186,16 @@ class VectorEnv:
             return step
         except ProcessDied as death:
             self._notify(f"{death}: another one goes on from where its episodes were")
+            died = death
+        for _ in range(PROCESS_TRIES):
+            try:
+                return self._bring_back(shard, actions)
+            except ProcessDied as death:
+                died = death
+        raise died
+
+    def _bring_back(self, shard: _Shard, actions: NDArray[Any]) -> Step:
+        """Have another process take a shard to where it was, and repeat the step."""
         shard.group.close()
         shard.group = self._start(shard.where)
         shard.group.begin("weigh_by", self._weights)
@@ -206,7 +240,8 @@ class VectorEnv:
             RolloutError: an environment fails while actions are replayed.
             RunError: an environment's observation differs from the stored one.
         """
-        episodes, lengths = state.counts("episodes", self.n), state.counts("lengths", self.n)
+        episodes = state.counts("episodes", self.n)
+        lengths = state.counts("lengths", self.n, at_most=self._group_args[3])
         returns = state.array("returns", (self.n,))
         actions = state.arrays.get("actions")
         if actions is None or actions.shape[:1] != (lengths.sum(),):
@@ -234,8 +269,12 @@ class VectorEnv:
     def close(self) -> None:
         """Close environments and processes; safe to call twice."""
         for shard in self._shards:
+            shard.group.leave()
+        for shard in self._shards:
             shard.group.close()
         self._shards = []
+        if self._reaper is not None:
+            self._reaper.reap(grace_seconds=0.0)
 
 
 def _joined(steps: Sequence[Step]) -> Step:

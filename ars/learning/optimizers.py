@@ -6,6 +6,7 @@ its arithmetic), and loading it costs a second.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -54,7 +55,9 @@ class Optimizer(ABC):
     def restore(self, state: State) -> None:
         """Restore a `state`. Raises: ValueError."""
         for name, moment in self.moments.items():
-            stored = state.array(name, tuple(moment.shape), np.float32)
+            # The average of squares, v, may have overflowed without harm.
+            bounds = {"v": (0.0, math.inf)}.get(name, ())
+            stored = state.array(name, tuple(moment.shape), np.float32, *bounds)
             moment.copy_(torch.from_numpy(stored))
         self.steps = state.count("steps")
 

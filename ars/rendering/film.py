@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ars.common.settings import setting
+from ars.common.settings import LARGEST_SEED, setting
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +30,7 @@ class RenderConfig:
     )
     episodes: int = setting(1, "episodes to show", at_least=1, requires={"over_training": (False,)})
     seed: int | None = setting(
-        None, "seed of the episodes (default: the training run's)", at_least=0
+        None, "seed of the episodes (default: the training run's)", at_least=0, at_most=LARGEST_SEED
     )
     width: int | None = setting(
         None, "width in pixels, where the environment lets it be chosen", at_least=16, at_most=4096

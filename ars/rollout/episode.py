@@ -19,6 +19,7 @@ import numpy as np
 import envs
 from ars.common.errors import RolloutError, one_line
 from ars.common.seeding import Stream, direction, generator
+from ars.rollout.interface import first_observation, take_step
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
 from envs.objective import Objective
 from policies import BoxSpec, Policy, RunningMeanStd, build_policy
@@ -79,7 +80,7 @@ def rollout(
         RolloutError: the environment breaks Gymnasium's interface.
     """
     total = score = 0.0
-    obs, info = _first_observation(env.reset(seed=seed))
+    obs, info = first_observation(env.reset(seed=seed))
     weigh = None
     if objective is not None:
         objective.begin(info)
@@ -92,14 +93,7 @@ def rollout(
         if statistics is not None:
             statistics.update(x)
         action = policy.act_flat(x) if rng is None else policy.sample_flat(x, rng)
-        result = env.step(action)
-        try:
-            obs, reward, terminated, truncated, info = result
-            reward = float(reward)
-        except (TypeError, ValueError):
-            raise RolloutError(
-                "env.step returned something else than (observation, number, bool, bool, dict)"
-            ) from None
+        obs, reward, terminated, truncated, info = take_step(env, action)
         if not math.isfinite(reward):
             return Episode(total, score, step, fault=f"reward {step} is {reward}")
         total += reward
@@ -118,17 +112,13 @@ def _ended(episode: Episode, objective: Objective | None, info: Any = None) -> E
 
     Where rewards were weighed, the true return is the sum of the terms.
     """
-    if objective is None:
+    if objective is not None:
+        tally = objective.end(info)
+        total = tally.total_reward if objective.weighs else episode.total_reward
+        episode = replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
+    if math.isfinite(episode.total_reward) and math.isfinite(episode.score):
         return episode
-    tally = objective.end(info)
-    total = tally.total_reward if objective.weighs else episode.total_reward
-    return replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
-
-
-def _first_observation(result: Any) -> Any:
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise RolloutError("env.reset returned something else than (observation, dict)")
-    return result
+    return replace(episode, fault="the sum of its rewards is too large for a float")
 
 
 def compiled_rollout(
@@ -187,7 +177,8 @@ class Rollouts:
         self.notice: str | None = None
         layers = vars(type(self.policy)).get("compiled_layers", False)  # not inherited
         deterministic_box = isinstance(spec.policy.action, BoxSpec) and not spec.stochastic
-        if spec.compiled and layers and deterministic_box:
+        scaled = spec.policy.action_scale is not None  # which compiled code does not do
+        if spec.compiled and layers and deterministic_box and not scaled:
             player, self.notice = envs.accelerate(self.env)
             if player is not None and spec.policy.activation in player.activations:
                 self._player = player

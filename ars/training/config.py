@@ -13,24 +13,39 @@ from typing import Any
 
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
-from ars.common.settings import setting
+from ars.common.settings import LARGEST_SEED, setting
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.run_folder import CONFIG
 from policies.file import write_json
 
+_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_UNITS = {
+    "d(?:ays?)?": 86_400,
+    "h(?:(?:ou)?rs?)?": 3600,
+    "m(?:in(?:ute)?s?)?": 60,
+    "s(?:ec(?:ond)?s?)?": 1,
+}
+_DURATION = re.compile(r"\s*".join(rf"(?:{_NUMBER}\s*{unit})?" for unit in _UNITS))
+
 
 def parse_duration(text: str) -> float:
-    """Convert `90s`, `30m`, `8h` or plain seconds to seconds. Raises: UsageError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    """Convert `90s`, `30m`, `1h30m`, `2 hours` or plain seconds to seconds. Raises: UsageError."""
+    plain, parts = re.fullmatch(_NUMBER, text), _DURATION.fullmatch(text.strip().lower())
+    seconds = float(text) if plain else 0.0
+    if parts:
+        seconds = sum(
+            float(number) * unit
+            for number, unit in zip(parts.groups(), _UNITS.values(), strict=True)
+            if number
+        )
     if not 0 < seconds < math.inf:
-        raise UsageError(f"`time_budget` {text}: must be a time such as 90s, 30m or 8h")
+        raise UsageError(f"`time_budget` {text}: must be a time such as 90s, 30m, 8h or 1h30m")
     return seconds
 
 
 def parse_workers(text: str) -> int | None:
     """Convert to a number of workers; None for `auto`. Raises: UsageError."""
-    if text == "auto":
+    if text.lower() == "auto":
         return None
     if not re.fullmatch(r"\d{1,6}", text):
         raise UsageError(f"`n_workers` {text}: must be auto or a whole number of at least 0")
@@ -46,17 +61,25 @@ class RunConfig:
     )
     n_iterations: int | None = setting(None, "stop after this many iterations", at_least=1)
     time_budget: str | None = setting(
-        None, "stop after this time: 90s, 30m, 8h", parse=parse_duration
+        None, "stop after this time: 90s, 30m, 1h30m", parse=parse_duration
     )
     target_return: float | None = setting(
         None, "stop once a scheduled evaluation reaches this mean return"
     )
     eval_freq: int = setting(10, "iterations between evaluations", at_least=1)
+    eval_timesteps: int | None = setting(
+        None,
+        "timesteps between evaluations, instead of `eval_freq`: after the iteration that reaches a "
+        "multiple of them",
+        at_least=1,
+    )
     eval_episodes: int = setting(10, "episodes of an evaluation", at_least=1)
     save_freq: int = setting(10, "iterations between checkpoints", at_least=1)
 
 
+# Settings that replace each other: where one of them is given, stored values of the others go.
 STOPS = ("total_timesteps", "n_iterations", "time_budget", "target_return")
+EVALUATION_GRIDS = ("eval_freq", "eval_timesteps")
 DEFAULT_TIMESTEPS = 1_000_000
 
 
@@ -85,6 +108,7 @@ class WorkerConfig:
         "auto",
         "where networks learn; auto: a GPU for images where there is one, else the CPU",
         choices=("auto", "cpu", "cuda"),
+        also={"gpu": "cuda", "cuda:0": "cuda"},
     )
 
 
@@ -92,7 +116,7 @@ class WorkerConfig:
 class TaskConfig:
     """What every algorithm needs for training; may not change on resume."""
 
-    seed: int = setting(0, "seed of everything random in the run", at_least=0)
+    seed: int = setting(0, "seed of everything random in the run", at_least=0, at_most=LARGEST_SEED)
     on_nonfinite: str = setting(
         "stop", "what to do on a NaN or infinite reward or observation", choices=("stop", "exclude")
     )
@@ -113,6 +137,8 @@ class TrainingConfig:
     workers: WorkerConfig
     folder: Path | None = None  # of the run to resume; None for a new run
     commands: list[str] = field(default_factory=list)
+    # Said to the user at the start: what was decided for them.
+    notes: list[str] = field(default_factory=list, compare=False)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import envs
 from ars.common.errors import RunError, UsageError, one_line
 from ars.rollout.episode import rollout
 from ars.training.given_env import check_given
+from ars.training.space_check import WatchingPolicy, better_dtype
 from envs.objective import Objective, ObjectiveSpec
 from envs.time_limit import time_limit
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
@@ -28,6 +29,7 @@ class Probe:
         action_space: of the environment.
         warnings: for the user.
         objective: what is known of the reward.
+        obs_dtype: a type that observations fit, if that of their space is none.
         time_limit: the environment's own, in steps; None if it has none.
     """
 
@@ -35,6 +37,7 @@ class Probe:
     action_space: Any
     warnings: tuple[str, ...]
     objective: ObjectiveSpec
+    obs_dtype: str | None = None
     time_limit: int | None = None
 
 
@@ -57,7 +60,9 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             raise UsageError(f"`env_kwargs`: {env_id} refuses them: {one_line(error)}") from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
     try:
-        reproducible, objective = _try_out(env)
+        policy = _watching_policy(env)
+        reproducible, objective = _try_out(env, policy)
+        better = better_dtype(env.observation_space, policy.shown)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
         envs.accelerate(env)
@@ -73,15 +78,23 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
             "not be identical between runs"
         )
+    dtype, misfit = better or (None, "")
+    if misfit:
+        warnings.append(f"{env_id}: {misfit}")
     spaces = env.observation_space, env.action_space
-    return Probe(*spaces, tuple(warnings), objective, time_limit(env))
+    return Probe(*spaces, tuple(warnings), objective, dtype, time_limit(env))
 
 
-def _try_out(env: gymnasium.Env[Any, Any]) -> tuple[bool, ObjectiveSpec]:
+def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:
+    spec = make_policy("linear", env.observation_space, env.action_space).spec
+    policy = WatchingPolicy(spec)
+    policy.weights = np.random.default_rng(0).standard_normal(spec.n_weights)
+    return policy
+
+
+def _try_out(env: gymnasium.Env[Any, Any], policy: Policy) -> tuple[bool, ObjectiveSpec]:
     """Return whether an episode is reproducible, and what its steps tell of the reward."""
     objective = Objective(env)
-    policy = make_policy("linear", env.observation_space, env.action_space)
-    policy.weights = np.random.default_rng(0).standard_normal(policy.spec.n_weights)
     first = _play(env, policy, objective, seed=1)
     _play(env, policy, objective, seed=2)  # so that the second try has another history
     return _play(env, policy, objective, seed=1) == first, objective.describe()

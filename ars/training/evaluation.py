@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
-import numpy as np
 
 from ars.algorithms.base import Algorithm
 from ars.common.errors import RolloutError, RunError, UsageError, one_line
@@ -28,7 +27,6 @@ from policies import (
     DiscreteSpec,
     Normalizer,
     PolicyFile,
-    PolicySpec,
     build_policy,
     space_spec,
 )
@@ -57,15 +55,17 @@ class Candidate:
         return state
 
     @classmethod
-    def from_state(cls, state: State, spec: PolicySpec) -> Candidate:
-        """Restore a candidate whose policy has this `spec`. Raises: ValueError."""
+    def from_state(cls, state: State, algorithm: Algorithm) -> Candidate:
+        """Restore a policy that an algorithm has, or had earlier. Raises: ValueError."""
+        spec, ours = algorithm.policy.spec, algorithm.snapshot().normalizer
         weights = state.array("weights", (spec.n_weights,))
-        if not np.isfinite(weights).all():
-            raise state.error("weights", "is not finite")
         normalizer = None
-        if "rule" in state.values:
+        if ours is not None:
             normalizer = Normalizer.from_state(state, spec.observation.size)
-        iteration, timesteps = state.count("iteration"), state.count("timesteps")
+            if normalizer.rule != ours.rule:
+                raise state.error("rule", f"{normalizer.rule}, that of the run is {ours.rule}")
+        iteration = state.count("iteration", at_most=algorithm.iteration)
+        timesteps = state.count("timesteps", at_most=algorithm.timesteps)
         return cls(Snapshot(weights, normalizer), iteration, timesteps)
 
 
@@ -130,6 +130,29 @@ def speed(row: Mapping[str, Any], step_seconds: float | None) -> dict[str, float
     if step_seconds is None or "metres_mean" not in row or not row["length_mean"] > 0:
         return {}
     return {"metres_per_second": row["metres_mean"] / (row["length_mean"] * step_seconds)}
+
+
+def outcome(
+    algorithm: Algorithm, candidate: Candidate, episodes: Sequence[Episode]
+) -> dict[str, Any]:
+    """What result.json says of a run that has ended, and of its final evaluation.
+
+    Args:
+        algorithm: as it is at the end.
+        candidate: the policy evaluated.
+        episodes: of the final evaluation.
+
+    Raises:
+        RolloutError: an episode was not finite.
+    """
+    objective = algorithm.rollout_spec.objective
+    final = {**evaluation_row(candidate, episodes), **summarize_objective(objective, episodes)}
+    return {
+        "iterations": algorithm.iteration,
+        "timesteps": algorithm.timesteps,
+        "episodes": algorithm.episodes,
+        "final_evaluation": {**final, **speed(final, objective.step_seconds)},
+    }
 
 
 # The most steps of an episode where neither the training run nor the environment sets a limit.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from ars.common.errors import UsageError
 from ars.training.given_env import GivenEnv
+from ars.training.logger import read_table
 from ars.training.run_folder import CONFIG, EVALUATIONS, PROGRESS, RESULT, find_policy, read_json
-from policies import Policy
+from policies import FileError, Policy
 
 Column = NDArray[np.int64] | NDArray[np.float64]
 
@@ -73,10 +73,11 @@ class Run:
 
 
 def _columns(path: Path) -> dict[str, Column]:
-    with path.open(newline="") as file:
-        names, *rows = csv.reader(file)
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return {name: _column(list(values)) for name, values in zip(names, columns, strict=True)}
+    table = read_table(path)
+    try:
+        return {name: _column(values) for name, values in table.items()}
+    except (ValueError, OverflowError) as error:
+        raise FileError(f"{path}: not a log of a run ({error})") from None
 
 
 def _column(values: list[str]) -> Column:

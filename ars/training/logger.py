@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import itertools
 import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from policies import FileError
+from policies.file import read_plain
 
 # Where a column means what Stable-Baselines3 logs, its tag is used.
 TAGS = {
@@ -27,25 +31,43 @@ _numbers = itertools.count()  # of the event files of this process
 EVALUATION_TAGS = {"return_mean": "eval/mean_reward", "length_mean": "eval/mean_ep_length"}
 
 
-class CsvLog:
-    """A CSV file, opened at a byte offset and truncated there.
+@dataclass(frozen=True)
+class LogEnd:
+    """Where a log ended when a checkpoint was saved.
 
-    Floats are written in the shortest form that reads back as the same number.
+    Attributes:
+        offset: in bytes; 0 where there was no row.
+        sha256: of all bytes before it; None in checkpoints of earlier versions.
+        last: some numbers of the last row.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self.path = path
+    offset: int = 0
+    sha256: str | None = None
+    last: Mapping[str, int] = field(default_factory=dict)
+
+
+class CsvLog:
+    """A CSV file, opened where a checkpoint left it and truncated there.
+
+    Floats are written in the shortest form that reads back as the same number.
+
+    Raises:
+        FileError: the file is not what the checkpoint knows.
+    """
+
+    def __init__(self, path: Path, end: LogEnd = LogEnd()) -> None:
+        self.path, offset = path, end.offset
+        self._columns: list[str] | None = None
+        before = b""
         if offset:
-            _check_row_ends(path, offset)
+            before = _before(path, end)
+            self._columns = _columns(path, before, end)
+        self._hash, self._hashed = hashlib.sha256(before), offset
         # The file lives as long as the log; `close` ends both.
         self._file: IO[str] = path.open("r+" if path.exists() else "w+", newline="")
         self._file.truncate(offset)
         self._file.seek(offset)
-        self._columns: list[str] | None = None
         self._resumed = bool(offset)
-        if offset:
-            with path.open(newline="") as file:
-                self._columns = next(csv.reader(file))
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row; the first one decides the columns."""
@@ -63,22 +85,67 @@ class CsvLog:
     def sync(self) -> int:
         """Flush all rows to the disk; returns the file's length in bytes."""
         self._file.flush()
-        os.fsync(self._file.fileno())
-        return os.fstat(self._file.fileno()).st_size
+        handle = self._file.fileno()
+        os.fsync(handle)
+        length = os.fstat(handle).st_size
+        self._hash.update(os.pread(handle, length - self._hashed, self._hashed))
+        self._hashed = length
+        return length
+
+    @property
+    def sha256(self) -> str:
+        """Of all that had been written at the last `sync`."""
+        return self._hash.hexdigest()
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
         self._file.close()
 
 
-def _check_row_ends(path: Path, offset: int) -> None:
-    """Raises: FileError if no row of the log ends at this byte offset."""
-    if not path.exists() or path.stat().st_size < offset:
+def _before(path: Path, end: LogEnd) -> bytes:
+    """The bytes of a log that a checkpoint knows. Raises: FileError if they are others."""
+    data = read_plain(path) if path.exists() else b""
+    if len(data) < end.offset:
         raise FileError(f"{path}: shorter than when the checkpoint was saved; cannot go on")
-    with path.open("rb") as file:
-        file.seek(offset - 1)
-        if file.read(1) != b"\n":
-            raise FileError(f"{path}: no row ends at its byte {offset}; cannot go on")
+    data = data[: end.offset]
+    if end.sha256 is not None and hashlib.sha256(data).hexdigest() != end.sha256:
+        raise FileError(f"{path}: changed since the checkpoint was saved; cannot go on")
+    if not data.endswith(b"\n"):
+        raise FileError(f"{path}: no row ends at its byte {end.offset}; cannot go on")
+    return data
+
+
+def read_table(path: Path, data: bytes | None = None) -> dict[str, list[str]]:
+    """The columns of a log, all of one length. Raises: FileError.
+
+    Args:
+        path: of the file.
+        data: its bytes, if they have been read.
+    """
+    try:
+        text = (read_plain(path) if data is None else data).decode()
+        names, *rows = csv.reader(io.StringIO(text, newline=""))
+        if len(set(names)) < len(names):
+            raise ValueError("two columns of one name")
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+        return {name: list(values) for name, values in zip(names, columns, strict=True)}
+    except FileError:
+        raise
+    except (ValueError, csv.Error) as error:  # not UTF-8, ragged, or no CSV at all
+        raise FileError(f"{path}: not a log of a run ({error})") from None
+
+
+def _columns(path: Path, data: bytes, end: LogEnd) -> list[str]:
+    """The columns of a log that ends as a checkpoint says. Raises: FileError."""
+    table = read_table(path, data)
+    for name, number in end.last.items():
+        found = table.get(name) or ["missing"]
+        if found[-1] != str(number):
+            raise FileError(
+                f"{path}: the {name} of its last row is {found[-1]}, that of the checkpoint "
+                f"{number}; cannot go on"
+            )
+    return list(table)
 
 
 class TensorBoard:
@@ -96,7 +163,7 @@ class TensorBoard:
         self._event, self._summary = Event, Summary
         origin = f"{socket.gethostname()}.{os.getpid()}.{next(_numbers):03d}"
         name = f"events.out.tfevents.{int(time.time()):010d}.{origin}"
-        self._writer = RecordWriter((folder / name).open("wb"))
+        self._writer = RecordWriter((folder / name).open("xb"))
         self._flush_at = 0.0
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
         if purge_step is not None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ars.algorithms.base import Algorithm
-from ars.training.logger import CsvLog, TensorBoard
-from ars.training.run_folder import EVALUATIONS, PROGRESS
-from ars.training.tape import TAPE, TapeLog
+from ars.training.logger import CsvLog, LogEnd, TensorBoard
+from ars.training.run_folder import EVALUATIONS, PROGRESS, TAPE
+from ars.training.tape import TapeLog
+from policies.state import State
 
 
 class RunLogs:
@@ -21,7 +22,7 @@ class RunLogs:
         algorithm: as it begins or goes on.
         identity: of the run, for the tape.
         training: what policy files say about their training, for the tape.
-        offsets: the lengths of the files when the checkpoint was saved; empty for a new run.
+        ends: where the files ended when the checkpoint was saved; empty for a new run.
         resumed: whether the run goes on from a checkpoint.
         notify: shows the user a line.
 
@@ -35,7 +36,7 @@ class RunLogs:
         algorithm: Algorithm,
         identity: dict[str, Any],
         training: dict[str, Any],
-        offsets: Mapping[str, int],
+        ends: Mapping[str, LogEnd],
         resumed: bool,
         notify: Callable[[str], None],
     ) -> None:
@@ -43,12 +44,12 @@ class RunLogs:
         with ExitStack() as opened:
             self._tape: TapeLog | None = None
             if algorithm.tape_record() is not None:
-                offset = _tape_offset(folder / TAPE, offsets, notify)
+                offset = _tape_offset(folder / TAPE, ends, notify)
                 self._tape = TapeLog(folder / TAPE, algorithm, identity, training, offset)
                 opened.callback(self._tape.close)
-            self._progress = CsvLog(folder / PROGRESS, offsets.get(PROGRESS, 0))
+            self._progress = CsvLog(folder / PROGRESS, ends.get(PROGRESS, LogEnd()))
             opened.callback(self._progress.close)
-            self._evaluations = CsvLog(folder / EVALUATIONS, offsets.get(EVALUATIONS, 0))
+            self._evaluations = CsvLog(folder / EVALUATIONS, ends.get(EVALUATIONS, LogEnd()))
             opened.callback(self._evaluations.close)
             self._tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resumed else None)
             opened.callback(self._tensorboard.close)
@@ -69,21 +70,49 @@ class RunLogs:
         self._evaluations.write(row)
         self._tensorboard.evaluation(row)
 
-    def sync(self) -> dict[str, int]:
-        """Bring all rows to the disk; returns the lengths of the files, as in `offsets`."""
+    def sync(self) -> dict[str, Any]:
+        """Bring all rows to the disk; returns what `log_ends` finds in a checkpoint."""
         offsets = {PROGRESS: self._progress.sync(), EVALUATIONS: self._evaluations.sync()}
         if self._tape is not None:
             offsets[TAPE] = self._tape.sync()
-        return offsets
+        digests = {PROGRESS: self._progress.sha256, EVALUATIONS: self._evaluations.sha256}
+        return {"offsets": offsets, "log_sha256": digests}
 
     def close(self) -> None:
         """Write out what is buffered and close the files; safe to call twice."""
         self._opened.close()
 
 
-def _tape_offset(path: Path, offsets: Mapping[str, int], notify: Callable[[str], None]) -> int:
+def log_ends(state: State, algorithm: Algorithm, evaluated: int) -> dict[str, LogEnd]:
+    """Where the logs ended when a checkpoint was saved.
+
+    Args:
+        state: the checkpoint.
+        algorithm: as it was then.
+        evaluated: the iteration of the last evaluation; -1 for none.
+
+    Raises:
+        ValueError: a log cannot have ended so.
+    """
+    offsets, digests = state.nested("offsets"), state.nested("log_sha256")
+    iteration, timesteps = algorithm.iteration, algorithm.timesteps
+    last = {
+        PROGRESS: {"iteration": iteration, "timesteps": timesteps} if iteration else {},
+        EVALUATIONS: {"iteration": evaluated} if evaluated >= 0 else {},
+    }
+    ends = {}
+    for name, numbers in last.items():
+        offset = offsets.count(name, *((1,) if numbers else (0, 0)))
+        # Checkpoints of earlier versions do not know the digests of the logs.
+        digest = digests.text(name) if "log_sha256" in state.values else None
+        ends[name] = LogEnd(offset, digest, numbers)
+    # Those of runs without a tape do not name it.
+    return ends | ({TAPE: LogEnd(offsets.count(TAPE))} if TAPE in offsets.values else {})
+
+
+def _tape_offset(path: Path, ends: Mapping[str, LogEnd], notify: Callable[[str], None]) -> int:
     """Where to go on with the tape; at 0 if there is none to continue."""
-    offset = offsets.get(TAPE, 0)
+    offset = ends.get(TAPE, LogEnd()).offset
     if offset and not path.exists():
         notify(f"{path} is gone: a new one begins here")
         return 0

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, Row, TrainingContext
-from ars.common.errors import UsageError
+from ars.common.errors import RunError, UsageError
 from ars.common.settings import make_config
 from ars.rendering.film import Moment
 from ars.training.env_check import probe
 from ars.training.evaluation import Candidate, policy_file
-from ars.training.run_folder import ResolvedPolicy, describe_policy, find_policy
+from ars.training.run_folder import TAPE, ResolvedPolicy, describe_policy, find_policy
 from ars.training.stored_settings import current_settings
-from ars.training.tape import TAPE, Header, Tape, read_tape
+from ars.training.tape import Header, Tape, read_tape
 from envs.objective import NOTHING_KNOWN
 from policies import FileError, PolicySpec
 
@@ -78,7 +78,7 @@ def replayed(tape: Tape, algorithm: Algorithm) -> Iterator[Row]:
         yield {}
         for index in range(len(tape.records)):
             yield algorithm.replay(tape.record(index))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RunError) as error:
         where = f"after iteration {algorithm.iteration:,}"
         raise FileError(f"{tape.path}: not a usable tape ({where}: {error})") from None
 

@@ -14,9 +14,20 @@ from typing import Any
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.common.errors import UsageError
-from ars.common.settings import as_words, in_words, make_config, near, preset_values, setting_names
+from ars.common.settings import (
+    as_spelled,
+    as_words,
+    choices_as_declared,
+    in_words,
+    make_config,
+    near,
+    preset_values,
+    setting_names,
+)
+from ars.common.synonyms import meant, other_name
 from ars.training.config import (
     DEFAULT_TIMESTEPS,
+    EVALUATION_GRIDS,
     STOPS,
     RunConfig,
     TaskConfig,
@@ -35,7 +46,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     """The configuration of a new run: the settings given, then a preset's, then defaults.
 
     Args:
-        env_id: a short name such as `HalfCheetah`, a registered Gymnasium id or `module:Id-v0`.
+        env_id: as for `envs.canonical_name`.
         given: settings by name: `algo`, `preset`, `env_kwargs`, `init_from`, those that
             `envs.make` takes, and those of the algorithm, the task, the run and the workers.
         command: what starts the run, to be recorded.
@@ -44,17 +55,22 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         UsageError: a setting is unknown or cannot be used.
         envs.UnknownEnvironment: there is no such environment.
     """
-    envs.resolve(env_id)
-    algo = given.get("algo", DEFAULT_ALGORITHM)
+    name = envs.canonical_name(env_id)
+    algo = as_spelled(given.get("algo", DEFAULT_ALGORITHM), ALGORITHMS)
     if not isinstance(algo, str) or algo not in ALGORITHMS:
         raise UsageError(
             f"`algo` {algo}: must be one of {', '.join(ALGORITHMS)}" + near(algo, ALGORITHMS)
         )
     algorithm = ALGORITHMS[algo]
     _refuse_unknown(algo, given)
+    given = _as_declared(algo, given)
+    if all(given.get(grid) is not None for grid in EVALUATION_GRIDS):
+        raise UsageError(
+            f"`eval_timesteps` {given['eval_timesteps']}: has no meaning beside `eval_freq`"
+        )
     presets = algorithm.presets
-    short = {row.id: row.name for row in envs.table()}.get(env_id, env_id)
-    preset = given.get("preset", short if short in presets else None)
+    short = {row.id: row.name for row in envs.table()}.get(name, name)
+    preset = as_spelled(given.get("preset", short if short in presets else None), presets)
     if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
@@ -65,9 +81,10 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
     values = {**_kept_from_start(algorithm.Config, defaults, given), **_overridden(defaults, given)}
-    return _checked(
+    notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
+    config = _checked(
         TrainingConfig(
-            env_id,
+            name,
             env_kwargs,
             algo,
             preset,
@@ -77,8 +94,12 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             make_config(RunConfig, values),
             make_config(WorkerConfig, values),
             commands=[command],
+            notes=notes,
         )
     )
+    if preset is not None:
+        notes += _what_the_preset_decides(config, presets[preset], defaults, given)
+    return config
 
 
 def resolve_resumed(
@@ -114,6 +135,9 @@ def resolve_resumed(
         raise FileError(f"{folder / CONFIG}: {error}") from None
     except (KeyError, TypeError) as error:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
+    if "env_id" in given:
+        given = {**given, "env_id": envs.canonical_name(given["env_id"])}
+    given = _as_declared(data["algo"], given)
     _refuse_changes(given, fixed, stored_kwargs, raisable_settings(algorithm.Config))
     _refuse_unknown(data["algo"], given)
     values = _overridden({**fixed, **free}, given)
@@ -164,8 +188,8 @@ def _refuse_changes(
                 )
             raise UsageError(
                 f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
-                "resume only stopping, saving, worker and device flags, `eval_freq` and "
-                "`eval_episodes` may change"
+                "resume only stopping, saving, worker and device flags, `eval_freq`, "
+                "`eval_timesteps` and `eval_episodes` may change"
             )
     for name, value in _given_kwargs(given).items():
         if name not in stored_kwargs or stored_kwargs[name] != value:
@@ -176,15 +200,55 @@ def _refuse_changes(
         raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
 
 
+def _configs(algo: str) -> tuple[type[Any], ...]:
+    return (ALGORITHMS[algo].Config, TaskConfig, RunConfig, WorkerConfig)
+
+
+def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings given, each word for a choice as the algorithm's settings declare it."""
+    for config in _configs(algo):
+        given = choices_as_declared(config, given)
+    if "algo" in given:
+        given = {**given, "algo": as_spelled(given["algo"], ALGORITHMS)}
+    return given
+
+
+def _what_the_preset_decides(
+    config: TrainingConfig,
+    preset: Mapping[str, Any],
+    used: Mapping[str, Any],
+    given: Mapping[str, Any],
+) -> list[str]:
+    """Lines on what a user would not expect: a preset's seed, and what they replaced in it.
+
+    Args:
+        config: what was resolved.
+        preset: all values of its preset.
+        used: those of them that go with what was given.
+        given: the user's settings.
+    """
+    notes = []
+    if "seed" in used and "seed" not in given:
+        notes.append(f"`seed` {used['seed']}, from `preset` {config.preset}")
+    for name in preset.keys() - used.keys() - given.keys():
+        value = getattr(config.algorithm, name)
+        if value not in (None, (), preset[name]):
+            notes.append(
+                f"`{name}` {in_words(value)}: `preset` {config.preset} has "
+                f"{in_words(preset[name])}, which does not go with what is given"
+            )
+    return notes
+
+
 def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
     """Raises: UsageError for a setting that a run of this algorithm does not have."""
-    configs = (ALGORITHMS[algo].Config, TaskConfig, RunConfig, WorkerConfig)
-    known = {*OTHERS, "env_id", *(name for config in configs for name in setting_names(config))}
-    for name in given.keys() - known:
+    settings = [name for config in _configs(algo) for name in setting_names(config)]
+    known = {name: name for name in (*OTHERS, "env_id", *settings)}
+    for name in given.keys() - known.keys():
         elsewhere = settings_of_others(algo)
         if name in elsewhere:
-            raise UsageError(f"`{name}`: {elsewhere[name]}")
-        raise UsageError(f"`{name}`: there is no such setting{near(name, known)}")
+            raise UsageError(f"`{name}`: {elsewhere[name]}{other_name(name, known)}")
+        raise UsageError(f"`{name}`: there is no such setting{meant(name, known)}")
 
 
 def _kept_from_start(
@@ -203,9 +267,13 @@ def _kept_from_start(
 
 
 def _overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` overridden by `given`; any stop in `given` replaces all stops in `values`."""
-    if any(name in given for name in STOPS):
-        values = {name: value for name, value in values.items() if name not in STOPS}
+    """`values` overridden by `given`; any stop in `given` replaces all stops in `values`.
+
+    The same holds for settings that say when to evaluate.
+    """
+    for group in (STOPS, EVALUATION_GRIDS):
+        if any(name in given for name in group):
+            values = {name: value for name, value in values.items() if name not in group}
     return {**values, **given}
 
 

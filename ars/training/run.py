@@ -17,8 +17,9 @@ from ars.training.config import TrainingConfig
 from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.heading import episode_lines, schedule_line
-from ars.training.run_folder import find_policy, lock, new_folder
+from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.signals import Interrupts
+from ars.training.space_check import action_warning
 from ars.training.time_budget import TimeBudget
 from ars.training.trainer import Trainer
 from policies import Policy
@@ -63,10 +64,17 @@ def run_training(
     if config.folder is None:  # a stored run keeps the lengths that it had
         config = config.within(probed.time_limit)
     with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
-        for warning in probed.warnings:
+        for note in config.notes:
+            display.notify(note)
+        for warning in (*probed.warnings, *_warnings(config, algorithm)):
             display.notify(f"warning: {warning}")
         folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
         with lock(folder):
+            # Another run may have begun in it, or gone on, since it was looked at.
+            if config.folder is None:
+                refuse_taken(folder)
+            elif checkpoint.exists(folder) != resume:
+                raise RunError(f"{folder}: another process has just trained in it; try again")
             try:
                 config.write(folder)
             except OSError as error:
@@ -75,6 +83,14 @@ def run_training(
             for line in episode_lines(config, algorithm, probed.time_limit):
                 display.notify(line)
             return folder, _train(config, algorithm, folder, display, how_to_resume, resume, stop)
+
+
+def _warnings(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
+    """What a new run with a new policy should know of the actions."""
+    if config.folder is not None or config.init_from is not None:
+        return []
+    warning = action_warning(algorithm.policy.spec)
+    return [] if warning is None else [f"{config.env_id}: {warning}"]
 
 
 def _make_algorithm(
@@ -91,6 +107,7 @@ def _make_algorithm(
         config.workers.device,
         config.workers.env_processes,
         probed.objective,
+        probed.obs_dtype,
     )
     algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:

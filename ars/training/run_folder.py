@@ -5,24 +5,31 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import envs
 from ars.common.errors import RunError, UsageError
 from ars.common.settings import near
+from ars.common.shell import quoted
 from policies import FileError, PolicyFile, read_policy
+from policies.file import read_plain
 
 CONFIG = "config.json"
 PROGRESS = "progress.csv"
 EVALUATIONS = "evaluations.csv"
+TAPE = "tape.bin"
 RESULT = "result.json"
 LATEST_POLICY = "policy.safetensors"
 BEST_POLICY = "best_policy.safetensors"
+LOCK = ".lock"
 LOCK_SECONDS = 2.0
+LARGEST_JSON = 2**26  # bytes
 SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
@@ -62,14 +69,23 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
         which = "policy file"
     else:
         shipped = sorted(file.name.partition(".")[0] for file in SHIPPED.glob("*.safetensors"))
-        path, which = SHIPPED / f"{run}.safetensors", "shipped policy"
-        if run not in shipped:
+        name = _environment(run)
+        path, which = SHIPPED / f"{name}.safetensors", "shipped policy"
+        if name not in shipped:
             raise UsageError(
                 f"`{setting}` {run}: no run folder, policy file or shipped policy of that name"
                 + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
             )
     file = read_policy(path)
     return ResolvedPolicy(path, file, describe_policy(which, path, file))
+
+
+def _environment(run: str) -> str:
+    """The name of an environment in the spelling that shipped policies have."""
+    with suppress(envs.UnknownEnvironment):
+        if ":" not in run:  # which would import a module
+            return envs.canonical_name(run)
+    return run
 
 
 def describe_policy(which: str, path: Path, file: PolicyFile) -> str:
@@ -90,11 +106,7 @@ def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
         if not run_dir:
             raise UsageError("`run_dir` '': must name a folder")
         path = Path(run_dir)
-        if (path / CONFIG).exists():
-            raise UsageError(
-                f"`run_dir` {run_dir}: holds a run already; choose another folder, or go on with "
-                f"`resume` {run_dir}"
-            )
+        refuse_taken(path)
         _make(path, f"`run_dir` {run_dir}")
         return path
     base = Path("runs") / env_id.replace(":", "-").replace("/", "-") / f"{algo}-s{seed}"
@@ -111,12 +123,21 @@ def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
             raise _unwritable(str(path), error) from None
 
 
+def refuse_taken(folder: Path) -> None:
+    """Raises: UsageError if a folder for a new run holds one."""
+    if os.path.lexists(folder / CONFIG):
+        raise UsageError(
+            f"`run_dir` {folder}: holds a run already; choose another folder, or go on with "
+            f"`resume` {quoted(folder)}"
+        )
+
+
 def _make(path: Path, name: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another run may be trying the same
     except OSError as error:
         raise _unwritable(name, error) from None
 
@@ -130,10 +151,14 @@ def lock(folder: Path) -> Iterator[None]:
     """Lock a run folder for the block; the system unlocks it however the process ends.
 
     Raises:
-        RunError: another process has locked it, or it cannot be written.
+        RunError: another process has locked it, it cannot be written, or a file in it that a run
+            writes to is none of its own.
     """
     try:
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        for name in (LOCK, PROGRESS, EVALUATIONS, TAPE):
+            _refuse_foreign(folder / name, stat.S_ISREG)
+        _refuse_foreign(folder / "checkpoint", stat.S_ISDIR)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
     try:
@@ -143,6 +168,22 @@ def lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _refuse_foreign(path: Path, is_kind: Callable[[int], bool]) -> None:
+    """Raises: RunError if something that a run writes to, if it exists, is elsewhere."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "of another kind"
+    if is_kind(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
+            return
+        what = "a file that has another name elsewhere (a hard link)"
+    raise RunError(
+        f"{path}: is {what}; a run writes only to plain files in its folder: put a copy there"
+    )
 
 
 def _acquired(handle: int, seconds: float) -> bool:
@@ -159,9 +200,10 @@ def _acquired(handle: int, seconds: float) -> bool:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises: FileError that names the file."""
+    content = read_plain(path, LARGEST_JSON)
     try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+        data = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
     if not isinstance(data, dict):
         raise FileError(f"{path}: not a JSON object")

@@ -29,9 +29,9 @@ from ars.algorithms.base import Algorithm, Record
 from ars.common.settings import counted
 from ars.distributed.versions import cpu, libc, versions
 from policies import FileError
+from policies.file import read_plain
 from policies.state import State
 
-TAPE = "tape.bin"
 MAGIC = b"ARS-tape"
 FORMAT_VERSION = 1
 DIGEST_SIZE = 32
@@ -169,10 +169,7 @@ def read_tape(path: Path, length: int | None = None) -> Tape:
 
     Raises: FileError that names the file and where it is damaged.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror})") from None
+    data = read_plain(path)
     if length is not None and len(data) < length:
         raise FileError(f"{path}: shorter than when the checkpoint was saved")
     data = data[:length]

@@ -20,18 +20,16 @@ from ars.rollout.task import Task
 from ars.training import checkpoint
 from ars.training.config import RunConfig
 from ars.training.display import Display
-from ars.training.evaluation import Best, Candidate, evaluation_row, policy_file, speed
-from ars.training.logs import RunLogs
+from ars.training.evaluation import Best, Candidate, evaluation_row, outcome, policy_file
+from ars.training.logger import LogEnd
+from ars.training.logs import RunLogs, log_ends
 from ars.training.run_folder import (
     BEST_POLICY,
-    EVALUATIONS,
     LATEST_POLICY,
-    PROGRESS,
     RESULT,
 )
 from ars.training.signals import InterruptiblePool, Interrupts
 from ars.training.stored_settings import check_identity
-from ars.training.tape import TAPE
 from ars.training.time_budget import OutOfTime, TimeBudget
 from policies import save_policy
 from policies.file import write_json
@@ -81,6 +79,7 @@ class Trainer:
         self.budget, self._stop = budget or TimeBudget(), stop
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
+        self._evaluated_timesteps = -1  # those of that iteration
         self.reached = -1  # the iteration whose evaluation reached the target return
         # The evaluation under way: its request, which is None where it is to be submitted again.
         self._pending: tuple[int | None, Candidate] | None = None
@@ -90,8 +89,8 @@ class Trainer:
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         self._iteration_seconds = 0.0
-        offsets = self._restore() if resume else {}
-        self.logs = RunLogs(folder, algorithm, identity, training, offsets, resume, display.notify)
+        ends = self._restore() if resume else {}
+        self.logs = RunLogs(folder, algorithm, identity, training, ends, resume, display.notify)
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -239,10 +238,14 @@ class Trainer:
 
     def _begin_evaluation(self) -> None:
         iteration = self.algorithm.iteration
-        done = iteration <= self.evaluated or self._pending is not None
-        if done or iteration % self.config.eval_freq:
-            return
-        self._begin(Candidate.of(self.algorithm))
+        if iteration > self.evaluated and self._pending is None and self._is_due():
+            self._begin(Candidate.of(self.algorithm))
+
+    def _is_due(self) -> bool:
+        every = self.config.eval_timesteps
+        if every is None:
+            return self.algorithm.iteration % self.config.eval_freq == 0
+        return self.algorithm.timesteps // every > self._evaluated_timesteps // every
 
     def _begin(self, candidate: Candidate) -> None:
         self._pending = self._submit_evaluation(candidate), candidate
@@ -264,6 +267,7 @@ class Trainer:
         row = evaluation_row(candidate, episodes)
         self.budget.evaluated(row["length_mean"])
         self._pending, self.evaluated = None, candidate.iteration
+        self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
             self.best = Best(candidate, row["return_mean"])
@@ -289,19 +293,11 @@ class Trainer:
         if self.best is None:  # there was no time for any evaluation
             self._write_policy(BEST_POLICY, candidate)
         episodes = self._final_episodes(candidate)
-        objective = algorithm.rollout_spec.objective
-        final = {
-            **evaluation_row(candidate, episodes),
-            **summarize_objective(objective, episodes),
-        }
         result = {
             "stopped": reason,
-            "iterations": algorithm.iteration,
-            "timesteps": algorithm.timesteps,
-            "episodes": algorithm.episodes,
             "seconds": round(self.elapsed, 3),
             "best_evaluation": None if self.best is None else self.best.return_mean,
-            "final_evaluation": {**final, **speed(final, objective.step_seconds)},
+            **outcome(algorithm, candidate, episodes),
         }
         write_json(self.folder / RESULT, result)
         longest = 0.0 if algorithm.trains_in_pool else self._iteration_seconds
@@ -333,13 +329,13 @@ class Trainer:
 
     def _save(self) -> None:
         """Save the latest policy and the checkpoint, after the logs that they refer to."""
-        offsets = self.logs.sync()
+        logs = self.logs.sync()
         self._write_policy(LATEST_POLICY, Candidate.of(self.algorithm))
         algorithm = self.algorithm.state()
         values = {
             "run": self.identity,
             "algorithm": algorithm.values,
-            "offsets": offsets,
+            **logs,
             "evaluated": self.evaluated,
             "reached": self.reached,
             "target_return": self.config.target_return,
@@ -349,6 +345,8 @@ class Trainer:
         if self.best is not None:
             state.values["best_return"] = self.best.return_mean
             state.add_state("best", self.best.candidate.state())
+        if self.config.eval_timesteps is not None:
+            state.values["evaluated_timesteps"] = self._evaluated_timesteps
         if self._pending is not None:
             state.add_state("pending", self._pending[1].state())
         checkpoint.save(self.folder, state)
@@ -363,36 +361,38 @@ class Trainer:
                 f"{self.folder}: the last iterations are not saved: {error.strerror}"
             )
 
-    def _restore(self) -> dict[str, int]:
-        """Restore the checkpoint; returns the lengths of the logs when it was saved."""
+    def _restore(self) -> dict[str, LogEnd]:
+        """Restore the checkpoint; returns where the logs ended when it was saved."""
         state = checkpoint.load(self.folder)
         try:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
-            offsets = state.nested("offsets")
-            # Checkpoints of runs without a tape do not name it.
-            names = [PROGRESS, EVALUATIONS, *({TAPE} & offsets.values.keys())]
-            return {name: offsets.count(name) for name in names}
+            return log_ends(state, self.algorithm, self.evaluated)
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
             ) from None
 
     def _restore_from(self, state: State) -> None:
-        algorithm, spec = self.algorithm, self.algorithm.policy.spec
+        algorithm = self.algorithm
         algorithm.restore(State(state.arrays, state.value("algorithm", dict)))
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
-        self._earlier_seconds = state.number("seconds")
+        self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), spec)
+            candidate = Candidate.from_state(state.nested("best"), algorithm)
             self.best = Best(candidate, state.number("best_return"))
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, candidate)
             self.display.best_so_far(self.best.return_mean)
-        reached = state.count("reached", -1, algorithm.iteration)
+            # Not known if evaluations came by iterations until now: the next multiple is due.
+            self._evaluated_timesteps = algorithm.timesteps
+        if "evaluated_timesteps" in state.values:
+            known = state.count("evaluated_timesteps", -1, algorithm.timesteps)
+            self._evaluated_timesteps = known
+        reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached
         elif self.best is not None and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
-            self._begin(Candidate.from_state(state.nested("pending"), spec))
+            self._begin(Candidate.from_state(state.nested("pending"), algorithm))

@@ -7,7 +7,6 @@ forged on the tape differs when it is replayed.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from ars.training import checkpoint
 from ars.training.comparison import Comparison
 from ars.training.config import TrainingConfig, parse_workers
 from ars.training.evaluation import Candidate, policy_file
+from ars.training.logger import read_table
 from ars.training.rebuild import make_algorithm, replayed, tape_of
 from ars.training.resolve import resolve_resumed
 from ars.training.run import make_pool
@@ -312,8 +312,9 @@ class _Verifier:
 
 def _rows(path: Path) -> dict[int, dict[str, str]]:
     """The rows of progress.csv by iteration. Raises: FileError."""
+    table = read_table(path)
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     try:
-        with path.open(newline="") as file:
-            return {int(row["iteration"]): row for row in csv.DictReader(file)}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return {int(row["iteration"]): row for row in rows}
+    except (ValueError, KeyError) as error:
         raise FileError(f"{path}: not the {PROGRESS} of a run ({error})") from None

@@ -224,10 +224,10 @@ def partition(lab: Lab) -> str:
     """Disconnect the two hosts during the run, and reconnect them."""
     reference, folder = undisturbed(lab, SLOW, *LENGTH), lab.place / "run"
     values = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    from ars.distributed import ray_session
+    from ars.distributed import ray_environment
 
     values |= {"PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}
-    with _hosts() as (head, node), ray_session._environment(values):
+    with _hosts() as (head, node), ray_environment.environment(values):
         start = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus", "1", "--block"]
         start += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
         first = ["--head", "--node-ip-address", HEAD, "--port", "6379"]

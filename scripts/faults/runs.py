@@ -313,10 +313,10 @@ def raylets() -> Iterator[Any]:
     """Start a Ray cluster on this machine; commands run inside the block find its token."""
     from raylets import Raylets
 
-    from ars.distributed import ray_session
+    from ars.distributed import ray_environment
 
-    values = ray_session._QUIET | ray_session._local_environment() | {"PYTHONPATH": ""}
-    with ray_session._environment(values):
+    values = ray_environment.QUIET | ray_environment.local_environment() | {"PYTHONPATH": ""}
+    with ray_environment.environment(values):
         found = Raylets()
         try:
             yield found

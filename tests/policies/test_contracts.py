@@ -141,3 +141,12 @@ def test_compiled_code_plays_it_as_it_acts_or_not_at_all(kind: str) -> None:
         found += rollouts.run(Snapshot(weights), [Task(Stream.EVALUATION, 0, 0)])
         rollouts.close()
     assert found[0] == found[1]
+
+
+def test_images_are_whole_numbers_as_their_bytes_are() -> None:
+    policy = random_policy("cnn", "discrete")
+    (image,) = observations(policy, 1)
+    assert policy.act(image.astype(np.float64)) == policy.act(image)
+    for wrong in (image / 255, image - 300.0, np.full(image.shape, np.nan)):
+        with pytest.raises(ValueError, match="must be whole numbers from 0 to 255"):
+            policy.act(wrong)

@@ -145,7 +145,7 @@ def test_discrete_actions_take_the_first_best_and_honour_start() -> None:
     policy.weights = weights.ravel()
     action = policy.act(np.ones(5))
     assert action == -1
-    assert isinstance(action, int)
+    assert ACTIONS["discrete"].contains(action) and type(action) is np.int64
 
 
 def test_observations_of_another_size_are_refused() -> None:
@@ -157,6 +157,21 @@ def test_observations_of_another_size_are_refused() -> None:
 def test_observations_that_are_no_numbers_are_refused(obs: object) -> None:
     with pytest.raises(ValueError, match="observation is not made of numbers"):
         random_policy("linear", "one").act(obs)
+
+
+def test_subclasses_of_spaces_are_what_they_derive_from() -> None:
+    class Joints(spaces.Box):
+        pass
+
+    class Moves(spaces.Discrete):
+        pass
+
+    box = Joints(-1, 1, (5,), np.float32)
+    assert (
+        make_policy("linear", box, Joints(0, 1, (2,))).spec
+        == make_policy("linear", spaces.Box(-1, 1, (5,), np.float32), spaces.Box(0, 1, (2,))).spec
+    )
+    assert make_policy("linear", box, Moves(3, start=4)).act(np.ones(5)) == 4
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from ars.algorithms.ars import ARS, ARSConfig, best_directions
 from ars.algorithms.base import TrainingContext
-from ars.common.errors import RolloutError, UsageError
+from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.seeding import direction
 from ars.common.settings import make_config
 from ars.presets.ars import PRESETS
@@ -225,3 +225,40 @@ def test_an_mlp_starts_from_the_seeds_initial_weights() -> None:
     assert first.policy.weights.any()
     assert np.array_equal(first.policy.weights, second.policy.weights)
     assert make(policy="mlp").policy.spec.hidden_sizes == (64, 64)
+
+
+@pytest.mark.parametrize("scale", [1e150, 1e200, 1e307])
+def test_the_step_does_not_depend_on_the_scale_of_the_rewards(scale: float) -> None:
+    usual, scaled = (make(n_directions=3, variant="v1") for _ in range(2))
+    usual.iterate(scores(TABLE))
+    row = scaled.iterate(scores({task: score * scale for task, score in TABLE.items()}))
+    np.testing.assert_allclose(scaled.policy.weights, usual.policy.weights, rtol=1e-12)
+    assert math.isfinite(row["sigma_r"])
+
+
+def test_a_step_beyond_all_numbers_is_not_taken() -> None:
+    learner = make(n_directions=3, variant="v1", step_size=1e308)
+    before = learner.state()
+    with pytest.raises(RunError, match=r"iteration 1: its step .* a lower `step_size` may help"):
+        learner.iterate(scores({task: score * 1e3 for task, score in TABLE.items()}))
+    after = learner.state()
+    assert after.values == before.values
+    np.testing.assert_array_equal(after.arrays["weights"], before.arrays["weights"])
+
+
+def test_observations_whose_mean_overflows_are_not_taken_in() -> None:
+    def play(task: Task) -> Episode:
+        seen = RunningMeanStd.of(np.full((1, 3), task.sign * 1.5e308))
+        return Episode(0.0, TABLE[task.index, task.sign], 1, seen)
+
+    learner = make(n_directions=3)
+    with pytest.raises(RunError, match="mean of the observations"):
+        learner.iterate(StubPool(play))
+    assert learner.statistics.count == learner.iteration == 0
+
+
+def test_a_fault_under_weights_without_bounds_is_explained() -> None:
+    learner = make(n_directions=1)
+    learner.policy.weights = np.full(6, 1e306)
+    with pytest.raises(RolloutError, match=r"weights reach 1e\+306; a lower `step_size`"):
+        learner.iterate(StubPool(lambda task: Episode(0.0, 0.0, 1, fault="x")))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 
-from ars.common.statistics import summarize_returns
+import pytest
+
+from ars.common.statistics import deviation, mean, norm, summarize_returns
 
 
 def test_returns_and_lengths_are_summed_up() -> None:
@@ -28,3 +31,23 @@ def test_of_no_episode_only_the_deviation_is_a_number() -> None:
     ]
     assert summary.pop("return_std") == 0.0
     assert all(math.isnan(value) for value in summary.values())
+
+
+@pytest.mark.parametrize("scale", [1e200, -1e300, 1e307])
+def test_numbers_whose_squares_a_float_cannot_hold_keep_their_mean_and_spread(scale: float) -> None:
+    values = [3.0 * scale, 5.0 * scale, 4.0 * scale, 8.0 * scale]
+    assert mean(values) == pytest.approx(5.0 * scale, rel=1e-12)
+    assert deviation(values) == pytest.approx(math.sqrt(3.5) * abs(scale), rel=1e-12)
+    assert norm(values[:2]) == pytest.approx(math.sqrt(34) * abs(scale), rel=1e-12)
+
+
+def test_the_largest_numbers_of_both_signs_can_be_summed_up() -> None:
+    largest = sys.float_info.max
+    assert mean([largest, largest, largest]) == largest
+    assert deviation([largest, -largest]) == largest
+    assert norm([largest, largest]) == math.inf
+
+
+def test_what_is_not_finite_stays_so() -> None:
+    assert math.isnan(mean([1.0, math.nan]))
+    assert norm([math.inf, 1e200]) == math.inf

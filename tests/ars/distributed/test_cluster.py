@@ -19,7 +19,7 @@ from raylets import Raylets
 from rollouts import EVALUATION, TRAINING, expected, make_snapshot, make_spec, plain, run
 
 from ars.common.errors import RunError
-from ars.distributed import ray_session, supervisor, timeouts
+from ars.distributed import ray_environment, supervisor, timeouts
 from ars.distributed.pool import RayPool
 
 SLOW = "faulty_envs:Slow-v0"  # a module that the nodes can have from the driver alone
@@ -27,8 +27,8 @@ SLOW = "faulty_envs:Slow-v0"  # a module that the nodes can have from the driver
 
 @pytest.fixture(scope="module")
 def raylets() -> Iterator[Raylets]:
-    with ray_session._environment(
-        ray_session._QUIET | ray_session._local_environment() | {"PYTHONPATH": ""}
+    with ray_environment.environment(
+        ray_environment.QUIET | ray_environment.local_environment() | {"PYTHONPATH": ""}
     ):
         found = Raylets()
         try:

@@ -21,7 +21,7 @@ from rollouts import EVALUATION, TRAINING, expected, make_snapshot, make_spec, p
 import envs
 from ars.common.errors import RolloutError, RunError
 from ars.distributed import pool as pool_module
-from ars.distributed import ray_session, supervisor, task_queue, timeouts
+from ars.distributed import ray_actors, ray_session, supervisor, task_queue, timeouts
 from ars.distributed.pool import RayPool
 from ars.rollout.pool import LocalPool
 from ars.rollout.task import RolloutSpec, Snapshot, task_seed
@@ -227,11 +227,11 @@ def test_second_calls_wait_at_workers_only_while_many_rollouts_do(
     assert waiting and min(waiting) >= pool_module.WAITING_PER_WORKER * 2
 
 
-@pytest.mark.parametrize("sent_bytes", [supervisor.SENT_BYTES, 0])  # with the call, or through Ray
+@pytest.mark.parametrize("sent_bytes", [ray_actors.SENT_BYTES, 0])  # with the call, or through Ray
 def test_snapshots_of_many_requests_are_not_confused(
     make_pool: Any, monkeypatch: pytest.MonkeyPatch, sent_bytes: int
 ) -> None:
-    monkeypatch.setattr(supervisor, "SENT_BYTES", sent_bytes)
+    monkeypatch.setattr(ray_actors, "SENT_BYTES", sent_bytes)
     spec = make_spec()
     pool, local = make_pool(spec, 1), LocalPool(spec)
     snapshots = [Snapshot(np.full(8, 0.1 * n)) for n in range(5)]

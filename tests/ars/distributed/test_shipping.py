@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from ars.common.errors import RunError
-from ars.distributed import ray_session, supervisor
+from ars.distributed import ray_actors, ray_session, shipping
 
 
 def shipped(env_id: str) -> dict[str, Path]:
     """Names of files, by their paths in the folder that is sent; it is gone afterwards."""
-    with ray_session._runtime_env(env_id) as runtime_env:
-        folder = Path(runtime_env["working_dir"])
+    with shipping.runtime_env(env_id) as sent_env:
+        folder = Path(sent_env["working_dir"])
         found = {str(path.relative_to(folder)): path for path in folder.rglob("*")}
     assert not folder.exists()
     return found
@@ -51,24 +51,21 @@ def test_a_package_of_the_user_is_sent_whole_but_for_history_environments_and_ru
 
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "gymnasium:CartPole-v1", "envs:x", "json:x"])
 def test_what_is_installed_is_not_sent(env_id: str) -> None:
-    assert ray_session._user_modules(env_id) == []
+    assert shipping.user_modules(env_id) == []
 
 
 def test_a_submitted_job_has_brought_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     job = {"runtime_env": {"working_dir": "gcs://code.zip"}}
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
-    with ray_session._runtime_env("faulty_envs:Slow-v0") as runtime_env:
-        assert runtime_env.keys() == {"env_vars"}
-        assert runtime_env["env_vars"]["OMP_NUM_THREADS"] == "1"
+    with shipping.runtime_env("faulty_envs:Slow-v0") as sent_env:
+        assert sent_env.keys() == {"env_vars"}
+        assert sent_env["env_vars"]["OMP_NUM_THREADS"] == "1"
 
 
 def test_a_token_that_the_cluster_does_not_ask_for_is_named() -> None:
     error = RuntimeError("The actor died.\n\tclass_name: Actor\nThe actor never ran - cancelled.\n")
-    assert (
-        supervisor.explain_start_failure(error, shows_token=False)
-        == "The actor never ran - cancelled."
-    )
-    advice = supervisor.explain_start_failure(error, shows_token=True)
+    assert ray_actors.explain_loss(error, shows_token=False) == "The actor never ran - cancelled."
+    advice = ray_actors.explain_loss(error, shows_token=True)
     assert "set RAY_AUTH_MODE=disabled (The actor never ran" in advice
 
 
@@ -97,11 +94,11 @@ def test_the_users_own_modules_in_a_folder_called_envs_are_sent_beside_the_toolk
     for name in ("my_robot.py", "registry.py", "__init__.py", "parts/wheel.urdf"):
         (own / name).write_text("mine")
     monkeypatch.syspath_prepend(tmp_path)
-    with ray_session._runtime_env("envs.my_robot:MyRobot-v0") as runtime_env:
-        sent = Path(runtime_env["working_dir"]) / "envs"
+    with shipping.runtime_env("envs.my_robot:MyRobot-v0") as sent_env:
+        sent = Path(sent_env["working_dir"]) / "envs"
         assert (sent / "my_robot.py").read_text() == "mine"
         assert (sent / "parts" / "wheel.urdf").read_text() == "mine"
         for name in ("registry.py", "__init__.py"):
             assert (sent / name).read_text() != "mine"
-    with ray_session._runtime_env("HalfCheetah") as runtime_env:
-        assert not (Path(runtime_env["working_dir"]) / "envs" / "my_robot.py").exists()
+    with shipping.runtime_env("HalfCheetah") as sent_env:
+        assert not (Path(sent_env["working_dir"]) / "envs" / "my_robot.py").exists()

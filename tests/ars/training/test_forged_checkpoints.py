@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from copy import deepcopy
 from functools import reduce
@@ -35,8 +35,23 @@ from policies.state import State
 
 OTHER_TYPE = {"f": np.int64, "i": np.float64, "b": np.int64, "u": np.float64}
 MISSING = object()
-WRONG = (MISSING, "x", [1], {"x": 1}, True, None, -9, 1.5, math.nan, 10**400)
-NULLABLE = ("clip", "target_return")
+WRONG = (MISSING, "x", [1], {"x": 1}, True, None, -9, 1.5, 2**60, math.nan, 10**400)
+# Values that may be others, and arrays that may hold what is not finite.
+FREE: dict[str, Callable[[Any], bool]] = {
+    "target_return": lambda other: other is None or abs(other) < 2**61,
+    "best_return": lambda other: other is not None and abs(other) < 2**61,
+    "seconds": lambda other: other is not None and 0 <= other < 2**61,
+    "largest": lambda other: other == 2**60,
+    "state": lambda other: other == 2**60,  # of a generator
+}
+MAY_OVERFLOW = ("var", "m2", "v")
+
+
+def wrong_numbers(name: str, dtype: np.dtype[Any]) -> Sequence[float]:
+    """What no number of that array can be."""
+    if dtype.kind == "f":
+        return (math.nan, -math.inf) if name in MAY_OVERFLOW else (math.nan, math.inf, -math.inf)
+    return (-(2**60), 2**60) if dtype == np.int64 else ()
 
 
 def forged_arrays(state: State) -> Iterator[tuple[str, State]]:
@@ -46,6 +61,9 @@ def forged_arrays(state: State) -> Iterator[tuple[str, State]]:
         if array.size:
             other_type = array.astype(OTHER_TYPE[array.dtype.kind])
             wrong += [other_type, array[1:], array[..., None].repeat(2, -1)]
+            for number in wrong_numbers(name.rpartition(".")[2], array.dtype):
+                wrong.append(array.copy())
+                wrong[-1].flat[array.size // 2] = number
         for other in wrong:
             arrays = {**state.arrays, name: other}
             if other is None:
@@ -62,13 +80,10 @@ def leaves(values: dict[str, Any], *path: str) -> Iterator[tuple[str, ...]]:
             yield *path, name
 
 
-def fits(name: str, was: object, other: object) -> bool:
+def fits(name: str, other: Any) -> bool:
     """Whether another value is as good in the place of the one that was there."""
-    if other is None or isinstance(other, bool):
-        return other is None and name in NULLABLE
-    # Any number but 0 is a yes to NumPy's `has_uint32`.
-    real = isinstance(was, float) or name in (*NULLABLE, "has_uint32")
-    return real and isinstance(other, int | float) and abs(other) < 10
+    number = other is None or (isinstance(other, int | float) and not isinstance(other, bool))
+    return number and name in FREE and FREE[name](other)
 
 
 def forged_values(state: State) -> Iterator[tuple[str, State]]:
@@ -79,7 +94,7 @@ def forged_values(state: State) -> Iterator[tuple[str, State]]:
         for wrong in WRONG:
             values = deepcopy(state.values)
             holder = reduce(getitem, outer, values)
-            if fits(name, holder[name], wrong):
+            if wrong is holder[name] or fits(name, wrong):
                 continue
             holder[name] = wrong
             if wrong is MISSING:

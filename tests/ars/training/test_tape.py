@@ -18,7 +18,8 @@ from ars.api import UsageError, evaluate, load
 from ars.training import checkpoint
 from ars.training.finished import Run
 from ars.training.rebuild import chosen_policy, make_algorithm, replayed, training_moments
-from ars.training.tape import TAPE, read_tape
+from ars.training.run_folder import TAPE
+from ars.training.tape import read_tape
 from policies import FileError, read_policy
 
 IDENTITY = "small_worlds:IdentityBox-v0"

@@ -27,7 +27,8 @@ from ars.common.seeding import Stream, reset_seed
 from ars.distributed.pool import RayPool
 from ars.rollout.task import Snapshot, Task
 from ars.training import checkpoint, verification
-from ars.training.tape import TAPE, machine_now, read_tape
+from ars.training.run_folder import TAPE
+from ars.training.tape import machine_now, read_tape
 from ars.training.verification import Verification, chance_to_find, verify_run
 from policies import FileError, read_policy, save_policy
 

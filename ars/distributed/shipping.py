@@ -1,0 +1,90 @@
+"""What is sent to a cluster's nodes: the toolkit's code and the user's own module."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ars.common.own_modules import PACKAGES, own_folders
+from ars.distributed.ray_environment import ONE_THREAD
+
+_TOOLKIT = ("ars", "envs", "policies")
+# What Numba has compiled is sent too: nodes with the same kind of processor need not compile it.
+_NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
+
+
+@contextmanager
+def runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
+    """What a cluster's nodes need besides Ray and the dependencies.
+
+    The modules are copied to a folder of their own, so that nothing else in the current folder is
+    sent. A job submitted with a working directory has brought the code with it.
+    """
+    found: dict[str, Any] = {"env_vars": dict(ONE_THREAD)}
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    if (job.get("runtime_env") or {}).get("working_dir"):
+        yield found
+        return
+    with tempfile.TemporaryDirectory(prefix="ars-") as folder:
+        for name in (*_TOOLKIT, *user_modules(env_id)):
+            _copy_module(name, Path(folder))
+        _copy_own_folder(_top_level_module(env_id), Path(folder))
+        yield {**found, "working_dir": folder}
+
+
+def _top_level_module(env_id: str) -> str:
+    """`package` of `package.module:Id-v0`; empty if the id names no module."""
+    return env_id.rpartition(":")[0].partition(".")[0]
+
+
+def user_modules(env_id: str) -> list[str]:
+    """The top-level module that `env_id` names, unless it is installed like a dependency."""
+    name = _top_level_module(env_id)
+    if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
+        return []
+    installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
+    path = _module_path(name)
+    return [name] if path is not None and not installed & set(path.parents) else []
+
+
+def _module_path(name: str) -> Path | None:
+    """The file or folder of a top-level module; None if it is neither."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(spec.origin).resolve() if spec.has_location and spec.origin else None
+
+
+def _copy_module(name: str, folder: Path) -> None:
+    path = _module_path(name)
+    assert path is not None
+    if path.is_dir():
+        shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
+    else:
+        shutil.copy(path, folder)
+
+
+def _copy_own_folder(package: str, folder: Path) -> None:
+    """Copy the user's modules that are found in a toolkit's package, such as `envs.my_robot`."""
+    if package not in PACKAGES:
+        return
+    for own in own_folders(package):
+        for path in Path(own).iterdir():
+            target = folder / package / path.name
+            if target.exists() or path.name == "__pycache__":
+                continue
+            if path.is_dir():
+                shutil.copytree(path, target, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
+            else:
+                shutil.copy(path, target)

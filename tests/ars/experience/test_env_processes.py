@@ -1,0 +1,89 @@
+"""Environment processes end with their run, and with them whatever an environment started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paths import ROOT, SUPPORT
+from processes import alive, wait_until
+
+from ars.experience.env_group import SubprocessGroup
+from ars.experience.vector_env import VectorEnv
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux sees to it")
+
+DRIVER = """
+import sys
+from ars.experience.vector_env import VectorEnv
+
+if __name__ == "__main__":
+    several = VectorEnv("lingering_envs:Stuck-v0", {"folder": sys.argv[1]}, 1, 7, 100, 1)
+    several.reset()
+    print(several._shards[0].group._process.pid, flush=True)
+    several.step(several._episodes)
+"""
+
+
+def started_in(folder: Path) -> list[int]:
+    """The processes that environments have started."""
+    return [int(path.name) for path in folder.iterdir()]
+
+
+def test_a_killed_driver_takes_along_a_process_in_c_code_and_what_it_started(
+    tmp_path: Path,
+) -> None:
+    script, folder = tmp_path / "driver.py", tmp_path / "started"
+    script.write_text(DRIVER)
+    folder.mkdir()
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), str(ROOT)])}
+    words = [sys.executable, str(script), str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=path) as driver:
+        assert driver.stdout is not None
+        pids = [int(driver.stdout.readline()), *started_in(folder)]
+        time.sleep(0.5)  # in the step
+        assert len(pids) == 2 and all(map(alive, pids))
+        driver.kill()
+    assert wait_until(lambda: not any(map(alive, pids)))
+
+
+def test_closing_ends_a_stopped_process_too_and_what_it_started(tmp_path: Path) -> None:
+    several = VectorEnv("lingering_envs:StartsAProcess-v0", {"folder": str(tmp_path)}, 2, 7, 100, 2)
+    several.reset()
+    groups = [shard.group for shard in several._shards]
+    pids = started_in(tmp_path)
+    for group in groups:
+        assert isinstance(group, SubprocessGroup) and group._process.pid
+        pids.append(group._process.pid)
+    os.kill(pids[-1], signal.SIGSTOP)
+    several.close()
+    several.close()  # safe
+    assert len(pids) == 4
+    assert wait_until(lambda: not any(map(alive, pids)))
+
+
+def test_a_process_that_dies_while_it_comes_back_is_replaced_again(tmp_path: Path) -> None:
+    dying, whole = tmp_path / "dying", tmp_path / "whole"
+    for folder in (dying, whole):
+        folder.mkdir()
+    for n in range(3):
+        (whole / str(n)).touch()  # as if it had died three times
+    said: list[str] = []
+    name = "lingering_envs:DiesThreeTimes-v0"
+    with (
+        closing(VectorEnv(name, {"folder": str(dying)}, 2, 7, 100, 1, said.append)) as ours,
+        closing(VectorEnv(name, {"folder": str(whole)}, 2, 7, 100)) as theirs,
+    ):
+        assert np.array_equal(ours.reset(), theirs.reset())
+        for t in range(40):
+            actions = np.full(2, t % 2)
+            assert np.array_equal(ours.step(actions).obs, theirs.step(actions).obs)
+    assert len(started_in(dying)) == 3
+    assert len(said) == 1
