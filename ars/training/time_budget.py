@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ars.common.words import duration
 
 ROOM = 1.2  # of the estimate: evaluations differ in length, and files are written
+# The first rollouts of a process load and compile much, so none is judged by: the pace is that of
+# the fastest of the last ones, once there are some. Where it is too hopeful, the final evaluation
+# has fewer episodes.
+ENOUGH, LAST = 5, 50
 
 
 class OutOfTime(Exception):
@@ -47,6 +52,7 @@ class TimeBudget:
         self._began = clock()
         self.played = self.expected = 0
         self._rollouts = self._steps = 0
+        self._paces: deque[float] = deque(maxlen=LAST)  # seconds a step
         self._busy, self._first_heard = 0.0, math.inf
         self._eval_length = 0.0
         self._kept_for: int | None = None
@@ -68,6 +74,7 @@ class TimeBudget:
         self._rollouts += rollouts
         self._steps += steps
         self._busy += seconds
+        self._paces.append(seconds / max(steps, 1))
         self._first_heard = min(self._first_heard, self._clock() - seconds)
 
     def waiting(self) -> None:
@@ -100,10 +107,10 @@ class TimeBudget:
             self._kept_for = None
 
     def evaluation_seconds(self) -> float:
-        """How long an evaluation will take, from what was heard; 0 while nothing was."""
-        if not self._steps:
+        """How long an evaluation will take, from what was heard; 0 while that is too little."""
+        if len(self._paces) < ENOUGH:
             return 0.0
-        seconds_each = self._busy / self._steps * self._length()
+        seconds_each = min(self._paces) * self._length()
         at_once = max(1.0, self._busy / max(self._clock() - self._first_heard, 1e-9))
         return ROOM * math.ceil(self._eval_episodes / at_once) * seconds_each
 

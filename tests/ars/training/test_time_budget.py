@@ -28,15 +28,29 @@ class Clock:
         return self.now
 
 
+def play(budget: TimeBudget, clock: Clock, rollouts: int, seconds: float = 1.0) -> None:
+    """Rollouts of 100 steps, one after another."""
+    for _ in range(rollouts):
+        clock.now += seconds
+        budget.answered(1, 100, seconds)
+
+
 def test_an_evaluation_is_expected_to_take_what_its_steps_have_taken() -> None:
     clock = Clock()
     budget = TimeBudget(60, eval_episodes=10, stretch=3, clock=clock)
-    assert budget.evaluation_seconds() == 0.0
-    clock.now += 4
-    budget.answered(2, 200, 4.0)  # 50 steps a second; episodes of 100 steps, 300 in an evaluation
-    assert budget.evaluation_seconds() == pytest.approx(1.2 * 10 * 300 / 50)
+    play(budget, clock, 5, seconds=2.0)  # and episodes are three times as long in an evaluation
+    assert budget.evaluation_seconds() == pytest.approx(1.2 * 10 * 6)
     budget.evaluated(40.0)  # now it is known
-    assert budget.evaluation_seconds() == pytest.approx(1.2 * 10 * 40 / 50)
+    assert budget.evaluation_seconds() == pytest.approx(1.2 * 10 * 0.8)
+
+
+def test_it_is_not_judged_by_rollouts_that_load_and_compile() -> None:
+    clock = Clock()
+    budget = TimeBudget(60, eval_episodes=10, clock=clock)
+    play(budget, clock, 4, seconds=10.0)
+    assert budget.evaluation_seconds() == 0.0
+    play(budget, clock, 1, seconds=0.1)
+    assert budget.evaluation_seconds() == pytest.approx(1.2 * 10 * 0.1)
 
 
 def test_rollouts_that_run_beside_each_other_shorten_it() -> None:
@@ -52,20 +66,15 @@ def test_rollouts_that_run_beside_each_other_shorten_it() -> None:
 def test_time_is_kept_for_evaluations_but_no_more_than_half_of_it() -> None:
     clock = Clock()
     budget = TimeBudget(60, eval_episodes=10, clock=clock)
-    clock.now += 1
-    budget.answered(1, 100, 1.0)  # an evaluation: 12 s
+    play(budget, clock, 35)  # an evaluation: 12 s
     assert not budget.is_used(2)
-    clock.now += 34
-    budget.answered(34, 3400, 34.0)
-    assert not budget.is_used(2)
-    clock.now += 2
+    play(budget, clock, 2)
     assert budget.is_used(2)
     assert not budget.is_used(1)
     slow = TimeBudget(60, eval_episodes=100, clock=clock)
-    slow.answered(1, 100, 1.0)
-    clock.now += 29
+    play(slow, clock, 29)
     assert not slow.is_used(2)
-    clock.now += 1
+    play(slow, clock, 1)
     assert slow.is_used(2)
 
 
@@ -87,9 +96,9 @@ def test_a_wait_ends_only_where_the_time_is_kept() -> None:
 def test_a_run_that_took_longer_says_why() -> None:
     clock = Clock()
     budget = TimeBudget(10, eval_episodes=1, clock=clock)
-    budget.answered(1, 10, 2.0)
+    play(budget, clock, 5, seconds=1.7)
     assert budget.overrun(3.0) is None
-    clock.now += 15
+    clock.now += 6.5
     assert budget.overrun(30.0) == (
         "the time budget is passed by 5 s: an iteration is always finished, and the last took 30 s"
     )
