@@ -287,9 +287,9 @@ def evaluate_policy(
         n_cut = sum(episode.length >= rollouts.spec.rollout_length for episode in played)
         if n_cut and time_limit(rollouts.env) is None:
             warn(
-                f"{n_cut:,} of {counted(episodes, 'episode')} were cut at "
-                f"{rollouts.spec.rollout_length:,} steps, as in training: "
-                f"{resolved.file.env_id} has no time limit of its own"
+                f"{resolved.file.env_id} has no time limit of its own: {n_cut:,} of "
+                f"{counted(episodes, 'episode')} cut at {rollouts.spec.rollout_length:,} steps, as "
+                "in training"
             )
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]
     metres = [e.metres for e in played if e.metres is not None]

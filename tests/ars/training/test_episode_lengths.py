@@ -62,8 +62,8 @@ def test_an_environment_without_a_limit_is_cut_and_that_is_said(
     ) in capsys.readouterr().out
     ars.evaluate.main([str(tmp_path / "run"), "--episodes", "2", "--json"])
     assert capsys.readouterr().err == (
-        "warning: 2 of 2 episodes were cut at 1,000 steps, as in training: "
-        f"{ENDLESS} has no time limit of its own\n"
+        f"warning: {ENDLESS} has no time limit of its own: 2 of 2 episodes cut at 1,000 steps, as "
+        "in training\n"
     )
 
 
