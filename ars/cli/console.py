@@ -171,10 +171,11 @@ class LiveDisplay:
 
         self._numbers, self._title, self._translate = numbers, title, translate
         self.best_so_far = numbers.best_so_far
-        console = Console(file=cast(IO[str], output()))
-        self._live = Live(get_renderable=self._panel, console=console, refresh_per_second=4)
+        self._console = Console(file=cast(IO[str], output()))
         self._doing: Callable[[], str] | None = None
         self._last = time.monotonic()
+        # Asks for the panel at once.
+        self._live = Live(get_renderable=self._panel, console=self._console, refresh_per_second=4)
 
     def __enter__(self) -> Display:
         self._live.start()
@@ -211,7 +212,7 @@ class LiveDisplay:
         names = [Text(name, style="dim") for name, _ in cells]
         values = [Text(value, style="bold") for _, value in cells]
         widths = [max(len(a), len(b)) + 3 for a, b in zip(names, values, strict=True)]
-        if sum(widths) + 4 <= self._live.console.width:
+        if sum(widths) + 4 <= self._console.width:
             table.add_row(*names)
             table.add_row(*values)
         else:
@@ -226,7 +227,7 @@ class LiveDisplay:
     def notify(self, message: str) -> None:
         """Show a message."""
         text = printable(self._translate(message))
-        self._live.console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False)
 
 
 def open_display(
