@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from ars.common.words import duration
 
@@ -25,6 +24,7 @@ class LifeSign:
         self._on: Callable[[], str] = lambda: "starting"
         self._heard = self._last = time.monotonic()
         self._quiet = FIRST
+        self._broken: BrokenPipeError | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="life sign", daemon=True)
 
@@ -42,7 +42,10 @@ class LifeSign:
         self._on = on
 
     def heard(self) -> None:
-        """Something else was said."""
+        """Something else will be said. Raises: BrokenPipeError, if a line of ours met it."""
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            raise broken
         self._heard = self._last = time.monotonic()
         self._quiet = FIRST
 
@@ -51,5 +54,8 @@ class LifeSign:
             now = time.monotonic()
             if now - self._last >= self._quiet:
                 self._last, self._quiet = now, LATER
-                with suppress(OSError, ValueError):  # a closed stdout: others will report it
+                try:
                     self._say(f"{self._on()}, {duration(now - self._heard)} so far")
+                except BrokenPipeError as error:  # stdout raises it only once
+                    self._broken = error
+                    return

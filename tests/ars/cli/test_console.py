@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from ars.cli import console, life_sign
 from ars.cli.console import PlainDisplay, Progress
+from ars.cli.streams import Output
 from ars.training.config import RunConfig
 
 
@@ -64,6 +67,25 @@ def test_a_resumed_run_shows_the_best_from_before_and_every_evaluation() -> None
     cells = dict(numbers.cells())
     assert (cells["evaluation"], cells["best"]) == ("400.0 (after 2)", "500.0")
     assert cells["return"] == "-0.0245 (max 0.0)"
+
+
+def test_a_reader_who_goes_away_from_a_life_sign_ends_the_run_at_its_next_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(life_sign, "FIRST", 0.0)
+    monkeypatch.setattr(life_sign, "LOOKS", 0.001)
+    stdout = Output(Gone())
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with PlainDisplay(Progress(RunConfig(n_iterations=4), None)) as display:
+        deadline = time.monotonic() + 10
+        while stdout.error is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(BrokenPipeError):
+            display.notify("run folder")
 
 
 def test_a_run_that_has_nothing_to_say_shows_that_it_lives(
