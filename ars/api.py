@@ -29,15 +29,17 @@ from typing import Any
 import gymnasium
 
 from ars.algorithms import ALGORITHMS
-from ars.cli.console import open_display, summary
+from ars.cli.closing import summary
+from ars.cli.console import open_display
 from ars.cli.streams import output
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.host import hosting
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
-from ars.training.callbacks import Callback, Callbacks, Silent
+from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
+from ars.training.display import Silent
 from ars.training.evaluation import acting, evaluate_policy
 from ars.training.finished import Run
 from ars.training.given_env import GivenEnv

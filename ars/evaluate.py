@@ -19,6 +19,7 @@ from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.cli.result_stream import to_stderr
 from ars.common.settings import LARGEST_SEED, counted, make_config, setting
+from ars.common.words import digits, rounded
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def report(result: dict[str, Any]) -> str:
     }
     labels = {name: label for name, label in labels.items() if name in result}
     lines = [f"{result['env_id']}, {counted(result['episodes'], 'episode')}, seed {result['seed']}"]
-    values = {name: f"{result[name]:,.2f}" for name in labels}
+    values = {
+        name: (rounded if name.startswith("metres") else digits)(result[name], 2) for name in labels
+    }
     width = max(map(len, values.values()))
     space = max(map(len, labels.values())) + 1
     lines += [f"  {label:<{space}} {values[name]:>{width}}" for name, label in labels.items()]

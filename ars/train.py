@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
-from ars.cli.console import open_display, summary
+from ars.cli.closing import going_on, summary
+from ars.cli.console import open_display
 from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
@@ -182,10 +183,12 @@ def main(arguments: Sequence[str]) -> None:
         with open_display(config) as display:
             folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
         reason = why_not_drawn(envs.resolve(config.env_id))
+    more = going_on(result, stretch=bool(config.schedules))
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
-        f"  evaluate it   {hint('evaluate', folder)}"
+        f"  evaluate it   {hint('evaluate', folder)}\n"
+        f"  train on      {_how_to_resume(folder, **more)}"
     )
 
 

@@ -71,9 +71,10 @@ class Algorithm(ABC):
     A subclass's module must not import torch; its constructor may.
 
     Attributes:
-        Config: the dataclass of its settings, from which the flags are made. An optional class
-            attribute `retired` of it maps each removed setting to the value at which it had no
-            effect, so that runs which stored that value can be resumed.
+        Config: the dataclass of its settings, an `EpisodeConfig`, from which the flags are made.
+            An optional class attribute `retired` of it maps each removed setting to the value at
+            which it had no effect, so that runs which stored that value can be resumed.
+        plays: the episodes that training's returns are of, in words for the user.
         trains_in_pool: whether training's rollouts run in the pool, so that workers help, and
             nothing changes until they are collected. Otherwise only evaluations run there, and a
             run that fails in the middle of an iteration goes on from the last checkpoint.
@@ -88,6 +89,7 @@ class Algorithm(ABC):
     """
 
     Config: ClassVar[type[Any]]
+    plays: ClassVar[str] = "the episodes played in training"
     trains_in_pool: ClassVar[bool] = True
 
     policy: Policy

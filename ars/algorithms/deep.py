@@ -22,7 +22,8 @@ from ars.algorithms.base import (
     check_same_network,
     statistics_behind,
 )
-from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
+from ars.algorithms.episode_length import EpisodeConfig
+from ars.algorithms.objective import WeightSchedule
 from ars.algorithms.policy_kinds import (
     DEEP_POLICIES,
     deep_policy_for,
@@ -59,17 +60,10 @@ OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 
 
 @dataclass(frozen=True)
-class DeepConfig(ObjectiveConfig):
+class DeepConfig(EpisodeConfig):
     """Settings of every deep algorithm."""
 
     n_envs: int = setting(1, "environments stepped together", at_least=1, at_most=LARGE)
-    rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
-    eval_length: int | None = setting(
-        None,
-        "most steps in an evaluation's episode (default: `rollout_length`)",
-        at_least=1,
-        depends_on=("rollout_length",),
-    )
     policy: str = setting(
         "auto",
         f"kind of policy; auto: {deep_policy_for(images=True)} for images, else "
@@ -115,8 +109,8 @@ class DeepConfig(ObjectiveConfig):
     )
     horizon: int | None = setting(
         None,
-        "timesteps over which schedules run; kept on resume (default: `total_timesteps` at the "
-        "start)",
+        "timesteps over which schedules run; kept on resume unless raised (default: "
+        "`total_timesteps` at the start)",
         at_least=1,
         starts_as="total_timesteps",
     )
@@ -156,7 +150,7 @@ class DeepAlgorithm(Algorithm):
             context.env_kwargs,
             config.n_envs,
             context.seed,
-            config.rollout_length,
+            config.most_steps,
             context.env_processes,
             context.notify,
             objective=context.objective,
@@ -266,7 +260,7 @@ class DeepAlgorithm(Algorithm):
             self.policy.spec,
             dict(self.context.env_kwargs),
             self.context.seed,
-            rollout_length=self.config.rollout_length,
+            rollout_length=self.config.most_steps,
             eval_length=self.config.eval_length,
             objective=self.context.objective,
         )

@@ -124,6 +124,7 @@ class DQN(DeepAlgorithm):
     """Deep Q-learning: acting and learning alternate in `_iterate`; the update is `_update`."""
 
     Config = DQNConfig
+    plays = "the last 100 training episodes, some of their actions random"
 
     def __init__(self, config: DQNConfig, context: TrainingContext) -> None:
         if not isinstance(space_spec(context.action_space, "action"), DiscreteSpec):

@@ -78,6 +78,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     `action_values`: whether the critic estimates every action's value instead of the state's.
     """
 
+    plays = "the last 100 training episodes, their actions drawn at random from the policy"
+
     def __init__(self, config: Any, context: TrainingContext, action_values: bool = False) -> None:
         super().__init__(config, context, distribution=True)
         from ars.learning.backprop import make_backprop

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task
+
+
+class Watch(Protocol):
+    """Hears of rollouts on their way through a pool."""
+
+    def submitted(self, rollouts: int) -> None:
+        """Rollouts were submitted."""
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None:
+        """Rollouts came back that had so many steps and cost one processor so many seconds."""
+
+    def waiting(self) -> None:
+        """More rollouts are waited for; what this raises ends the wait."""
+
+
+class Unwatched:
+    """A `Watch` that hears nothing."""
+
+    def submitted(self, rollouts: int) -> None: ...
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None: ...
+
+    def waiting(self) -> None: ...
 
 
 class Pool(Protocol):
@@ -19,6 +43,9 @@ class Pool(Protocol):
     def collect(self, request: int) -> list[Episode]:
         """Wait for a request's episodes, in the order of its tasks. Raises: RolloutError."""
 
+    def abandon(self) -> None:
+        """Forget all requests; a rollout that runs already ends unheard."""
+
     def close(self) -> None:
         """Release every process and file; safe to call twice."""
 
@@ -26,7 +53,8 @@ class Pool(Protocol):
 class _Waiting:
     """Requests that wait to be collected."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch or Unwatched()
         self._requests: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
         self._last = 0
 
@@ -34,7 +62,12 @@ class _Waiting:
         """Keep the tasks until they are collected."""
         self._last += 1
         self._requests[self._last] = snapshot, tasks
+        self._watch.submitted(len(tasks))
         return self._last
+
+    def abandon(self) -> None:
+        """Forget the tasks that were not collected."""
+        self._requests.clear()
 
 
 class LocalPool(_Waiting):
@@ -43,19 +76,31 @@ class LocalPool(_Waiting):
     Args:
         spec: what all rollouts share.
         on_event: called with a warning if the environment cannot use its compiled code.
+        watch: hears of every rollout.
     """
 
     def __init__(
-        self, spec: RolloutSpec, on_event: Callable[[str], None] = lambda message: None
+        self,
+        spec: RolloutSpec,
+        on_event: Callable[[str], None] = lambda message: None,
+        watch: Watch | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(watch)
         self._rollouts = Rollouts(spec)
         if self._rollouts.notice is not None:
             on_event(f"warning: {self._rollouts.notice}")
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
-        return self._rollouts.run(*self._requests.pop(request))
+        snapshot, tasks = self._requests.pop(request)
+        episodes = []
+        for task in tasks:
+            self._watch.waiting()
+            began = time.perf_counter()
+            [episode] = self._rollouts.run(snapshot, [task])
+            episodes.append(episode)
+            self._watch.answered(1, episode.length, time.perf_counter() - began)
+        return episodes
 
     def close(self) -> None:
         """Close the environment."""
@@ -69,6 +114,7 @@ class BorrowingPool(_Waiting):
         spec: what all rollouts share.
         lent: closes the others for the block.
         on_event: as for `LocalPool`.
+        watch: as for `LocalPool`.
     """
 
     def __init__(
@@ -76,8 +122,9 @@ class BorrowingPool(_Waiting):
         spec: RolloutSpec,
         lent: Callable[[], AbstractContextManager[None]],
         on_event: Callable[[str], None],
+        watch: Watch | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(watch)
         self._spec, self._lent, self._on_event = spec, lent, on_event
 
     def collect(self, request: int) -> list[Episode]:

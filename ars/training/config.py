@@ -178,6 +178,17 @@ class TrainingConfig:
         only_evaluates = not ALGORITHMS[self.algo].trains_in_pool
         return 0 if only_evaluates and self.workers.ray_address is None else None
 
+    @property
+    def schedules(self) -> list[str]:
+        """The settings that fall to 0 at the horizon."""
+        names = [field.name for field in dataclasses.fields(self.algorithm)]
+        linear = [n for n in names if f"{n}_schedule" in names]
+        return [n for n in linear if getattr(self.algorithm, f"{n}_schedule") == "linear"]
+
+    def within(self, time_limit: int | None) -> TrainingConfig:
+        """This configuration with the episode lengths that an environment's time limit gives."""
+        return dataclasses.replace(self, algorithm=self.algorithm.within(time_limit))
+
     def write(self, folder: Path) -> None:
         """Write config.json: the settings, the commands, the versions and the machine."""
         data = {

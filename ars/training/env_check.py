@@ -22,6 +22,7 @@ from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
 from ars.training.space_check import WatchingPolicy, better_dtype
 from envs.objective import Objective, ObjectiveSpec
+from envs.time_limit import time_limit
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
@@ -45,6 +46,7 @@ class Probe:
         warnings: for the user.
         objective: what is known of the reward.
         obs_dtype: a type that observations fit, if that of their space is none.
+        time_limit: the environment's own, in steps; None if it has none.
         seconds: that making it took.
         conflict: what happens to two of it in one process, in words; None if nothing, or if that
             was not to be found out.
@@ -57,6 +59,7 @@ class Probe:
     warnings: tuple[str, ...]
     objective: ObjectiveSpec
     obs_dtype: str | None = None
+    time_limit: int | None = None
     seconds: float = 0.0
     conflict: str | None = None
     only_one: bool = False
@@ -119,8 +122,8 @@ def probe(
     dtype, misfit = better or (None, "")
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
-    spaces = env.observation_space, env.action_space
-    return Probe(*spaces, reproducible, tuple(warnings), objective, dtype, seconds, *neighbours)
+    known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
+    return Probe(env.observation_space, env.action_space, *known, *neighbours)
 
 
 def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:

@@ -12,6 +12,7 @@ from ars.algorithms.base import Algorithm
 from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
 from ars.common.host import hosting
 from ars.common.seeding import Stream
+from ars.common.settings import counted
 from ars.common.statistics import summarize_objective, summarize_returns
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
@@ -21,6 +22,7 @@ from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, WrongOptions, recompiled, resolve
 from envs.drawing import drawing_hint, registered_spec
 from envs.objective import Objective, ObjectiveSpec
+from envs.time_limit import time_limit
 from policies import (
     BoxSpec,
     DiscreteSpec,
@@ -123,6 +125,29 @@ def speed(row: Mapping[str, Any], step_seconds: float | None) -> dict[str, float
     return {"metres_per_second": row["metres_mean"] / (row["length_mean"] * step_seconds)}
 
 
+def outcome(
+    algorithm: Algorithm, candidate: Candidate, episodes: Sequence[Episode]
+) -> dict[str, Any]:
+    """What result.json says of a run that has ended, and of its final evaluation.
+
+    Args:
+        algorithm: as it is at the end.
+        candidate: the policy evaluated.
+        episodes: of the final evaluation.
+
+    Raises:
+        RolloutError: an episode was not finite.
+    """
+    objective = algorithm.rollout_spec.objective
+    final = {**evaluation_row(candidate, episodes), **summarize_objective(objective, episodes)}
+    return {
+        "iterations": algorithm.iteration,
+        "timesteps": algorithm.timesteps,
+        "episodes": algorithm.episodes,
+        "final_evaluation": {**final, **speed(final, objective.step_seconds)},
+    }
+
+
 # Of so many episodes the first is played again, to see whether the environment repeats itself.
 _MANY = 50
 
@@ -162,6 +187,12 @@ def acting(
         closing(_open(resolved, seed, stochastic, warn, env_kwargs)) as rollouts,
     ):
         _check_spaces(resolved, rollouts)
+        limit, length = time_limit(rollouts.env), rollouts.spec.rollout_length
+        if limit is not None and length < limit:
+            warn(
+                f"episodes are cut at {length:,} steps, as in the evaluations of training; the "
+                f"environment's own limit is {limit:,}"
+            )
         yield rollouts
 
 
@@ -253,6 +284,13 @@ def evaluate_policy(
                 warn(found)
         seed = rollouts.spec.seed
         step_seconds = Objective(rollouts.env).describe().step_seconds
+        n_cut = sum(episode.length >= rollouts.spec.rollout_length for episode in played)
+        if n_cut and time_limit(rollouts.env) is None:
+            warn(
+                f"{resolved.file.env_id} has no time limit of its own: {n_cut:,} of "
+                f"{counted(episodes, 'episode')} cut at {rollouts.spec.rollout_length:,} steps, as "
+                "in training"
+            )
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]
     metres = [e.metres for e in played if e.metres is not None]
     row = summarize_returns(returns, lengths)

@@ -8,7 +8,7 @@ evaluations and one at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ars.common.seeding import Stream
@@ -41,7 +41,7 @@ def difference(env_id: str, first: Played, again: Played) -> str | None:
 
 
 class RepetitionCheck:
-    """Adds a task to some of a run's evaluations, and compares.
+    """The tasks of a run's evaluations, some with one to repeat, and what they tell.
 
     Args:
         env_id: the environment.
@@ -57,15 +57,19 @@ class RepetitionCheck:
         self._off = known or n == 1
         self._evaluations = 0
 
-    def scheduled(self, tasks: Sequence[Task]) -> list[Task]:
+    def scheduled(self) -> list[Task]:
         """The tasks of a scheduled evaluation, and its first once more if that is due."""
         self._evaluations += 1
         due = self._evaluations & (self._evaluations - 1) == 0
-        return [*tasks, self.FIRST] if due and not self._off else [*tasks]
+        return self._tasks(Stream.EVALUATION, repeat=due)
 
-    def final(self, tasks: Sequence[Task], best: Played | None) -> list[Task]:
+    def final(self, best: Played | None) -> list[Task]:
         """The tasks of the final evaluation of a policy whose first episode was `best`."""
-        return [*tasks] if best is None or self._off else [*tasks, self.FIRST]
+        return self._tasks(Stream.FINAL_EVALUATION, repeat=best is not None)
+
+    def _tasks(self, stream: Stream, repeat: bool) -> list[Task]:
+        tasks = [Task(stream, 0, episode) for episode in range(self._n)]
+        return [*tasks, self.FIRST] if repeat and not self._off else tasks
 
     def evaluated(self, episodes: list[Episode], first: Played | None = None) -> list[Episode]:
         """The evaluation's own episodes; `first`: with what to compare, by default its first."""

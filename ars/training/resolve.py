@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from ars.training.config import (
     WorkerConfig,
 )
 from ars.training.run_folder import CONFIG, read_json
-from ars.training.stored_settings import current_settings
+from ars.training.stored_settings import current_settings, is_raised, raisable_settings
 from ars.training.trust import check_trust, signature
 from policies import FileError
 from policies.state import State
@@ -157,7 +157,7 @@ def resolve_resumed(
     if "env_id" in given:
         given = {**given, "env_id": envs.canonical_name(given["env_id"])}
     given = _as_declared(data["algo"], given)
-    _refuse_changes(given, fixed, stored_kwargs)
+    _refuse_changes(given, fixed, stored_kwargs, raisable_settings(algorithm.Config))
     _refuse_unknown(data["algo"], given)
     values = _overridden({**fixed, **free}, given)
     return _checked(
@@ -202,11 +202,24 @@ def stored_algorithm(folder: Path) -> str:
 
 
 def _refuse_changes(
-    given: Mapping[str, Any], fixed: Mapping[str, Any], stored_kwargs: Mapping[str, Any]
+    given: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    stored_kwargs: Mapping[str, Any],
+    raisable: Collection[str],
 ) -> None:
-    """Raises: UsageError for a setting that differs from a stored one that may not change."""
+    """Raises: UsageError for a setting that differs from a stored one that may not change.
+
+    Those that are `raisable` may have a larger number.
+    """
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):
+            if name in raisable and is_raised(value, fixed[name]):
+                continue
+            if name in raisable:
+                raise UsageError(
+                    f"`{name}` {in_words(value)}: the run was started with "
+                    f"{in_words(fixed[name])}; on resume it may only be raised"
+                )
             raise UsageError(
                 f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
                 "resume only stopping, saving, worker and device flags, `eval_freq`, "

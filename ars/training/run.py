@@ -13,15 +13,18 @@ from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
 from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
-from ars.rollout.pool import BorrowingPool, LocalPool, Pool
+from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
+from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
+from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.space_check import action_warning
-from ars.training.trainer import Display, Trainer
+from ars.training.time_budget import TimeBudget
+from ars.training.trainer import Trainer
 from policies import Policy
 
 
@@ -68,6 +71,8 @@ def run_training(
                 initial = find_policy(config.init_from, setting="init_from").file.policy
         deep = not ALGORITHMS[config.algo].trains_in_pool
         probed = probe(config.env_id, config.env_kwargs, display.notify, beside_others=deep)
+        if config.folder is None:  # a stored run keeps the lengths that it had
+            config = config.within(probed.time_limit)
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
             for note in config.notes:
                 display.notify(note)
@@ -88,6 +93,8 @@ def run_training(
                 except OSError as error:
                     raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
                 display.notify(f"run folder {folder}")
+                for line in episode_lines(config, algorithm, probed.time_limit):
+                    display.notify(line)
                 resuming = partial(how_to_resume, folder)
                 result = _train(config, algorithm, probed, place, display, resuming, resume, stop)
                 return folder, result
@@ -174,11 +181,16 @@ def _train(
 ) -> dict[str, Any]:
     """Run the training loop; if it ends early, the message says how to resume where possible."""
     training = {"algo": config.algo, "preset": config.preset, **algorithm.policy_metadata}
-    interrupts = Interrupts()
+    interrupts, spec = Interrupts(), algorithm.rollout_spec
+    budget = TimeBudget(
+        config.budget_seconds,
+        config.run.eval_episodes,
+        (spec.eval_length or spec.rollout_length) / spec.rollout_length,
+    )
     try:
         with (
             interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(_pool_for(config, algorithm, probed, display.notify)) as pool,
+            closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
         ):
             trainer = Trainer(
                 algorithm,
@@ -189,11 +201,13 @@ def _train(
                 display,
                 config.identity,
                 training,
-                config.budget_seconds,
+                budget,
                 resume=resume,
                 stop=stop,
                 repeats=probed.reproducible,
             )
+            if (line := schedule_line(config, algorithm)) is not None:
+                display.notify(line)
             try:
                 return trainer.run()
             except RunError as error:
@@ -217,13 +231,17 @@ def _train(
 
 
 def _pool_for(
-    config: TrainingConfig, algorithm: Algorithm, probed: Probe, notify: Callable[[str], None]
+    config: TrainingConfig,
+    algorithm: Algorithm,
+    probed: Probe,
+    notify: Callable[[str], None],
+    watch: Watch,
 ) -> Pool:
     """The pool for an algorithm, which may have to lend it the only environment."""
     spec = algorithm.rollout_spec
     if config.n_workers == 0 and _alone(config, probed) and not algorithm.trains_in_pool:
-        return BorrowingPool(spec, algorithm.environments_lent, notify)
-    return make_pool(config, spec, notify, probed.seconds)
+        return BorrowingPool(spec, algorithm.environments_lent, notify, watch)
+    return make_pool(config, spec, notify, probed.seconds, watch)
 
 
 def make_pool(
@@ -231,6 +249,7 @@ def make_pool(
     spec: RolloutSpec,
     notify: Callable[[str], None],
     env_seconds: float = 0.0,
+    watch: Watch | None = None,
 ) -> Pool:
     """The pool that the worker settings ask for; Ray is loaded only if it is used.
 
@@ -239,16 +258,18 @@ def make_pool(
         spec: what all rollouts share.
         notify: shows the user a line.
         env_seconds: how long making an environment took, as far as is known.
+        watch: hears of every rollout.
 
     Raises:
         RunError: it cannot be opened.
     """
     if config.n_workers == 0:
         try:
-            return LocalPool(spec, notify)
+            return LocalPool(spec, notify, watch)
         except FAILURES as error:
             raise RunError(f"{spec.env_id}: cannot be made again: {one_line(error)}") from error
     from ars.distributed.pool import RayPool
 
+    workers, address = config.n_workers, config.workers.ray_address
     with at_home():  # where workers find its modules
-        return RayPool(spec, config.n_workers, config.workers.ray_address, notify, env_seconds)
+        return RayPool(spec, workers, address, notify, env_seconds, watch)

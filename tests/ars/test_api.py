@@ -71,7 +71,7 @@ def test_verbose_prints_what_the_command_does_without_flags(
 ) -> None:
     train("CartPole-v1", **{**HERE, "verbose": True})
     said = capsys.readouterr().out
-    assert said.startswith("run folder runs/CartPole-v1/ars-s0\niteration 1 ")
+    assert said.startswith("run folder runs/CartPole-v1/ars-s0\nreturn: the mean of training ")
     assert "2 iterations done" in said
     assert "--" not in said and "python -m" not in said
 

@@ -13,8 +13,8 @@ from ars.common.errors import RunError
 from ars.common.interrupts import Interrupts
 from ars.rollout.pool import LocalPool
 from ars.training import checkpoint
-from ars.training.callbacks import Silent
 from ars.training.config import TrainingConfig
+from ars.training.display import Silent
 from ars.training.resolve import resolve_resumed
 from ars.training.trainer import Trainer
 from policies.state import State
@@ -55,7 +55,7 @@ class Resumed:
                 )
         except (RunError, ValueError) as error:
             return str(error)
-        trainer._logs.close()
+        trainer.logs.close()
         return ""
 
     def close(self) -> None:
