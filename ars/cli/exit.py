@@ -14,7 +14,7 @@ from ars.cli.parser import TRACEBACK, fail
 from ars.cli.printable import printable
 from ars.cli.streams import Output, standard_outputs
 from ars.common import loading
-from ars.common.errors import one_line, with_place
+from ars.common.errors import RunError, one_line, with_place
 from ars.common.interrupts import CLEANUP_SECONDS, Interrupts
 
 # By name, to import nothing: a class whose module was never imported cannot have been raised.
@@ -78,8 +78,9 @@ def reporting(tracebacks: bool = False) -> Iterator[None]:
                 _print_traceback(error)
             elif status is None:
                 raise
-            text = one_line(error) if status is None else with_place(_told(error), error)
-            fail(text, status or 1)
+            text = one_line(error) if status is None else _told(error)
+            # A run's error has its place in it already, and may end with a command to copy.
+            fail(text if isinstance(error, RunError) else with_place(text, error), status or 1)
         finally:
             _check(out, err)
 

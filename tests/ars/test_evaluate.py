@@ -50,7 +50,7 @@ def test_json_stands_alone_whatever_the_environment_prints(tmp_path: Path) -> No
     kwargs = {"at": "step"}
     save_policy(path, PolicyFile(spec, "rude_envs:Talks-v0", kwargs, {"rollout_length": 20}))
     done = subprocess.run(
-        [sys.executable, "-m", "ars.evaluate", str(path), "--episodes", "2", "--json"],
+        [sys.executable, "-m", "ars.evaluate", str(path), "--episodes", "2", "--json", "--trust"],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"},
         capture_output=True,
         text=True,
