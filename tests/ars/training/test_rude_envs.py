@@ -92,9 +92,9 @@ def test_what_fails_in_closing_is_one_warning(algo: str, notes: list[str]) -> No
     run = rude("Unclosable", algo)
     assert run.result["iterations"] == 2
     (line,) = [line for line in notes if "close()" in line]
-    assert line == (
+    assert line.startswith(
         "warning: rude_envs:Unclosable-v0: its close() failed: AttributeError: there never was a "
-        "viewer"
+        "viewer (at "
     )
     with pytest.warns(RuntimeWarning, match="its close"):
         evaluate(run, episodes=1)
