@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -126,7 +127,7 @@ def _start_local(n_cpus: int) -> Session:
 
     folder = make_private_folder()
     reaper = Reaper(folder)
-    with reaper.marking():
+    with reaper.marking(), _groups_of_their_own():
         try:
             context, release = _in_thread(
                 lambda: ray.init(
@@ -156,6 +157,24 @@ def _start_local(n_cpus: int) -> Session:
         "gcs_server": addresses["gcs_address"],
     }
     return Session(stop, processes, reaper=reaper)
+
+
+@contextmanager
+def _groups_of_their_own() -> Iterator[None]:
+    """Put each of Ray's processes into a process group of its own, which no terminal signals.
+
+    Ray has no setting for it. If its head dies of a signal while it starts, Ray holds Python's lock
+    for 30 s as it waits for the head's port, and nothing can be interrupted.
+    """
+    from ray._private import services as module
+
+    services: Any = module
+    start = services.ConsolePopen
+    services.ConsolePopen = partial(start, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = start
 
 
 def _shut_down(reaper: Reaper) -> None:
