@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,25 +29,28 @@ from typing import Any
 import gymnasium
 
 from ars.algorithms import ALGORITHMS
-from ars.cli.console import open_display, summary
+from ars.cli.closing import summary
+from ars.cli.console import open_display
 from ars.cli.streams import output
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.host import hosting
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
-from ars.training.callbacks import Callback, Callbacks, Silent
+from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
+from ars.training.display import Silent
 from ars.training.evaluation import acting, evaluate_policy
 from ars.training.finished import Run
-from ars.training.given_env import GivenEnv, is_given, registered
+from ars.training.given_env import GivenEnv
+from ars.training.given_run import folder_of, name_or_given, policy_in_env, training_id
 from ars.training.rebuild import chosen_policy, training_moments
 from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
-from ars.training.run_folder import CONFIG, ResolvedPolicy, read_json
 from ars.training.verification import Verification, verify_run
 from ars.verify import VerifyConfig
-from envs import UnknownEnvironment, canonical_name
-from policies import FileError, Policy, PolicyFile, UnsupportedSpace
+from envs import UnknownEnvironment
+from policies import FileError, Policy, UnsupportedSpace
 
 __all__ = [
     "FileError",
@@ -74,6 +76,7 @@ def train(
     on_iteration: Callback | None = None,
     on_evaluation: Callback | None = None,
     verbose: bool = True,
+    trust: bool = False,
     **settings: Any,
 ) -> Run:
     """Train a policy.
@@ -90,6 +93,7 @@ def train(
             is saved, stops after this iteration and can be resumed.
         on_evaluation: the same with each row of evaluations.csv.
         verbose: show the progress of training, as the command does.
+        trust: resume a run from elsewhere, and import the module that it names.
         **settings: those of `python -m ars.train --help`, with underscores: `algo`, `preset`,
             `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `step_size`,
             `init_from` (as `load`'s `run`) ...
@@ -116,20 +120,21 @@ def train(
     """
     if isinstance(resume, Run):
         env = resume.env if env is None else env
+        settings = {**resume.workers, **settings}
     elif resume is not None and (resume == "" or not isinstance(resume, str | Path)):
         raise UsageError(f"`resume` {resume!r}: must be a run or its folder")
     if "env_id" in settings:
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
     if isinstance(start := settings.get("init_from"), Run | Path):
         settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
-    name, given = _name_or_given(env)
-    folder = _folder(resume)
+    name, given = name_or_given(env)
+    folder = folder_of(resume)
     if run_dir is not None:
         settings["run_dir"] = str(run_dir)
     if given is not None and settings.get("n_workers") is None:
         settings["n_workers"] = 0
-    with _training_id(name, given, folder) as env_id:
-        config = _resolve(env_id, folder, settings)
+    with hosting(), training_id(name, given, folder) as env_id:
+        config = _resolve(env_id, folder, settings, trust)
         if given is not None:
             _check_in_process(config, is_object=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
@@ -140,7 +145,7 @@ def train(
             )
         if verbose:
             print(summary(config.env_id, result), file=output())
-    return Run(path, given)
+    return Run(path, given, config.chosen_workers)
 
 
 def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) -> Policy:
@@ -163,7 +168,7 @@ def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) 
     >>> policy.act([0.1] * 26).dtype
     dtype('float32')
     """
-    return chosen_policy(str(_folder(run)), latest, at).file.policy
+    return chosen_policy(str(folder_of(run)), latest, at).file.policy
 
 
 def evaluate(
@@ -175,6 +180,7 @@ def evaluate(
     latest: bool = False,
     at: int | None = None,
     env: str | GivenEnv | None = None,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a policy with frozen observation statistics and the environment's own rewards.
 
@@ -186,6 +192,7 @@ def evaluate(
         latest: as for `load`.
         at: as for `load`.
         env: an environment other than the policy's own, or the one that was given to `train`.
+        trust: import the module that a file from elsewhere names.
 
     Returns:
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, and the lists
@@ -204,7 +211,7 @@ def evaluate(
     """
     values = {"episodes": episodes, "seed": seed, "stochastic": stochastic}
     config = make_config(EvaluateConfig, values)
-    with _policy_in_env(run, latest, at, env) as resolved:
+    with policy_in_env(run, latest, at, env, trust) as resolved:
         return evaluate_policy(
             resolved, config.episodes, config.seed, config.stochastic, warn=_warn
         )
@@ -222,6 +229,7 @@ def render(
     latest: bool = False,
     at: int | None = None,
     env: str | GivenEnv | None = None,
+    trust: bool = False,
 ) -> Path:
     """Write a video of a policy.
 
@@ -237,6 +245,7 @@ def render(
         at: as for `load`.
         env: as for `evaluate`; a class or function is called with `render_mode="rgb_array"` if it
             takes that argument, and an environment object must have been made with it.
+        trust: as for `evaluate`.
 
     Returns:
         The path of the file.
@@ -257,8 +266,8 @@ def render(
     path = check_output(str(output))
     if over_training and isinstance(run, Policy):
         raise UsageError("`over_training`: a policy has no tape, give its run")
-    with _policy_in_env(run, latest, at, env) as resolved:
-        moments = training_moments(str(_folder(run))) if over_training else []
+    with policy_in_env(run, latest, at, env, trust) as resolved:
+        moments = training_moments(str(folder_of(run)), trust=trust) if over_training else []
         open_env = partial(acting, resolved, config.seed, warn=_warn)
         return record(open_env, config, path, moments=moments).path
 
@@ -269,6 +278,8 @@ def verify(
     iterations: int | None = None,
     seed: int | None = None,
     n_workers: int | str = 0,
+    *,
+    trust: bool = False,
 ) -> Verification:
     """Verify an ARS run: check its tape, rebuild every policy, replay iterations.
 
@@ -278,6 +289,7 @@ def verify(
         iterations: how many to replay, instead of a share.
         seed: for drawing them; None: unpredictable.
         n_workers: worker processes; 0: this process.
+        trust: as for `evaluate`.
 
     Returns:
         What was checked and found to be right: `compared`, `played`, `chance_to_find(1)`.
@@ -292,43 +304,15 @@ def verify(
     """
     values = {"share": share, "iterations": iterations, "seed": seed, "n_workers": n_workers}
     given = run.env if isinstance(run, Run) else None
-    folder = _folder(run)
-    with _training_id(None, given, folder):
-        return verify_run(str(folder), **dataclasses.asdict(make_config(VerifyConfig, values)))
+    folder = folder_of(run)
+    with training_id(None, given, folder):
+        config = dataclasses.asdict(make_config(VerifyConfig, values))
+        return verify_run(str(folder), **config, trust=trust)
 
 
-# Arguments that stand for a run or for an environment
-
-
-def _folder(run: Any) -> Any:
-    if isinstance(run, Run):
-        return run.folder
-    return Path(run) if isinstance(run, str) and run else run
-
-
-def _name_or_given(env: str | GivenEnv | None) -> tuple[str | None, GivenEnv | None]:
-    return (env, None) if env is None or isinstance(env, str) else (None, env)
-
-
-@contextmanager
-def _training_id(
-    name: str | None, given: GivenEnv | None, folder: Path | None
-) -> Iterator[str | None]:
-    """The id of the environment to train on; one that was given is registered for the block."""
-    config = None if folder is None else folder / CONFIG
-    stored = read_json(config).get("env_id") if config is not None and config.is_file() else None
-    if name is not None and stored is not None and canonical_name(name) != stored:
-        raise UsageError(f"`env` {name}: the run was started with {stored}")
-    if given is None:
-        yield name
-        return
-    if stored is not None and not is_given(stored):
-        raise UsageError(f"`env`: the run was started with {stored}, by its name")
-    with registered(given, stored) as env_id:
-        yield env_id
-
-
-def _resolve(env_id: str | None, folder: Path | None, settings: dict[str, Any]) -> TrainingConfig:
+def _resolve(
+    env_id: str | None, folder: Path | None, settings: dict[str, Any], trust: bool
+) -> TrainingConfig:
     """The configuration of a new or resumed run; a setting of None counts as not given."""
     given = {name: value for name, value in settings.items() if value is not None}
     arguments = [] if env_id is None else [repr(env_id)]
@@ -336,7 +320,7 @@ def _resolve(env_id: str | None, folder: Path | None, settings: dict[str, Any]) 
     arguments += [f"{name}={value!r}" for name, value in given.items()]
     call = f"ars.api.train({', '.join(arguments)})"
     if folder is not None:
-        return resolve_resumed(folder, given, call)
+        return resolve_resumed(folder, given, call, trust)
     if env_id is None:
         raise UsageError('`env`: name an environment, for example train("HalfCheetah")')
     return resolve_new(env_id, given, call)
@@ -358,35 +342,9 @@ def _check_in_process(config: TrainingConfig, is_object: bool) -> None:
         )
 
 
-@contextmanager
-def _policy_in_env(
-    run: str | Path | Run | Policy, latest: bool, at: int | None, env: str | GivenEnv | None
-) -> Iterator[ResolvedPolicy]:
-    """The policy that `run` stands for, with the environment to run it in."""
-    if isinstance(run, Run):
-        env = run.env if env is None else env
-    if isinstance(run, Policy):
-        if env is None:
-            raise UsageError("`env`: must be given, a policy does not know its environment")
-        if at is not None:
-            raise UsageError(f"`at` {at}: a policy has no tape, give its run")
-        resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "policy")
-    else:
-        resolved = chosen_policy(str(_folder(run)), latest, at)
-    stored = resolved.file
-    name, given = _name_or_given(env)
-    name = None if name is None else canonical_name(name)
-    with nullcontext(name) if given is None else registered(given) as env_id:
-        if env_id is None or env_id == stored.env_id:
-            yield resolved
-        else:
-            kwargs = stored.env_kwargs if is_given(stored.env_id) else {}
-            file = PolicyFile(stored.policy, env_id, kwargs, stored.training)
-            yield dataclasses.replace(resolved, file=file)
-
-
 def _how_to_resume(env: str, folder: Path, **settings: Any) -> str:
-    arguments = "".join(f", {name}={value!r}" for name, value in settings.items())
+    given = {name: value for name, value in settings.items() if value is not None}
+    arguments = "".join(f", {name}={value!r}" for name, value in given.items())
     return f"train({env}resume={str(folder)!r}{arguments})"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,9 @@ from ars.cli.console import progress
 from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
+from ars.cli.result_stream import to_stderr
 from ars.common.settings import LARGEST_SEED, counted, make_config, setting
+from ars.common.words import digits, rounded
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ def report(result: dict[str, Any]) -> str:
     }
     labels = {name: label for name, label in labels.items() if name in result}
     lines = [f"{result['env_id']}, {counted(result['episodes'], 'episode')}, seed {result['seed']}"]
-    values = {name: f"{result[name]:,.2f}" for name in labels}
+    values = {
+        name: (rounded if name.startswith("metres") else digits)(result[name], 2) for name in labels
+    }
     width = max(map(len, values.values()))
     space = max(map(len, labels.values())) + 1
     lines += [f"  {label:<{space}} {values[name]:>{width}}" for name, label in labels.items()]
@@ -68,11 +73,14 @@ def main(arguments: Sequence[str]) -> None:
     config = make_config(EvaluateConfig, vars(args))
     from ars.training.evaluation import evaluate_policy
     from ars.training.rebuild import chosen_policy
+    from ars.training.trust import check_trust
 
-    resolved = chosen_policy(args.run, args.latest, args.at)
+    resolved = chosen_policy(args.run, args.latest, args.at, args.trust)
+    check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
     if not args.json:
         print(resolved.description)
-    with progress("evaluating", config.episodes) as advance:
+    alone = to_stderr() if args.json else nullcontext()
+    with alone, progress("evaluating", config.episodes) as advance:
         result = evaluate_policy(resolved, config.episodes, config.seed, config.stochastic, advance)
     print(json.dumps(result) if args.json else report(result))
 

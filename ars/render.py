@@ -40,11 +40,13 @@ def main(arguments: Sequence[str]) -> None:
     from ars.rendering.show import check_output, default_output, watch
     from ars.training.evaluation import acting
     from ars.training.rebuild import chosen_policy, training_moments
+    from ars.training.trust import check_trust
     from envs.window import has_display
 
     output = None if config.output is None else check_output(config.output)
-    resolved = chosen_policy(args.run, args.latest, args.at)
-    moments = training_moments(args.run) if config.over_training else []
+    resolved = chosen_policy(args.run, args.latest, args.at, args.trust)
+    check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
+    moments = training_moments(args.run, trust=args.trust) if config.over_training else []
     told = f"{len(moments)} policies of {args.run}" if moments else resolved.description
     print(told, flush=True)
     open_env = partial(acting, resolved, config.seed)

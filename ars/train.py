@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
-from ars.cli.console import open_display, summary
+from ars.cli.closing import going_on, summary
+from ars.cli.console import open_display
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, flag_name, with_flags
+from ars.cli.parser import Parser, add_flags, add_trust_flag, flag_name, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.cli.words import KeyValues
+from ars.common.host import hosting
 from ars.common.settings import as_spelled
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
@@ -93,6 +95,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
+    add_trust_flag(main)
     main.add_argument(
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
@@ -167,26 +170,31 @@ def main(arguments: Sequence[str]) -> None:
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
-    if "resume" in given:
-        config = resolve_resumed(Path(given.pop("resume")), given, command_line())
-    elif "env_id" in given:
-        config = resolve_new(given.pop("env_id"), given, command_line())
-    else:
-        parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
-    from ars.training.run import run_training
+    trust = given.pop("trust")
+    with hosting():  # from before the environment's module is imported
+        if "resume" in given:
+            config = resolve_resumed(Path(given.pop("resume")), given, command_line(), trust)
+        elif "env_id" in given:
+            config = resolve_new(given.pop("env_id"), given, command_line())
+        else:
+            parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
+        from ars.training.run import run_training
 
-    with open_display(config) as display:
-        folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
-    reason = why_not_drawn(envs.resolve(config.env_id))
+        with open_display(config) as display:
+            folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
+        reason = why_not_drawn(envs.resolve(config.env_id))
+    more = config.chosen_workers | going_on(result, stretch=bool(config.schedules))
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
-        f"  evaluate it   {hint('evaluate', folder)}"
+        f"  evaluate it   {hint('evaluate', folder)}\n"
+        f"  train on      {_how_to_resume(folder, **more)}"
     )
 
 
 def _how_to_resume(folder: Path, **settings: Any) -> str:
-    flags = [word for name, value in settings.items() for word in (flag_name(name), value)]
+    given = {name: value for name, value in settings.items() if value is not None}
+    flags = [word for name, value in given.items() for word in (flag_name(name), value)]
     return hint("train", "--resume", folder, *flags)
 
 

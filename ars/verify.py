@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ars.cli.console import progress
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags
+from ars.cli.parser import Parser, add_flags, add_trust_flag
 from ars.cli.program import program
 from ars.common.settings import LARGEST_SEED, counted, make_config, setting
 
@@ -67,6 +67,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("run", metavar="RUN", help="run folder with a tape (of ars)")
     add_flags(parser, VerifyConfig)
+    add_trust_flag(parser)
     return parser
 
 
@@ -82,7 +83,14 @@ def main(arguments: Sequence[str]) -> None:
 
     with progress("replaying iterations") as count:
         found = verify_run(
-            args.run, config.share, config.iterations, config.seed, config.n_workers, count, print
+            args.run,
+            config.share,
+            config.iterations,
+            config.seed,
+            config.n_workers,
+            count,
+            print,
+            args.trust,
         )
     print(report(found))
 

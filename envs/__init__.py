@@ -20,6 +20,7 @@ from envs.registry import (
     make,
     merge_kwargs,
     names,
+    recompiled,
     resolve,
     table,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "make",
     "merge_kwargs",
     "names",
+    "recompiled",
     "resolve",
     "table",
 ]

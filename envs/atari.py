@@ -73,7 +73,7 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
         game: Any = env.unwrapped
         meanings = game.get_action_meanings()
         self.stack_size = n_frames
-        self._frame_skip, self._noop_max = frame_skip, noop_max
+        self.frame_skip, self._noop_max = frame_skip, noop_max
         self._fire = meanings.index("FIRE") if fire and "FIRE" in meanings else None
         self.observation_space = gymnasium.spaces.Box(0, 255, (n_frames, size, size), np.uint8)
         self.metadata = {**env.metadata, "render_fps": FRAMES_PER_SECOND / frame_skip}
@@ -91,7 +91,7 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
             count = int(self.env.unwrapped.np_random.integers(1, self._noop_max + 1))
             self._wait(0, count)
         if self._fire is not None:
-            self._wait(self._fire, self._frame_skip)
+            self._wait(self._fire, self.frame_skip)
         self._lives = info.get("lives", 0)
         self._stack[:] = self._frame()
         return self._stack.copy(), info
@@ -116,11 +116,11 @@ class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
         return total, over, truncated, info
 
     def step(self, action: Any) -> StepResult:
-        reward, over, truncated, info = self._play(action, self._frame_skip)
+        reward, over, truncated, info = self._play(action, self.frame_skip)
         lives = info.get("lives", 0)
         info["cut_returns"] = lives < self._lives
         if info["cut_returns"] and self._fire is not None and not (over or truncated):
-            more, over, truncated, _ = self._play(self._fire, self._frame_skip)
+            more, over, truncated, _ = self._play(self._fire, self.frame_skip)
             reward += more
         self._lives = lives
         self._stack[:-1] = self._stack[1:]

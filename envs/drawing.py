@@ -41,7 +41,7 @@ def why_not_drawn(env_id: str) -> str | None:
     return None if _takes_render_mode(make) else _NO_RENDER_MODE
 
 
-def drawing_hint(spec: EnvSpec | None, error: Exception) -> str:
+def drawing_hint(spec: EnvSpec | None, error: BaseException) -> str:
     """What may help if an environment could not be made for drawing, or could not draw."""
     text = str(error)
     if "unexpected keyword argument 'render_mode'" in text:

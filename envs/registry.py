@@ -6,12 +6,14 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from envs.atari import WrongOptions
 from envs.atari import make as view
 from envs.suggestions import (
     is_stub,
@@ -38,12 +40,14 @@ class RegisteredEnv(NamedTuple):
         id: its Gymnasium id.
         description: a one-line description.
         compiled: whether compiled code can run its episodes.
+        published: returns that others have published, by algorithm.
     """
 
     name: str
     id: str
     description: str
     compiled: bool
+    published: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,37 @@ class _Entry:
     # Whether compiled code can run its episodes, which it can for all robots of the families that
     # `bullet.compiled.player` knows.
     compiled: bool = True
+    # Returns that others have published for the same robot: those of Raffin's RL Baselines3 Zoo
+    # (benchmark.md, and its trained agents), PPO after 1 or 2 million timesteps, ARS with MLPs
+    # after 75 million.
+    published: Mapping[str, float] = field(default_factory=dict)
 
 
 _TABLE = {
     "HalfCheetah": _Entry(
-        "envs.bullet.locomotion:HalfCheetah", "two legs in a plane, runs and cannot fall", 3000.0
+        "envs.bullet.locomotion:HalfCheetah",
+        "two legs in a plane, runs and cannot fall",
+        3000.0,
+        published={"ARS": 1091, "PPO": 2925},
     ),
-    "Hopper": _Entry("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
-    "Walker2D": _Entry("envs.bullet.locomotion:Walker2D", "two legs in a plane, walks", 2500.0),
-    "Ant": _Entry("envs.bullet.locomotion:Ant", "four legs in space", 2500.0),
-    "Humanoid": _Entry("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
+    "Hopper": _Entry(
+        "envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0, published={"PPO": 2575}
+    ),
+    "Walker2D": _Entry(
+        "envs.bullet.locomotion:Walker2D",
+        "two legs in a plane, walks",
+        2500.0,
+        published={"ARS": 1887, "PPO": 2110},
+    ),
+    "Ant": _Entry(
+        "envs.bullet.locomotion:Ant",
+        "four legs in space",
+        2500.0,
+        published={"ARS": 979, "PPO": 2866},
+    ),
+    "Humanoid": _Entry(
+        "envs.bullet.locomotion:Humanoid", "a person of 17 joints in space", published={"PPO": 1286}
+    ),
     "HumanoidFlagrun": _Entry(
         "envs.bullet.flagrun:HumanoidFlagrun", "the person runs to a flag that moves", 2000.0
     ),
@@ -85,7 +110,11 @@ _TABLE = {
         9100.0,
     ),
     "Reacher": _Entry(
-        "envs.bullet.manipulation:Reacher", "an arm in a plane, reaches for a point", 18.0, 150
+        "envs.bullet.manipulation:Reacher",
+        "an arm in a plane, reaches for a point",
+        18.0,
+        150,
+        published={"ARS": -4, "PPO": 17.1},
     ),
     "Pusher": _Entry(
         "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
@@ -132,7 +161,7 @@ def names() -> list[str]:
 def table() -> list[RegisteredEnv]:
     """Return the toolkit's environments, for listing them."""
     return [
-        RegisteredEnv(name, _id(name), entry.description, entry.compiled)
+        RegisteredEnv(name, _id(name), entry.description, entry.compiled, entry.published)
         for name, entry in _TABLE.items()
     ]
 
@@ -161,7 +190,7 @@ def canonical_name(env_id: str) -> str:
     if colon:
         try:
             importlib.import_module(module)
-        except Exception as error:  # a module may fail in any way
+        except (Exception, SystemExit) as error:  # a module may fail in any way
             reason = why_not_imported(module, registered, error)
             raise UnknownEnvironment(f"environment {env_id!r}: {reason}") from error
     new = _ids_of_modules.setdefault(module, gymnasium.registry.keys() - before)
@@ -221,6 +250,7 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
             says how to install it.
     """
     canonical = resolve(env_id)
+    _refuse_fifos(kwargs)
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
@@ -232,6 +262,15 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         reason = _explain(spec, error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
+
+
+def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
+    """Raises: WrongOptions for a model's file that would be waited for forever."""
+    for name, value in kwargs.items():
+        if isinstance(value, str) and (name.endswith("file") or value.endswith((".xml", ".urdf"))):
+            path = Path(value).expanduser()
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise WrongOptions(f"`env_kwargs` {name}={value}: is not a regular file")
 
 
 # Arguments that `make` uses itself instead of passing them to the environment.
@@ -283,6 +322,22 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
             f"{type(robot).__name__} runs at half its speed, with the same results: "
             f"its compiled loop cannot be used here ({_line(error)})"
         )
+
+
+def recompiled(env_id: str) -> str | None:
+    """Why the compiled loop of an environment is compiled at every start; None if it is kept."""
+    entry = next((_TABLE[row.name] for row in table() if env_id in (row.name, row.id)), None)
+    if entry is None or not entry.compiled:
+        return None
+    with contextlib.suppress(Exception):  # whatever is wrong, `accelerate` tells it
+        from envs.bullet.compiled.jit import has_cache
+
+        if not has_cache():
+            return (
+                "compiling takes about half a minute at each start, as no folder for Numba's cache "
+                "can be written: set NUMBA_CACHE_DIR to one that can"
+            )
+    return None
 
 
 def _line(error: BaseException) -> str:

@@ -124,7 +124,7 @@ def _near(word: str, known: Iterable[str]) -> list[str]:
     return [folded[match] for match in matches]
 
 
-def why_not_imported(module: str, registered: str, error: Exception) -> str:
+def why_not_imported(module: str, registered: str, error: BaseException) -> str:
     """Return why the module of `module:Id-v0` cannot be imported, and what to do about it."""
     if not module:
         return f"name a module before the colon, as module:{registered}"
@@ -132,6 +132,8 @@ def why_not_imported(module: str, registered: str, error: Exception) -> str:
     if plain != module:
         return f"name the module without folders and .py, as {plain}:{registered}, where it lies"
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, SystemExit):
+        reason = f"it tried to end the program: {reason}"
     text = f"module {module!r} does not import ({reason})"
     package = module.partition(".")[0]
     own = package in ("ars", "envs", "policies")  # these are never missing, what is in them may be

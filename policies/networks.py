@@ -66,6 +66,11 @@ def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Seque
     return nn.Sequential(*modules)
 
 
+def _head(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
+    """A last layer, of float32 whatever torch's default type is: an environment may change it."""
+    return nn.Linear(n_in, n_out, bias, dtype=torch.float32)
+
+
 def affine_layers(*modules: nn.Module) -> list[nn.Linear]:
     """Return every affine layer in `modules`, in order."""
     inner = (layer for module in modules for layer in module.modules())
@@ -139,8 +144,8 @@ class DuelingNetwork(nn.Module):
         self.spec = spec
         width = spec.layer_sizes[-2]
         self.trunk = make_trunk(spec)
-        self.advantage = nn.Linear(width, spec.action.size, bias=spec.bias)
-        self.value = nn.Linear(width, 1)
+        self.advantage = _head(width, spec.action.size, spec.bias)
+        self.value = _head(width, 1)
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         features = self.trunk(obs)
@@ -173,11 +178,11 @@ class ActorCriticNetwork(nn.Module):
         width = spec.layer_sizes[-2]
         self.shared = bool(spec.conv_layers)
         self.trunk = make_trunk(spec)
-        self.actor = nn.Linear(width, spec.action.size, bias=spec.bias)
-        gaussian = spec.distribution == "gaussian"
-        self.log_std = nn.Parameter(torch.full((spec.action.size,), log_std)) if gaussian else None
+        self.actor = _head(width, spec.action.size, spec.bias)
+        log_stds = torch.full((spec.action.size,), log_std, dtype=torch.float32)
+        self.log_std = nn.Parameter(log_stds) if spec.distribution == "gaussian" else None
         self.critic_trunk = self.trunk if self.shared else make_trunk(spec)
-        self.critic = nn.Linear(width, n_values)
+        self.critic = _head(width, n_values)
 
     def forward(self, obs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         features = self.trunk(obs)

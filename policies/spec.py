@@ -259,6 +259,7 @@ class PolicySpec:
     def from_state(state: State) -> PolicySpec:
         """Rebuild a spec from the values of a state. Raises: ValueError, naming the field."""
         read: dict[object, Callable[[str], Any]] = {"str": state.text, "bool": state.flag}
+        state.text("kind")
         # Files of earlier versions lack fields that have been added since.
         simple = {
             field.name: read[field.type](field.name)

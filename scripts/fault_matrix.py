@@ -61,6 +61,8 @@ ROWS = {
     "28": ("other versions on a node", "faults.nodes:other_versions"),
     "29": ("exposure: ports, a client without the token", "faults.ports:exposure"),
     "30": ("bad flags", "faults.files:bad_flags"),
+    "31": ("environment ends the program", "faults.environments:ends_program"),
+    "32": ("environment changes its process", "faults.environments:changes_process"),
     "33": ("pause: the driver stopped, then all of it", "faults.processes:pause"),
     "34": ("a local Ray's own process dies", "faults.processes:ray_dies"),
     "34b": ("a local Ray's own process stopped, then Ctrl-C", "faults.processes:ray_stopped"),
@@ -68,7 +70,12 @@ ROWS = {
     "36": ("Ctrl-C, SIGTERM, SIGHUP at any moment", "faults.signals:any_moment"),
     "37": ("another user of the machine", "faults.users:another_user"),
     "37b": ("a cluster's folder that others can write to", "faults.users:open_cluster"),
+    "38": ("files from elsewhere: modules, addresses, links", "faults.foreign:from_elsewhere"),
+    "39": ("right digest, wrong contents", "faults.foreign:forged"),
+    "40": ("two new runs, one folder, at once", "faults.foreign:two_new_runs"),
+    "41": ("divergence, rewards of 1e200", "faults.foreign:diverges"),
     "42": ("stdout, stderr closed, full or in ASCII", "faults.signals:streams"),
+    "43": ("environment repeats at first, not later", "faults.environments:repeats_at_first"),
     "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip
 

@@ -44,7 +44,10 @@ NOT_RUN = {
 
 # Added to the words of a command; of a flag given twice the last one counts.
 SHORTER = {
-    "train": ["--n-iterations", "1", "--eval-episodes", "1", "--rollout-length", "50"],
+    "train": [
+        *("--n-iterations", "1", "--eval-episodes", "1"),
+        *("--rollout-length", "50", "--eval-length", "50"),
+    ],
     "evaluate": ["--episodes", "1"],
     "render": ["--width", "64", "--height", "48"],
 }

@@ -220,6 +220,10 @@ class ActorCritic(OnPolicyAlgorithm):
             rewards = rewards - config.reward_scale * config.distance_penalty * distances
         return rewards - config.reward_scale * config.time_penalty
 
+    def _drop_episodes(self, which: list[int]) -> None:
+        super()._drop_episodes(which)
+        self._episodes.drop(which)
+
     def state(self) -> State:
         """Also the episodes in progress."""
         state = super().state()

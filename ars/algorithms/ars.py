@@ -27,10 +27,12 @@ from ars.algorithms.base import (
     Record,
     Row,
     TrainingContext,
+    check_finite,
     check_same_network,
     statistics_behind,
 )
-from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
+from ars.algorithms.episode_length import EpisodeConfig
+from ars.algorithms.objective import WeightSchedule
 from ars.algorithms.policy_kinds import (
     VECTOR_POLICIES,
     defaults_in_words,
@@ -59,7 +61,7 @@ VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
 @dataclass(frozen=True)
-class ARSConfig(ObjectiveConfig):
+class ARSConfig(EpisodeConfig):
     """Settings of Augmented Random Search, in the paper's terms."""
 
     variant: str = setting(
@@ -76,13 +78,6 @@ class ARSConfig(ObjectiveConfig):
     step_size: float = setting(0.02, "step size (alpha)", above=0)
     delta_std: float = setting(0.03, "standard deviation of the exploration noise (nu)", above=0)
     shift: float = setting(0.0, "subtracted from each step's reward while training")
-    rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
-    eval_length: int | None = setting(
-        None,
-        "most steps in an evaluation's episode (default: `rollout_length`)",
-        at_least=1,
-        depends_on=("rollout_length",),
-    )
     common_seeds: str = setting(
         "none", "rollouts that share a reset seed", choices=("none", "pair", "iteration")
     )
@@ -144,6 +139,7 @@ class ARS(Algorithm):
     """Augmented Random Search; the update is `_update`."""
 
     Config = ARSConfig
+    plays = "training episodes of perturbed policies"
 
     def __init__(self, config: ARSConfig, context: TrainingContext) -> None:
         self.config, self.context = config, context
@@ -179,7 +175,7 @@ class ARS(Algorithm):
             config.delta_std,
             config.shift,
             config.reward_clip,
-            config.rollout_length,
+            config.most_steps,
             config.common_seeds,  # type: ignore[arg-type]  # checked by its choices
             self.normalized,
             eval_length=config.eval_length,
@@ -234,11 +230,7 @@ class ARS(Algorithm):
         for episode in episodes:
             if episode.statistics is not None:
                 merged.merge(episode.statistics)
-        if not np.isfinite(merged.mean).all():
-            raise RunError(
-                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
-                "float"
-            )
+        check_finite(merged, self.iteration + 1)
         return merged
 
     def _finite_directions(self, tasks: Sequence[Task], episodes: Sequence[Episode]) -> list[int]:

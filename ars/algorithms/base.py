@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import UsageError
+from ars.common.errors import RunError, UsageError
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
@@ -39,6 +40,7 @@ class TrainingContext:
         env_processes: processes that share the training environments, if the algorithm steps its
             own; 0: this process.
         objective: what is known of the environment's reward.
+        only_one_env: whether the environment of training must be closed to have another one.
         obs_dtype: a type that observations fit, if that of their space is none.
     """
 
@@ -53,6 +55,7 @@ class TrainingContext:
     env_processes: int = 0
     objective: ObjectiveSpec = NOTHING_KNOWN
     obs_dtype: str | None = None
+    only_one_env: bool = False
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:
@@ -68,9 +71,10 @@ class Algorithm(ABC):
     A subclass's module must not import torch; its constructor may.
 
     Attributes:
-        Config: the dataclass of its settings, from which the flags are made. An optional class
-            attribute `retired` of it maps each removed setting to the value at which it had no
-            effect, so that runs which stored that value can be resumed.
+        Config: the dataclass of its settings, an `EpisodeConfig`, from which the flags are made.
+            An optional class attribute `retired` of it maps each removed setting to the value at
+            which it had no effect, so that runs which stored that value can be resumed.
+        plays: the episodes that training's returns are of, in words for the user.
         trains_in_pool: whether training's rollouts run in the pool, so that workers help, and
             nothing changes until they are collected. Otherwise only evaluations run there, and a
             run that fails in the middle of an iteration goes on from the last checkpoint.
@@ -85,6 +89,7 @@ class Algorithm(ABC):
     """
 
     Config: ClassVar[type[Any]]
+    plays: ClassVar[str] = "the episodes played in training"
     trains_in_pool: ClassVar[bool] = True
 
     policy: Policy
@@ -150,6 +155,10 @@ class Algorithm(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no tape")
 
+    def environments_lent(self) -> AbstractContextManager[None]:
+        """Close environments of its own for the block, where only one may exist."""
+        return nullcontext()
+
     def close(self) -> None:  # noqa: B027  # most have nothing to close
         """Close environments and processes of its own; safe to call twice."""
 
@@ -160,6 +169,14 @@ def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
+
+
+def check_finite(statistics: RunningMeanStd, iteration: int) -> None:
+    """Raises: RunError if the mean of the observations has overflowed in this iteration."""
+    if not np.isfinite(statistics.mean).all():
+        raise RunError(
+            f"iteration {iteration}: the mean of the observations is too large for a float"
+        )
 
 
 def statistics_behind(normalizer: Normalizer | None) -> RunningMeanStd | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,10 +18,12 @@ from ars.algorithms.base import (
     Algorithm,
     Row,
     TrainingContext,
+    check_finite,
     check_same_network,
     statistics_behind,
 )
-from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
+from ars.algorithms.episode_length import EpisodeConfig
+from ars.algorithms.objective import WeightSchedule
 from ars.algorithms.policy_kinds import (
     DEEP_POLICIES,
     deep_policy_for,
@@ -57,17 +60,10 @@ OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
 
 
 @dataclass(frozen=True)
-class DeepConfig(ObjectiveConfig):
+class DeepConfig(EpisodeConfig):
     """Settings of every deep algorithm."""
 
     n_envs: int = setting(1, "environments stepped together", at_least=1, at_most=LARGE)
-    rollout_length: int = setting(1000, "most steps in an episode", at_least=1)
-    eval_length: int | None = setting(
-        None,
-        "most steps in an evaluation's episode (default: `rollout_length`)",
-        at_least=1,
-        depends_on=("rollout_length",),
-    )
     policy: str = setting(
         "auto",
         f"kind of policy; auto: {deep_policy_for(images=True)} for images, else "
@@ -113,8 +109,8 @@ class DeepConfig(ObjectiveConfig):
     )
     horizon: int | None = setting(
         None,
-        "timesteps over which schedules run; kept on resume (default: `total_timesteps` at the "
-        "start)",
+        "timesteps over which schedules run; kept on resume unless raised (default: "
+        "`total_timesteps` at the start)",
         at_least=1,
         starts_as="total_timesteps",
     )
@@ -154,7 +150,7 @@ class DeepAlgorithm(Algorithm):
             context.env_kwargs,
             config.n_envs,
             context.seed,
-            config.rollout_length,
+            config.most_steps,
             context.env_processes,
             context.notify,
             objective=context.objective,
@@ -264,7 +260,7 @@ class DeepAlgorithm(Algorithm):
             self.policy.spec,
             dict(self.context.env_kwargs),
             self.context.seed,
-            rollout_length=self.config.rollout_length,
+            rollout_length=self.config.most_steps,
             eval_length=self.config.eval_length,
             objective=self.context.objective,
         )
@@ -283,6 +279,9 @@ class DeepAlgorithm(Algorithm):
         """
         if self.iteration == 0:
             self.environments.reset()
+        if self.environments.begun_anew:
+            self._drop_episodes(self.environments.begun_anew)
+            self.environments.begun_anew.clear()
         self.environments.weigh_by(self._reward_weights.at(self.timesteps))
         self._normalizer = self._frozen()
         # A network that diverges in the middle of an iteration is reported below.
@@ -290,11 +289,8 @@ class DeepAlgorithm(Algorithm):
             metrics = self._iterate()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
-        if self.statistics is not None and not np.isfinite(self.statistics.mean).all():
-            raise RunError(
-                f"iteration {self.iteration + 1}: the mean of the observations is too large for a "
-                "float"
-            )
+        if self.statistics is not None:
+            check_finite(self.statistics, self.iteration + 1)
         self.iteration += 1
         finished = self.environments.finished
         self.episodes += len(finished)
@@ -305,6 +301,9 @@ class DeepAlgorithm(Algorithm):
             **metrics,
             **self._recent.objective(),
         }
+
+    def _drop_episodes(self, which: list[int]) -> None:  # most have nothing of them
+        """Forget the episodes in progress of environments whose next ones have begun instead."""
 
     @abstractmethod
     def _iterate(self) -> Row:
@@ -370,6 +369,9 @@ class DeepAlgorithm(Algorithm):
             actions = environments.array("actions", (None, *action.shape), action.dtype)
             if self.policy.spec.clip_actions and not action.contains(actions):
                 raise environments.error("actions", "not all are within the bounds of their space")
+
+    def environments_lent(self) -> AbstractContextManager[None]:
+        return self.environments.lent()
 
     def close(self) -> None:
         self.environments.close()

@@ -16,7 +16,7 @@ where Q' is the target network, a copy that is updated from time to time. Option
 from __future__ import annotations
 
 import math
-from contextlib import closing
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import envs
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.deep import INITIALIZATIONS, DeepAlgorithm, DeepConfig
-from ars.common.errors import RunError, UsageError, one_line
+from ars.common.errors import FAILURES, RunError, UsageError, one_line
+from ars.common.host import close_env, make_env
 from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
 from ars.experience.replay import ReplayBuffer, ReplaySamples
@@ -124,6 +124,7 @@ class DQN(DeepAlgorithm):
     """Deep Q-learning: acting and learning alternate in `_iterate`; the update is `_update`."""
 
     Config = DQNConfig
+    plays = "the last 100 training episodes, some of their actions random"
 
     def __init__(self, config: DQNConfig, context: TrainingContext) -> None:
         if not isinstance(space_spec(context.action_space, "action"), DiscreteSpec):
@@ -176,11 +177,16 @@ class DQN(DeepAlgorithm):
             raise UsageError(message) from None
 
     def _n_stacked(self) -> int:
-        with closing(envs.make(self.context.env_id, **self.context.env_kwargs)) as env:
-            try:
-                return n_stacked(env)
-            except Exception as error:
-                raise RunError(f"{self.context.env_id}: {one_line(error)}") from error
+        context = self.context
+        try:
+            with self.environments_lent() if context.only_one_env else nullcontext():
+                env = make_env(context.env_id, context.env_kwargs)
+                try:
+                    return n_stacked(env)
+                finally:
+                    close_env(env, context.env_id)
+        except FAILURES as error:
+            raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
     def _frame_storage(self) -> MakeFrameStorage:
         """What stores images: on the device that learns from them."""
@@ -316,7 +322,8 @@ class DQN(DeepAlgorithm):
 
         weights = batch.weights if self.config.prioritized else None
         # 1. The values of the actions taken, and the loss.
-        values = self.network.forward(batch.obs)[0]
+        with torch.enable_grad():  # an environment may have disabled it
+            values = self.network.forward(batch.obs)[0]
         q = values.gather(1, batch.actions).squeeze(1)
         loss = td_loss(q, targets, weights, self._huber_delta)
         # 2. Its gradient with respect to q, all values (0 for the other actions) and the weights.
@@ -350,6 +357,9 @@ class DQN(DeepAlgorithm):
         }
 
     # The interface to the trainer
+
+    def _drop_episodes(self, which: list[int]) -> None:
+        self.buffer.end_episodes(which)
 
     def start_from(self, policy: Policy) -> None:
         super().start_from(policy)

@@ -78,6 +78,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     `action_values`: whether the critic estimates every action's value instead of the state's.
     """
 
+    plays = "the last 100 training episodes, their actions drawn at random from the policy"
+
     def __init__(self, config: Any, context: TrainingContext, action_values: bool = False) -> None:
         super().__init__(config, context, distribution=True)
         from ars.learning.backprop import make_backprop
@@ -121,7 +123,10 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
         They are outside autograd's graph, so what is computed from them needs no `no_grad`.
         """
-        outputs, values = self.backprop.forward(inputs)
+        import torch
+
+        with torch.enable_grad():  # an environment may have disabled it
+            outputs, values = self.backprop.forward(inputs)
         log_std = self.network.log_std
         if log_std is None:
             return Categorical(outputs), values
@@ -283,6 +288,9 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         return scaled
 
     # Checkpoints
+
+    def _drop_episodes(self, which: list[int]) -> None:
+        self._discounted[which] = 0.0
 
     def state(self) -> State:
         """Also the statistics by which rewards are normalised."""

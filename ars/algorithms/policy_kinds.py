@@ -1,4 +1,4 @@
-"""The kinds of policy that an algorithm offers, and what its help says about them."""
+"""The kinds of policy that an algorithm offers, what its help says about them, and making one."""
 
 from __future__ import annotations
 

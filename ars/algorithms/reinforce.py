@@ -78,6 +78,8 @@ class REINFORCE(OnPolicyAlgorithm):
 
     def _update(self, episodes: Sequence[Trajectory]) -> dict[str, float]:
         """One step of the policy, and of the baseline, along the gradient of whole episodes."""
+        import torch
+
         config = self.config
         inputs = np.concatenate([episode.inputs for episode in episodes])
         actions = np.concatenate([episode.actions for episode in episodes])
@@ -95,11 +97,12 @@ class REINFORCE(OnPolicyAlgorithm):
         metrics = dict.fromkeys(METRICS, 0.0)
         for part in parts:
             share = len(inputs[part]) / len(inputs)
-            terms = self._terms(inputs[part], actions[part], weights[part], returns[part])
-            loss = terms["policy_loss"] - config.entropy_coef * terms["entropy"]
-            if config.baseline:
-                loss = loss + config.value_coef * terms["value_loss"]
-            (share * loss).backward()  # type: ignore[no-untyped-call]
+            with torch.enable_grad():  # an environment may have disabled it
+                terms = self._terms(inputs[part], actions[part], weights[part], returns[part])
+                loss = terms["policy_loss"] - config.entropy_coef * terms["entropy"]
+                if config.baseline:
+                    loss = loss + config.value_coef * terms["value_loss"]
+                (share * loss).backward()  # type: ignore[no-untyped-call]
             for name, value in terms.items():
                 metrics[name] += share * float(value.detach())
         return {**metrics, "grad_norm": float(self._take_step())}
@@ -128,6 +131,10 @@ class REINFORCE(OnPolicyAlgorithm):
         never_ended = np.zeros((len(rewards), 1), np.bool_)
         returns = discounted_returns(rewards[:, None], never_ended, self.config.gamma)
         return returns[:, 0].astype(np.float32)
+
+    def _drop_episodes(self, which: list[int]) -> None:
+        super()._drop_episodes(which)
+        self._episodes.drop(which)
 
     def state(self) -> State:
         """Also the episodes in progress."""

@@ -6,37 +6,32 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
+from ars.cli.life_sign import LifeSign
 from ars.cli.parser import with_flags
+from ars.cli.printable import printable
 from ars.cli.streams import output
-from ars.common.settings import counted
+from ars.common.words import digits, duration
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from ars.training.config import RunConfig, TrainingConfig
-    from ars.training.trainer import Display
+    from ars.training.display import Display
 
 SECONDS_BETWEEN_LINES = 10.0
+# A first iteration that takes as long is typical; a shorter one may have compiled or loaded much.
+WARM_SECONDS = 20.0
+MOMENT_SECONDS = 2.0  # without a new row, after which the panel says what the run is doing
 
 # Rewrites a library's message for the user, whose settings are flags or keyword arguments.
 Translate = Callable[[str], str]
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words: `42 s`, `7 min 05 s`, `3 h 20 min`."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def _returns(mean: float, highest: float) -> str:
-    return "no episode yet" if math.isnan(mean) else f"{mean:,.1f} (max {highest:,.1f})"
+    return "no episode yet" if math.isnan(mean) else f"{digits(mean)} (max {digits(highest)})"
 
 
 class Progress:
@@ -49,7 +44,7 @@ class Progress:
         self.row: dict[str, Any] = {}
         self.last_evaluation: tuple[float, int] | None = None
         self.best: float | None = None
-        self._speed = 0.0
+        self._speed, self._expected = 0.0, False
 
     def progress(self, row: dict[str, Any]) -> None:
         """Update from a row of progress.csv."""
@@ -85,6 +80,16 @@ class Progress:
                 left.append((config.n_iterations - row["iteration"]) * steps_each / self._speed)
         return max(0.0, min(left, default=math.inf))
 
+    def expectation(self) -> str | None:
+        """How long the run will take, said once: as soon as its speed is known."""
+        first = self._first is not None and self._first[1] is self.row
+        if self._expected or (first and time.monotonic() - self._started < WARM_SECONDS):
+            return None
+        self._expected = True
+        left = self.seconds_left()
+        worth_saying = SECONDS_BETWEEN_LINES <= left < math.inf
+        return f"about {duration(left)} to go" if worth_saying else None
+
     def cells(self) -> list[tuple[str, str]]:
         """Names and values to show, in order."""
         row = self.row
@@ -94,23 +99,34 @@ class Progress:
             ("steps/s", f"{self._speed:,.0f}"),
             ("return", _returns(row["return_mean"], row["return_max"])),
         ]
-        if self.last_evaluation is not None and self.best is not None:
+        if self.last_evaluation is not None:
             mean, iteration = self.last_evaluation
-            cells += [
-                ("evaluation", f"{mean:,.1f} (after {iteration:,})"),
-                ("best", f"{self.best:,.1f}"),
-            ]
+            cells.append(("evaluation", f"{digits(mean)} (after {iteration:,})"))
+        if self.best is not None:
+            cells.append(("best", digits(self.best)))
         return [*cells, ("left", duration(self.seconds_left()))]
 
 
 class PlainDisplay:
-    """Lines on stdout: one after each evaluation, and otherwise one every ten seconds."""
+    """Lines on stdout: one after each evaluation, and otherwise one every ten seconds.
+
+    What the run is doing is said where nothing else is, for instance in a long first iteration.
+    """
 
     def __init__(self, numbers: Progress, translate: Translate = with_flags) -> None:
         self._numbers, self._translate = numbers, translate
         self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
         self._output = output()
+        self._life_sign = LifeSign(self._write)
+        self.working = self._life_sign.working
+
+    def __enter__(self) -> Display:
+        self._life_sign.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._life_sign.stop()
 
     def progress(self, row: dict[str, Any]) -> None:
         """Show an iteration."""
@@ -119,6 +135,8 @@ class PlainDisplay:
         if self._overdue:
             self._show()
         self._overdue = time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+        if (line := self._numbers.expectation()) is not None:
+            self.notify(line)
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Show an evaluation."""
@@ -129,14 +147,19 @@ class PlainDisplay:
         self._last, self._overdue = time.monotonic(), False
         if self._numbers.row:
             cells = self._numbers.cells()
-            self._print("  ".join(f"{name} {value}" for name, value in cells))
+            self._say("  ".join(f"{name} {value}" for name, value in cells))
 
     def notify(self, message: str) -> None:
         """Show a message."""
-        self._print(self._translate(message))
+        self._say(printable(self._translate(message)))
 
-    def _print(self, line: str) -> None:
-        print(line, file=self._output, flush=True)
+    def _say(self, line: str) -> None:
+        self._life_sign.heard()
+        self._write(line)
+
+    def _write(self, line: str) -> None:
+        self._output.write(f"{line}\n")  # at once, as another thread may write as well
+        self._output.flush()
 
 
 class LiveDisplay:
@@ -148,46 +171,63 @@ class LiveDisplay:
 
         self._numbers, self._title, self._translate = numbers, title, translate
         self.best_so_far = numbers.best_so_far
-        self._live = Live(console=Console(file=cast(IO[str], output())), refresh_per_second=4)
+        self._console = Console(file=cast(IO[str], output()))
+        self._doing: Callable[[], str] | None = None
+        self._last = time.monotonic()
+        # Asks for the panel at once.
+        self._live = Live(get_renderable=self._panel, console=self._console, refresh_per_second=4)
 
-    def __enter__(self) -> LiveDisplay:
+    def __enter__(self) -> Display:
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._doing = None
         self._live.stop()
 
     def progress(self, row: dict[str, Any]) -> None:
         """Show an iteration."""
         self._numbers.progress(row)
-        self._show()
+        self._last = time.monotonic()
+        if (line := self._numbers.expectation()) is not None:
+            self.notify(line)
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Show an evaluation."""
         self._numbers.evaluation(row)
-        if self._numbers.row:
-            self._show()
+        self._last = time.monotonic()
 
-    def _show(self) -> None:
+    def working(self, on: Callable[[], str]) -> None:
+        """Show what the run is doing where that takes longer than a moment."""
+        self._doing = on
+
+    def _panel(self) -> RenderableType:
+        """The panel as it is now; called from a thread of the live display too."""
         from rich.panel import Panel
         from rich.table import Table
         from rich.text import Text
 
         table = Table.grid(padding=(0, 3))
-        names = [Text(name, style="dim") for name, _ in self._numbers.cells()]
-        values = [Text(value, style="bold") for _, value in self._numbers.cells()]
+        cells = self._numbers.cells() if self._numbers.row else []
+        names = [Text(name, style="dim") for name, _ in cells]
+        values = [Text(value, style="bold") for _, value in cells]
         widths = [max(len(a), len(b)) + 3 for a, b in zip(names, values, strict=True)]
-        if sum(widths) + 4 <= self._live.console.width:
+        if sum(widths) + 4 <= self._console.width:
             table.add_row(*names)
             table.add_row(*values)
         else:
             for pair in zip(names, values, strict=True):
                 table.add_row(*pair)
-        self._live.update(Panel(table, title=self._title, expand=False))
+        long = self._doing is not None and time.monotonic() - self._last >= MOMENT_SECONDS
+        doing = Text(self._doing()) if long and self._doing is not None else None
+        if not cells:
+            return doing or Text("")
+        return Panel(table, title=self._title, subtitle=doing, expand=False)
 
     def notify(self, message: str) -> None:
         """Show a message."""
-        self._live.console.print(self._translate(message), markup=False, highlight=False)
+        text = printable(self._translate(message))
+        self._console.print(text, markup=False, highlight=False)
 
 
 def open_display(
@@ -197,53 +237,7 @@ def open_display(
     numbers = Progress(config.run, config.budget_seconds)
     if output().isatty():
         return LiveDisplay(numbers, f"{config.env_id} · {config.algo}", translate)
-    return nullcontext(PlainDisplay(numbers, translate))
-
-
-# Where a robot stands instead of running: it stays up for some time and does not get far.
-_UP_FOR, _NOT_FAR = 200, 5.0  # steps; metres
-_FOR_STANDING = {"alive": "progress", "survive": "forward"}  # terms, and those for running
-_COSTS = "electricity", "stall", "ctrl"
-
-
-def _travelled(final: dict[str, Any]) -> str:
-    """A line on how far the robot came; nothing where metres are not counted."""
-    if "metres_mean" not in final:
-        return ""
-    # Adding zero turns -0.0 into 0.0.
-    text = f"{round(final['metres_mean'], 1) + 0.0:,.1f} metres an episode"
-    if "metres_per_second" in final:
-        text += f", {round(final['metres_per_second'], 2) + 0.0:,.2f} metres a second"
-    return f"{text}\n"
-
-
-def _standing(final: dict[str, Any]) -> str:
-    """A line for a robot that earns by standing, with what may help; else nothing."""
-    for standing, running in _FOR_STANDING.items():
-        up, ran = final.get(f"{standing}_mean", 0.0), final.get(f"{running}_mean", math.inf)
-        near = final.get("metres_mean", math.inf) < _NOT_FAR
-        if up > ran and near and final["length_mean"] >= _UP_FOR:
-            off = [f"{name}=0" for name in (standing, *_COSTS) if f"{name}_mean" in final]
-            return (
-                f"it stands rather than runs: {up:,.0f} of its return are for being up "
-                f"({standing}), {ran:,.0f} for getting on ({running}); what may help: "
-                f"`reward_weights` {' '.join(off)} `anneal_weights` 2000000\n"
-            )
-    return ""
-
-
-def summary(env_id: str, result: dict[str, Any]) -> str:
-    """What a run reached and cost, from what result.json holds."""
-    final, seconds = result["final_evaluation"], result["seconds"]
-    return (
-        f"\n{env_id}: return {final['return_mean']:,.1f} ± {final['return_std']:,.1f} over "
-        f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
-        f"{final['iteration']:,})\n"
-        f"{_travelled(final)}{_standing(final)}"
-        f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
-        f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
-        f"({result['timesteps'] / seconds:,.0f} steps/s)"
-    )
+    return PlainDisplay(numbers, translate)
 
 
 class Advance(Protocol):

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn, Protocol
 
 from ars.cli.parser import TRACEBACK, fail
+from ars.cli.printable import printable
 from ars.cli.streams import Output, standard_outputs
 from ars.common import loading
 from ars.common.errors import RunError, one_line, with_place
@@ -85,7 +86,7 @@ def reporting(tracebacks: bool = False) -> Iterator[None]:
 
 
 def _interrupted(message: str, err: Output) -> NoReturn:
-    print(message or "interrupted", file=err, flush=True)
+    print(printable(message) or "interrupted", file=err, flush=True)
     loading.told = True
     raise SystemExit(loading.STATUS)
 

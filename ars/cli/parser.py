@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from ars.cli.printable import printable
 from ars.cli.values import is_key_value, is_number, number, whole_number, whole_numbers
 from ars.cli.words import NEGATIVE_NUMBER, Several, prepared
 from ars.common.errors import UsageError
@@ -84,6 +85,16 @@ def add_policy_flags(parser: argparse._ActionsContainer) -> None:
         type=whole_number,
         metavar="TIMESTEPS",
         help="the policy that a run folder had after as many timesteps, from its tape (ars)",
+    )
+    add_trust_flag(parser)
+
+
+def add_trust_flag(parser: argparse._ActionsContainer) -> None:
+    """Add the flag that lets a file from elsewhere name the module of its environment."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="import the module that RUN names although it may come from elsewhere: its code runs",
     )
 
 
@@ -174,7 +185,7 @@ def fail(message: str, status: int) -> NoReturn:
     """Print `error: message` on one line of stderr and exit."""
     # Spaces stay: they may be those of a name in a command to copy.
     lines = (line.strip() for line in with_flags(message).splitlines())
-    print(f"error: {' '.join(filter(None, lines))}", file=sys.stderr)
+    print(f"error: {printable(' '.join(filter(None, lines)))}", file=sys.stderr)
     raise SystemExit(status)
 
 

@@ -32,15 +32,22 @@ class RolloutError(RuntimeError):
         self.details = details
 
 
+# What an environment may raise: it must not end the program, so `sys.exit` in it is a failure too.
+FAILURES = (Exception, SystemExit)
+
+
 def one_line(error: BaseException) -> str:
     """An exception as `Type: message`, on one line, with its place in the user's code if it has."""
     text = " ".join(str(error).split())
     if isinstance(error, RolloutError):
         return text
+    if isinstance(error, SystemExit):
+        told = f"it tried to end the program (SystemExit{text and f': {text}'})"
+        return with_place(told, error)
     return with_place(f"{type(error).__name__}: {text}", error)
 
 
-def carried(error: Exception) -> RolloutError:
+def carried(error: BaseException) -> RolloutError:
     """An exception as it can be sent to another process: its line, and its traceback as text."""
     details = "".join(traceback.format_exception(error)).rstrip()
     return RolloutError(one_line(error), details)

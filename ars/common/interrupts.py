@@ -17,6 +17,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, ClassVar
 
+from ars.common.host import our_signals, take_back_signals
 from ars.common.loading import NAMES, end_at_once
 
 RETRY_SECONDS = 0.05
@@ -38,9 +39,11 @@ def numbers() -> list[signal.Signals]:
 
 @contextmanager
 def _handled_by(handler: Handler) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers()}
+    ours: dict[int, Any] = dict.fromkeys(numbers(), handler)
+    before = {number: signal.signal(number, handler) for number in ours}
     try:
-        yield
+        with our_signals(ours):  # also where environments install their own
+            yield
     finally:
         for number, earlier in before.items():
             if earlier is not None:  # one not installed from Python cannot be restored
@@ -141,6 +144,7 @@ class Interrupts:
             yield
         finally:
             self._allowed = before
+            take_back_signals(installed_in_c=True)
 
     @contextmanager
     def forceful(self) -> Iterator[None]:
@@ -150,6 +154,7 @@ class Interrupts:
             yield
         finally:
             self._forceful = False
+            take_back_signals(installed_in_c=True)
 
 
 def _later(seconds: float, call: Callable[[], None]) -> threading.Timer:

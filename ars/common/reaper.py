@@ -73,10 +73,15 @@ class Reaper:
             process_group=0,  # so that a terminal's Ctrl-C does not reach it
         )
 
-    def reap(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """End all marked processes and the program; safe to call twice."""
+    def end(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """End all marked processes; the program goes on watching."""
         if self._program is not None:
             _end(self._mark, grace_seconds)
+
+    def reap(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """End all marked processes and the program, remove the folder; safe to call twice."""
+        if self._program is not None:
+            self.end(grace_seconds)
             self._program.kill()  # also where it is stopped
             self._program.wait()
             self._program = None

@@ -179,7 +179,8 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             raise UsageError(f"{name} {number}: must be at least {at_least}")
         bound = _LARGEST if at_most is None and isinstance(number, int) else at_most
         if isinstance(bound, int | float) and number > bound:
-            raise UsageError(f"{name} {number}: must be at most {bound}")
+            shown = number if number < 1e30 else "with so many digits"
+            raise UsageError(f"{name} {shown}: must be at most {bound}")
 
 
 def _check_against_others(field: dataclasses.Field[Any], values: Mapping[str, Any]) -> None:

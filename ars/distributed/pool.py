@@ -17,6 +17,7 @@ from ars.distributed.supervisor import Supervisor
 from ars.distributed.task_queue import TaskQueue
 from ars.distributed.timeouts import Timeouts
 from ars.rollout.episode import Episode
+from ars.rollout.pool import Unwatched, Watch
 from ars.rollout.task import RolloutSpec, Snapshot, Task
 
 # A call costs the driver and the worker about 0.8 ms together, so 40 ms of work makes it 2 %. Where
@@ -43,6 +44,8 @@ class RayPool:
             uses Ray already, the pool uses that and leaves it running. Ray that a pool has
             started, or a cluster that it has joined, serves this one pool of the process.
         on_event: called with a line on each worker or node that came, died or was replaced.
+        env_seconds: how long making an environment took elsewhere, as far as is known.
+        watch: hears of every rollout.
 
     Attributes:
         n_answered: rollouts that came back, second copies included.
@@ -59,9 +62,12 @@ class RayPool:
         n_workers: int | None,
         address: str | None = None,
         on_event: Callable[[str], None] | None = None,
+        env_seconds: float = 0.0,
+        watch: Watch | None = None,
     ) -> None:
-        self._queue = TaskQueue(spec)
-        self._timeouts = Timeouts(max(spec.rollout_length, spec.eval_length or 0))
+        self._queue, self._watch = TaskQueue(spec), watch or Unwatched()
+        longest = max(spec.rollout_length, spec.eval_length or 0)
+        self._timeouts = Timeouts(longest, env_seconds)
         notify = on_event or (lambda message: None)
         put_back = self._queue.put_back
         self._supervisor = Supervisor(spec, n_workers, address, self._timeouts, put_back, notify)
@@ -73,6 +79,7 @@ class RayPool:
         """Queue tasks that share a snapshot; returns the request's number without waiting."""
         began = time.process_time()
         request = self._queue.add(self._supervisor.put(snapshot), tasks)
+        self._watch.submitted(len(tasks))
         self._dispatch()
         self.cpu_seconds += time.process_time() - began
         return request
@@ -90,6 +97,10 @@ class RayPool:
         self.cpu_seconds += time.process_time() - began
         return self._queue.collect(request)
 
+    def abandon(self) -> None:
+        """Forget all requests; a rollout that runs already ends unheard."""
+        self._queue.clear()
+
     def pids(self) -> list[int]:
         """The process ids of the workers that have started."""
         return [worker.pid for worker in self._supervisor.workers if worker.ready]
@@ -100,6 +111,7 @@ class RayPool:
 
     def _pump(self) -> None:
         """Handle an answer, check nodes and timeouts from time to time, hand out tasks."""
+        self._watch.waiting()
         self._supervisor.take_answer(SUPERVISE_SECONDS)
         if self._supervisor.now >= self._supervise_at:
             self._supervise_at = self._supervisor.now + SUPERVISE_SECONDS
@@ -148,6 +160,7 @@ class RayPool:
             return
         n_steps = sum(result.length for result in results if isinstance(result, Episode))
         self._timeouts.learn(seconds, len(results), n_steps)
+        self._watch.answered(len(results), n_steps, seconds)
 
     def _check_timeouts(self) -> None:
         """Give up workers that hang; have idle workers run the rollouts of late ones as well."""

@@ -145,7 +145,8 @@ def _start_local(n_cpus: int) -> Session:
         except KeyboardInterrupt:
             raise  # Ray holds Python's lock for 30 s if it is killed while it starts
         except BaseException:
-            reaper.reap(grace_seconds=0.0)
+            # The thread may not have noticed: what it still makes goes with this process.
+            reaper.end(grace_seconds=0.0)
             raise
     _take_back_sigterm()
     addresses = context.address_info

@@ -63,7 +63,7 @@ class Supervisor:
         self._actors = RayActors(n_workers or n_processors(), address, spec.env_id)
         self._spec, self._n_workers = spec, n_workers
         self._timeouts, self._put_back, self.notify = timeouts, put_back, notify
-        self._patience = START_SECONDS if address is None else NODE_SECONDS
+        self._patience = timeouts.patience(START_SECONDS if address is None else NODE_SECONDS)
         self.workers: list[WorkerHandle] = []
         self._last_index = -1
         self._calls: dict[Any, Call] = {}

@@ -171,6 +171,10 @@ class TaskQueue:
                 name = describe(self._spec, request.tasks[index])
                 request.error = RolloutError(f"{name}: {reason} {count} times")
 
+    def clear(self) -> None:
+        """Remove all requests; what comes back of them later changes nothing."""
+        self._requests.clear()
+
     def done(self, number: int) -> bool:
         """Whether `collect` returns, or raises, at once."""
         request = self._requests[number]

@@ -23,10 +23,16 @@ WINDOW = 64  # calls; their median ignores a straggler or a slow machine
 
 
 class Timeouts:
-    """Learns the pace of rollouts that have at most `rollout_length` steps."""
+    """Learns the pace of rollouts.
 
-    def __init__(self, rollout_length: int) -> None:
+    Args:
+        rollout_length: the most steps that one has.
+        env_seconds: how long making an environment took elsewhere, as far as is known.
+    """
+
+    def __init__(self, rollout_length: int, env_seconds: float = 0.0) -> None:
         self._rollout_length = rollout_length
+        self._env_seconds = env_seconds
         self._per_rollout: deque[float] = deque(maxlen=WINDOW)
         self._per_step: deque[float] = deque(maxlen=WINDOW)
         self._starts: deque[float] = deque(maxlen=WINDOW)
@@ -58,8 +64,12 @@ class Timeouts:
     def hung_start(self) -> float:
         """Seconds after which a worker that is still building is given up."""
         if not self._starts:
-            return FIRST_HUNG_START_SECONDS
+            return self.patience(FIRST_HUNG_START_SECONDS)
         return HUNG_START_SECONDS + HUNG_TIMES * statistics.median(self._starts)
+
+    def patience(self, seconds: float) -> float:
+        """The seconds to wait for a first worker, more where making an environment takes long."""
+        return seconds + HUNG_TIMES * self._env_seconds
 
     def _longest(self) -> float:
         """Seconds of the longest ordinary rollout."""

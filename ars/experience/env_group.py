@@ -14,8 +14,15 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-import envs
-from ars.common.errors import RolloutError, carried, one_line
+from ars.common.errors import FAILURES, RolloutError, RunError, carried, one_line
+from ars.common.host import (
+    at_home,
+    close_env,
+    hosting,
+    make_env,
+    take_back_at_every_step,
+    take_back_signals,
+)
 from ars.common.interrupts import held_back, let_through
 from ars.common.parent import end_with_parent
 from ars.common.resources import within_memory
@@ -51,6 +58,20 @@ class Step(NamedTuple):
     tallies: tuple[Tally, ...] = ()
 
 
+class Replayed(NamedTuple):
+    """Where episodes came to by their reset seeds and actions.
+
+    Attributes:
+        obs: [n, *shape].
+        returns: float64 [n], the sums of the rewards.
+        ended: bool [n], where an episode ended on the way, which it had not when it was played.
+    """
+
+    obs: NDArray[Any]
+    returns: NDArray[np.float64]
+    ended: NDArray[np.bool_]
+
+
 class EnvGroup:
     """Some of a run's environments, stepped one after another in this process."""
 
@@ -66,8 +87,7 @@ class EnvGroup:
         obs_dtype: str | None = None,
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
-        what = f"{len(self._indices)} environments in one process (`n_envs`)"
-        made = [envs.make(env_id, **env_kwargs) for _ in within_memory(self._indices, what)]
+        self._made = made = self._make(env_kwargs)
         space = made[0].observation_space
         self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
         action = space_spec(made[0].action_space, "action")
@@ -80,33 +100,61 @@ class EnvGroup:
         self._episodes = [0] * len(made)
         self._lengths = [0] * len(made)
 
+    def _make(self, env_kwargs: Mapping[str, Any]) -> list[gymnasium.Env[Any, Any]]:
+        """The environments. Raises: RolloutError, RunError; none stays open then."""
+        what = f"{len(self._indices)} environments in one process (`n_envs`)"
+        made: list[gymnasium.Env[Any, Any]] = []
+        try:
+            for _ in within_memory(self._indices, what):
+                made.append(make_env(self._env_id, env_kwargs))
+        except FAILURES as error:
+            for env in made:
+                close_env(env, self._env_id)
+            if isinstance(error, RunError):  # not of the environment
+                raise
+            name = f"{self._env_id}: training environment {self._indices[len(made)]}"
+            raise RolloutError(f"{name} cannot be made: {one_line(error)}") from error
+        return made
+
     def weigh_by(self, weights: Sequence[float] | None) -> None:
         """Weigh the terms of every reward from the next step on; None: the true rewards."""
         for objective in self._objectives:
             objective.weigh_by(weights, self._end_when_down)
 
-    def restart(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """Reset every environment to its numbered episode and replay actions: returns [n, *shape].
+    def restart(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
+        """Reset every environment to its numbered episode and replay actions.
 
         Args:
             episodes: the number of each environment's episode.
             actions: of each environment since the reset.
         """
         self._episodes = list(episodes)
-        return np.stack([self._replay(at, taken) for at, taken in enumerate(actions)])
+        replayed = [self._replay(at, taken) for at, taken in enumerate(actions)]
+        obs, returns, ended = zip(*replayed, strict=True)
+        return Replayed(np.stack(obs), np.array(returns, np.float64), np.array(ended, np.bool_))
 
-    def _replay(self, at: int, actions: NDArray[Any]) -> NDArray[Any]:
-        obs = self._reset(at)
+    def begin_anew(self, which: Sequence[int]) -> NDArray[Any]:
+        """Begin the next episode of the environments `which`: returns [len(which), *shape]."""
+        for at in which:
+            self._episodes[at] += 1
+        return np.stack([self._reset(at) for at in which])
+
+    def _replay(self, at: int, actions: NDArray[Any]) -> tuple[NDArray[Any], float, bool]:
+        obs, total, ended = self._reset(at), 0.0, False
         try:
             for action in self._each(actions):
-                shown, reward, _, _, info = take_step(self._envs[at], action)
+                shown, reward, ends, stops, info = take_step(self._envs[at], action)
                 obs = as_array(shown, self._dtype, self._shape)
                 self._lengths[at] += 1
                 if self._in_info:
-                    self._objectives[at].weigh(reward, info)
-        except Exception as error:
+                    reward = self._objectives[at].weigh(reward, info)
+                total += reward
+                ended = ends or stops or self._lengths[at] >= self._limit
+                if ended:
+                    break
+        except FAILURES as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
-        return obs
+        return obs, total, ended
 
     def _reset(self, at: int) -> NDArray[Any]:
         index, episode = self._indices[at], self._episodes[at]
@@ -116,8 +164,11 @@ class EnvGroup:
             shown, info = first_observation(self._envs[at].reset(seed=seed))
             obs = as_array(shown, self._dtype, self._shape)
             self._objectives[at].begin(info)
-        except Exception as error:
+        except FAILURES as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
+        finally:
+            if take_back_signals():
+                take_back_at_every_step(self._envs[at])
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():
             raise RolloutError(f"{self._where(at)}: observation is not finite")
         return obs
@@ -151,7 +202,7 @@ class EnvGroup:
                     (terminated if ends else truncated)[at] = True
                 if info.get("cut_returns"):
                     cut.append(at)
-        except Exception as error:
+        except FAILURES as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         step = Step(final_obs, rewards, terminated, truncated, final_obs)
         self._check(step)
@@ -182,9 +233,10 @@ class EnvGroup:
         )
 
     def close(self) -> None:
-        """Close every environment."""
-        for env in self._envs:
-            env.close()
+        """Close every environment; safe to call twice."""
+        made, self._made = self._made, []
+        for env in made:
+            close_env(env, self._env_id)
 
 
 def _without_counting_wrappers(
@@ -248,7 +300,7 @@ class SubprocessGroup:
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
-        with held_back():
+        with at_home(), held_back():  # in the folder where its modules are found
             self._process.start()
         self._kill_at = 0.0
         child_end.close()
@@ -288,15 +340,17 @@ def _serve(connection: Connection, *args: Any) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None and parent.pid is not None
     end_with_parent(parent.pid)
+    # An environment may start processes of its own, which multiprocessing denies to daemons.
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     group = None
     answer: tuple[Any, RolloutError | None]
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError), hosting(may_exit=True):
         while True:
             name, values = connection.recv()
             try:
                 group = group or EnvGroup(*args)
                 answer = getattr(group, name)(*values), None
-            except Exception as error:
+            except FAILURES as error:
                 answer = None, carried(error)
             connection.send(answer)
     if group is not None:

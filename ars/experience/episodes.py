@@ -71,6 +71,11 @@ class EpisodeBuffer:
         self.finished.append(Trajectory(*columns, final_input.copy(), terminated))
         self._in_progress[at] = []
 
+    def drop(self, which: Iterable[int]) -> None:
+        """Forget the episodes in progress of the environments `which`."""
+        for at in which:
+            self._in_progress[at] = []
+
     def state(self) -> State:
         """The steps of `finished`, then those in progress, all in one array per column."""
         ended = self.finished

@@ -14,6 +14,7 @@ observation, never the next episode's first. A row is drawn only once it is comp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,6 +163,13 @@ class ReplayBuffer:
         ended = terminated | truncated
         self._open[row] = ~(final | truncated)
         if ended.any():
+            self._storage.end_episodes(ended)
+
+    def end_episodes(self, which: Sequence[int]) -> None:
+        """Take the last step of the environments `which` as the last of its episode, cut short."""
+        ended = np.isin(np.arange(self.n_envs), which)
+        if self._added:
+            self._open[(self._added - 1) % self._rows, ended] = False
             self._storage.end_episodes(ended)
 
     def _fold_into_earlier(

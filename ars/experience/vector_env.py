@@ -8,7 +8,8 @@ next begins at once, and its last observation is returned as well, to bootstrap 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
@@ -16,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import RolloutError, RunError
+from ars.common.errors import RolloutError
 from ars.common.reaper import Reaper
 from ars.experience.env_group import (
     EnvGroupHandle,
     InProcessGroup,
     ProcessDied,
+    Replayed,
     Step,
     SubprocessGroup,
 )
@@ -75,6 +77,8 @@ class VectorEnv:
     Attributes:
         obs: the observations to act on, [n, *shape] of that type.
         finished: episodes as they end; the reader removes them.
+        begun_anew: environments whose episodes in progress could not be restored, so that their
+            next ones have begun; the reader removes them.
     """
 
     obs: NDArray[Any]
@@ -96,6 +100,7 @@ class VectorEnv:
     ) -> None:
         self.n, self._env_id, self._notify = n, env_id, notify
         self.finished: list[EpisodeInfo] = []
+        self.begun_anew: list[int] = []
         self._shards: list[_Shard] = []
         self._reaper = Reaper() if n_processes else None  # of what environments start, too
         self._group_args = (
@@ -115,6 +120,7 @@ class VectorEnv:
         # Actions of the last steps, enough to replay every episode in progress.
         self._taken: list[NDArray[Any]] = []
         self._trim_at = 1000
+        self._begun = False
 
     def _start(self, where: slice) -> EnvGroupHandle:
         env_id, env_kwargs, *others = self._group_args
@@ -139,13 +145,16 @@ class VectorEnv:
         self._begin([0] * self.n, [np.zeros(0, np.int64)] * self.n)
         return self.obs
 
-    def _begin(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> None:
+    def _begin(self, episodes: Sequence[int], actions: Sequence[NDArray[Any]]) -> Replayed:
         for shard in self._shards:
             shard.group.begin("restart", episodes[shard.where], actions[shard.where])
-        self.obs = np.concatenate([shard.group.finish() for shard in self._shards])
+        parts: list[Replayed] = [shard.group.finish() for shard in self._shards]
+        replayed = Replayed(*map(np.concatenate, zip(*parts, strict=True)))
+        self._begun, self.obs = True, replayed.obs
         self._episodes = np.array(episodes, np.int64)
         self._lengths = np.array([len(taken) for taken in actions], np.int64)
         self._returns = np.zeros(self.n)
+        return replayed
 
     def step(self, actions: NDArray[Any]) -> Step:
         """Step with actions as the environments take them: int64 [n], or a Box's [n, *shape].
@@ -202,7 +211,12 @@ class VectorEnv:
         shard.group.finish()
         actions_since = [self._since_reset(at) for at in range(self.n)[shard.where]]
         shard.group.begin("restart", self._episodes[shard.where].tolist(), actions_since)
-        self._compare(shard.group.finish(), self.obs[shard.where], shard.where.start)
+        replayed: Replayed = shard.group.finish()
+        # One that comes back to somewhere else goes on from there, unless its episode has ended.
+        first = shard.where.start
+        elsewhere = self._elsewhere(replayed, self.obs[shard.where], self._returns[shard.where])
+        self._notify_of([first + at for at in elsewhere], "they go on from where they came to")
+        self._begin_anew([first + at for at in elsewhere if replayed.ended[at]])
         shard.group.begin("step", actions[shard.where])
         again: Step = shard.group.finish()
         return again
@@ -235,10 +249,11 @@ class VectorEnv:
     def restore(self, state: State) -> None:
         """Restore every environment by its reset seed and actions.
 
+        One that comes back to other observations or rewards begins its next episode.
+
         Raises:
             ValueError: `state` is invalid.
             RolloutError: an environment fails while actions are replayed.
-            RunError: an environment's observation differs from the stored one.
         """
         episodes = state.counts("episodes", self.n)
         lengths = state.counts("lengths", self.n, at_most=self._group_args[3])
@@ -247,32 +262,79 @@ class VectorEnv:
         if actions is None or actions.shape[:1] != (lengths.sum(),):
             raise state.error("actions", f"not the {lengths.sum()} since the environments' resets")
         parts = np.split(actions, np.cumsum(lengths)[:-1])
-        self._begin(episodes.tolist(), parts)
-        self._compare(self.obs, state.array("obs", self.obs.shape, self.obs.dtype))
+        replayed = self._begin(episodes.tolist(), parts)
         self._returns = returns.copy()
+        obs = state.array("obs", self.obs.shape, self.obs.dtype)
+        self._leave(self._elsewhere(replayed, obs, returns))
         longest = int(lengths.max())
         taken = np.zeros((longest, self.n, *actions.shape[1:]), actions.dtype)
         for at, part in enumerate(parts):
             taken[longest - len(part) :, at] = part
         self._taken = list(taken)
 
-    def _compare(self, obs: NDArray[Any], before: NDArray[Any], first: int = 0) -> None:
-        """Raises: RunError if an observation differs from before; `first`: the first's index."""
-        for at, (now, then) in enumerate(zip(obs, before, strict=True), first):
-            if not np.array_equal(now, then):
-                raise RunError(
-                    f"{self._env_id}: training environment {at} does not come back to where it was "
-                    f"by its reset seed and {self._lengths[at]} actions: it does not repeat "
-                    "itself, or is another version; start a new run"
-                )
+    def _elsewhere(
+        self, replayed: Replayed, obs: NDArray[Any], returns: NDArray[np.float64]
+    ) -> list[int]:
+        """Which episodes did not come back to where they were; sums of weighed rewards may not."""
+        same = ~replayed.ended
+        same &= [np.array_equal(now, then) for now, then in zip(replayed.obs, obs, strict=True)]
+        if not self._weighs:
+            same &= replayed.returns == returns
+        elsewhere: list[int] = np.flatnonzero(~same).tolist()
+        return elsewhere
+
+    def _leave(self, elsewhere: list[int]) -> None:
+        """Begin new episodes in place of those that did not come back, and say so."""
+        self._notify_of(elsewhere, "new episodes begin there")
+        self._begin_anew(elsewhere)
+        self.begun_anew += elsewhere
+
+    def _notify_of(self, elsewhere: list[int], consequence: str) -> None:
+        if elsewhere:
+            named = ", ".join(map(str, elsewhere[:8])) + (" ..." if elsewhere[8:] else "")
+            self._notify(
+                f"{self._env_id}: training environments that do not come back to where they were "
+                f"by their reset seeds and actions: {named}; the environment does not repeat "
+                f"itself, or is another version; {consequence}"
+            )
+
+    def _begin_anew(self, which: list[int]) -> None:
+        self.obs = self.obs.copy()  # the last step's array, which others may hold
+        for shard in self._shards:
+            first, end = shard.where.start, shard.where.stop
+            here = [at for at in which if first <= at < end]
+            if here:
+                shard.group.begin("begin_anew", [at - first for at in here])
+                self.obs[here] = shard.group.finish()
+        self._episodes[which] += 1
+        self._lengths[which], self._returns[which] = 0, 0.0
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Close every environment for the block, where only one may exist, then bring all back."""
+        self._close_groups()
+        yield
+        for shard in self._shards:
+            shard.group = self._start(shard.where)
+            shard.group.begin("weigh_by", self._weights)
+            shard.group.finish()
+        if self._begun:
+            obs, returns = self.obs, self._returns
+            actions = [self._since_reset(at) for at in range(self.n)]
+            replayed = self._begin(self._episodes.tolist(), actions)
+            self._returns = returns
+            self._leave(self._elsewhere(replayed, obs, returns))
 
     def close(self) -> None:
         """Close environments and processes; safe to call twice."""
+        self._close_groups()
+        self._shards = []
+
+    def _close_groups(self) -> None:
         for shard in self._shards:
             shard.group.leave()
         for shard in self._shards:
             shard.group.close()
-        self._shards = []
         if self._reaper is not None:
             self._reaper.reap(grace_seconds=0.0)
 

@@ -198,7 +198,8 @@ def replacing(output: Path) -> Iterator[Path]:
     try:
         if output.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.")
+        target = output.absolute()  # an environment may move to another folder
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{output.name}.")
     except OSError as error:
         raise UsageError(f"`output` {output}: cannot be written ({error.strerror})") from None
     temporary = Path(name)
@@ -206,7 +207,7 @@ def replacing(output: Path) -> Iterator[Path]:
         os.close(handle)
         yield temporary
         os.chmod(temporary, 0o644)
-        os.replace(temporary, output)
+        os.replace(temporary, target)
     except OSError as error:
         raise RunError(f"{output}: cannot be written ({error.strerror})") from error
     finally:

@@ -17,7 +17,8 @@ import gymnasium
 import numpy as np
 
 import envs
-from ars.common.errors import RolloutError, one_line
+from ars.common.errors import FAILURES, RolloutError, one_line
+from ars.common.host import close_env, make_env, take_back_at_every_step, take_back_signals
 from ars.common.seeding import Stream, direction, generator
 from ars.rollout.interface import first_observation, take_step
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
@@ -172,7 +173,7 @@ class Rollouts:
     def __init__(self, spec: RolloutSpec) -> None:
         self.spec = spec
         self.policy = build_policy(spec.policy)
-        self.env = envs.make(spec.env_id, **spec.env_kwargs)
+        self.env = make_env(spec.env_id, spec.env_kwargs)
         self._player: CompiledPlayer | None = None
         self.notice: str | None = None
         layers = vars(type(self.policy)).get("compiled_layers", False)  # not inherited
@@ -229,9 +230,12 @@ class Rollouts:
                     else None,
                     objective=objective,
                 )
-        except Exception as error:
+        except FAILURES as error:
             raise RolloutError(f"{describe(spec, task)}: {one_line(error)}") from error
+        finally:
+            if take_back_signals():
+                take_back_at_every_step(self.env)
 
     def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
+        """Close the environment; what fails in that is a warning."""
+        close_env(self.env, self.spec.env_id)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task
+
+
+class Watch(Protocol):
+    """Hears of rollouts on their way through a pool."""
+
+    def submitted(self, rollouts: int) -> None:
+        """Rollouts were submitted."""
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None:
+        """Rollouts came back that had so many steps and cost one processor so many seconds."""
+
+    def waiting(self) -> None:
+        """More rollouts are waited for; what this raises ends the wait."""
+
+
+class Unwatched:
+    """A `Watch` that hears nothing."""
+
+    def submitted(self, rollouts: int) -> None: ...
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None: ...
+
+    def waiting(self) -> None: ...
 
 
 class Pool(Protocol):
@@ -18,37 +43,94 @@ class Pool(Protocol):
     def collect(self, request: int) -> list[Episode]:
         """Wait for a request's episodes, in the order of its tasks. Raises: RolloutError."""
 
+    def abandon(self) -> None:
+        """Forget all requests; a rollout that runs already ends unheard."""
+
     def close(self) -> None:
         """Release every process and file; safe to call twice."""
 
 
-class LocalPool:
+class _Waiting:
+    """Requests that wait to be collected."""
+
+    def __init__(self, watch: Watch | None) -> None:
+        self._watch = watch or Unwatched()
+        self._requests: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
+        self._last = 0
+
+    def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
+        """Keep the tasks until they are collected."""
+        self._last += 1
+        self._requests[self._last] = snapshot, tasks
+        self._watch.submitted(len(tasks))
+        return self._last
+
+    def abandon(self) -> None:
+        """Forget the tasks that were not collected."""
+        self._requests.clear()
+
+
+class LocalPool(_Waiting):
     """A Pool in this process: no Ray, no other process, no port. `collect` does the work.
 
     Args:
         spec: what all rollouts share.
         on_event: called with a warning if the environment cannot use its compiled code.
+        watch: hears of every rollout.
     """
 
     def __init__(
-        self, spec: RolloutSpec, on_event: Callable[[str], None] = lambda message: None
+        self,
+        spec: RolloutSpec,
+        on_event: Callable[[str], None] = lambda message: None,
+        watch: Watch | None = None,
     ) -> None:
+        super().__init__(watch)
         self._rollouts = Rollouts(spec)
         if self._rollouts.notice is not None:
             on_event(f"warning: {self._rollouts.notice}")
-        self._pending: dict[int, tuple[Snapshot, Sequence[Task]]] = {}
-        self._last_request = 0
-
-    def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        """Keep the tasks until they are collected."""
-        self._last_request += 1
-        self._pending[self._last_request] = snapshot, tasks
-        return self._last_request
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
-        return self._rollouts.run(*self._pending.pop(request))
+        snapshot, tasks = self._requests.pop(request)
+        episodes = []
+        for task in tasks:
+            self._watch.waiting()
+            began = time.perf_counter()
+            [episode] = self._rollouts.run(snapshot, [task])
+            episodes.append(episode)
+            self._watch.answered(1, episode.length, time.perf_counter() - began)
+        return episodes
 
     def close(self) -> None:
         """Close the environment."""
         self._rollouts.close()
+
+
+class BorrowingPool(_Waiting):
+    """A Pool in this process whose environment exists only while it plays, in place of others.
+
+    Args:
+        spec: what all rollouts share.
+        lent: closes the others for the block.
+        on_event: as for `LocalPool`.
+        watch: as for `LocalPool`.
+    """
+
+    def __init__(
+        self,
+        spec: RolloutSpec,
+        lent: Callable[[], AbstractContextManager[None]],
+        on_event: Callable[[str], None],
+        watch: Watch | None = None,
+    ) -> None:
+        super().__init__(watch)
+        self._spec, self._lent, self._on_event = spec, lent, on_event
+
+    def collect(self, request: int) -> list[Episode]:
+        """Run the request's tasks and return their episodes. Raises: RolloutError."""
+        with self._lent(), closing(LocalPool(self._spec, self._on_event)) as pool:
+            return pool.collect(pool.submit(*self._requests.pop(request)))
+
+    def close(self) -> None:
+        """Nothing is open."""

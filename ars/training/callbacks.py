@@ -8,21 +8,9 @@ from typing import Any
 import numpy as np
 
 from ars.common.errors import UsageError
-from ars.training.trainer import Display
+from ars.training.display import Display
 
 Callback = Callable[[dict[str, Any]], Any]
-
-
-class Silent:
-    """A display that shows nothing."""
-
-    def progress(self, row: dict[str, Any]) -> None: ...
-
-    def evaluation(self, row: dict[str, Any]) -> None: ...
-
-    def best_so_far(self, return_mean: float) -> None: ...
-
-    def notify(self, message: str) -> None: ...
 
 
 class Callbacks:
@@ -45,6 +33,7 @@ class Callbacks:
         self._on_iteration, self._on_evaluation = on_iteration, on_evaluation
         self._stop = False
         self.best_so_far, self.notify = display.best_so_far, display.notify
+        self.working = display.working
 
     def progress(self, row: dict[str, Any]) -> None:
         """Show an iteration and call its callback."""

@@ -142,6 +142,7 @@ class TrainingConfig:
     workers: WorkerConfig
     folder: Path | None = None  # of the run to resume; None for a new run
     commands: list[str] = field(default_factory=list)
+    signature: str | None = None  # of a run of this user's that imports a module: see `trust`
     # Said to the user at the start: what was decided for them.
     notes: list[str] = field(default_factory=list, compare=False)
 
@@ -158,6 +159,12 @@ class TrainingConfig:
         }
 
     @property
+    def chosen_workers(self) -> dict[str, Any]:
+        """The settings of workers that are not the defaults; the folder does not give them back."""
+        defaults, chosen = dataclasses.asdict(WorkerConfig()), dataclasses.asdict(self.workers)
+        return {name: value for name, value in chosen.items() if value != defaults[name]}
+
+    @property
     def budget_seconds(self) -> float | None:
         """The time budget in seconds."""
         return None if self.run.time_budget is None else parse_duration(self.run.time_budget)
@@ -170,6 +177,17 @@ class TrainingConfig:
             return number
         only_evaluates = not ALGORITHMS[self.algo].trains_in_pool
         return 0 if only_evaluates and self.workers.ray_address is None else None
+
+    @property
+    def schedules(self) -> list[str]:
+        """The settings that fall to 0 at the horizon."""
+        names = [field.name for field in dataclasses.fields(self.algorithm)]
+        linear = [n for n in names if f"{n}_schedule" in names]
+        return [n for n in linear if getattr(self.algorithm, f"{n}_schedule") == "linear"]
+
+    def within(self, time_limit: int | None) -> TrainingConfig:
+        """This configuration with the episode lengths that an environment's time limit gives."""
+        return dataclasses.replace(self, algorithm=self.algorithm.within(time_limit))
 
     def write(self, folder: Path) -> None:
         """Write config.json: the settings, the commands, the versions and the machine."""
@@ -184,6 +202,7 @@ class TrainingConfig:
             "run": dataclasses.asdict(self.run),
             "workers": dataclasses.asdict(self.workers),
             "commands": self.commands,
+            **({} if self.signature is None else {"signature": self.signature}),
             "versions": versions(),
             "platform": {
                 "system": platform.platform(),

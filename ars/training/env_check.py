@@ -1,41 +1,83 @@
-"""Checks an environment before training: its spaces, and whether its episodes are reproducible."""
+"""Checks an environment before training: its spaces, whether its episodes are reproducible, and
+whether another one may exist beside it."""
 
 from __future__ import annotations
 
+import copy
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
 import envs
-from ars.common.errors import RunError, UsageError, one_line
+from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.host import close_env, make_env
+from ars.experience.env_group import SubprocessGroup
 from ars.rollout.episode import rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
 from ars.training.space_check import WatchingPolicy, better_dtype
 from envs.objective import Objective, ObjectiveSpec
+from envs.time_limit import time_limit
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
 
 
+class Neighbours(NamedTuple):
+    """What happens to two of an environment in one process: attributes of `Probe`."""
+
+    conflict: str | None = None
+    only_one: bool = False
+
+
 @dataclass(frozen=True)
 class Probe:
-    """An environment's spaces, warnings for the user, and what is known of the reward.
+    """What is known of an environment before it is trained in.
 
-    `obs_dtype`: a type that observations fit, if that of their space is none.
+    Attributes:
+        observation_space: its own.
+        action_space: its own.
+        reproducible: whether it repeats an episode from its seed and actions.
+        warnings: for the user.
+        objective: what is known of the reward.
+        obs_dtype: a type that observations fit, if that of their space is none.
+        time_limit: the environment's own, in steps; None if it has none.
+        seconds: that making it took.
+        conflict: what happens to two of it in one process, in words; None if nothing, or if that
+            was not to be found out.
+        only_one: whether a second one in another process does not help: only one may exist.
     """
 
     observation_space: Any
     action_space: Any
+    reproducible: bool
     warnings: tuple[str, ...]
     objective: ObjectiveSpec
     obs_dtype: str | None = None
+    time_limit: int | None = None
+    seconds: float = 0.0
+    conflict: str | None = None
+    only_one: bool = False
 
 
-def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
+def probe(
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    notify: Callable[[str], None] = lambda line: None,
+    beside_others: bool = False,
+) -> Probe:
     """Construct the environment once, read its spaces and play one short episode twice.
+
+    Args:
+        env_id: as for `envs.make`.
+        env_kwargs: for `envs.make`.
+        notify: shows the user a line about what will take its time.
+        beside_others: whether training needs several in one process; two are then tried.
 
     Raises:
         UnknownEnvironment, gymnasium.error.Error: there is no such environment.
@@ -44,37 +86,44 @@ def probe(env_id: str, env_kwargs: dict[str, Any]) -> Probe:
         RunError: it cannot be made or fails at once.
     """
     check_given(env_id)
+    began = time.monotonic()
     try:
-        env = envs.make(env_id, **env_kwargs)
+        env = make_env(env_id, env_kwargs)
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
-    except Exception as error:
+    except FAILURES as error:
         if isinstance(error, TypeError) and (told := why_refused(env_id, env_kwargs, error)):
             raise UsageError(told) from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
+    seconds, neighbours = time.monotonic() - began, Neighbours()
     try:
         policy = _watching_policy(env)
         reproducible, objective = _try_out(env, policy)
         better = better_dtype(env.observation_space, policy.shown)
+        if beside_others:
+            neighbours = _beside_another(env, policy, env_id, env_kwargs, reproducible)
         # If the environment has a compiled loop, it is compiled here, once for all workers. Should
         # that fail, the pool will report it.
+        if (why := envs.recompiled(env_id)) is not None:
+            notify(f"warning: {why}")
         envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise
-    except Exception as error:
+    except FAILURES as error:
         raise RunError(f"{env_id}: {one_line(error)}") from error
     finally:
-        env.close()
+        close_env(env, env_id, warns=neighbours.conflict is None)
     warnings: list[str] = []
     if not reproducible:
         warnings.append(
             f"{env_id} does not repeat an episode from its seed and actions: learning curves will "
-            "not be identical between runs"
+            "not be identical between runs, nor after a resume"
         )
     dtype, misfit = better or (None, "")
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
-    return Probe(env.observation_space, env.action_space, tuple(warnings), objective, dtype)
+    known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
+    return Probe(env.observation_space, env.action_space, *known, *neighbours)
 
 
 def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:
@@ -98,3 +147,62 @@ def _play(env: gymnasium.Env[Any, Any], policy: Policy, objective: Objective, se
     with np.errstate(all="ignore"):
         episode = rollout(env, policy, seed, STEPS, statistics=seen, objective=objective)
     return repr((episode, seen.mean.tobytes(), seen.m2.tobytes(), seen.count))
+
+
+class _Turns(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Steps another environment after each step of the first."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], other: gymnasium.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._other = other
+
+    def reset(self, **details: Any) -> tuple[Any, dict[str, Any]]:
+        result = self.env.reset(**details)
+        self._other.reset(seed=2)
+        return result
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        result = self.env.step(action)
+        _, _, terminated, truncated, _ = self._other.step(copy.copy(action))
+        if terminated or truncated:
+            self._other.reset(seed=3)
+        return result
+
+
+def _beside_another(
+    env: gymnasium.Env[Any, Any],
+    policy: Policy,
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    reproducible: bool,
+) -> Neighbours:
+    """Make a second environment, and play an episode in turns with it."""
+    with ExitStack() as opened:
+        try:
+            other = make_env(env_id, env_kwargs)
+            opened.callback(close_env, other, env_id, warns=False)
+            other.reset(seed=2)
+        except FAILURES as error:
+            reason = f"a second one beside the first fails ({one_line(error)})"
+            return Neighbours(reason, only_one=not _lives_apart(env_id, env_kwargs))
+        try:
+            objective = Objective(env)
+            alone = _play(env, policy, objective, seed=1)
+            turns = _play(_Turns(env, other), policy, objective, seed=1)
+            disturbed = reproducible and turns != alone
+        except FAILURES:
+            disturbed = True
+    return Neighbours("two in one process disturb each other" if disturbed else None)
+
+
+def _lives_apart(env_id: str, env_kwargs: dict[str, Any]) -> bool:
+    """Whether one can be made and reset in another process while this one has one."""
+    apart = SubprocessGroup(env_id, env_kwargs, [0], 0, STEPS)
+    try:
+        apart.begin("restart", [0], [np.zeros(0, np.int64)])
+        apart.finish()
+    except RolloutError:
+        return False
+    finally:
+        apart.close()
+    return True

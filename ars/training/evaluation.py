@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ars.algorithms.base import Algorithm
-from ars.common.errors import RolloutError, RunError, UsageError, one_line
+from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.host import hosting
 from ars.common.seeding import Stream
+from ars.common.settings import counted
 from ars.common.statistics import summarize_objective, summarize_returns
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe
 from ars.training.given_env import check_given
+from ars.training.repetition import Played, difference
 from ars.training.run_folder import ResolvedPolicy
-from envs import UnknownEnvironment, resolve
+from envs import UnknownEnvironment, WrongOptions, recompiled, resolve
 from envs.drawing import drawing_hint, registered_spec
 from envs.objective import Objective, ObjectiveSpec
+from envs.time_limit import time_limit
 from policies import (
     BoxSpec,
     DiscreteSpec,
@@ -121,6 +125,32 @@ def speed(row: Mapping[str, Any], step_seconds: float | None) -> dict[str, float
     return {"metres_per_second": row["metres_mean"] / (row["length_mean"] * step_seconds)}
 
 
+def outcome(
+    algorithm: Algorithm, candidate: Candidate, episodes: Sequence[Episode]
+) -> dict[str, Any]:
+    """What result.json says of a run that has ended, and of its final evaluation.
+
+    Args:
+        algorithm: as it is at the end.
+        candidate: the policy evaluated.
+        episodes: of the final evaluation.
+
+    Raises:
+        RolloutError: an episode was not finite.
+    """
+    objective = algorithm.rollout_spec.objective
+    final = {**evaluation_row(candidate, episodes), **summarize_objective(objective, episodes)}
+    return {
+        "iterations": algorithm.iteration,
+        "timesteps": algorithm.timesteps,
+        "episodes": algorithm.episodes,
+        "final_evaluation": {**final, **speed(final, objective.step_seconds)},
+    }
+
+
+# Of so many episodes the first is played again, to see whether the environment repeats itself.
+_MANY = 50
+
 # The most steps of an episode where neither the training run nor the environment sets a limit.
 _LONGEST_EPISODE = 1_000_000
 
@@ -148,9 +178,31 @@ def acting(
         **env_kwargs: added to those stored with the policy.
 
     Raises:
-        UsageError: the environment does not take `width` or `height`.
+        UsageError, WrongOptions: the environment does not take `width` or `height`, or its
+            arguments.
         RunError: the environment cannot be made, or its spaces are not the policy's.
     """
+    with (
+        hosting(warn),
+        closing(_open(resolved, seed, stochastic, warn, env_kwargs)) as rollouts,
+    ):
+        _check_spaces(resolved, rollouts)
+        limit, length = time_limit(rollouts.env), rollouts.spec.rollout_length
+        if limit is not None and length < limit:
+            warn(
+                f"episodes are cut at {length:,} steps, as in the evaluations of training; the "
+                f"environment's own limit is {limit:,}"
+            )
+        yield rollouts
+
+
+def _open(
+    resolved: ResolvedPolicy,
+    seed: int | None,
+    stochastic: bool,
+    warn: Callable[[str], None],
+    env_kwargs: Mapping[str, Any],
+) -> Rollouts:
     file = resolved.file
     check_given(file.env_id)
     length = "eval_length" if "eval_length" in file.training else "rollout_length"
@@ -162,11 +214,13 @@ def acting(
         rollout_length=_stored(file.training, length, 1, _LONGEST_EPISODE),
         stochastic=stochastic,
     )
+    if (why := recompiled(file.env_id)) is not None:
+        warn(why)
     try:
         rollouts = Rollouts(spec)
-    except UnknownEnvironment:
+    except (UnknownEnvironment, WrongOptions):
         raise
-    except Exception as error:
+    except FAILURES as error:
         for name in ("width", "height"):
             if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
                 raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
@@ -177,13 +231,7 @@ def acting(
     if rollouts.notice is not None:
         warn(rollouts.notice)
     rollouts.policy = file.policy
-    try:
-        _check_spaces(resolved, rollouts)
-        yield rollouts
-    finally:
-        # What failed may fail again on closing; only the first failure is reported.
-        with suppress(Exception):
-            rollouts.close()
+    return rollouts
 
 
 def evaluate_policy(
@@ -229,8 +277,20 @@ def evaluate_policy(
                 raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
             played.append(episode)
             on_episode()
+        if episodes >= _MANY:
+            [again] = rollouts.run(snapshot, [Task(Stream.FINAL_EVALUATION, 0, 0)])
+            found = difference(rollouts.spec.env_id, Played.of(played[0]), Played.of(again))
+            if found is not None:
+                warn(found)
         seed = rollouts.spec.seed
         step_seconds = Objective(rollouts.env).describe().step_seconds
+        n_cut = sum(episode.length >= rollouts.spec.rollout_length for episode in played)
+        if n_cut and time_limit(rollouts.env) is None:
+            warn(
+                f"{resolved.file.env_id} has no time limit of its own: {n_cut:,} of "
+                f"{counted(episodes, 'episode')} cut at {rollouts.spec.rollout_length:,} steps, as "
+                "in training"
+            )
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]
     metres = [e.metres for e in played if e.metres is not None]
     row = summarize_returns(returns, lengths)

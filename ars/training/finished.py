@@ -26,10 +26,13 @@ class Run:
         folder: where its files are.
         env: the environment that was given to `train` as an object, class or function; None if it
             was named.
+        workers: the settings of its workers, with which it is resumed unless others are given;
+            those that its folder names are not taken.
     """
 
     folder: Path
     env: GivenEnv | None = field(default=None, repr=False, compare=False)
+    workers: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folder: str | Path, env: GivenEnv | None = None) -> Run:

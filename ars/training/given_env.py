@@ -18,6 +18,7 @@ from typing import Any
 import gymnasium
 
 from ars.common.errors import UsageError
+from envs.time_limit import time_limit
 
 Env = gymnasium.Env[Any, Any]
 GivenEnv = Env | type[Env] | Callable[..., Env]
@@ -141,6 +142,7 @@ class Opaque(gymnasium.Env[Any, Any]):
         self._env, self._keep_open = env, keep_open
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self.metadata, self.render_mode = env.metadata, env.render_mode
+        self._max_episode_steps = time_limit(env)  # where `time_limit` looks
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -25,6 +25,10 @@ class InterruptiblePool:
         with self._interrupts.allowed():
             return self._pool.collect(request)
 
+    def abandon(self) -> None:
+        """Forget all requests."""
+        self._pool.abandon()
+
     def close(self) -> None:
         """Close the pool."""
         self._pool.close()

@@ -6,6 +6,8 @@ import bisect
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, Row, TrainingContext
 from ars.common.errors import RunError, UsageError
@@ -16,11 +18,14 @@ from ars.training.evaluation import Candidate, policy_file
 from ars.training.run_folder import TAPE, ResolvedPolicy, describe_policy, find_policy
 from ars.training.stored_settings import current_settings
 from ars.training.tape import Header, Tape, read_tape
+from ars.training.trust import NotTrusted, check_trust
 from envs.objective import NOTHING_KNOWN
 from policies import FileError, PolicySpec
 
 
-def chosen_policy(run: str, latest: bool = False, at: int | None = None) -> ResolvedPolicy:
+def chosen_policy(
+    run: str, latest: bool = False, at: int | None = None, trust: bool = False
+) -> ResolvedPolicy:
     """The policy that RUN means: its best, its latest, or the one it had at some timesteps.
 
     Args:
@@ -28,9 +33,10 @@ def chosen_policy(run: str, latest: bool = False, at: int | None = None) -> Reso
         latest: of a run folder, the latest policy instead of the best.
         at: of a run folder with a tape: the policy after as many timesteps, which is the one after
             the last iteration that had used no more.
+        trust: import the module that a tape from elsewhere names, if that is needed to read it.
 
     Raises:
-        UsageError: there is no such run or policy.
+        UsageError: there is no such run or policy, or a module would have to be imported.
         FileError: its file is damaged.
     """
     if at is None:
@@ -41,16 +47,17 @@ def chosen_policy(run: str, latest: bool = False, at: int | None = None) -> Reso
     steps = tape.timesteps
     if at < steps[0]:
         raise UsageError(f"`at` {at}: the tape of {run} begins at {steps[0]:,} timesteps")
-    [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1])
+    [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1], trust)
     return resolved
 
 
-def training_moments(run: str, count: int = 10) -> list[Moment]:
+def training_moments(run: str, count: int = 10, trust: bool = False) -> list[Moment]:
     """Policies of a run, evenly spaced in timesteps, from the first to the last.
 
     Args:
         run: the run folder.
         count: how many; fewer if the run had fewer.
+        trust: as for `chosen_policy`.
 
     Raises:
         UsageError: the run has no tape.
@@ -61,7 +68,7 @@ def training_moments(run: str, count: int = 10) -> list[Moment]:
     span = steps[-1] - steps[0]
     moments = [steps[0] + span * k // (count - 1) for k in range(count)]
     positions = sorted({bisect.bisect_right(steps, moment) - 1 for moment in moments})
-    found = [resolved.file for resolved in _policies(tape, positions)]
+    found = [resolved.file for resolved in _policies(tape, positions, trust)]
     return [Moment(file.policy, file.training["timesteps"]) for file in found]
 
 
@@ -83,8 +90,13 @@ def replayed(tape: Tape, algorithm: Algorithm) -> Iterator[Row]:
         raise FileError(f"{tape.path}: not a usable tape ({where}: {error})") from None
 
 
-def make_algorithm(header: Header, path: Path) -> Algorithm:
-    """The algorithm of a tape, as a new run of its settings has it. Raises: FileError."""
+def make_algorithm(header: Header, path: Path, trust: bool = False) -> Algorithm:
+    """The algorithm of a tape, as a new run of its settings has it.
+
+    Raises:
+        FileError: the tape is not usable.
+        NotTrusted: it would import a module, and nothing says that it is the user's own.
+    """
     run = header.run
     try:
         kind = ALGORITHMS[run["algo"]].load()
@@ -92,8 +104,12 @@ def make_algorithm(header: Header, path: Path) -> Algorithm:
             raise ValueError(f"{run['algo']} has no tape")
         config = make_config(kind.Config, current_settings(kind.Config, run))
         spec = PolicySpec.from_json(header.policy)
+        header.start.array("weights", (spec.n_weights,))  # before as many are made
+        if config.hidden_sizes not in ((), spec.hidden_sizes):
+            raise ValueError("its policy is not that of its settings")
         objective = NOTHING_KNOWN
         if config.reward_weights or config.end_when_down:  # which terms there are, must be known
+            check_trust(path.parent, str(run["env_id"]), dict(run["env_kwargs"]), trust)
             objective = probe(str(run["env_id"]), dict(run["env_kwargs"])).objective
         context = TrainingContext(
             str(run["env_id"]),
@@ -108,7 +124,13 @@ def make_algorithm(header: Header, path: Path) -> Algorithm:
         algorithm = kind(config, context)
         if algorithm.policy.spec != spec:
             raise ValueError("its policy is not that of its settings")
-    except (KeyError, ValueError, TypeError) as error:
+        for name, array in (algorithm.tape_record() or {}).items():
+            kind_of_field = np.dtype((array.dtype.newbyteorder("<"), array.shape))
+            if header.fields[name] != kind_of_field:
+                raise ValueError(f"its records have {name} of another kind")
+    except NotTrusted:
+        raise
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise FileError(f"{path}: not a usable tape ({error})") from None
     return algorithm
 
@@ -136,9 +158,9 @@ def tape_of(run: str, shown: str) -> Tape:
     return read_tape(path)
 
 
-def _policies(tape: Tape, positions: list[int]) -> list[ResolvedPolicy]:
+def _policies(tape: Tape, positions: list[int], trust: bool) -> list[ResolvedPolicy]:
     """The policies at positions in a tape, in increasing order; 0 is where it begins."""
-    algorithm, found = make_algorithm(tape.header, tape.path), []
+    algorithm, found = make_algorithm(tape.header, tape.path, trust), []
     for position, _ in enumerate(replayed(tape, algorithm)):
         if position in positions:
             file = policy_file(algorithm, Candidate.of(algorithm), tape.header.training)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,10 @@ from ars.training.config import (
     WorkerConfig,
 )
 from ars.training.run_folder import CONFIG, read_json
-from ars.training.stored_settings import current_settings
+from ars.training.stored_settings import current_settings, is_raised, raisable_settings
+from ars.training.trust import check_trust, signature
 from policies import FileError
+from policies.state import State
 
 # Settings that are in no config dataclass.
 OTHERS = ("algo", "preset", "env_kwargs", "init_from", "run_dir", *envs.OPTIONS)
@@ -96,6 +98,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             run,
             make_config(WorkerConfig, values),
             commands=[command],
+            signature=signature(name, env_kwargs),
             notes=notes,
         )
     )
@@ -111,17 +114,21 @@ def preset_named_like(name: str, algo: str) -> str | None:
 
 
 def resolve_resumed(
-    folder: Path, given: Mapping[str, Any], command: str = "python"
+    folder: Path, given: Mapping[str, Any], command: str = "python", trust: bool = False
 ) -> TrainingConfig:
     """The stored configuration of a run, with what may change on resume changed.
+
+    Where its workers run, above all the address of a cluster, is not taken from the folder.
 
     Args:
         folder: of the run.
         given: settings by name.
         command: what resumes the run, to be recorded.
+        trust: import the module that a run from elsewhere names.
 
     Raises:
-        UsageError: a setting given may not change or cannot be used.
+        UsageError: a setting given may not change or cannot be used, or a module would have to be
+            imported.
         FileError: config.json is damaged.
     """
     if not (folder / CONFIG).is_file():
@@ -134,36 +141,55 @@ def resolve_resumed(
         fixed = current_settings(algorithm.Config, data["config"])
         fixed |= {name: data[name] for name in ("algo", "preset")}
         fixed |= {name: data[name] for name in ("seed", "on_nonfinite", "env_id", "init_from")}
-        free = {**data["run"], **data["workers"]}
-        stored_kwargs = data["env_kwargs"]
-        commands = [*data["commands"], command]
-        if not isinstance(stored_kwargs, dict):
-            raise TypeError("env_kwargs is no object")
+        stored = State(values=data)
+        workers, stored_kwargs = stored.value("workers", dict), stored.value("env_kwargs", dict)
+        env_id, commands = stored.text("env_id"), [*stored.value("commands", list), command]
+        start = None if data["init_from"] is None else stored.text("init_from")
+        preset = None if data["preset"] is None else stored.text("preset")
+        free = stored.value("run", dict)
+        for config in (TaskConfig, algorithm.Config, RunConfig):
+            make_config(config, {**fixed, **free})
     except ValueError as error:
         raise FileError(f"{folder / CONFIG}: {error}") from None
     except (KeyError, TypeError) as error:
         raise FileError(f"{folder / CONFIG}: not the {CONFIG} of a run ({error})") from None
+    check_trust(folder, env_id, stored_kwargs, trust)
     if "env_id" in given:
         given = {**given, "env_id": envs.canonical_name(given["env_id"])}
     given = _as_declared(data["algo"], given)
-    _refuse_changes(given, fixed, stored_kwargs)
+    _refuse_changes(given, fixed, stored_kwargs, raisable_settings(algorithm.Config))
     _refuse_unknown(data["algo"], given)
     values = _overridden({**fixed, **free}, given)
     return _checked(
         TrainingConfig(
-            data["env_id"],
+            env_id,
             stored_kwargs,
             data["algo"],
-            data["preset"],
-            data["init_from"],
+            preset,
+            start,
             make_config(TaskConfig, values),
             make_config(algorithm.Config, values),
             make_config(RunConfig, values),
             make_config(WorkerConfig, values),
             folder,
             commands,
+            data.get("signature"),
+            _left_out(workers, given),
         )
     )
+
+
+def _left_out(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """A line about the settings of workers that a folder names, if they are not given."""
+    defaults = dataclasses.asdict(WorkerConfig())
+    left_out = [
+        f"`{name}` {in_words(stored[name])}"
+        for name, default in defaults.items()
+        if name not in given and name in stored and stored[name] != default
+    ]
+    if not left_out:
+        return []
+    return [f"the run was started with {', '.join(left_out)}: to use that again, give it again"]
 
 
 def stored_algorithm(folder: Path) -> str:
@@ -176,11 +202,24 @@ def stored_algorithm(folder: Path) -> str:
 
 
 def _refuse_changes(
-    given: Mapping[str, Any], fixed: Mapping[str, Any], stored_kwargs: Mapping[str, Any]
+    given: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    stored_kwargs: Mapping[str, Any],
+    raisable: Collection[str],
 ) -> None:
-    """Raises: UsageError for a setting that differs from a stored one that may not change."""
+    """Raises: UsageError for a setting that differs from a stored one that may not change.
+
+    Those that are `raisable` may have a larger number.
+    """
     for name, value in given.items():
         if name in fixed and _comparable(value) != _comparable(fixed[name]):
+            if name in raisable and is_raised(value, fixed[name]):
+                continue
+            if name in raisable:
+                raise UsageError(
+                    f"`{name}` {in_words(value)}: the run was started with "
+                    f"{in_words(fixed[name])}; on resume it may only be raised"
+                )
             raise UsageError(
                 f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
                 "resume only stopping, saving, worker and device flags, `eval_freq`, "

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
-from ars.common.errors import RolloutError, RunError
+from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
-from ars.rollout.pool import LocalPool, Pool
+from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
 from ars.training.config import TrainingConfig
+from ars.training.display import Display
 from ars.training.env_check import Probe, probe
+from ars.training.given_env import is_given
+from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
 from ars.training.space_check import action_warning
-from ars.training.trainer import Display, Trainer
+from ars.training.time_budget import TimeBudget
+from ars.training.trainer import Trainer
 from policies import Policy
 
 
 class HowToResume(Protocol):
-    """Returns the command or call that resumes a run folder, with these settings changed."""
+    """Returns the command or call that resumes a run folder, with these settings changed.
+
+    One of None is left out.
+    """
 
     def __call__(self, folder: Path, **settings: Any) -> str: ...
 
@@ -52,30 +61,77 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
-    # A run that ended before its first checkpoint starts over.
-    resume = config.folder is not None and checkpoint.exists(config.folder)
-    initial = None
-    if config.init_from is not None and not resume:
-        initial = find_policy(config.init_from, setting="init_from").file.policy
-    probed = probe(config.env_id, config.env_kwargs)
-    with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
-        for note in config.notes:
-            display.notify(note)
-        for warning in (*probed.warnings, *_warnings(config, algorithm)):
-            display.notify(f"warning: {warning}")
-        folder = config.folder or new_folder(config.env_id, config.algo, config.task.seed, run_dir)
-        with lock(folder):
-            # Another run may have begun in it, or gone on, since it was looked at.
-            if config.folder is None:
-                refuse_taken(folder)
-            elif checkpoint.exists(folder) != resume:
-                raise RunError(f"{folder}: another process has just trained in it; try again")
-            try:
-                config.write(folder)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
-            display.notify(f"run folder {folder}")
-            return folder, _train(config, algorithm, folder, display, how_to_resume, resume, stop)
+    how_to_resume = partial(how_to_resume, **config.chosen_workers)
+    with hosting(lambda warning: display.notify(f"warning: {warning}")):
+        with at_home():
+            # A run that ended before its first checkpoint starts over.
+            resume = config.folder is not None and checkpoint.exists(config.folder)
+            initial = None
+            if config.init_from is not None and not resume:
+                initial = find_policy(config.init_from, setting="init_from").file.policy
+        deep = not ALGORITHMS[config.algo].trains_in_pool
+        probed = probe(config.env_id, config.env_kwargs, display.notify, beside_others=deep)
+        if config.folder is None:  # a stored run keeps the lengths that it had
+            config = config.within(probed.time_limit)
+        with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
+            for note in config.notes:
+                display.notify(note)
+            for warning in (*probed.warnings, *_warnings(config, algorithm)):
+                display.notify(f"warning: {warning}")
+            with at_home():
+                name = config.env_id, config.algo, config.task.seed, run_dir
+                folder = config.folder or new_folder(*name)
+            place = from_home(folder)  # an environment may move to another folder at any time
+            with lock(place):
+                # Another run may have begun in it, or gone on, since it was looked at.
+                if config.folder is None:
+                    refuse_taken(place)
+                elif checkpoint.exists(place) != resume:
+                    raise RunError(f"{folder}: another process has just trained in it; try again")
+                try:
+                    config.write(place)
+                except OSError as error:
+                    raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
+                display.notify(f"run folder {folder}")
+                for line in episode_lines(config, algorithm, probed.time_limit):
+                    display.notify(line)
+                resuming = partial(how_to_resume, folder)
+                result = _train(config, algorithm, probed, place, display, resuming, resume, stop)
+                return folder, result
+
+
+def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], None]) -> int:
+    """How many processes share the training environments: more where one must be alone in its.
+
+    Raises: UsageError where several are needed and only one can exist.
+    """
+    processes, conflict = config.workers.env_processes, probed.conflict
+    if conflict is None or ALGORITHMS[config.algo].trains_in_pool:
+        return processes
+    n: int = config.algorithm.n_envs
+    if _alone(config, probed):
+        if n > 1:
+            way_out = "" if probed.only_one else ", or name it as module:Id-v0"
+            raise UsageError(
+                f"`n_envs` {n}: {config.env_id} cannot be several at once: {conflict}; `n_envs` 1 "
+                f"trains with one{way_out}"
+            )
+        notify(
+            f"{config.env_id}: {conflict}: training's is closed for each evaluation and brought "
+            "back after it"
+        )
+    elif processes < n:
+        notify(
+            f"{config.env_id}: {conflict}: each of the {n} gets a process of its own "
+            f"(`env_processes` {n})"
+        )
+        return n
+    return processes
+
+
+def _alone(config: TrainingConfig, probed: Probe) -> bool:
+    """Whether an evaluation's environment and one of training cannot exist at the same time."""
+    return probed.only_one or (probed.conflict is not None and is_given(config.env_id))
 
 
 def _warnings(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
@@ -98,9 +154,10 @@ def _make_algorithm(
         config.task.on_nonfinite,
         display.notify,
         config.workers.device,
-        config.workers.env_processes,
+        _processes(config, probed, display.notify),
         probed.objective,
         probed.obs_dtype,
+        _alone(config, probed),
     )
     algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
     if initial is not None:
@@ -115,19 +172,25 @@ def _make_algorithm(
 def _train(
     config: TrainingConfig,
     algorithm: Algorithm,
+    probed: Probe,
     folder: Path,
     display: Display,
-    how_to_resume: HowToResume,
+    how_to_resume: Callable[..., str],
     resume: bool,
     stop: Callable[[], str | None],
 ) -> dict[str, Any]:
     """Run the training loop; if it ends early, the message says how to resume where possible."""
     training = {"algo": config.algo, "preset": config.preset, **algorithm.policy_metadata}
-    interrupts = Interrupts()
+    interrupts, spec = Interrupts(), algorithm.rollout_spec
+    budget = TimeBudget(
+        config.budget_seconds,
+        config.run.eval_episodes,
+        (spec.eval_length or spec.rollout_length) / spec.rollout_length,
+    )
     try:
         with (
             interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(make_pool(config, algorithm.rollout_spec, display.notify)) as pool,
+            closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
         ):
             trainer = Trainer(
                 algorithm,
@@ -138,36 +201,75 @@ def _train(
                 display,
                 config.identity,
                 training,
-                config.budget_seconds,
+                budget,
                 resume=resume,
                 stop=stop,
+                repeats=probed.reproducible,
             )
+            if (line := schedule_line(config, algorithm)) is not None:
+                display.notify(line)
             try:
                 return trainer.run()
             except RunError as error:
-                hint = f"; to go on: {how_to_resume(folder)}" if checkpoint.exists(folder) else ""
+                hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
                 raise RunError(f"{error}{hint}") from error
     except KeyboardInterrupt:
         if not checkpoint.exists(folder):
             raise
         lost = " at once, which loses what came after the last checkpoint"
         how = lost if interrupts.forced else " and saved"
-        raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume(folder)}") from None
+        raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume()}") from None
     except OSError as error:  # of the logs, which the trainer opens before anything else
         if isinstance(error, BrokenPipeError):
             raise
         raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     except RolloutError as error:
         # Without workers the environment's own output is visible.
-        in_process = {"n_workers": 0} if algorithm.trains_in_pool else {}
-        again = how_to_resume(folder, **in_process)
+        in_process = {"n_workers": 0, "ray_address": None} if algorithm.trains_in_pool else {}
+        again = how_to_resume(**in_process)
         raise RunError(f"{error}; to play it again: {again}") from error
 
 
-def make_pool(config: TrainingConfig, spec: RolloutSpec, notify: Callable[[str], None]) -> Pool:
-    """The pool that the worker settings ask for; Ray is loaded only if it is used."""
+def _pool_for(
+    config: TrainingConfig,
+    algorithm: Algorithm,
+    probed: Probe,
+    notify: Callable[[str], None],
+    watch: Watch,
+) -> Pool:
+    """The pool for an algorithm, which may have to lend it the only environment."""
+    spec = algorithm.rollout_spec
+    if config.n_workers == 0 and _alone(config, probed) and not algorithm.trains_in_pool:
+        return BorrowingPool(spec, algorithm.environments_lent, notify, watch)
+    return make_pool(config, spec, notify, probed.seconds, watch)
+
+
+def make_pool(
+    config: TrainingConfig,
+    spec: RolloutSpec,
+    notify: Callable[[str], None],
+    env_seconds: float = 0.0,
+    watch: Watch | None = None,
+) -> Pool:
+    """The pool that the worker settings ask for; Ray is loaded only if it is used.
+
+    Args:
+        config: has the worker settings.
+        spec: what all rollouts share.
+        notify: shows the user a line.
+        env_seconds: how long making an environment took, as far as is known.
+        watch: hears of every rollout.
+
+    Raises:
+        RunError: it cannot be opened.
+    """
     if config.n_workers == 0:
-        return LocalPool(spec, notify)
+        try:
+            return LocalPool(spec, notify, watch)
+        except FAILURES as error:
+            raise RunError(f"{spec.env_id}: cannot be made again: {one_line(error)}") from error
     from ars.distributed.pool import RayPool
 
-    return RayPool(spec, config.n_workers, config.workers.ray_address, notify)
+    workers, address = config.n_workers, config.workers.ray_address
+    with at_home():  # where workers find its modules
+        return RayPool(spec, workers, address, notify, env_seconds, watch)

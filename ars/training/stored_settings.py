@@ -33,6 +33,18 @@ def current_settings(config: type[Any], stored: Mapping[str, Any]) -> dict[str, 
     return settings
 
 
+def raisable_settings(config: type[Any]) -> list[str]:
+    """The settings that begin as another one's value and may be raised on resume: horizons."""
+    fields = dataclasses.fields(config)
+    return [field.name for field in fields if field.metadata["starts_as"] is not None]
+
+
+def is_raised(value: Any, stored: Any) -> bool:
+    """Whether a number is larger than a stored one; no number at all never is."""
+    numbers = isinstance(value, int | float) and isinstance(stored, int | float)
+    return numbers and value > stored
+
+
 def check_identity(stored: Mapping[str, Any], ours: Mapping[str, Any], config: type[Any]) -> None:
     """Check that a checkpoint and config.json are of the same run.
 
@@ -42,9 +54,12 @@ def check_identity(stored: Mapping[str, Any], ours: Mapping[str, Any], config: t
         config: Config of the algorithm.
 
     Raises:
-        ValueError: they differ, or a retired setting was in use.
+        ValueError: they differ, or a retired setting was in use. A setting may have been raised
+            since, where that is allowed.
     """
-    theirs = current_settings(config, stored)
+    theirs, raisable = current_settings(config, stored), raisable_settings(config)
     for name in {**theirs, **ours}:
+        if name in raisable and is_raised(ours.get(name), theirs.get(name)):
+            continue
         if theirs.get(name) != ours.get(name):
             raise ValueError(f"its {name} is {theirs.get(name)}, that of {CONFIG} {ours.get(name)}")

@@ -5,57 +5,32 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
 from ars.common.interrupts import Interrupts
-from ars.common.seeding import Stream
 from ars.common.settings import counted
 from ars.common.statistics import summarize_objective
+from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
-from ars.rollout.task import Task
 from ars.training import checkpoint
+from ars.training.best import Best
 from ars.training.config import RunConfig
-from ars.training.evaluation import Candidate, evaluation_row, policy_file, speed
+from ars.training.display import Display
+from ars.training.evaluation import Candidate, evaluation_row, outcome, policy_file
 from ars.training.interruptible_pool import InterruptiblePool
-from ars.training.logger import CsvLog, LogEnd, TensorBoard
-from ars.training.run_folder import (
-    BEST_POLICY,
-    EVALUATIONS,
-    LATEST_POLICY,
-    PROGRESS,
-    RESULT,
-    TAPE,
-)
+from ars.training.logger import LogEnd
+from ars.training.logs import RunLogs, log_ends
+from ars.training.repetition import Played, RepetitionCheck
+from ars.training.run_folder import BEST_POLICY, LATEST_POLICY, RESULT
 from ars.training.stored_settings import check_identity
-from ars.training.tape import TapeLog
+from ars.training.time_budget import OutOfTime, TimeBudget
 from policies import save_policy
 from policies.file import write_json
 from policies.state import State
-
-
-class Display(Protocol):
-    """Shows a run to the user."""
-
-    def progress(self, row: dict[str, Any]) -> None: ...
-
-    def evaluation(self, row: dict[str, Any]) -> None: ...
-
-    def best_so_far(self, return_mean: float) -> None: ...
-
-    def notify(self, message: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best evaluated policy and its mean return."""
-
-    candidate: Candidate
-    return_mean: float
 
 
 class Trainer:
@@ -71,9 +46,10 @@ class Trainer:
         identity: the settings that decide the run's results, as JSON; a checkpoint with others is
             refused.
         training: what policy files say about their training, besides iteration and timesteps.
-        budget_seconds: the time budget of this call, in seconds; None for none.
+        budget: the time of this call; `pool` is watched by it. None for no limit.
         resume: go on from the folder's checkpoint.
         stop: called before each iteration; a reason that it returns ends the run.
+        repeats: whether the environment repeats its episodes, as far as is known.
 
     Raises:
         RunError: the checkpoint is not one of this run.
@@ -90,36 +66,32 @@ class Trainer:
         display: Display,
         identity: dict[str, Any],
         training: dict[str, Any],
-        budget_seconds: float | None = None,
+        budget: TimeBudget | None = None,
         resume: bool = False,
         stop: Callable[[], str | None] = lambda: None,
+        repeats: bool = True,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
         self.interrupts = interrupts
         self.pool: Pool = InterruptiblePool(pool, interrupts)
         self.display, self.identity, self.training = display, identity, training
-        self.budget_seconds, self._stop = budget_seconds, stop
+        self.budget, self._stop = budget or TimeBudget(), stop
+        env_id, n = algorithm.rollout_spec.env_id, config.eval_episodes
+        self._repetition = RepetitionCheck(env_id, n, display.notify, known=not repeats)
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
         self._evaluated_timesteps = -1  # those of that iteration
         self.reached = -1  # the iteration whose evaluation reached the target return
-        self._pending: tuple[int, Candidate] | None = None
+        # The evaluation under way: its request, which is None where it is to be submitted again.
+        self._pending: tuple[int | None, Candidate] | None = None
+        self._doing = "starting"
         self._complete = False  # the loop has ended and its state is saved
         self._mid_iteration = False  # in one whose failure leaves a state that cannot be saved
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
+        self._iteration_seconds = 0.0
         ends = self._restore() if resume else {}
-        with ExitStack() as opened:
-            self.tape = self._open_tape(ends.get(TAPE, LogEnd()).offset)
-            if self.tape is not None:
-                opened.callback(self.tape.close)
-            self.progress_log = CsvLog(folder / PROGRESS, ends.get(PROGRESS, LogEnd()))
-            opened.callback(self.progress_log.close)
-            self.evaluation_log = CsvLog(folder / EVALUATIONS, ends.get(EVALUATIONS, LogEnd()))
-            opened.callback(self.evaluation_log.close)
-            self.tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resume else None)
-            opened.callback(self.tensorboard.close)
-            self._logs = opened.pop_all()
+        self.logs = RunLogs(folder, algorithm, identity, training, ends, resume, display.notify)
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -131,9 +103,10 @@ class Trainer:
             KeyboardInterrupt: the user interrupted.
             RunError, RolloutError, OSError: training cannot go on.
         """
+        self.display.working(self._activity)
         try:
             result = self._finish(self._loop())
-            self._logs.close()
+            self.logs.close()
             return result
         except OSError as error:
             if isinstance(error, BrokenPipeError):  # stdout was closed, not the disk full
@@ -146,7 +119,7 @@ class Trainer:
             raise
         finally:
             with suppress(OSError):  # of a full disk, reported already
-                self._logs.close()
+                self.logs.close()
 
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
@@ -154,30 +127,72 @@ class Trainer:
         while (reason := self._stop_reason()) is None:
             with self.interrupts.allowed():  # the only place if the algorithm uses no pool
                 pass
-            self._begin_evaluation()
-            before, steps = time.monotonic(), self.algorithm.timesteps
-            row = self._iterate()
-            seconds = time.monotonic() - before
-            steps = self.algorithm.timesteps - steps
-            if self.tape is not None:
-                self.tape.append(self.algorithm.tape_record())
-            self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
-            self._collect_evaluation()
-            if self.algorithm.iteration % self.config.save_freq == 0:
-                self._save()
+            # Both evaluations at the end have to fit: the last policy's and the final one.
+            if not self._in_time(self._advance, 2):
+                reason = self._out_of_time
+                break
         # The evaluation after the last iteration is collected here, as no next iteration follows.
-        self._begin_evaluation()
-        self._collect_evaluation()
+        self._evaluate_in_time(self._begin_evaluation)
         self._save()
         self._complete = True
-        # The last policy is always evaluated. A resumed run evaluates at its own end instead, so
-        # the checkpoint is saved before: on resume this row and this best policy are undone.
+        # The last policy is always evaluated, time allowing. A resumed run evaluates at its own end
+        # instead, so the checkpoint is saved before: on resume this row and this best policy are
+        # undone.
         if self.evaluated < self.algorithm.iteration:
-            self._begin(Candidate.of(self.algorithm))
-            self._collect_evaluation()
+            self._evaluate_in_time(lambda: self._begin(Candidate.of(self.algorithm)))
         return reason
 
+    def _advance(self) -> None:
+        """Do an iteration, and what belongs to it."""
+        self._begin_evaluation()
+        before, steps = self.budget.spent, self.algorithm.timesteps
+        row = self._iterate()
+        seconds = self._iteration_seconds = self.budget.spent - before
+        steps = self.algorithm.timesteps - steps
+        self.logs.iteration()
+        self._log_progress(row, steps / seconds if seconds > 0 else math.inf)
+        self._collect_evaluation()
+        if self.algorithm.iteration % self.config.save_freq == 0:
+            self._save()
+
+    def _in_time(self, work: Callable[[], None], evaluations: int) -> bool:
+        """Do something, unless no more time is left than so many evaluations take.
+
+        What was waited for is then dropped: an iteration, of which nothing is known before all of
+        its rollouts are, or an evaluation, which stays pending in the checkpoint. Either comes
+        again on resume, with the same results.
+        """
+        try:
+            with self.budget.kept_for(evaluations):
+                work()
+        except OutOfTime:
+            self.display.notify(f"{self._activity()}: there is no time for more")
+            self._drop_rollouts()
+            return False
+        return True
+
+    def _drop_rollouts(self) -> None:
+        self.pool.abandon()
+        self.budget.forget()
+        if self._pending is not None:
+            self._pending = None, self._pending[1]
+
+    def _evaluate_in_time(self, begin: Callable[[], None]) -> None:
+        if self.budget.is_used(1):
+            self._drop_rollouts()
+            return
+        begin()
+        self._in_time(self._collect_evaluation, 1)
+
+    def _activity(self) -> str:
+        """What the run is doing, for the user."""
+        if self._mid_iteration:
+            return f"{self._doing}: at {counted(self.algorithm.timesteps, 'timestep')}"
+        played, expected = self.budget.played, self.budget.expected
+        return f"{self._doing}: {min(played, expected):,} of {counted(expected, 'episode')} played"
+
     def _iterate(self) -> Row:
+        self._doing = f"iteration {self.algorithm.iteration + 1:,}"
         if self.algorithm.trains_in_pool:
             return self.algorithm.iterate(self.pool)
         self._mid_iteration = True
@@ -199,10 +214,13 @@ class Trainer:
             return f"{counted(config.n_iterations, 'iteration')} done"
         if config.total_timesteps is not None and algorithm.timesteps >= config.total_timesteps:
             return f"{counted(config.total_timesteps, 'timestep')} done"
-        spent = time.monotonic() - self._started
-        if self.budget_seconds is not None and spent >= self.budget_seconds:
-            return f"time budget {config.time_budget} used"
+        if self.budget.is_used(2):
+            return self._out_of_time
         return self._stop()
+
+    @property
+    def _out_of_time(self) -> str:
+        return f"time budget {self.config.time_budget} used"
 
     def _log_progress(self, row: dict[str, Any], steps_per_second: float) -> None:
         algorithm = self.algorithm
@@ -214,19 +232,8 @@ class Trainer:
             "time_seconds": round(self.elapsed, 3),
             "steps_per_second": round(steps_per_second, 1),
         }
-        self.progress_log.write(full)
-        self.tensorboard.progress(full)
+        self.logs.progress(full)
         self.display.progress(full)
-
-    def _open_tape(self, offset: int) -> TapeLog | None:
-        """The tape, a new one if there is none to continue."""
-        if self.algorithm.tape_record() is None:
-            return None
-        path = self.folder / TAPE
-        if offset and not path.exists():
-            self.display.notify(f"{path} is gone: a new one begins here")
-            offset = 0
-        return TapeLog(path, self.algorithm, self.identity, self.training, offset)
 
     # Evaluations: begun after iteration j, run during iteration j + 1, collected at its end.
 
@@ -242,23 +249,26 @@ class Trainer:
         return self.algorithm.timesteps // every > self._evaluated_timesteps // every
 
     def _begin(self, candidate: Candidate) -> None:
-        self._pending = self._submit(candidate, Stream.EVALUATION), candidate
+        self._pending = self._submit_evaluation(candidate), candidate
 
-    def _submit(self, candidate: Candidate, stream: Stream) -> int:
-        tasks = [Task(stream, 0, episode) for episode in range(self.config.eval_episodes)]
-        return self.pool.submit(candidate.snapshot, tasks)
+    def _submit_evaluation(self, candidate: Candidate) -> int:
+        return self.pool.submit(candidate.snapshot, self._repetition.scheduled())
 
     def _collect_evaluation(self) -> None:
         if self._pending is None:
             return
         request, candidate = self._pending
-        episodes = self.pool.collect(request)
+        if request is None:
+            request = self._submit_evaluation(candidate)
+        self._doing = f"evaluation after iteration {candidate.iteration:,}"
+        episodes = self._repetition.evaluated(self.pool.collect(request))
         row = evaluation_row(candidate, episodes)
+        self.budget.evaluated(row["length_mean"])
         self._pending, self.evaluated = None, candidate.iteration
         self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or row["return_mean"] > self.best.return_mean
         if better:
-            self.best = Best(candidate, row["return_mean"])
+            self.best = Best(candidate, row["return_mean"], Played.of(episodes[0]))
             self._write_policy(BEST_POLICY, candidate)
         if self.reached < 0 and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
@@ -268,8 +278,7 @@ class Trainer:
             **summarize_objective(self.algorithm.rollout_spec.objective, episodes),
             "time_seconds": round(self.elapsed, 3),
         }
-        self.evaluation_log.write(row)
-        self.tensorboard.evaluation(row)
+        self.logs.evaluation(row)
         self.display.evaluation(row)
 
     def _is_target(self, return_mean: float) -> bool:
@@ -277,25 +286,40 @@ class Trainer:
 
     def _finish(self, reason: str) -> dict[str, Any]:
         """Evaluate the best policy a last time, for result.json alone."""
-        assert self.best is not None  # an evaluation precedes every stop
-        candidate, algorithm = self.best.candidate, self.algorithm
-        episodes = self.pool.collect(self._submit(candidate, Stream.FINAL_EVALUATION))
-        objective = algorithm.rollout_spec.objective
-        final = {
-            **evaluation_row(candidate, episodes),
-            **summarize_objective(objective, episodes),
-        }
+        algorithm = self.algorithm
+        candidate = Candidate.of(algorithm) if self.best is None else self.best.candidate
+        if self.best is None:  # there was no time for any evaluation
+            self._write_policy(BEST_POLICY, candidate)
+        first = None if self.best is None else self.best.first
+        episodes = self._repetition.evaluated(self._final_episodes(candidate, first), first)
         result = {
             "stopped": reason,
-            "iterations": algorithm.iteration,
-            "timesteps": algorithm.timesteps,
-            "episodes": algorithm.episodes,
             "seconds": round(self.elapsed, 3),
-            "best_evaluation": self.best.return_mean,
-            "final_evaluation": {**final, **speed(final, objective.step_seconds)},
+            "best_evaluation": None if self.best is None else self.best.return_mean,
+            **outcome(algorithm, candidate, episodes),
         }
         write_json(self.folder / RESULT, result)
+        longest = 0.0 if algorithm.trains_in_pool else self._iteration_seconds
+        if (line := self.budget.overrun(longest)) is not None:
+            self.display.notify(line)
         return result
+
+    def _final_episodes(self, candidate: Candidate, first: Played | None) -> list[Episode]:
+        """The final evaluation's episodes: at least one, and all of them if there is time."""
+        self._doing = "final evaluation"
+        tasks, snapshot = self._repetition.final(first), candidate.snapshot
+        if self.budget.seconds is None:
+            return self.pool.collect(self.pool.submit(snapshot, tasks))
+        # Each by itself, so that those that came in time count.
+        requests = [self.pool.submit(snapshot, [task]) for task in tasks]
+        episodes: list[Episode] = []
+
+        def collect() -> None:
+            for request in requests:
+                episodes.extend(self.pool.collect(request))
+
+        self._in_time(collect, 0)
+        return episodes or self.pool.collect(self.pool.submit(snapshot, tasks[:1]))
 
     # Files
 
@@ -304,22 +328,13 @@ class Trainer:
 
     def _save(self) -> None:
         """Save the latest policy and the checkpoint, after the logs that they refer to."""
-        offsets = {
-            PROGRESS: self.progress_log.sync(),
-            EVALUATIONS: self.evaluation_log.sync(),
-        }
-        if self.tape is not None:
-            offsets[TAPE] = self.tape.sync()
+        logs = self.logs.sync()
         self._write_policy(LATEST_POLICY, Candidate.of(self.algorithm))
         algorithm = self.algorithm.state()
         values = {
             "run": self.identity,
             "algorithm": algorithm.values,
-            "offsets": offsets,
-            "log_sha256": {
-                PROGRESS: self.progress_log.sha256,
-                EVALUATIONS: self.evaluation_log.sha256,
-            },
+            **logs,
             "evaluated": self.evaluated,
             "reached": self.reached,
             "target_return": self.config.target_return,
@@ -327,8 +342,7 @@ class Trainer:
         }
         state = State(algorithm.arrays, values)
         if self.best is not None:
-            state.values["best_return"] = self.best.return_mean
-            state.add_state("best", self.best.candidate.state())
+            self.best.add_to(state)
         if self.config.eval_timesteps is not None:
             state.values["evaluated_timesteps"] = self._evaluated_timesteps
         if self._pending is not None:
@@ -351,28 +365,11 @@ class Trainer:
         try:
             check_identity(state.value("run", dict), self.identity, self.algorithm.Config)
             self._restore_from(state)
-            return self._log_ends(state)
+            return log_ends(state, self.algorithm, self.evaluated)
         except ValueError as error:
             raise RunError(
                 f"{checkpoint.path(self.folder)}: not a checkpoint of this run ({error})"
             ) from None
-
-    def _log_ends(self, state: State) -> dict[str, LogEnd]:
-        """Raises: ValueError where a log cannot have ended so."""
-        offsets, digests = state.nested("offsets"), state.nested("log_sha256")
-        iteration, timesteps = self.algorithm.iteration, self.algorithm.timesteps
-        last = {
-            PROGRESS: {"iteration": iteration, "timesteps": timesteps} if iteration else {},
-            EVALUATIONS: {"iteration": self.evaluated} if self.evaluated >= 0 else {},
-        }
-        ends = {}
-        for name, numbers in last.items():
-            offset = offsets.count(name, *((1,) if numbers else (0, 0)))
-            # Checkpoints of earlier versions do not know the digests of the logs.
-            digest = digests.text(name) if "log_sha256" in state.values else None
-            ends[name] = LogEnd(offset, digest, numbers)
-        # Those of runs without a tape do not name it.
-        return ends | ({TAPE: LogEnd(offsets.count(TAPE))} if TAPE in offsets.values else {})
 
     def _restore_from(self, state: State) -> None:
         algorithm = self.algorithm
@@ -380,16 +377,14 @@ class Trainer:
         self.evaluated = state.count("evaluated", -1, algorithm.iteration)
         self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
-            candidate = Candidate.from_state(state.nested("best"), algorithm)
-            self.best = Best(candidate, state.number("best_return"))
+            self.best = Best.of(state, algorithm)
             # The file may be from an evaluation after the checkpoint, which will be repeated.
-            self._write_policy(BEST_POLICY, candidate)
+            self._write_policy(BEST_POLICY, self.best.candidate)
             self.display.best_so_far(self.best.return_mean)
             # Not known if evaluations came by iterations until now: the next multiple is due.
             self._evaluated_timesteps = algorithm.timesteps
         if "evaluated_timesteps" in state.values:
-            known = state.count("evaluated_timesteps", -1, algorithm.timesteps)
-            self._evaluated_timesteps = known
+            self._evaluated_timesteps = state.count("evaluated_timesteps", -1, algorithm.timesteps)
         reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached

@@ -33,6 +33,7 @@ from ars.training.run import make_pool
 from ars.training.run_folder import BEST_POLICY, CONFIG, LATEST_POLICY, PROGRESS, read_json
 from ars.training.stored_settings import check_identity
 from ars.training.tape import Tape, machine_now
+from ars.training.trust import check_trust
 from policies import FileError, PolicyFile, read_policy
 from policies.state import State
 
@@ -91,6 +92,7 @@ def verify_run(
     n_workers: str = "0",
     on_iteration: Callable[[], None] = lambda: None,
     notify: Callable[[str], None] = lambda message: None,
+    trust: bool = False,
 ) -> Verification:
     """Verify a run folder.
 
@@ -102,18 +104,21 @@ def verify_run(
         n_workers: the workers that replay them, as for training.
         on_iteration: called after each iteration that was replayed.
         notify: shows the user a line.
+        trust: import the module that a run from elsewhere names.
 
     Raises:
-        UsageError: there is no such run, or it has no tape.
+        UsageError: there is no such run, it has no tape, or a module would have to be imported.
         FileError, RunError, RolloutError: it is not verified; the message says what differs.
     """
     parse_workers(n_workers)  # refused before anything is done
     tape = tape_of(run, f"`run` {run}")
-    config = resolve_resumed(Path(run), {})
+    config = resolve_resumed(Path(run), {}, trust=trust)
+    header = tape.header.run  # which names an environment too
+    check_trust(Path(run), str(header.get("env_id")), header.get("env_kwargs") or {}, trust)
     workers = dataclasses.replace(config.workers, n_workers=n_workers, ray_address=None)
     config = dataclasses.replace(config, workers=workers)
     other_machine = _other_machine(tape, Path(run))
-    verifier = _Verifier(tape, config, Comparison(exact=other_machine is None))
+    verifier = _Verifier(tape, config, Comparison(exact=other_machine is None), trust)
     n = len(tape.records)
     n_drawn = min(n, math.ceil(share * n) if iterations is None else iterations)
     drawn = np.random.default_rng(seed).permutation(n)[:n_drawn].tolist()
@@ -149,12 +154,14 @@ def _object(value: Any) -> dict[str, Any]:
 class _Verifier:
     """Compares a tape with the files of its run, and its iterations with their rollouts."""
 
-    def __init__(self, tape: Tape, config: TrainingConfig, comparison: Comparison) -> None:
+    def __init__(
+        self, tape: Tape, config: TrainingConfig, comparison: Comparison, trust: bool
+    ) -> None:
         assert config.folder is not None
         self.tape, self.config, self.comparison = tape, config, comparison
         self.folder = config.folder
         self.compared: list[str] = []
-        self.algorithm = make_algorithm(tape.header, tape.path)
+        self.algorithm = make_algorithm(tape.header, tape.path, trust)
         self._rows = _rows(self.folder / PROGRESS)
         try:
             self._check_identity(tape.header.run)

@@ -20,6 +20,8 @@ from envs.window import require_display
 
 Observation = NDArray[np.float32]
 
+MOST_PIXELS = 4096**2  # of a picture, which takes 48 bytes each while it is drawn
+
 
 class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     """A simulated scene. Subclasses define its contents, initial states, observations and rewards.
@@ -71,6 +73,10 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             raise ValueError(f"render_mode={render_mode!r}; it is None, 'human' or 'rgb_array'")
         if width < 1 or height < 1:
             raise ValueError(f"width={width}, height={height}; a picture has at least 1x1 pixels")
+        if width * height > MOST_PIXELS:
+            raise ValueError(
+                f"width={width}, height={height}; a picture has at most {MOST_PIXELS:,} pixels"
+            )
         if render_mode == "human":
             require_display()
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_size,), np.float32)

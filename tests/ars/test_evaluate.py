@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT, SUPPORT
 from pictures import Main, Square, refusal, save
+from rude_envs import Polite
 
 from ars import evaluate, render
 from ars.common.seeding import Stream
 from ars.rollout.pool import LocalPool
 from ars.rollout.task import RolloutSpec, Snapshot, Task
-from policies import read_policy, save_policy
+from policies import PolicyFile, make_policy, read_policy, save_policy
 
 pytestmark = pytest.mark.usefixtures("no_display")
 
@@ -37,6 +42,23 @@ def test_evaluation_is_training_s_final_evaluation(
     assert found["length_mean"] == np.mean(found["lengths"])
     assert (found["env_id"], found["policy"]) == ("HalfCheetah", str(cheetah))
     assert (found["iteration"], found["seed"], found["episodes"]) == (7, 5, 3)
+
+
+def test_json_stands_alone_whatever_the_environment_prints(tmp_path: Path) -> None:
+    spec = make_policy("linear", Polite().observation_space, Polite().action_space)
+    path = tmp_path / "talks.safetensors"
+    kwargs = {"at": "step"}
+    save_policy(path, PolicyFile(spec, "rude_envs:Talks-v0", kwargs, {"rollout_length": 20}))
+    done = subprocess.run(
+        [sys.executable, "-m", "ars.evaluate", str(path), "--episodes", "2", "--json", "--trust"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["lengths"] == [20, 20]
+    for line in ("simulator ready", "from C", "simulator closed", "goodbye"):
+        assert line in done.stderr.splitlines()
 
 
 def test_summary_names_the_policy_and_lines_up(

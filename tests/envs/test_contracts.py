@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -62,3 +64,28 @@ def test_compiled_says_whether_compiled_code_plays_it(
     assert notice is None
     # Nor is it left unsaid of a robot whose family has such code.
     assert row.compiled == any(isinstance(env.unwrapped, kind) for kind, *_ in player._FAMILIES)
+
+
+def test_a_model_s_file_that_would_be_waited_for_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ant.xml")
+    for env_id in ("Ant-v5", "CartPole-v1"):
+        with pytest.raises(envs.WrongOptions, match=r"ant\.xml: is not a regular file"):
+            envs.make(env_id, xml_file=str(tmp_path / "ant.xml"))
+
+
+def test_a_robot_is_not_drawn_in_a_billion_pixels() -> None:
+    with pytest.raises(ValueError, match="a picture has at most 16,777,216 pixels"):
+        envs.make("Hopper", render_mode="rgb_array", width=31623, height=31623)
+
+
+def test_compiling_at_each_start_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core import caching
+
+    assert envs.recompiled("Hopper") is None
+    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
+    for env_id in ("Hopper", "bullet/Hopper-v0"):
+        told = envs.recompiled(env_id)
+        assert told is not None
+        assert "set NUMBA_CACHE_DIR" in told
+    for env_id in ("Minitaur", "CartPole-v1", "nothing"):
+        assert envs.recompiled(env_id) is None

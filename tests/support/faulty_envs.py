@@ -119,6 +119,18 @@ class Corrupts(Raises):
         return wrong.get(self._what, obs), self._value if self._what == "reward" else reward, *rest
 
 
+class Pays(CartPoleEnv):
+    """Pays `reward` for every step."""
+
+    def __init__(self, reward: float) -> None:
+        super().__init__()
+        self._reward = reward
+
+    def step(self, action: Any) -> Any:
+        obs, _, *rest = super().step(action)
+        return obs, self._reward, *rest
+
+
 class Dawdles(CartPoleEnv):
     """Sleeps now and then, for how long nobody knows: answers come in any order."""
 
@@ -148,5 +160,6 @@ for _class in (
     Slow,
     Dawdles,
     Corrupts,
+    Pays,
 ):
     gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)

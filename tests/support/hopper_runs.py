@@ -20,7 +20,7 @@ def train(folder: Path, *words: str, env: str = "Hopper", workers: str = "0") ->
 
 
 def resume(folder: Path, *words: str) -> Path:
-    ars.train.main(["--resume", str(folder), *words])
+    ars.train.main(["--resume", str(folder), "--n-workers", "0", *words])
     return folder
 
 

@@ -45,6 +45,15 @@ def compiled_entry(function: Function) -> Function:
     return entry
 
 
+def has_cache() -> bool:
+    """Whether compiled code can be kept on disk for the next start."""
+    try:
+        numba.njit(cache=True)(source_digest)  # compiles nothing
+    except RuntimeError:
+        return False
+    return True
+
+
 def _replace_damaged_files(cache: Any) -> None:
     """Make Numba recompile if it cannot read its cache file, for example a truncated one."""
     load = cache.load_overload

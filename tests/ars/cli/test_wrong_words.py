@@ -199,16 +199,16 @@ def test_a_damaged_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
         (json.dumps({**whole, "algo": "zzz"}), 1),
         (json.dumps({**whole, "run": 3}), 1),
         (json.dumps({**whole, "env_kwargs": 3}), 1),
-        (json.dumps({**whole, "config": {**whole["config"], "n_directions": "x"}}), 2),
+        (json.dumps({**whole, "config": {**whole["config"], "n_directions": "x"}}), 1),
         (json.dumps({**whole, "seed": 5}), 1),
         (json.dumps({**whole, "config": {**whole["config"], "step_size": 0.5}}), 1),
     ):
         config.write_text(text)
         with pytest.raises(SystemExit) as stopped:
-            ars.train.main(["--resume", str(tmp_path / "run")])
+            ars.train.main(["--resume", str(tmp_path / "run"), "--n-workers", "0"])
         assert stopped.value.code == status
         err = capsys.readouterr().err
-        assert "config.json" in err or "--n-directions 'x': must be of type int" in err
+        assert "config.json" in err
         assert err.count("\n") == 1
 
 

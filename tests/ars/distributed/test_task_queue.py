@@ -143,3 +143,18 @@ def test_what_waits_is_counted_until_it_is_handed_out_and_when_it_comes_back(wai
     assert found.n_waiting() == 3
     found.put_back(batch, ran=False)
     assert found.n_waiting() == 4
+
+
+def test_a_queue_that_is_cleared_hears_nothing_of_what_comes_back(
+    waiting: tuple[TaskQueue, int],
+) -> None:
+    found, _ = waiting
+    early, lost, late = (found.take(1, 2) for _ in range(3))
+    assert early and lost and late
+    found.answer(early, answers(early))
+    found.clear()
+    assert (found.n_waiting(), found.take(1, 2), found.copy(late)) == (0, None, None)
+    assert found.put_back(lost, ran=True) == 0
+    again = found.add(np.zeros(1), TASKS[:1])
+    found.answer(late, answers(late))
+    assert not found.done(again)

@@ -67,6 +67,14 @@ def test_starts_are_learned_apart() -> None:
     assert found.late(1) == 2 + 3 * 0.5
 
 
+def test_a_slow_constructor_is_waited_for() -> None:
+    found = Timeouts(1000, env_seconds=75.0)
+    assert found.hung_start() == 300 + 10 * 75.0
+    assert found.patience(60.0) == 60 + 10 * 75.0
+    found.learn_start(80.0)
+    assert found.hung_start() == 60 + 10 * 80.0
+
+
 def test_the_window_forgets() -> None:
     found = learned(seconds=0.5, n_steps=1000)
     for _ in range(timeouts.WINDOW):

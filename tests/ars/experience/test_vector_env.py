@@ -17,7 +17,7 @@ from paths import SUPPORT
 from processes import alive, wait_until
 
 import envs
-from ars.common.errors import RolloutError, RunError
+from ars.common.errors import RolloutError
 from ars.common.seeding import Stream, reset_seed
 from ars.experience.vector_env import EpisodeInfo, VectorEnv
 
@@ -180,12 +180,60 @@ def test_careless_environments_come_back_too() -> None:
         several.restore(several.state())
 
 
-def test_an_environment_that_does_not_come_back_is_refused() -> None:
-    with environments("small_worlds:Restless-v0", 1) as several:
+@pytest.mark.parametrize("n_processes", [0, 2])
+@pytest.mark.parametrize("what", ["observation", "reward", "end"])
+def test_episodes_that_do_not_come_back_are_begun_anew(what: str, n_processes: int) -> None:
+    said: list[str] = []
+    kwargs = {"what": what, "step": 2, "episode": int(what == "end")}
+    several = VectorEnv("rude_envs:Wanders-v0", kwargs, 3, 7, 1000, n_processes, said.append)
+    with closing(several), environments("rude_envs:Polite-v0", 3) as polite:
         several.reset()
-        several.step(np.zeros(1, np.int64))
-        with pytest.raises(RunError, match=r"environment 0 does not come back .* 1 actions"):
-            several.restore(several.state())
+        for t in range(35):
+            several.step(actions(t))
+        state = several.state()
+        several.finished.clear()
+        several.restore(state)
+        assert several.begun_anew == [0, 1, 2]
+        (line,) = said
+        assert "do not come back to where they were" in line and "new episodes begin" in line
+        began = several.state().arrays
+        assert began["lengths"].tolist() == [0] * 3
+        assert began["returns"].tolist() == [0.0] * 3
+        assert (began["episodes"] == state.arrays["episodes"] + 1).all()
+        polite.reset()
+        episodes = began["episodes"].tolist()
+        firsts = polite._begin(episodes, [np.zeros(0, np.int64)] * 3).obs
+        assert np.array_equal(several.obs, firsts)
+
+
+def test_environments_that_are_lent_come_back() -> None:
+    with environments("CartPole-v1") as whole, environments("CartPole-v1") as lent:
+        with lent.lent():  # before the first episode
+            pass
+        assert np.array_equal(whole.reset(), lent.reset())
+        for t in range(60):
+            if t % 20 == 7:
+                with lent.lent():
+                    pass
+            ours, theirs = whole.step(actions(t)), lent.step(actions(t))
+            for one, other in zip(ours[:5], theirs[:5], strict=True):
+                assert np.array_equal(one, other)
+            assert ours.tallies == theirs.tallies
+        assert whole.finished == lent.finished
+        assert not lent.begun_anew
+
+
+def test_an_environment_that_cannot_be_made_again_is_named() -> None:
+    with pytest.raises(RolloutError, match="environment 1 cannot be made: RuntimeError: the sim"):
+        VectorEnv("rude_envs:OnePerProcess-v0", {}, 3, 7, 1000)
+    with environments("rude_envs:OnePerProcess-v0", 1) as one:  # the first was closed
+        one.reset()
+
+
+def test_an_environment_process_may_have_children() -> None:
+    with environments("rude_envs:HasChildren-v0", 1, n_processes=1) as several:
+        several.reset()
+        assert several.step(np.ones(1, np.int64)).rewards.tolist() == [1.0]
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_run_that_loses_its_workers_is_saved_and_says_how_to_go_on(
             train(folder, "--n-iterations", "10")
     assert stopped.value.code == 1
     assert capsys.readouterr().err == (
-        f"error: the head is gone; to go on: python -m ars.train --resume {folder}\n"
+        f"error: the head is gone; to go on: python -m ars.train --resume {folder} --n-workers 0\n"
     )
     assert outcome(resume(folder)) == undisturbed
 
@@ -125,7 +125,8 @@ def test_signals_end_a_run_with_130_and_a_checkpoint(
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, (out, err)
-    assert err == f"interrupted and saved; to go on: python -m ars.train --resume {folder}\n"
+    go_on = f"python -m ars.train --resume {folder} --n-workers 0"
+    assert err == f"interrupted and saved; to go on: {go_on}\n"
     assert checkpoint.exists(folder)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from learners import outcome
 from paths import OLD_RUNS
+from stored_settings import edit_settings
 
 import ars.evaluate
 import ars.train
 from ars.algorithms import ALGORITHMS
-from ars.training import checkpoint
 from ars.training.stored_settings import current_settings
 
 every_run = pytest.mark.parametrize("run", OLD_RUNS.values(), ids=OLD_RUNS)
@@ -68,17 +68,6 @@ def test_its_policies_act(run: Path, capsys: pytest.CaptureFixture[str]) -> None
     for name in ("policy.safetensors", "best_policy.safetensors"):
         ars.evaluate.main([str(run / name), "--episodes", "1", "--json"])
         assert json.loads(capsys.readouterr().out)["length_mean"] >= 1
-
-
-def edit_settings(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
-    """Change the settings of a run wherever they are stored."""
-    path = folder / "config.json"
-    data = json.loads(path.read_text())
-    edit(data["config"])
-    path.write_text(json.dumps(data))
-    state = checkpoint.load(folder)
-    edit(state.values["run"])
-    checkpoint.save(folder, state)
 
 
 @every_run

@@ -74,7 +74,7 @@ def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> No
         ("HalfCheetah", {"n_top": 4}, {"n_top": 4, "variant": "v2-t", "n_directions": 8}),
         ("CartPole-v1", {"n_top": 4, "preset": "course"}, {"n_top": 4, "variant": "v2-t"}),
         ("HalfCheetah", {"n_directions": 4, "n_top": 4}, {"n_top": 4}),
-        ("HalfCheetah", {"rollout_length": 50}, {"eval_length": None, "rollout_length": 50}),
+        ("HalfCheetah", {"rollout_length": 50}, {"eval_length": 1000, "rollout_length": 50}),
         ("Squash", {"algo": "dqn"}, {"conv_layers": (16, 4, 2, 32, 3, 2)}),
         ("Squash", {"algo": "dqn", "policy": "cnn"}, {"conv_layers": (16, 4, 2, 32, 3, 2)}),
         ("Squash", {"algo": "dqn", "policy": "mlp"}, {"conv_layers": (), "hidden_sizes": (128,)}),

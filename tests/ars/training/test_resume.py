@@ -53,7 +53,7 @@ def test_a_run_that_cannot_write_ends_in_one_line_and_goes_on_exactly(tmp_path: 
     assert done.returncode == 1
     assert done.stderr == (
         f"error: {folder}: cannot be written: File too large; to go on: "
-        f"python -m ars.train --resume {folder}\n"
+        f"python -m ars.train --resume {folder} --n-workers 0\n"
     )
     assert 3 < len(without_times(folder / "progress.csv")) < 100
     assert outcome(resume(folder)) == outcome(train(tmp_path / "whole", *length))

@@ -67,11 +67,11 @@ def test_evaluations_may_be_longer_than_training_s_episodes(
     assert again["return_mean"] == final["return_mean"]
 
 
-def test_evaluations_are_as_long_as_rollouts_where_only_these_are_given(tmp_path: Path) -> None:
-    words = ["--n-iterations", "1", "--rollout-length", "5"]  # the preset evaluates at 1000
+def test_evaluations_are_whole_episodes_where_only_rollouts_are_cut(tmp_path: Path) -> None:
+    words = ["--n-iterations", "1", "--rollout-length", "5", "--preset", "course"]
     folder = train(tmp_path / "run", *words, env="HalfCheetah")
     evaluations = csv.DictReader((folder / "evaluations.csv").read_text().splitlines())
-    assert {float(row["length_mean"]) for row in evaluations} == {5.0}
+    assert {float(row["length_mean"]) for row in evaluations} == {1000.0}
 
 
 def test_the_compiled_loop_changes_nothing(

@@ -17,7 +17,7 @@ import ars.verify
 import envs
 from ars.algorithms.objective import ObjectiveConfig, WeightSchedule
 from ars.api import train as api_train
-from ars.cli.console import summary
+from ars.cli.closing import summary
 from ars.common.errors import UsageError
 from ars.common.settings import make_config
 from ars.experience.vector_env import VectorEnv
@@ -105,7 +105,7 @@ def test_rewards_are_learned_from_weighed_and_told_truly(weighed: Path, tmp_path
     assert ours["return_mean"][0] == pytest.approx(theirs["return_mean"][0], abs=1e-6)
     ours, theirs = columns(weighed / "evaluations.csv"), columns(true / "evaluations.csv")
     assert ours["return_mean"][0] == theirs["return_mean"][0]
-    assert set(ours["length_mean"]) == {40.0}  # evaluations go on when the robot is down
+    assert set(ours["length_mean"]) == {1000.0}  # evaluations go on when the robot is down
     terms = [ours[f"{name}_mean"][-1] for name in ("alive", "progress", "electricity", "limits")]
     assert sum(terms) + ours["stall_mean"][-1] == pytest.approx(ours["return_mean"][-1], abs=1e-6)
 
@@ -195,7 +195,7 @@ def closing_of(**final: float) -> str:
 def test_the_closing_says_how_far_and_how_fast_and_who_stands() -> None:
     runs = {"metres_mean": 30.0, "alive_mean": 990.0, "progress_mean": 1818.0}
     text = closing_of(**runs, metres_per_second=1.82)
-    assert "30.0 metres an episode, 1.82 metres a second" in text
+    assert "\n30.0 metres, 1.82 m/s\n" in text
     assert "it stands" not in text
     stands = {"metres_mean": 0.3, "alive_mean": 1000.0, "progress_mean": 18.0, "stall_mean": -1.0}
     text = closing_of(**stands)

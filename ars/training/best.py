@@ -1,0 +1,36 @@
+"""The best policy of a run so far, by its scheduled evaluations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ars.algorithms.base import Algorithm
+from ars.training.evaluation import Candidate
+from ars.training.repetition import Played
+from policies.state import State
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best evaluated policy, its mean return and, if it is known, its first episode."""
+
+    candidate: Candidate
+    return_mean: float
+    first: Played | None = None
+
+    def add_to(self, state: State) -> None:
+        """Add everything that `of` needs to a trainer's state."""
+        state.values["best_return"] = self.return_mean
+        if self.first is not None:
+            total, length = self.first
+            state.values |= {"best_first_return": total, "best_first_length": length}
+        state.add_state("best", self.candidate.state())
+
+    @classmethod
+    def of(cls, state: State, algorithm: Algorithm) -> Best:
+        """That of a trainer's state. Raises: ValueError."""
+        first = None
+        if "best_first_length" in state.values:  # those of earlier versions do not know it
+            first = Played(state.number("best_first_return"), state.count("best_first_length"))
+        candidate = Candidate.from_state(state.nested("best"), algorithm)
+        return cls(candidate, state.number("best_return"), first)

@@ -1,0 +1,105 @@
+"""What is shown while a run goes on: how long it takes, what is best, and that it lives."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from ars.cli import console, life_sign
+from ars.cli.console import PlainDisplay, Progress
+from ars.cli.streams import Output
+from ars.training.config import RunConfig
+
+
+def row(iteration: int, **values: Any) -> dict[str, Any]:
+    """A row of progress.csv: 100 timesteps an iteration, 10 a second."""
+    common = {"return_mean": -0.0245, "return_max": 0.0, "steps_per_second": 10.0}
+    return {"iteration": iteration, "timesteps": 100 * iteration, **common, **values}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(console.time, "monotonic", clock)
+    return clock
+
+
+def test_the_expected_duration_is_said_once_from_the_second_iteration(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = PlainDisplay(Progress(RunConfig(total_timesteps=10_000), None))
+    clock.now += 3
+    display.progress(row(1))
+    assert capsys.readouterr().out == ""
+    clock.now += 10
+    display.progress(row(2))
+    clock.now += 10
+    display.progress(row(3))
+    assert capsys.readouterr().out.startswith("about 16 min 20 s to go\n")
+
+
+def test_after_a_long_first_iteration_it_is_said_at_once(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = PlainDisplay(Progress(RunConfig(n_iterations=4), None))
+    clock.now += 60
+    display.progress(row(1))
+    assert capsys.readouterr().out == "about 30 s to go\n"
+
+
+def test_a_resumed_run_shows_the_best_from_before_and_every_evaluation() -> None:
+    numbers = Progress(RunConfig(n_iterations=4), None)
+    numbers.best_so_far(500.0)
+    numbers.progress(row(2))
+    assert dict(numbers.cells())["best"] == "500.0"
+    numbers.evaluation({"return_mean": 400.0, "iteration": 2, "best": 0})
+    cells = dict(numbers.cells())
+    assert (cells["evaluation"], cells["best"]) == ("400.0 (after 2)", "500.0")
+    assert cells["return"] == "-0.0245 (max 0.0)"
+
+
+def test_a_reader_who_goes_away_from_a_life_sign_ends_the_run_at_its_next_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(life_sign, "FIRST", 0.0)
+    monkeypatch.setattr(life_sign, "LOOKS", 0.001)
+    stdout = Output(Gone())
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with PlainDisplay(Progress(RunConfig(n_iterations=4), None)) as display:
+        deadline = time.monotonic() + 10
+        while stdout.error is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(BrokenPipeError):
+            display.notify("run folder")
+
+
+def test_a_run_that_has_nothing_to_say_shows_that_it_lives(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(life_sign, "FIRST", 0.0)
+    monkeypatch.setattr(life_sign, "LATER", 1000.0)
+    monkeypatch.setattr(life_sign, "LOOKS", 0.001)
+    with PlainDisplay(Progress(RunConfig(n_iterations=4), None)) as display:
+        display.working(lambda: "iteration 1: 3 of 32 episodes played")
+        display.notify("run folder")
+        deadline = time.monotonic() + 10
+        said = ""
+        while "iteration" not in said and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said += capsys.readouterr().out
+    assert "iteration 1: 3 of 32 episodes played, 0 s so far\n" in said
