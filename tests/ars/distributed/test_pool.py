@@ -119,7 +119,7 @@ def test_a_constructor_that_raises_ends_the_run_with_its_own_error(
 ) -> None:
     pool = make_pool(make_spec("faulty_envs:BrokenConstructor-v0", flag=str(tmp_path)), 2)
     with pytest.raises(
-        RunError, match=r"cannot start: OSError: no such robot \(at .*faulty_envs.py:\d+\)$"
+        RunError, match=r"cannot start: OSError: no such robot \(at .*:\d+\)$"
     ) as info:
         run(pool, TRAINING)
     assert "\n" not in str(info.value)
