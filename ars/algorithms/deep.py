@@ -31,6 +31,7 @@ from ars.algorithms.policy_kinds import (
     make_deep_policy,
 )
 from ars.common.errors import RunError, UsageError
+from ars.common.interrupts import waiting
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
 from ars.experience.recent import RecentEpisodes
@@ -278,7 +279,8 @@ class DeepAlgorithm(Algorithm):
         The row's returns and lengths are those of the last 100 episodes that ended.
         """
         if self.iteration == 0:
-            self.environments.reset()
+            with waiting():  # for processes that start: there is nothing to complete yet
+                self.environments.reset()
         if self.environments.begun_anew:
             self._drop_episodes(self.environments.begun_anew)
             self.environments.begun_anew.clear()
