@@ -151,8 +151,9 @@ def test_a_run_whose_environment_failed_goes_on_from_its_checkpoint(
     with pytest.raises(SystemExit) as stopped:
         train(tmp_path / "parts", algo, words, "faulty_envs:Raises-v0")
     assert stopped.value.code == 1
-    words_said = "training environment 1, episode 4, step 0: ValueError: the pole snapped; to play"
-    assert words_said in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "training environment 1, episode 4, step 0: ValueError: the pole snapped (at " in said
+    assert "; to play it again: " in said
     ars.train.main(["--resume", str(tmp_path / "parts")])
     whole = train(tmp_path / "whole", algo, words, "faulty_envs:Raises-v0")
     assert outcome(tmp_path / "parts") == outcome(whole)
