@@ -231,7 +231,7 @@ def test_what_a_network_that_diverges_does_is_not_the_environments_fault(
     [
         ("CartPole-v1 --n-envs 0", "--n-envs 0: must be at least 1"),
         ("CartPole-v1 --hidden-sizes 10000000000", "must be at most 1000000000"),
-        ("CartPole-v1 --device gpu", "--device gpu: must be one of auto, cpu, cuda"),
+        ("CartPole-v1 --device tpu", "--device tpu: must be one of auto, cpu, cuda"),
         ("CartPole-v1 --device cuda", "--device 'cuda': torch finds no CUDA device"),
         ("CartPole-v1 --policy cnn", "a cnn policy takes images"),
         ("CartPole-v1 --policy linear", "--policy linear: must be one of auto, mlp, cnn"),
