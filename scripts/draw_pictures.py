@@ -1,11 +1,11 @@
 """Draw the pictures for README and docs.
 
-    python scripts/draw_pictures.py robot docs/pictures/half_cheetah.gif
+    python scripts/draw_pictures.py robot docs/pictures/half_cheetah.gif [RUN]
     python scripts/draw_pictures.py curve docs/pictures/hopper.png RUN...
 
-`robot` renders the shipped HalfCheetah with `python -m ars.render` and keeps 3.5 seconds in which
-it runs. `curve` plots the scheduled evaluations (`evaluations.csv`) of each run: mean return over
-training steps. It needs matplotlib.
+`robot` renders RUN, or else the shipped HalfCheetah, with `python -m ars.render` and keeps 3.5
+seconds in which it runs. `curve` plots the scheduled evaluations (`evaluations.csv`) of each run:
+mean return over training steps. It needs matplotlib.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ SECONDS = (8.0, 11.5)
 COLORS = 64
 
 
-def draw_robot(output: Path) -> None:
+def draw_robot(output: Path, run: str) -> None:
     """Cut `SECONDS` from a longer animation; all frames share one palette."""
     width, height = SIZE
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole.gif")
-        words = ["HalfCheetah", "--output", str(whole), "--width", str(width)]
+        words = [run, "--output", str(whole), "--width", str(width)]
         words += ["--height", str(height)]
         subprocess.run([sys.executable, "-m", "ars.render", *words], check=True)
         with Image.open(whole) as film:
@@ -76,10 +76,12 @@ def main() -> None:
     )
     parser.add_argument("picture", choices=("robot", "curve"))
     parser.add_argument("output", type=Path)
-    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run folders, for curve")
+    parser.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN", help="run folders; one for robot"
+    )
     args = parser.parse_args()
     if args.picture == "robot":
-        draw_robot(args.output)
+        draw_robot(args.output, *(map(str, args.runs) if args.runs else ["HalfCheetah"]))
     else:
         draw_curve(args.output, args.runs)
 

@@ -9,6 +9,7 @@ import envs
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import TrainingContext
 from ars.training.resolve import resolve_new
+from envs.objective import Objective
 
 PRESETS = [(algo, name) for algo, entry in ALGORITHMS.items() for name in entry.presets]
 
@@ -40,9 +41,11 @@ def test_a_preset_is_taken_for_its_environment_and_fits_it(algo: str, name: str)
         env = envs.make(name, **config.env_kwargs)
     except gymnasium.error.DependencyNotInstalled as error:
         pytest.skip(str(error))
-    spaces = env.observation_space, env.action_space
+    spaces, objective = (env.observation_space, env.action_space), Objective(env).describe()
     env.close()
-    context = TrainingContext(name, *spaces, config.env_kwargs, notify=lambda line: None)
+    context = TrainingContext(
+        name, *spaces, config.env_kwargs, notify=lambda line: None, objective=objective
+    )
     algorithm = ALGORITHMS[algo].load()(config.algorithm, context)
     assert algorithm.snapshot().weights.size == algorithm.policy.spec.n_weights
     algorithm.close()
