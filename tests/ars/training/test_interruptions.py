@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from hopper_runs import SMALL, resume, start, train, wait_for_rows
 from learners import outcome
+from mortal_workers import kill_workers
 from processes import session_processes
 
 from ars.common.errors import RunError
-from ars.distributed.pool import RayPool
 from ars.rollout.episode import Episode
 from ars.rollout.pool import LocalPool
 from ars.rollout.task import Snapshot, Task
@@ -34,18 +34,7 @@ def test_the_number_of_workers_changes_nothing(
 def test_killing_workers_changes_nothing(
     tmp_path: Path, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed: list[int] = []
-
-    class MortalPool(RayPool):
-        def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-            request = super().submit(snapshot, tasks)
-            alive = [pid for pid in self.pids() if pid not in killed]
-            if alive and len(killed) < 3:
-                killed.append(alive[0])
-                os.kill(alive[0], signal.SIGKILL)
-            return request
-
-    monkeypatch.setattr("ars.distributed.pool.RayPool", MortalPool)
+    killed = kill_workers(monkeypatch, 3)
     folder = train(tmp_path / "run", "--n-iterations", "10", workers="2")
     assert len(killed) == 3
     assert outcome(folder) == undisturbed

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hopper_runs import resume, start, train, wait_for_rows
+from mortal_workers import kill_workers
 from paths import OLD_RUNS
 from pictures import refusal
 from tapes import forge, forge_header
@@ -24,8 +23,6 @@ import ars.train
 from ars import api, verify
 from ars.api import RunError
 from ars.common.seeding import Stream, reset_seed
-from ars.distributed.pool import RayPool
-from ars.rollout.task import Snapshot, Task
 from ars.training import checkpoint, verification
 from ars.training.run_folder import TAPE
 from ars.training.tape import machine_now, read_tape
@@ -143,18 +140,7 @@ def test_a_run_of_an_earlier_version_is_verified_from_where_it_went_on(
 def test_workers_change_nothing(
     hopper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed: list[int] = []
-
-    class MortalPool(RayPool):
-        def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-            request = super().submit(snapshot, tasks)
-            alive = [pid for pid in self.pids() if pid not in killed]
-            if alive and not killed:
-                killed.append(alive[0])
-                os.kill(alive[0], signal.SIGKILL)
-            return request
-
-    monkeypatch.setattr("ars.distributed.pool.RayPool", MortalPool)
+    killed = kill_workers(monkeypatch, 1)
     folder = train(tmp_path / "run", *SIX, workers="2")
     assert len(killed) == 1
     assert (folder / TAPE).read_bytes() == (hopper / TAPE).read_bytes()
