@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from ars.distributed.worker import RolloutWorker
 # A snapshot of up to this many bytes is sent with the call. Ray sends up to 100 KB that way, and
 # for more than that each call asks the raylet.
 SENT_BYTES = 2**16
+STARTING_SECONDS = 5.0  # for a process to start, before it is killed
 
 
 class WorkerLost(Exception):
@@ -132,6 +133,14 @@ class RayActors:
             raise CallFailed(one_line(error.cause)) from None
         except self._ray.exceptions.RayError as error:
             raise WorkerLost(explain_loss(error, self._session.shows_token)) from None
+
+    def wait_for(self, starts: Sequence[Any]) -> None:
+        """Give processes that are starting a moment, before they are killed.
+
+        In a Ray that lives on, the processor of one killed amid its start stays taken.
+        """
+        if starts and self._ray.is_initialized():
+            self._ray.wait(list(starts), num_returns=len(starts), timeout=STARTING_SECONDS)
 
     def kill(self, actor: Any) -> None:
         """End a worker's process."""

@@ -162,6 +162,10 @@ class Supervisor:
     def close(self) -> None:
         """End the workers, and Ray with them if it was started here; safe to call twice."""
         workers, self.workers = self.workers, []
+        if not self._actors.can_start_again:
+            self._actors.wait_for(
+                [worker.calls[0].ref for worker in workers if worker.calls and worker.node is None]
+            )
         self._calls.clear()
         for worker in workers:
             self._actors.kill(worker.actor)
