@@ -1,16 +1,17 @@
-"""`ars train ENV --n-seeds N`: what the user sees of an experiment, and its closing table."""
+"""Experiments of many seeds: `ars train ENV --n-seeds N`, what it shows, and its table."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from ars.cli.closing import going_on
-from ars.cli.console import SECONDS_BETWEEN_LINES, Progress
+from ars.cli.console import SECONDS_BETWEEN_LINES, Progress, Translate
 from ars.cli.parser import with_flags
 from ars.cli.printable import printable
 from ars.cli.program import hint, program, resuming
@@ -55,7 +56,7 @@ def train_seeds(given: dict[str, Any], command: str, trust: bool) -> bool:
     again = resuming(experiment.folder)
     print(f"experiment {experiment.folder}: seeds {_span(experiment.seeds)}", flush=True)
     try:
-        with _open_display(experiment) as display:
+        with open_seeds_display(experiment) as display:
             outcomes = experiment.train(display, jobs, trust)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
@@ -70,40 +71,56 @@ def _span(seeds: Sequence[int]) -> str:
 
 
 def summary(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
-    """The table of an experiment's seeds, and what they have in common."""
-    results = [(outcome.seed, outcome.result) for outcome in outcomes if outcome.result is not None]
+    """What an experiment reached, seed by seed and as a whole, and how to go on."""
+    results = {o.seed: o.result for o in outcomes if o.result is not None}
     if not results:
         return ""
-    travels = all("metres_mean" in result["final_evaluation"] for _, result in results)
-    titles = ["seed", "timesteps", "best after", "return", "deviation", "worst"]
-    lines = [titles + ["metres"] * travels]
-    for seed, result in results:
-        final = result["final_evaluation"]
-        cells = [str(seed), f"{result['timesteps']:,}", f"{final['timesteps']:,}"]
-        cells += [digits(final[f"return_{name}"]) for name in ("mean", "std", "min")]
-        if travels:
-            cells.append(rounded(final["metres_mean"]))
-        lines.append(cells)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    table = [
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    ]
-    config = experiment.config
-    more = going_on(results[0][1], stretch=bool(config.schedules))
-    returns = [result["final_evaluation"]["return_mean"] for _, result in results]
-    episodes = results[0][1]["final_evaluation"]["episodes"]
+    config, folder = experiment.config, experiment.folder
+    finals = {seed: result["final_evaluation"] for seed, result in results.items()}
+    trained = [f"{result['timesteps']:,}" for result in results.values()]
+    first = next(iter(results.values()))
+    more = config.chosen_workers | going_on(first, stretch=bool(config.schedules))
+    return (
+        f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n\n"
+        f"  evaluate them  {hint('evaluate', folder)}\n"
+        f"  see one run    {hint('render', experiment.place(next(iter(results))))}\n"
+        f"  train on       {resuming(folder, **more)}"
+    )
+
+
+def table(
+    env_id: str,
+    algo: str,
+    evaluations: Mapping[int, Mapping[str, Any]],
+    columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> str:
+    """A row for each seed, and a line on all of them.
+
+    Args:
+        env_id: the environment.
+        algo: the algorithm.
+        evaluations: of each seed, as result.json or `evaluate_policy` has it.
+        columns: more of them, by title.
+    """
+    travels = all("metres_mean" in evaluation for evaluation in evaluations.values())
+    cells: dict[str, Sequence[str]] = {"seed": [str(seed) for seed in evaluations], **columns}
+    for title, name in {"return": "mean", "deviation": "std", "worst": "min"}.items():
+        cells[title] = [digits(row[f"return_{name}"]) for row in evaluations.values()]
+    if travels:
+        cells["metres"] = [rounded(row["metres_mean"]) for row in evaluations.values()]
+    widths = {title: max(map(len, [title, *column])) for title, column in cells.items()}
+    lines = ["  ".join(title.rjust(width) for title, width in widths.items())]
+    for row in zip(*cells.values(), strict=True):
+        lines.append("  ".join(c.rjust(w) for c, w in zip(row, widths.values(), strict=True)))
+    returns = [row["return_mean"] for row in evaluations.values()]
+    episodes = next(iter(evaluations.values()))["episodes"]
     return "\n".join(
         [
+            *lines,
             "",
-            *table,
-            "",
-            f"{config.env_id}, {config.algo}: median {digits(statistics.median(returns))}, "
-            f"worst {digits(min(returns))} of {counted(len(returns), 'seed')}, "
+            f"{env_id}, {algo}: median {digits(statistics.median(returns))}, worst "
+            f"{digits(min(returns))} of {counted(len(returns), 'seed')}, "
             f"{counted(episodes, 'new episode')} each",
-            "",
-            f"  train on      {resuming(experiment.folder, **config.chosen_workers | more)}",
-            f"  see one run   {hint('render', outcomes[0].folder)}",
         ]
     )
 
@@ -111,13 +128,14 @@ def summary(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
 class _Display:
     """What the displays of an experiment have in common: the numbers of each seed."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, translate: Translate) -> None:
         config = experiment.config
         self._numbers = {
             seed: Progress(config.run, config.budget_seconds) for seed in experiment.seeds
         }
         self._state = dict.fromkeys(experiment.seeds, "")
         self._said: set[str] = set()
+        self._translate = translate
 
     def event(self, seed: int, kind: str, value: Any) -> None:
         """Show what a seed has to show."""
@@ -156,8 +174,8 @@ class _Display:
 class PlainSeeds(_Display):
     """Lines on stdout: one on each seed every ten seconds."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        super().__init__(experiment)
+    def __init__(self, experiment: Experiment, translate: Translate) -> None:
+        super().__init__(experiment, translate)
         self._output = output()
         self._last = dict.fromkeys(experiment.seeds, time.monotonic())
 
@@ -177,18 +195,18 @@ class PlainSeeds(_Display):
 
     def say(self, line: str) -> None:
         """Show a message."""
-        self._output.write(f"{printable(with_flags(line))}\n")
+        self._output.write(f"{printable(self._translate(line))}\n")
         self._output.flush()
 
 
 class LiveSeeds(_Display):
     """A table that stays in place on a terminal, a row for each seed, with messages above it."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, translate: Translate) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        super().__init__(experiment)
+        super().__init__(experiment, translate)
         self._title = f"{experiment.config.env_id} · {experiment.config.algo}"
         self._console = Console(file=cast(IO[str], output()))
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=4)
@@ -202,7 +220,7 @@ class LiveSeeds(_Display):
 
     def say(self, line: str) -> None:
         """Show a message."""
-        self._console.print(printable(with_flags(line)), markup=False, highlight=False)
+        self._console.print(printable(self._translate(line)), markup=False, highlight=False)
 
     def _table(self) -> RenderableType:
         """The table as it is now; called from a thread of the live display too."""
@@ -221,5 +239,8 @@ class LiveSeeds(_Display):
         return table
 
 
-def _open_display(experiment: Experiment) -> AbstractContextManager[PlainSeeds | LiveSeeds]:
-    return LiveSeeds(experiment) if output().isatty() else PlainSeeds(experiment)
+def open_seeds_display(
+    experiment: Experiment, translate: Translate = with_flags
+) -> AbstractContextManager[PlainSeeds | LiveSeeds]:
+    """A live table if stdout is a terminal, else plain lines; `translate` rewrites messages."""
+    return (LiveSeeds if output().isatty() else PlainSeeds)(experiment, translate)

@@ -16,12 +16,19 @@ from typing import Any, NamedTuple
 
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import RunError, UsageError
-from ars.common.host import at_home
 from ars.common.resources import n_processors
 from ars.common.settings import LARGEST_SEED, counted, setting, setting_names
 from ars.training.config import EVALUATION_GRIDS, STOPS, TrainingConfig, WorkerConfig, parse_workers
 from ars.training.resolve import resolve_new, resolve_resumed
-from ars.training.run_folder import CONFIG, EXPERIMENT, RESULT, lock, new_folder, read_json
+from ars.training.run_folder import (
+    BEST_POLICY,
+    CONFIG,
+    EXPERIMENT,
+    RESULT,
+    lock,
+    new_folder,
+    read_json,
+)
 from ars.training.seed_processes import Show, Team
 from policies import FileError
 from policies.file import write_json
@@ -120,7 +127,7 @@ class Experiment:
         if "seed" in given:
             raise UsageError("`seed`: an experiment keeps its seeds")
         data = _read(folder)
-        workers, changes = _without_workers(_plain(given))
+        workers, changes = _without_workers(given)
         changed = _replaced(data["changed"], changes)
         begun = (folder / f"s{seed}" for seed in data["seeds"])
         place = next((place for place in begun if (place / CONFIG).is_file()), None)
@@ -129,6 +136,7 @@ class Experiment:
         else:
             new = _replaced(data["given"], changed) | workers
             config = resolve_new(data["env_id"], {**new, "seed": data["seeds"][0]}, command)
+        workers, changed = _plain(workers), _plain(changed)
         left = data["seeds"] if changes else data["left"]
         commands = [*data["commands"], command]
         return cls(
@@ -151,7 +159,7 @@ class Experiment:
             RunError: another process is at it, or the folder cannot be written.
             KeyboardInterrupt: the user interrupted; every run under way is saved.
         """
-        with at_home(), lock(self.folder):
+        with lock(self.folder):
             self._write()
             jobs, workers = _share(self.config, jobs, len(self.left))
             self.workers = workers | self.workers
@@ -210,6 +218,28 @@ def is_experiment(folder: Path) -> bool:
     return (folder / EXPERIMENT).is_file()
 
 
+class Member(NamedTuple):
+    """One run of an experiment."""
+
+    seed: int
+    folder: Path
+
+
+def members(folder: Path) -> tuple[str, str, list[Member]]:
+    """The environment and the algorithm of an experiment, and its runs that have a policy.
+
+    Raises:
+        UsageError: none has one.
+        FileError: its file is damaged.
+    """
+    data = _read(folder)
+    runs = [Member(seed, folder / f"s{seed}") for seed in data["seeds"]]
+    runs = [run for run in runs if (run.folder / BEST_POLICY).is_file()]
+    if not runs:
+        raise UsageError(f"`run` {folder}: no run of this experiment has a policy yet")
+    return data["env_id"], data["algo"], runs
+
+
 def algorithm_of(folder: Path) -> str:
     """The algorithm of an experiment. Raises: FileError."""
     return str(_read(folder)["algo"])
@@ -259,24 +289,12 @@ def _without_workers(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
 
 
 def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as JSON holds them. Raises: UsageError."""
+    """Settings that were found valid, as JSON has them: paths as texts, arrays as lists."""
 
-    def as_list(value: Any) -> Any:
-        if hasattr(value, "tolist"):
-            return value.tolist()
-        if isinstance(value, Path):
-            return str(value)
-        raise TypeError
+    def plain(value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value.tolist()
 
-    for name, value in given.items():
-        try:
-            json.dumps(value, default=as_list)
-        except (TypeError, ValueError):
-            raise UsageError(
-                f"`{name}` {value!r}: several seeds train in processes of their own, which take "
-                "numbers, texts and lists"
-            ) from None
-    return dict(json.loads(json.dumps(dict(given), default=as_list)))
+    return dict(json.loads(json.dumps(dict(given), default=plain)))
 
 
 def _share(config: TrainingConfig, jobs: int | None, n_seeds: int) -> tuple[int, dict[str, Any]]:

@@ -32,6 +32,16 @@ class Show(Protocol):
         """A seed has ended, or failed."""
 
 
+class SilentShow:
+    """Shows nothing."""
+
+    def event(self, seed: int, kind: str, value: Any) -> None: ...
+
+    def started(self, seed: int) -> None: ...
+
+    def ended(self, seed: int, error: str | None) -> None: ...
+
+
 class Team:
     """The processes that train seeds, so many at a time.
 
@@ -106,12 +116,13 @@ class Team:
 
         assert process.stdout is not None and process.stderr is not None
         other = threading.Thread(target=hear_errors, args=(process.stderr,), daemon=True)
-        other.start()
-        for line in process.stdout:
-            kind, value = json.loads(line)
-            self._events.put((seed, kind, value))
-        status = process.wait()
-        other.join()
+        with process.stdout, process.stderr:
+            other.start()
+            for line in process.stdout:
+                kind, value = json.loads(line)
+                self._events.put((seed, kind, value))
+            status = process.wait()
+            other.join()
         reason = None if status == 0 else errors[-1] if errors else _how_it_ended(status)
         self._events.put((seed, "ended", reason))
 
