@@ -1,4 +1,4 @@
-"""The toolkit from Python: `train`, `load`, `evaluate`, `render` and `verify`.
+"""The toolkit from Python: `train`, `train_seeds`, `load`, `evaluate`, `render` and `verify`.
 
 >>> from ars.api import evaluate, load, train
 >>> run = train("CartPole-v1", n_iterations=2, seed=3, n_workers=0, verbose=False)
@@ -31,6 +31,7 @@ import gymnasium
 from ars.algorithms import ALGORITHMS
 from ars.cli.closing import summary
 from ars.cli.console import open_display
+from ars.cli.seeds import open_seeds_display
 from ars.cli.streams import output
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.host import hosting
@@ -41,12 +42,14 @@ from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
 from ars.training.evaluation import acting, evaluate_policy
+from ars.training.experiment import Experiment, SeedsConfig, failure, is_experiment
 from ars.training.finished import Run
 from ars.training.given_env import GivenEnv
 from ars.training.given_run import folder_of, name_or_given, policy_in_env, training_id
 from ars.training.rebuild import chosen_policy, training_moments
 from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
+from ars.training.seed_processes import SilentShow
 from ars.training.verification import Verification, verify_run
 from ars.verify import VerifyConfig
 from envs import UnknownEnvironment
@@ -64,6 +67,7 @@ __all__ = [
     "load",
     "render",
     "train",
+    "train_seeds",
     "verify",
 ]
 
@@ -146,6 +150,64 @@ def train(
         if verbose:
             print(summary(config.env_id, result), file=output())
     return Run(path, given, config.chosen_workers)
+
+
+def train_seeds(
+    env: str | None = None,
+    n_seeds: int | None = None,
+    *,
+    jobs: int | None = None,
+    run_dir: str | Path | None = None,
+    resume: str | Path | None = None,
+    verbose: bool = True,
+    trust: bool = False,
+    **settings: Any,
+) -> list[Run]:
+    """Train several runs that differ in their seed alone, each in a process of its own.
+
+    Args:
+        env: as for `train`, but only by name.
+        n_seeds: how many, from `seed` on.
+        jobs: how many train at a time; None: as many as this machine has processors for.
+        run_dir: the experiment's folder; None: runs/ENV/ALGO-seeds0-4, numbered if taken.
+        resume: the folder of an experiment to go on with, instead of `env` and `n_seeds`.
+        verbose: show the progress of training, as the command does.
+        trust: as for `train`.
+        **settings: as for `train`.
+
+    Returns:
+        The runs, in the order of their seeds.
+
+    Raises:
+        UsageError, UnknownEnvironment: as for `train`.
+        RunError: a seed failed, which did not stop the others; the message names it.
+        KeyboardInterrupt: the user interrupted; every run under way is saved.
+
+    >>> few = {"n_iterations": 2, "n_directions": 4, "verbose": False}
+    >>> [run.folder.name for run in train_seeds("CartPole-v1", 2, **few)]
+    ['s0', 's1']
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if run_dir is not None:
+        given["run_dir"] = str(run_dir)
+    words = [f"{name}={value!r}" for name, value in given.items()]
+    if resume is not None:
+        if env is not None or n_seeds is not None or not is_experiment(Path(resume)):
+            raise UsageError(f"`resume` {resume}: must be the folder of an experiment, by itself")
+        call = f"ars.api.train_seeds({', '.join([f'resume={str(resume)!r}', *words])})"
+        experiment = Experiment.open(Path(resume), given, call, trust)
+    else:
+        if not isinstance(env, str) or n_seeds is None:
+            raise UsageError('`env`: name an environment, and `n_seeds`: train_seeds("Hopper", 5)')
+        n_seeds = make_config(SeedsConfig, {"n_seeds": n_seeds}).n_seeds
+        call = f"ars.api.train_seeds({', '.join([repr(env), str(n_seeds), *words])})"
+        experiment = Experiment.new(env, given, n_seeds, call)
+    with open_seeds_display(experiment, str) if verbose else nullcontext(SilentShow()) as show:
+        outcomes = experiment.train(show, make_config(SeedsConfig, {"jobs": jobs}).jobs, trust)
+    again = f"train_seeds(resume={str(experiment.folder)!r})"
+    if (error := failure(outcomes, again)) is not None:
+        raise error
+    return [Run(outcome.folder) for outcome in outcomes]
 
 
 def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) -> Policy:

@@ -14,12 +14,14 @@ from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.closing import going_on, summary
 from ars.cli.console import open_display
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, flag_name, with_flags
-from ars.cli.program import command_line, hint, program
+from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
+from ars.cli.program import command_line, hint, program, resuming
+from ars.cli.seeds import train_seeds
 from ars.cli.words import KeyValues
 from ars.common.host import hosting
 from ars.common.settings import as_spelled
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
+from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 from envs.drawing import why_not_drawn
@@ -99,7 +101,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     main.add_argument(
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
-    for config in (TaskConfig, WorkerConfig):
+    for config in (TaskConfig, SeedsConfig, WorkerConfig):
         add_flags(main, config, preset=preset)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig, preset=preset)
     about = with_flags(" ".join(str(algorithm_config.__doc__).split()))
@@ -158,7 +160,8 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     first.add_argument("--resume")
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.resume is not None:
-        return stored_algorithm(Path(chosen.resume))
+        folder = Path(chosen.resume)
+        return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder)
     algo = as_spelled(chosen.algo, ALGORITHMS)
     return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
@@ -171,6 +174,8 @@ def main(arguments: Sequence[str]) -> None:
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     trust = given.pop("trust")
+    if train_seeds(given, command_line(), trust):
+        return
     with hosting():  # from before the environment's module is imported
         if "resume" in given:
             config = resolve_resumed(Path(given.pop("resume")), given, command_line(), trust)
@@ -181,21 +186,15 @@ def main(arguments: Sequence[str]) -> None:
         from ars.training.run import run_training
 
         with open_display(config) as display:
-            folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
+            folder, result = run_training(config, display, resuming, given.get("run_dir"))
         reason = why_not_drawn(envs.resolve(config.env_id))
     more = config.chosen_workers | going_on(result, stretch=bool(config.schedules))
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
         f"  evaluate it   {hint('evaluate', folder)}\n"
-        f"  train on      {_how_to_resume(folder, **more)}"
+        f"  train on      {resuming(folder, **more)}"
     )
-
-
-def _how_to_resume(folder: Path, **settings: Any) -> str:
-    given = {name: value for name, value in settings.items() if value is not None}
-    flags = [word for name, value in given.items() for word in (flag_name(name), value)]
-    return hint("train", "--resume", folder, *flags)
 
 
 if __name__ == "__main__":

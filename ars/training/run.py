@@ -79,8 +79,8 @@ def run_training(
             for warning in (*probed.warnings, *_warnings(config, algorithm)):
                 display.notify(f"warning: {warning}")
             with at_home():
-                name = config.env_id, config.algo, config.task.seed, run_dir
-                folder = config.folder or new_folder(*name)
+                name = f"{config.algo}-s{config.task.seed}"
+                folder = config.folder or new_folder(config.env_id, name, run_dir)
             place = from_home(folder)  # an environment may move to another folder at any time
             with lock(place):
                 # Another run may have begun in it, or gone on, since it was looked at.
