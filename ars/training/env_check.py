@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 
 import envs
-from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
 from ars.experience.env_group import SubprocessGroup
 from ars.rollout.episode import rollout
@@ -91,7 +91,7 @@ def probe(
         env = make_env(env_id, env_kwargs)
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
-    except FAILURES as error:
+    except failures() as error:
         if isinstance(error, TypeError) and (told := why_refused(env_id, env_kwargs, error)):
             raise UsageError(told) from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
@@ -109,7 +109,7 @@ def probe(
         envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise
-    except FAILURES as error:
+    except failures() as error:
         raise RunError(f"{env_id}: {one_line(error)}") from error
     finally:
         close_env(env, env_id, warns=neighbours.conflict is None)
@@ -182,7 +182,7 @@ def _beside_another(
             other = make_env(env_id, env_kwargs)
             opened.callback(close_env, other, env_id, warns=False)
             other.reset(seed=2)
-        except FAILURES as error:
+        except failures() as error:
             reason = f"a second one beside the first fails ({one_line(error)})"
             return Neighbours(reason, only_one=not _lives_apart(env_id, env_kwargs))
         try:
@@ -190,7 +190,7 @@ def _beside_another(
             alone = _play(env, policy, objective, seed=1)
             turns = _play(_Turns(env, other), policy, objective, seed=1)
             disturbed = reproducible and turns != alone
-        except FAILURES:
+        except failures():
             disturbed = True
     return Neighbours("two in one process disturb each other" if disturbed else None)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
-from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
 from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
@@ -266,7 +266,7 @@ def make_pool(
     if config.n_workers == 0:
         try:
             return LocalPool(spec, notify, watch)
-        except FAILURES as error:
+        except failures() as error:
             raise RunError(f"{spec.env_id}: cannot be made again: {one_line(error)}") from error
     from ars.distributed.pool import RayPool
 
