@@ -142,6 +142,8 @@ class _Display:
         numbers = self._numbers[seed]
         if kind in ("progress", "evaluation", "best_so_far"):
             getattr(numbers, kind)(value)
+            if kind == "progress":
+                numbers.expectation()
             self.changed(seed, kind)
         elif value not in self._said:  # what every seed says is said once
             self._said.add(value)
