@@ -40,6 +40,7 @@ from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
 from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
+from ars.training.config_file import settings_in, with_file
 from ars.training.display import Silent
 from ars.training.evaluation import acting, evaluate_policy
 from ars.training.experiment import Experiment, SeedsConfig, failure, is_experiment
@@ -77,6 +78,7 @@ def train(
     *,
     run_dir: str | Path | None = None,
     resume: str | Path | Run | None = None,
+    config: str | Path | None = None,
     on_iteration: Callback | None = None,
     on_evaluation: Callback | None = None,
     verbose: bool = True,
@@ -93,6 +95,8 @@ def train(
         run_dir: the run's folder; None: runs/ENV/ALGO-sSEED, numbered if taken.
         resume: a run, or its folder, to go on with; `env` is needed only if it was given as an
             object, class or function.
+        config: a file of settings: a run folder or its config.json, to train that run again, or
+            TOML or YAML; other arguments override them.
         on_iteration: called with each row of progress.csv as a dict; if it returns True, the run
             is saved, stops after this iteration and can be resumed.
         on_evaluation: the same with each row of evaluations.csv.
@@ -131,6 +135,14 @@ def train(
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
     if isinstance(start := settings.get("init_from"), Run | Path):
         settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if config is not None:
+        from_file = settings_in(config, trust)
+        named = {} if env is None else {"env_id": env}
+        settings = with_file(from_file, settings | named)
+        env = settings.pop("env_id", None)
+        for note in from_file.notes:
+            _warn(note)
     name, given = name_or_given(env)
     folder = folder_of(resume)
     if run_dir is not None:
@@ -138,18 +150,18 @@ def train(
     if given is not None and settings.get("n_workers") is None:
         settings["n_workers"] = 0
     with hosting(), training_id(name, given, folder) as env_id:
-        config = _resolve(env_id, folder, settings, trust)
+        resolved = _resolve(env_id, folder, settings, trust)
         if given is not None:
-            _check_in_process(config, is_object=isinstance(given, gymnasium.Env))
+            _check_in_process(resolved, is_object=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
-        with open_display(config, translate=str) if verbose else nullcontext(Silent()) as display:
+        with open_display(resolved, translate=str) if verbose else nullcontext(Silent()) as display:
             callbacks = Callbacks(display, on_iteration, on_evaluation)
             path, result = run_training(
-                config, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
+                resolved, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
             )
         if verbose:
-            print(summary(config.env_id, result), file=output())
-    return Run(path, given, config.chosen_workers)
+            print(summary(resolved.env_id, result), file=output())
+    return Run(path, given, resolved.chosen_workers)
 
 
 def train_seeds(
@@ -375,17 +387,16 @@ def verify(
 def _resolve(
     env_id: str | None, folder: Path | None, settings: dict[str, Any], trust: bool
 ) -> TrainingConfig:
-    """The configuration of a new or resumed run; a setting of None counts as not given."""
-    given = {name: value for name, value in settings.items() if value is not None}
+    """The configuration of a new or resumed run."""
     arguments = [] if env_id is None else [repr(env_id)]
     arguments += [] if folder is None else [f"resume={str(folder)!r}"]
-    arguments += [f"{name}={value!r}" for name, value in given.items()]
+    arguments += [f"{name}={value!r}" for name, value in settings.items()]
     call = f"ars.api.train({', '.join(arguments)})"
     if folder is not None:
-        return resolve_resumed(folder, given, call, trust)
+        return resolve_resumed(folder, settings, call, trust)
     if env_id is None:
         raise UsageError('`env`: name an environment, for example train("HalfCheetah")')
-    return resolve_new(env_id, given, call)
+    return resolve_new(env_id, settings, call)
 
 
 def _check_in_process(config: TrainingConfig, is_object: bool) -> None:

@@ -21,6 +21,7 @@ from ars.cli.words import KeyValues
 from ars.common.host import hosting
 from ars.common.settings import as_spelled
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
+from ars.training.config_file import settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
@@ -95,6 +96,13 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
         "of two frames, 80x80",
     )
+    main.add_argument(
+        "--config",
+        metavar="FILE",
+        default=hidden,
+        help="settings from a file: a run folder or its config.json, to train that run again, or "
+        "TOML or YAML; other flags override them",
+    )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
     add_trust_flag(main)
@@ -154,11 +162,15 @@ def _environment(word: str) -> str | None:
 
 
 def _chosen_algorithm(argv: Sequence[str]) -> str:
-    """The algorithm whose flags are accepted: that of --algo, or of the run to resume."""
+    """The algorithm whose flags are accepted: --algo's, a file's, or that of the run to resume."""
     first = Parser(add_help=False)
     first.add_argument("--algo")
     first.add_argument("--resume")
+    first.add_argument("--config")
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
+    if chosen.algo is None and chosen.config is not None:
+        algo = settings_in(chosen.config, trust=True).given.get("algo", DEFAULT_ALGORITHM)
+        return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
     if chosen.algo is None and chosen.resume is not None:
         folder = Path(chosen.resume)
         return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder)
@@ -174,6 +186,11 @@ def main(arguments: Sequence[str]) -> None:
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     trust = given.pop("trust")
+    if "config" in given:
+        from_file = settings_in(given.pop("config"), trust)
+        given = with_file(from_file, given)
+        for note in from_file.notes:
+            print(with_flags(note), flush=True)
     if train_seeds(given, command_line(), trust):
         return
     with hosting():  # from before the environment's module is imported

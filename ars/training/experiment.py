@@ -18,8 +18,8 @@ from ars.algorithms import ALGORITHMS
 from ars.common.errors import RunError, UsageError
 from ars.common.resources import n_processors
 from ars.common.settings import LARGEST_SEED, counted, setting, setting_names
-from ars.training.config import EVALUATION_GRIDS, STOPS, TrainingConfig, WorkerConfig, parse_workers
-from ars.training.resolve import resolve_new, resolve_resumed
+from ars.training.config import TrainingConfig, WorkerConfig, parse_workers
+from ars.training.resolve import overridden, resolve_new, resolve_resumed
 from ars.training.run_folder import (
     BEST_POLICY,
     CONFIG,
@@ -128,13 +128,13 @@ class Experiment:
             raise UsageError("`seed`: an experiment keeps its seeds")
         data = _read(folder)
         workers, changes = _without_workers(given)
-        changed = _replaced(data["changed"], changes)
+        changed = overridden(data["changed"], changes)
         begun = (folder / f"s{seed}" for seed in data["seeds"])
         place = next((place for place in begun if (place / CONFIG).is_file()), None)
         if place is not None:
             config = resolve_resumed(place, changed | workers, command, trust)
         else:
-            new = _replaced(data["given"], changed) | workers
+            new = overridden(data["given"], changed) | workers
             config = resolve_new(data["env_id"], {**new, "seed": data["seeds"][0]}, command)
         workers, changed = _plain(workers), _plain(changed)
         left = data["seeds"] if changes else data["left"]
@@ -175,7 +175,7 @@ class Experiment:
             given = self.changed
         else:
             new = {"seed": seed, "run_dir": str(place)}
-            given = _replaced(self.given, self.changed) | new
+            given = overridden(self.given, self.changed) | new
         return {
             "env_id": self.config.env_id,
             "folder": str(place) if begun else None,
@@ -268,17 +268,6 @@ def _read(folder: Path) -> dict[str, Any]:
     if any(seed not in seeds for seed in data["left"]):
         raise FileError(f"{path}: damaged (left are {data['left']!r})")
     return data
-
-
-def _replaced(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with changes; a new stop or evaluation grid takes the place of the earlier ones."""
-    gone = {
-        name
-        for group in (STOPS, EVALUATION_GRIDS)
-        if any(name in changes for name in group)
-        for name in group
-    }
-    return {name: value for name, value in settings.items() if name not in gone} | dict(changes)
 
 
 def _without_workers(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
