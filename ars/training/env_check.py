@@ -20,7 +20,7 @@ from ars.experience.env_group import SubprocessGroup
 from ars.rollout.episode import rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
-from ars.training.space_check import WatchingPolicy, better_dtype
+from ars.training.space_check import WatchingPolicy, better_dtype, coarse_in_float32
 from envs.objective import Objective, ObjectiveSpec
 from envs.time_limit import time_limit
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
@@ -51,6 +51,7 @@ class Probe:
         conflict: what happens to two of it in one process, in words; None if nothing, or if that
             was not to be found out.
         only_one: whether a second one in another process does not help: only one may exist.
+        coarse: a number among observations whose differences float32 loses; None if it loses none.
     """
 
     observation_space: Any
@@ -63,6 +64,7 @@ class Probe:
     seconds: float = 0.0
     conflict: str | None = None
     only_one: bool = False
+    coarse: float | None = None
 
 
 def probe(
@@ -123,7 +125,8 @@ def probe(
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
     known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
-    return Probe(env.observation_space, env.action_space, *known, *neighbours)
+    coarse = coarse_in_float32(policy.shown)
+    return Probe(env.observation_space, env.action_space, *known, *neighbours, coarse)
 
 
 def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:

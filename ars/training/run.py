@@ -76,7 +76,7 @@ def run_training(
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
             for note in config.notes:
                 display.notify(note)
-            for warning in (*probed.warnings, *_warnings(config, algorithm)):
+            for warning in (*probed.warnings, *_warnings(config, algorithm, probed)):
                 display.notify(f"warning: {warning}")
             with at_home():
                 name = f"{config.algo}-s{config.task.seed}"
@@ -134,12 +134,19 @@ def _alone(config: TrainingConfig, probed: Probe) -> bool:
     return probed.only_one or (probed.conflict is not None and is_given(config.env_id))
 
 
-def _warnings(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
-    """What a new run with a new policy should know of the actions."""
+def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> list[str]:
+    """What a new run with a new policy should know of the actions and of what networks see."""
     if config.folder is not None or config.init_from is not None:
         return []
-    warning = action_warning(algorithm.policy.spec)
-    return [] if warning is None else [f"{config.env_id}: {warning}"]
+    warnings = [action_warning(algorithm.policy.spec)]
+    normalizes = getattr(config.algorithm, "normalize_observations", None)
+    if probed.coarse is not None and not algorithm.trains_in_pool and not normalizes:
+        also = "" if normalizes is None else ", or use `normalize_observations`"
+        warnings.append(
+            f"networks see observations in float32, which loses what such as {probed.coarse:.10g} "
+            f"differ by; subtract what they have in common in the environment{also}"
+        )
+    return [f"{config.env_id}: {warning}" for warning in warnings if warning is not None]
 
 
 def _make_algorithm(

@@ -199,12 +199,14 @@ def test_many_episodes_of_an_evaluation_tell_too() -> None:
 
 @pytest.fixture
 def other_torch() -> Iterator[None]:
-    """Torch as an environment's module may leave it: double precision, no gradients."""
+    """Torch as an environment's module may leave it: double precision, no gradients, no CPU."""
     import torch
 
     torch.set_default_dtype(torch.float64)
     torch.set_grad_enabled(False)
+    torch.set_default_device("meta")
     yield
+    torch.set_default_device(None)
     torch.set_grad_enabled(True)
     torch.set_default_dtype(torch.float32)
 
