@@ -19,9 +19,9 @@ from ars.cli.program import command_line, hint, program, resuming
 from ars.cli.seeds import train_seeds
 from ars.cli.words import KeyValues
 from ars.common.host import hosting
-from ars.common.settings import as_spelled
+from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
-from ars.training.config_file import settings_in, with_file
+from ars.training.config_file import FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
@@ -102,6 +102,12 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         default=hidden,
         help="settings from a file: a run folder or its config.json, to train that run again, or "
         "TOML or YAML; other flags override them",
+    )
+    main.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print every setting and where it comes from, measure the speed for some seconds, and "
+        "train nothing",
     )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
@@ -186,11 +192,15 @@ def main(arguments: Sequence[str]) -> None:
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     trust = given.pop("trust")
+    dry, from_file = given.pop("dry_run"), FileSettings({}, [])
     if "config" in given:
         from_file = settings_in(given.pop("config"), trust)
         given = with_file(from_file, given)
         for note in from_file.notes:
             print(with_flags(note), flush=True)
+    if dry:
+        _dry_run(parser, given, from_file.given)
+        return
     if train_seeds(given, command_line(), trust):
         return
     with hosting():  # from before the environment's module is imported
@@ -212,6 +222,20 @@ def main(arguments: Sequence[str]) -> None:
         f"  evaluate it   {hint('evaluate', folder)}\n"
         f"  train on      {resuming(folder, **more)}"
     )
+
+
+def _dry_run(parser: Parser, given: dict[str, Any], from_file: Mapping[str, Any]) -> None:
+    if "resume" in given:
+        parser.error("--dry-run: shows new runs, not what is resumed")
+    if "env_id" not in given:
+        parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
+    seeds: dict[str, Any] = {name: given.pop(name) for name in ("n_seeds", "jobs") if name in given}
+    n_seeds = make_config(SeedsConfig, seeds).n_seeds or 1
+    config = resolve_new(given["env_id"], {n: v for n, v in given.items() if n != "env_id"})
+    from ars.cli.dry_run import print_plan
+
+    with hosting():
+        print_plan(config, given, from_file, n_seeds)
 
 
 if __name__ == "__main__":
