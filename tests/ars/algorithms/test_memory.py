@@ -56,7 +56,8 @@ def test_a_buffer_that_will_not_fit_is_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(tmp_path / "run", "--algo", "dqn", "--buffer-size", "10M", "--n-steps", "8")
-    assert "warning: --buffer-size, once the buffer is full: about 0.5 GB of memory more" in capsys.readouterr().out
+    told = "warning: --buffer-size, once the buffer is full: about 0.5 GB of memory more"
+    assert told in capsys.readouterr().out
 
 
 def test_a_run_folder_that_asks_for_too_much_is_named_with_the_setting(
