@@ -13,6 +13,7 @@ from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
+from ars.common.resources import NotEnoughMemory
 from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
@@ -21,7 +22,7 @@ from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
-from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
+from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken
 from ars.training.space_check import action_warning
 from ars.training.time_budget import TimeBudget
 from ars.training.trainer import Trainer
@@ -193,7 +194,12 @@ def _make_algorithm(
         probed.obs_dtype,
         _alone(config, probed),
     )
-    algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
+    try:
+        algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
+    except NotEnoughMemory as error:
+        if config.folder is None:
+            raise
+        raise RunError(f"{config.folder / CONFIG}: {error}") from None
     if initial is not None:
         try:
             algorithm.start_from(initial)
