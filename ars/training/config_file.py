@@ -14,6 +14,7 @@ from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.resolve import overridden
 from ars.training.run_folder import CONFIG, LARGEST_JSON
+from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.trust import check_trust
 from policies import FileError
@@ -38,14 +39,15 @@ def settings_in(path: str | Path, trust: bool = False) -> FileSettings:
     """Read settings from a file.
 
     Args:
-        path: a run folder or its config.json; else a TOML, YAML or JSON file of settings by name
-            (`env`, `algo`, `step_size` ...), with or without underscores.
+        path: a run folder, its config.json or a shared run; else a TOML, YAML or JSON file of
+            settings by name (`env`, `algo`, `step_size` ...), with or without underscores.
         trust: use an environment in a module that a run from elsewhere names.
 
     Raises:
         UsageError: there is no such file, or a module would have to be imported.
         FileError: it cannot be read, or holds something else.
     """
+    path = unpacked(str(path))
     file = Path(path) / CONFIG if Path(path).is_dir() else Path(path)
     if not file.exists():
         raise UsageError(f"`config` {path}: no such file, and no run folder")
