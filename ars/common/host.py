@@ -192,6 +192,8 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, A
         return envs.make(env_id, **env_kwargs)
     finally:
         take_back_signals(installed_in_c=True)
+        if _folder() is None:  # it removed the folder that it moved to: libraries may not load
+            _move(_host.home)
 
 
 def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) -> None:

@@ -296,6 +296,7 @@ class SubprocessGroup:
     """A group in a process of its own."""
 
     def __init__(self, *args: Any) -> None:
+        self._env_id = args[0]
         # Not forked, because torch and Ray run threads.
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
@@ -314,9 +315,9 @@ class SubprocessGroup:
             result, error = self._connection.recv()
         except (OSError, EOFError):
             self._process.join(1.0)
-            raise ProcessDied(
-                f"an environment process ended with status {self._process.exitcode}"
-            ) from None
+            status = self._process.exitcode
+            how = "closed its connection" if status is None else f"ended with status {status}"
+            raise ProcessDied(f"{self._env_id}: an environment process {how}") from None
         if error is not None:
             raise error
         return result

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.rollout.interface import check_numbers
 from policies import BoxSpec, PolicySpec, is_image, space_spec
 from policies.base import Array
 from policies.linear import LinearPolicy
@@ -27,9 +29,12 @@ class WatchingPolicy(LinearPolicy):
         self.shown: list[NDArray[Any]] = []
 
     def flatten(self, obs: Any) -> Array:
-        """Also keep a copy of `obs`, as its own type."""
-        x = super().flatten(obs)
-        self.shown.append(np.array(obs))
+        """Also keep a copy of `obs`, as its own type, if that is one of numbers."""
+        with warnings.catch_warnings(action="ignore"):  # of what complex numbers lose
+            x = super().flatten(obs)
+        shown = np.array(obs)
+        check_numbers(shown)
+        self.shown.append(shown)
         return x
 
 

@@ -37,16 +37,24 @@ CHANGES: dict[str, tuple[int, Change]] = {
     "obs-column": (0, lambda obs: obs[:, None]),
     "obs-words": (0, lambda obs: ["left"] * len(obs)),
     "reward-none": (1, lambda reward: None),
+    "reward-huge": (1, lambda reward: 10**400),
     "reward-two": (1, lambda reward: [reward, reward]),
     "reward-word": (1, lambda reward: "good"),
     "ends-word": (2, lambda ends: "no"),
     "info-list": (4, lambda info: []),
 }
+# What NumPy turns into numbers although it is none.
+NO_NUMBERS: dict[str, tuple[int, Change]] = {
+    "<U3": (0, lambda obs: ["1.0"] * len(obs)),
+    "object": (0, lambda obs: obs.astype(object)),
+    "complex64": (0, lambda obs: obs.astype(np.complex64)),
+}
 # What is said of each that cannot be meant.
 REFUSED = {
     "obs-column": r"observation of shape \(2, 1\)",
-    "obs-words": "could not convert string|not made of numbers",
+    "obs-words": "could not convert string|of type <U4, not of numbers",
     "reward-none": "the reward None, not a number",
+    "reward-huge": r"the reward 10{50,}\.\.\., not a number",
     "reward-two": r"the reward \[.*\], not a number",
     "reward-word": "the reward 'good', not a number",
     "ends-word": "terminated 'no', not True or False",
@@ -78,8 +86,8 @@ class Odd(gymnasium.Env[Any, Any]):
         result = [self.observation_space.sample(), reward, self._step >= 10, False, {}]
         if self._case == "four":
             return tuple(result[:4])
-        if self._case in CHANGES:
-            place, change = CHANGES[self._case]
+        if (changed := (CHANGES | NO_NUMBERS).get(self._case)) is not None:
+            place, change = changed
             result[place] = change(result[place])
         return tuple(result)
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from odd_worlds import NO_NUMBERS
 
 import ars.api
 import ars.train
-from ars.common.errors import RolloutError
+from ars.common.errors import RolloutError, RunError
 from ars.experience.vector_env import VectorEnv
 from ars.training.env_check import probe
 from ars.training.space_check import action_warning, better_dtype, coarse_in_float32
@@ -67,6 +68,12 @@ def test_training_and_evaluation_see_the_same_numbers(algo: str, tmp_path: Path)
         for dtype in ("uint8", "float32")
     ]
     assert weights[0].tobytes() == weights[1].tobytes() and weights[0].any()
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_what_is_no_number_is_refused_with_its_value(case: str) -> None:
+    with pytest.raises(RunError, match=rf"an observation of type {case}, not of numbers: .*\["):
+        probe("odd_worlds:Odd-v0", {"case": case})
 
 
 @pytest.mark.parametrize(
