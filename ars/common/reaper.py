@@ -68,6 +68,7 @@ class Reaper:
         self._program = subprocess.Popen(
             [sys.executable, "-IS", __file__, self._mark, str(os.getpid()), *folder],
             cwd="/",
+            env={name: value for name, value in os.environ.items() if name != VARIABLE},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

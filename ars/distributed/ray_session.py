@@ -16,6 +16,7 @@ from typing import Any
 from ars.common.errors import RunError, one_line
 from ars.common.interrupts import waiting
 from ars.common.reaper import GRACE_SECONDS, Reaper
+from ars.distributed.own_cluster import own_cluster
 from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 from ars.distributed.ray_environment import (
     DRIVER,
@@ -215,6 +216,8 @@ def _job_config() -> Any:
 def _join(address: str, env_id: str) -> Session:
     import ray
 
+    if address == "auto":
+        address = own_cluster()
     with runtime_env(env_id) as what_is_sent, _stderr_closed():
         # Ray tries for ever if the token is wrong or nothing answers.
         context, release = _in_thread(
@@ -230,12 +233,6 @@ def _join(address: str, env_id: str) -> Session:
         release()
 
     found = context.address_info
-    if address == "auto" and (owner := os.stat(found["raylet_socket_name"]).st_uid) != os.geteuid():
-        stop()
-        raise RunError(
-            f"`ray_address` auto: the Ray at {found['gcs_address']} is another user's (user id "
-            f"{owner}); to use it, give its address"
-        )
     shows_token = os.environ.get("RAY_AUTH_MODE") == "token"
     return Session(
         stop, {"raylet": found["raylet_socket_name"]}, shows_token, head=found["gcs_address"]
