@@ -1,4 +1,4 @@
-"""The toolkit from Python: `train`, `train_seeds`, `load`, `evaluate`, `render` and `verify`.
+"""The toolkit from Python: `train`, `train_seeds`, `load`, `evaluate`, `render`, `verify` ...
 
 >>> from ars.api import evaluate, load, train
 >>> run = train("CartPole-v1", n_iterations=2, seed=3, n_workers=0, verbose=False)
@@ -37,6 +37,7 @@ from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.host import hosting
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
+from ars.exchange import export, import_policy
 from ars.rendering.film import RenderConfig
 from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
@@ -65,6 +66,8 @@ __all__ = [
     "UnsupportedSpace",
     "UsageError",
     "evaluate",
+    "export",
+    "import_policy",
     "load",
     "render",
     "train",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.common.errors import UsageError
 from ars.importing.pickles import LARGEST_ARRAY, read_pickle
 from policies import FileError
 from policies.file import read_plain
@@ -69,7 +70,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """Turn a ValueError into a FileError that names the file and what it should have been."""
     try:
         yield
-    except FileError:
+    except (FileError, UsageError):
         raise
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path}: not a usable {what}: {error}") from None

@@ -309,6 +309,9 @@ class _Machine:
             raise ValueError("a text in an encoding that is not read")
         return text.encode("latin-1")
 
+    def empty_bytes(self) -> bytes:
+        return b""
+
     def ordered_dict(self, *args: Any) -> dict[Any, Any]:
         if args:
             raise ValueError("a dictionary that is built from something else")
@@ -353,6 +356,7 @@ _READERS: Mapping[str, Callable[..., Any]] = {
     "numpy._core.numeric._frombuffer": _Machine.from_buffer,
     "numpy.dtype": _Machine.type_of,
     "_codecs.encode": _Machine.encoded,
+    "__builtin__.bytes": _Machine.empty_bytes,  # as older pickles write none at all
     "collections.OrderedDict": _Machine.ordered_dict,
     "torch._utils._rebuild_tensor_v2": _Machine.tensor,
 }
