@@ -1,4 +1,4 @@
-"""The toolkit from Python: `train`, `load`, `evaluate`, `render` and `verify`.
+"""The toolkit from Python: `train`, `load`, `evaluate`, `render`, `plot`, `compare` and `verify`.
 
 >>> from ars.api import evaluate, load, train
 >>> run = train("CartPole-v1", n_iterations=2, seed=3, n_workers=0, verbose=False)
@@ -37,6 +37,7 @@ from ars.common.host import hosting
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
+from ars.results.from_python import compare, plot, plot_weights
 from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
@@ -60,8 +61,11 @@ __all__ = [
     "UnknownEnvironment",
     "UnsupportedSpace",
     "UsageError",
+    "compare",
     "evaluate",
     "load",
+    "plot",
+    "plot_weights",
     "render",
     "train",
     "verify",
