@@ -40,6 +40,12 @@ COMMANDS: Mapping[str, Command] = {
     "plot": Command(
         "ars.plot:main", "RUN...", "learning curves, comparisons and linear policies as figures"
     ),
+    "export": Command(
+        "ars.export:main", "RUN", "write a policy as a C header, ONNX, torch program or npz file"
+    ),
+    "import": Command(
+        "ars.import:main", "FILE", "take in a policy of Stable-Baselines3 or the original ARS code"
+    ),
     "verify": Command(
         "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"
     ),

@@ -1,4 +1,4 @@
-"""The toolkit from Python: `train`, `load`, `evaluate`, `render`, `plot`, `compare` and `verify`.
+"""The toolkit from Python: `train`, `load`, `evaluate`, `render`, `plot`, `verify` and others.
 
 >>> from ars.api import evaluate, load, train
 >>> run = train("CartPole-v1", n_iterations=2, seed=3, n_workers=0, verbose=False)
@@ -31,6 +31,7 @@ import gymnasium
 from ars.algorithms import ALGORITHMS
 from ars.cli.closing import summary
 from ars.cli.console import open_display
+from ars.cli.seeds import open_seeds_display
 from ars.cli.streams import output
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.host import hosting
@@ -40,14 +41,17 @@ from ars.rendering.film import RenderConfig
 from ars.results.from_python import compare, plot, plot_weights
 from ars.training.callbacks import Callback, Callbacks
 from ars.training.config import TrainingConfig
+from ars.training.config_file import settings_in, with_file
 from ars.training.display import Silent
 from ars.training.evaluation import acting, evaluate_policy
+from ars.training.experiment import Experiment, SeedsConfig, failure, is_experiment
 from ars.training.finished import Run
 from ars.training.given_env import GivenEnv
 from ars.training.given_run import folder_of, name_or_given, policy_in_env, training_id
 from ars.training.rebuild import chosen_policy, training_moments
 from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
+from ars.training.seed_processes import SilentShow
 from ars.training.verification import Verification, verify_run
 from ars.verify import VerifyConfig
 from envs import UnknownEnvironment
@@ -68,6 +72,7 @@ __all__ = [
     "plot_weights",
     "render",
     "train",
+    "train_seeds",
     "verify",
 ]
 
@@ -77,6 +82,7 @@ def train(
     *,
     run_dir: str | Path | None = None,
     resume: str | Path | Run | None = None,
+    config: str | Path | None = None,
     on_iteration: Callback | None = None,
     on_evaluation: Callback | None = None,
     verbose: bool = True,
@@ -93,6 +99,8 @@ def train(
         run_dir: the run's folder; None: runs/ENV/ALGO-sSEED, numbered if taken.
         resume: a run, or its folder, to go on with; `env` is needed only if it was given as an
             object, class or function.
+        config: a file of settings: a run folder or its config.json, to train that run again, or
+            TOML or YAML; other arguments override them.
         on_iteration: called with each row of progress.csv as a dict; if it returns True, the run
             is saved, stops after this iteration and can be resumed.
         on_evaluation: the same with each row of evaluations.csv.
@@ -131,6 +139,14 @@ def train(
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
     if isinstance(start := settings.get("init_from"), Run | Path):
         settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if config is not None:
+        from_file = settings_in(config, trust)
+        named = {} if env is None else {"env_id": env}
+        settings = with_file(from_file, settings | named)
+        env = settings.pop("env_id", None)
+        for note in from_file.notes:
+            _warn(note)
     name, given = name_or_given(env)
     folder = folder_of(resume)
     if run_dir is not None:
@@ -138,18 +154,76 @@ def train(
     if given is not None and settings.get("n_workers") is None:
         settings["n_workers"] = 0
     with hosting(), training_id(name, given, folder) as env_id:
-        config = _resolve(env_id, folder, settings, trust)
+        resolved = _resolve(env_id, folder, settings, trust)
         if given is not None:
-            _check_in_process(config, is_object=isinstance(given, gymnasium.Env))
+            _check_in_process(resolved, is_object=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
-        with open_display(config, translate=str) if verbose else nullcontext(Silent()) as display:
+        with open_display(resolved, translate=str) if verbose else nullcontext(Silent()) as display:
             callbacks = Callbacks(display, on_iteration, on_evaluation)
             path, result = run_training(
-                config, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
+                resolved, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
             )
         if verbose:
-            print(summary(config.env_id, result), file=output())
-    return Run(path, given, config.chosen_workers)
+            print(summary(resolved.env_id, result), file=output())
+    return Run(path, given, resolved.chosen_workers)
+
+
+def train_seeds(
+    env: str | None = None,
+    n_seeds: int | None = None,
+    *,
+    jobs: int | None = None,
+    run_dir: str | Path | None = None,
+    resume: str | Path | None = None,
+    verbose: bool = True,
+    trust: bool = False,
+    **settings: Any,
+) -> list[Run]:
+    """Train several runs that differ in their seed alone, each in a process of its own.
+
+    Args:
+        env: as for `train`, but only by name.
+        n_seeds: how many, from `seed` on.
+        jobs: how many train at a time; None: as many as this machine has processors for.
+        run_dir: the experiment's folder; None: runs/ENV/ALGO-seeds0-4, numbered if taken.
+        resume: the folder of an experiment to go on with, instead of `env` and `n_seeds`.
+        verbose: show the progress of training, as the command does.
+        trust: as for `train`.
+        **settings: as for `train`.
+
+    Returns:
+        The runs, in the order of their seeds.
+
+    Raises:
+        UsageError, UnknownEnvironment: as for `train`.
+        RunError: a seed failed, which did not stop the others; the message names it.
+        KeyboardInterrupt: the user interrupted; every run under way is saved.
+
+    >>> few = {"n_iterations": 2, "n_directions": 4, "verbose": False}
+    >>> [run.folder.name for run in train_seeds("CartPole-v1", 2, **few)]
+    ['s0', 's1']
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if run_dir is not None:
+        given["run_dir"] = str(run_dir)
+    words = [f"{name}={value!r}" for name, value in given.items()]
+    if resume is not None:
+        if env is not None or n_seeds is not None or not is_experiment(Path(resume)):
+            raise UsageError(f"`resume` {resume}: must be the folder of an experiment, by itself")
+        call = f"ars.api.train_seeds({', '.join([f'resume={str(resume)!r}', *words])})"
+        experiment = Experiment.open(Path(resume), given, call, trust)
+    else:
+        if not isinstance(env, str) or n_seeds is None:
+            raise UsageError('`env`: name an environment, and `n_seeds`: train_seeds("Hopper", 5)')
+        n_seeds = make_config(SeedsConfig, {"n_seeds": n_seeds}).n_seeds
+        call = f"ars.api.train_seeds({', '.join([repr(env), str(n_seeds), *words])})"
+        experiment = Experiment.new(env, given, n_seeds, call)
+    with open_seeds_display(experiment, str) if verbose else nullcontext(SilentShow()) as show:
+        outcomes = experiment.train(show, make_config(SeedsConfig, {"jobs": jobs}).jobs, trust)
+    again = f"train_seeds(resume={str(experiment.folder)!r})"
+    if (error := failure(outcomes, again)) is not None:
+        raise error
+    return [Run(outcome.folder) for outcome in outcomes]
 
 
 def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) -> Policy:
@@ -317,17 +391,16 @@ def verify(
 def _resolve(
     env_id: str | None, folder: Path | None, settings: dict[str, Any], trust: bool
 ) -> TrainingConfig:
-    """The configuration of a new or resumed run; a setting of None counts as not given."""
-    given = {name: value for name, value in settings.items() if value is not None}
+    """The configuration of a new or resumed run."""
     arguments = [] if env_id is None else [repr(env_id)]
     arguments += [] if folder is None else [f"resume={str(folder)!r}"]
-    arguments += [f"{name}={value!r}" for name, value in given.items()]
+    arguments += [f"{name}={value!r}" for name, value in settings.items()]
     call = f"ars.api.train({', '.join(arguments)})"
     if folder is not None:
-        return resolve_resumed(folder, given, call, trust)
+        return resolve_resumed(folder, settings, call, trust)
     if env_id is None:
         raise UsageError('`env`: name an environment, for example train("HalfCheetah")')
-    return resolve_new(env_id, given, call)
+    return resolve_new(env_id, settings, call)
 
 
 def _check_in_process(config: TrainingConfig, is_object: bool) -> None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ars.common.errors import FAILURES, one_line
+from ars.common.errors import failures, one_line
 
 if TYPE_CHECKING:
     import gymnasium
@@ -199,7 +199,7 @@ def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) 
     silent = not warns or sys.exc_info()[1] is not None
     try:
         env.close()
-    except FAILURES as error:
+    except failures() as error:
         line = f"{env_id}: its close() failed: {one_line(error)}"
         if not silent and _host.warn is not None and line not in _host.said:
             _host.said.add(line)

@@ -140,7 +140,8 @@ def _start_local(n_cpus: int) -> Session:
                     **_SILENT,
                 ),
                 START_SECONDS,
-                abandon=reaper.reap,
+                # Its folder is removed after this process, whose part of Ray may make it again.
+                abandon=reaper.end,
             )
         except KeyboardInterrupt:
             raise  # Ray holds Python's lock for 30 s if it is killed while it starts

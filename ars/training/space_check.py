@@ -61,6 +61,13 @@ def better_dtype(space: Any, shown: Sequence[NDArray[Any]]) -> tuple[str, str] |
     )
 
 
+def coarse_in_float32(shown: Sequence[NDArray[Any]]) -> float | None:
+    """A number among observations whose differences are lost in float32; None if there is none."""
+    values = np.stack(shown)
+    lost = _lost(values, np.dtype(np.float32))
+    return float(values[lost].flat[0]) if lost.any() else None
+
+
 def _lost(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool_]:
     """Where numbers [n, *shape] change by becoming of another type."""
     with np.errstate(all="ignore"):

@@ -114,6 +114,22 @@ class Bounded(gymnasium.Env[Any, Any]):
         return np.ones(1, np.float32), reward, self._step >= 10, False, {}
 
 
+class Clock(gymnasium.Env[Any, Any]):
+    """Ten steps, each showing the time in seconds since 1970."""
+
+    observation_space = spaces.Box(0, np.inf, (1,), np.float64)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.array([1.7e9]), {}
+
+    def step(self, action: Any) -> Any:
+        self._step += 1
+        return np.array([1.7e9 + self._step]), 1.0, self._step >= 10, False, {}
+
+
 class Fraction(gymnasium.Env[Any, Any]):
     """Ten steps, each showing a fraction; 1 for action 1 above a half and for action 0 below.
 
@@ -143,4 +159,5 @@ class Fraction(gymnasium.Env[Any, Any]):
 
 
 gymnasium.register("Bounded-v0", Bounded)
+gymnasium.register("Clock-v0", Clock)
 gymnasium.register("Fraction-v0", Fraction)
