@@ -166,7 +166,7 @@ def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> li
     """What a new run with a new policy should know of the actions and of what networks see."""
     if config.folder is not None or config.init_from is not None:
         return []
-    warnings = [action_warning(algorithm.policy.spec)]
+    warnings = [action_warning(algorithm.policy.spec, probed.clipped_to)]
     normalizes = getattr(config.algorithm, "normalize_observations", None)
     if probed.coarse is not None and not algorithm.trains_in_pool and not normalizes:
         also = "" if normalizes is None else ", or use `normalize_observations`"
