@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -62,6 +63,11 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "a process that training starts imports this program, which trains again: put the call "
+            'under `if __name__ == "__main__":`'
+        )
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with opened(config, display) as (config, probed, algorithm, resume):
         for note in config.notes:
