@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -62,6 +63,11 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "a process that training starts imports this program, which trains again: put the call "
+            'under `if __name__ == "__main__":`'
+        )
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with opened(config, display) as (config, probed, algorithm, resume):
         for note in config.notes:
@@ -166,7 +172,7 @@ def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> li
     """What a new run with a new policy should know of the actions and of what networks see."""
     if config.folder is not None or config.init_from is not None:
         return []
-    warnings = [action_warning(algorithm.policy.spec)]
+    warnings = [action_warning(algorithm.policy.spec, probed.clipped_to)]
     normalizes = getattr(config.algorithm, "normalize_observations", None)
     if probed.coarse is not None and not algorithm.trains_in_pool and not normalizes:
         also = "" if normalizes is None else ", or use `normalize_observations`"
