@@ -37,6 +37,13 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "show a policy: a window, a video or a sheet of pictures"
     ),
+    "export": Command(
+        "ars.export:main", "RUN", "write a policy as a C header, ONNX, torch program or npz file"
+    ),
+    "import": Command(
+        "ars.import:main", "FILE", "take in a policy of Stable-Baselines3 or the original ARS code"
+    ),
+    "share": Command("ars.share:main", "RUN", "write a run to one file that others can use"),
     "verify": Command(
         "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"
     ),

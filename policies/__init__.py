@@ -61,7 +61,7 @@ def policy_spec(kind: str, observation_space: Any, action_space: Any, **options:
     """Return what defines a policy for an observation space and an action space.
 
     Args:
-        kind: a key of `POLICIES`: "linear", "mlp" or "cnn".
+        kind: a key of `POLICIES`: "linear", "mlp", "squashed-mlp" or "cnn".
         observation_space: a Gymnasium Box.
         action_space: a Gymnasium Box or Discrete.
         **options: further fields of `PolicySpec` (hidden_sizes, distribution ...). Omitted fields

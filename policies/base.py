@@ -74,7 +74,7 @@ class Policy(ABC):
         self._weights = np.zeros(spec.n_weights)
         self._discrete = isinstance(spec.action, DiscreteSpec)
         self._dtype = np.dtype(np.int64 if self._discrete else getattr(spec.action, "dtype", None))
-        self._low, self._high = _bounds(spec, self._dtype)
+        self._low, self._high = action_bounds(spec, self._dtype)
         self._cast_first = self._dtype.kind == "f"
         self._scale = spec.action_scale
         self._start = np.int64(spec.action.start if isinstance(spec.action, DiscreteSpec) else 0)
@@ -188,8 +188,11 @@ class LayeredPolicy(Policy):
             start += layer.size
 
 
-def _bounds(spec: PolicySpec, dtype: Any) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Return the lowest and highest action, each [n_out], or None if actions are not clipped."""
+def action_bounds(spec: PolicySpec, dtype: Any) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The lowest and the highest action, each [n_out], or None if actions are not clipped.
+
+    In the type in which they are clipped: float64 for integers, which are cast afterwards.
+    """
     action = spec.action
     if not isinstance(action, BoxSpec):
         return None, None

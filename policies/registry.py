@@ -21,6 +21,8 @@ class PolicyKind:
         is_layered: whether the policy consists of the spec's convolutions and affine layers with
             the activation between them, and nothing else. Such a policy has an equivalent torch
             module, and the deep algorithms can train it if it has hidden layers.
+        squashes: whether it consists of affine layers with the activation between them, and of tanh
+            after the last. Such a policy is not `is_layered`.
         defaults: default values of fields of `PolicySpec`. A kind with `conv_layers` accepts only
             images, and other kinds accept none; only a kind with `hidden_sizes` may have hidden
             layers.
@@ -29,6 +31,7 @@ class PolicyKind:
     entry_point: str
     description: str
     is_layered: bool = False
+    squashes: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,6 +57,12 @@ POLICIES: Mapping[str, PolicyKind] = {
         "policies.mlp:MLPPolicy",
         "affine layers with an activation between them",
         is_layered=True,
+        defaults={"bias": True, "hidden_sizes": (64, 64)},
+    ),
+    "squashed-mlp": PolicyKind(
+        "policies.squashed_mlp:SquashedMLPPolicy",
+        "the same, with tanh after the last layer",
+        squashes=True,
         defaults={"bias": True, "hidden_sizes": (64, 64)},
     ),
     "cnn": PolicyKind(  # loads torch when a policy is built

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.deep import INITIALIZATIONS, DeepAlgorithm, DeepConfig
-from ars.common.errors import FAILURES, RunError, UsageError, one_line
+from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
 from ars.common.resources import shortage
 from ars.common.settings import LARGE, setting
@@ -189,7 +189,7 @@ class DQN(DeepAlgorithm):
                     return n_stacked(env)
                 finally:
                     close_env(env, context.env_id)
-        except FAILURES as error:
+        except failures() as error:
             raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
     def _frame_storage(self) -> MakeFrameStorage:

@@ -27,7 +27,7 @@ def flag_name(setting: str) -> str:
 TRACEBACK = "--traceback"  # which `ars.cli.exit` looks for
 
 # Settings that are positional arguments on the command line.
-_POSITIONALS = {"env_id": "ENV", "run": "RUN"}
+_POSITIONALS = {"env_id": "ENV", "env": "ENV", "run": "RUN"}
 
 
 def with_flags(text: str) -> str:

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ars.common.errors import FAILURES, one_line
+from ars.common.errors import failures, one_line
 from ars.common.reaper import Reaper
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, A
         return envs.make(env_id, **env_kwargs)
     finally:
         take_back_signals(installed_in_c=True)
+        if _folder() is None:  # it removed the folder that it moved to: libraries may not load
+            _move(_host.home)
 
 
 def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) -> None:
@@ -220,7 +222,7 @@ def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) 
     silent = not warns or sys.exc_info()[1] is not None
     try:
         env.close()
-    except FAILURES as error:
+    except failures() as error:
         line = f"{env_id}: its close() failed: {one_line(error)}"
         if not silent and _host.warn is not None and line not in _host.said:
             _host.said.add(line)

@@ -22,7 +22,7 @@ def test_a_command_is_listed_and_explains_itself(name: str) -> None:
     assert callable(getattr(importlib.import_module(module), function))
     code = (
         "import sys, atexit\n"
-        f"from {module} import {function} as main\n"
+        f"import importlib\nmain = importlib.import_module({module!r}).{function}\n"
         f"atexit.register(lambda: print('loaded', *sorted({HEAVY} & set(sys.modules))))\n"
         "main(['--help'])\n"
     )

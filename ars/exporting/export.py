@@ -1,0 +1,82 @@
+"""Exports a policy: builds the file, checks it, and only then writes it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ars.common.errors import RunError, UsageError
+from ars.exporting.check import N_OBSERVATIONS, check
+from ars.exporting.formats import Origin, load_writer
+from ars.exporting.plain import plain_policy
+from policies import PolicyFile
+from policies.file import write_atomically
+
+VECTORS = ".vectors.npz"  # the ending of the file of observations and actions beside an export
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written: the file, what stands beside it, and how its actions compare, in words."""
+
+    path: Path
+    beside: tuple[Path, ...]
+    comparison: str
+
+
+def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
+    """Write a policy in another format, with test vectors beside it.
+
+    Args:
+        file: the policy and its environment's name.
+        format: a key of `ars.exporting.settings.FORMATS`.
+        output: the file; it is replaced if it exists.
+
+    Raises:
+        UsageError: the format cannot hold this policy, or `output` cannot be written.
+        RunError: a program that is needed is missing, or the result does not act as the policy.
+    """
+    _check_writable(output)
+    origin = Origin(output.stem, file.env_id, describe(file))
+    exported = load_writer(format)(file.policy, plain_policy(file.policy), origin)
+    checked = check(file.policy, exported)
+    vectors = io.BytesIO()
+    np.savez_compressed(vectors, observations=checked.observations, actions=checked.actions)
+    files = {output.with_suffix(VECTORS): vectors.getvalue()}
+    for ending, make in exported.beside.items():
+        beside = output.with_name(f"{output.stem}{ending}")
+        files[beside] = make(checked.observations, checked.actions)
+    try:
+        for path, data in {**files, output: exported.data}.items():
+            write_atomically(path, data)
+    except OSError as error:
+        raise RunError(f"{output}: cannot be written ({error.strerror})") from error
+    comparison = (
+        "to the last bit" if checked.equal else f"to {checked.difference:.1g} of their size"
+    )
+    return Export(
+        output,
+        tuple(files),
+        f"equal to the policy's {comparison} for {N_OBSERVATIONS:,} observations",
+    )
+
+
+def describe(file: PolicyFile) -> str:
+    """`linear policy, trained by ars, seed 104, iteration 280`; without any path."""
+    training, words = file.training, [f"{file.policy.spec.kind} policy"]
+    if isinstance(algo := training.get("algo"), str):
+        words.append(f"trained by {algo}")
+    for name in ("seed", "iteration", "timesteps"):
+        if isinstance(training.get(name), int):
+            words.append(f"{name} {training[name]:,}")
+    return ", ".join(words)
+
+
+def _check_writable(output: Path) -> None:
+    if output.is_dir():
+        raise UsageError(f"`output` {output}: is a folder")
+    if not output.parent.is_dir():
+        raise UsageError(f"`output` {output}: there is no folder {output.parent}")

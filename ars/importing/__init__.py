@@ -1,0 +1,1 @@
+"""Policies of other projects: read without running anything that their files hold."""

@@ -1,0 +1,421 @@
+"""Reads arrays out of pickles without running them.
+
+A pickle is a program for a stack machine that may call anything. This reader interprets its opcodes
+itself: strings, numbers, containers, and the few calls by which NumPy and torch store arrays, each
+of them done by a function of this module. A name from the packages in `_PACKAGES` becomes a `Name`,
+and what it would be called with a `Record`: data that can be looked at. Any other name is refused.
+Nothing is imported, and nothing that a file names is called.
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_OPCODES = 1_000_000  # a policy's statistics have some hundred
+LARGEST_ARRAY = 2**26  # numbers
+_MOST_AXES = 32
+
+# What the classes in files of these projects belong to. Names of `builtins` are not among them.
+_PACKAGES = (
+    "numpy",
+    "gymnasium",
+    "gym",
+    "stable_baselines3",
+    "sb3_contrib",
+    "torch",
+    "collections",
+)
+_TYPE = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O4", "O8")
+_STORAGES = {
+    "HalfStorage": "<f2",
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "ByteStorage": "<u1",
+    "CharStorage": "<i1",
+    "ShortStorage": "<i2",
+    "IntStorage": "<i4",
+    "LongStorage": "<i8",
+    "BoolStorage": "|b1",
+}
+
+
+@dataclass(frozen=True)
+class Name:
+    """A class or function by its name; never the thing itself."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(eq=False)
+class Record:
+    """An object of a class that is not an array: the name of its class, and what it holds."""
+
+    name: Name
+    args: Any
+    state: Any = None
+
+
+@dataclass(eq=False)
+class _Type:
+    """A dtype, whose byte order comes after its code."""
+
+    code: str
+    order: str = "|"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        order = "" if self.order == "|" else self.order
+        return np.dtype(f"{order}{self.code}")
+
+
+@dataclass(eq=False)
+class Stored:
+    """An array, or the objects of an array of objects, in a list; empty until it is built."""
+
+    values: NDArray[Any] | list[Any] = field(default_factory=list)
+
+    def build(self, state: Any) -> None:
+        """Take in what NumPy stores of an array: version, shape, dtype, order and contents."""
+        _, shape, kind, fortran, contents = _tuple_of(state, 5)
+        shape = _shape(shape)
+        if not isinstance(kind, _Type):
+            raise ValueError("an array without a type")
+        if kind.code.startswith("O"):
+            if not isinstance(contents, list) or len(contents) != math.prod(shape):
+                raise ValueError(f"an array of shape {shape} without as many objects")
+            self.values = contents
+            return
+        self.values = _array(contents, kind.dtype, shape, "F" if fortran is True else "C")
+
+
+def array(value: Any) -> NDArray[Any]:
+    """What a pickle holds as an array: numbers too. Raises: ValueError."""
+    if isinstance(value, Stored) and isinstance(value.values, np.ndarray):
+        return value.values
+    if isinstance(value, int | float):
+        return np.asarray(value, np.float64)
+    raise ValueError(f"{_described(value)} where an array should be")
+
+
+def _described(value: Any) -> str:
+    return str(value.name) if isinstance(value, Record) else type(value).__name__
+
+
+def read_pickle(data: bytes, storage: Callable[[str], bytes] | None = None) -> Any:
+    """What a pickle holds: containers, numbers, texts, `Stored` arrays, `Record`s and `Name`s.
+
+    Args:
+        data: the pickle.
+        storage: the bytes of a storage of torch, by its key.
+
+    Raises:
+        ValueError: it is no pickle, is cut short, or names what is not read; one line.
+    """
+    machine = _Machine(storage)
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if count >= MOST_OPCODES:
+                raise ValueError(f"a pickle of more than {MOST_OPCODES:,} opcodes")
+            if opcode.name == "STOP":
+                return machine.pop()
+            machine.do(opcode.name, argument)
+    except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"a damaged pickle ({type(error).__name__})") from None
+    raise ValueError("a damaged pickle (it has no end)")
+
+
+_MARK = object()
+
+
+class _Machine:
+    def __init__(self, storage: Callable[[str], bytes] | None) -> None:
+        self._stack: list[Any] = []
+        self._memo: dict[int, Any] = {}
+        self._storage = storage
+
+    def pop(self) -> Any:
+        value = self._stack.pop()
+        if value is _MARK:
+            raise IndexError
+        return value
+
+    def _popped_to_mark(self) -> list[Any]:
+        at = len(self._stack) - 1
+        while self._stack[at] is not _MARK:  # IndexError at the bottom
+            at -= 1
+            if at < 0:
+                raise IndexError
+        values = self._stack[at + 1 :]
+        del self._stack[at:]
+        return values
+
+    def do(self, name: str, argument: Any) -> None:
+        """One opcode with its argument."""
+        if name in ("PROTO", "FRAME"):
+            return
+        if name in _CONSTANTS:
+            self._stack.append(_CONSTANTS[name]())
+        elif name in _LITERALS:
+            self._stack.append(argument)
+        elif (method := getattr(self, f"_do_{name.lower()}", None)) is not None:
+            method(argument) if name in _WITH_ARGUMENT else method()
+        else:
+            raise ValueError(f"a pickle with the opcode {name}, which is not read")
+
+    def _do_pop(self) -> None:
+        self._stack.pop()
+
+    def _do_pop_mark(self) -> None:
+        self._popped_to_mark()
+
+    def _do_dup(self) -> None:
+        self._stack.append(self._stack[-1])
+
+    def _do_append(self) -> None:
+        value = self.pop()
+        _list(self._stack[-1]).append(value)
+
+    def _do_appends(self) -> None:
+        values = self._popped_to_mark()
+        _list(self._stack[-1]).extend(values)
+
+    _do_additems = _do_appends  # sets are read as lists
+
+    def _do_list(self) -> None:
+        self._stack.append(self._popped_to_mark())
+
+    _do_frozenset = _do_list
+
+    def _do_tuple(self) -> None:
+        self._stack.append(tuple(self._popped_to_mark()))
+
+    def _take(self, count: int) -> tuple[Any, ...]:
+        return tuple([self.pop() for _ in range(count)][::-1])
+
+    def _do_tuple1(self) -> None:
+        self._stack.append(self._take(1))
+
+    def _do_tuple2(self) -> None:
+        self._stack.append(self._take(2))
+
+    def _do_tuple3(self) -> None:
+        self._stack.append(self._take(3))
+
+    def _do_dict(self) -> None:
+        self._stack.append(_set({}, self._popped_to_mark()))
+
+    def _do_setitem(self) -> None:
+        pair = self._take(2)
+        _set(self._stack[-1], pair)
+
+    def _do_setitems(self) -> None:
+        pairs = self._popped_to_mark()
+        _set(self._stack[-1], pairs)
+
+    def _do_get(self, index: int) -> None:
+        self._stack.append(self._memo[index])
+
+    _do_binget = _do_long_binget = _do_get
+
+    def _do_put(self, index: int) -> None:
+        self._memo[index] = self._stack[-1]
+
+    _do_binput = _do_long_binput = _do_put
+
+    def _do_memoize(self) -> None:
+        self._memo[len(self._memo)] = self._stack[-1]
+
+    def _do_global(self, names: str) -> None:
+        module, _, name = names.partition(" ")
+        self._stack.append(_known(module, name))
+
+    def _do_stack_global(self) -> None:
+        module, name = self._take(2)
+        self._stack.append(_known(module, name))
+
+    def _do_reduce(self) -> None:
+        name, args = self._take(2)
+        self._stack.append(self._called(name, args))
+
+    def _do_newobj(self) -> None:
+        name, args = self._take(2)
+        self._stack.append(self._called(name, args))
+
+    def _do_newobj_ex(self) -> None:
+        name, args, _ = self._take(3)
+        self._stack.append(self._called(name, args))
+
+    def _called(self, name: Any, args: Any) -> Any:
+        if not isinstance(name, Name) or not isinstance(args, tuple):
+            raise ValueError(f"a pickle that calls {_described(name)}")
+        reader = _READERS.get(str(name))
+        return Record(name, args) if reader is None else reader(self, *args)
+
+    def _do_build(self) -> None:
+        state = self.pop()
+        built = self._stack[-1]
+        if isinstance(built, Stored):
+            built.build(state)
+        elif isinstance(built, _Type):
+            built.order = _order(state[1])
+        elif isinstance(built, Record):
+            built.state = state
+        elif not isinstance(built, dict):  # of an OrderedDict: attributes, which nobody reads
+            raise ValueError(f"a pickle that builds {_described(built)}")
+
+    def _do_binpersid(self) -> None:
+        # As torch stores the numbers of a tensor: ('storage', its class, key, device, length).
+        kind, name, key, _, size = _tuple_of(self.pop(), 5)
+        if self._storage is None or kind != "storage" or not isinstance(key, str):
+            raise ValueError("a pickle that refers to something outside it")
+        if not isinstance(name, Name) or name.name not in _STORAGES:
+            raise ValueError(f"numbers of the type {name}, which are not read")
+        dtype = np.dtype(_STORAGES[name.name])
+        self._stack.append(_array(self._storage(key), dtype, _shape((size,)), "C"))
+
+    # The calls that are read; none of them does more than look at numbers and bytes.
+
+    def empty_array(self, *_: Any) -> Stored:
+        return Stored()
+
+    def type_of(self, code: Any, *_: Any) -> _Type:
+        if code not in _TYPE:
+            raise ValueError(f"an array of the type {code!r}, which is not read")
+        return _Type(code)
+
+    def scalar(self, kind: Any, contents: Any) -> Any:
+        if not isinstance(kind, _Type):
+            raise ValueError("a number without a type")
+        return _array(contents, kind.dtype, (), "C").item()
+
+    def from_buffer(self, contents: Any, kind: Any, shape: Any, order: Any) -> Stored:
+        if not isinstance(kind, _Type):
+            raise ValueError("an array without a type")
+        return Stored(_array(contents, kind.dtype, _shape(shape), "F" if order == "F" else "C"))
+
+    def encoded(self, text: Any, encoding: Any) -> bytes:
+        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+            raise ValueError("a text in an encoding that is not read")
+        return text.encode("latin-1")
+
+    def empty_bytes(self) -> bytes:
+        return b""
+
+    def ordered_dict(self, *args: Any) -> dict[Any, Any]:
+        if args:
+            raise ValueError("a dictionary that is built from something else")
+        return {}
+
+    def tensor(self, storage: Any, offset: Any, size: Any, strides: Any, *_: Any) -> Stored:
+        if not isinstance(storage, np.ndarray):
+            raise ValueError("a tensor without numbers")
+        shape, steps = _shape(size), _shape(strides)
+        if len(shape) != len(steps) or math.prod(shape) > storage.size:
+            raise ValueError(f"a tensor of shape {shape} on {storage.size:,} numbers")
+        width = storage.itemsize
+        view: NDArray[Any] = np.ndarray(
+            shape, storage.dtype, storage, _shape((offset,))[0] * width,
+            tuple(step * width for step in steps),
+        )  # fmt: skip
+        return Stored(view.copy())
+
+
+_CONSTANTS: Mapping[str, Callable[[], Any]] = {
+    "MARK": lambda: _MARK,
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": list,
+}
+_LITERALS = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+}
+_WITH_ARGUMENT = {"GET", "BINGET", "LONG_BINGET", "PUT", "BINPUT", "LONG_BINPUT", "GLOBAL"}
+_READERS: Mapping[str, Callable[..., Any]] = {
+    "numpy.core.multiarray._reconstruct": _Machine.empty_array,
+    "numpy._core.multiarray._reconstruct": _Machine.empty_array,
+    "numpy.core.multiarray.scalar": _Machine.scalar,
+    "numpy._core.multiarray.scalar": _Machine.scalar,
+    "numpy.core.numeric._frombuffer": _Machine.from_buffer,
+    "numpy._core.numeric._frombuffer": _Machine.from_buffer,
+    "numpy.dtype": _Machine.type_of,
+    "_codecs.encode": _Machine.encoded,
+    "__builtin__.bytes": _Machine.empty_bytes,  # as older pickles write none at all
+    "collections.OrderedDict": _Machine.ordered_dict,
+    "torch._utils._rebuild_tensor_v2": _Machine.tensor,
+}
+
+
+def _known(module: Any, name: Any) -> Name:
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise TypeError
+    found = Name(module, name)
+    if str(found) not in _READERS and module.partition(".")[0] not in _PACKAGES:
+        raise ValueError(f"its pickle names {found}, which is no array; nothing of it was run")
+    return found
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _set(target: Any, pairs: Any) -> Any:
+    """Set items of a dictionary, by keys whose hash is quick."""
+    if not isinstance(target, dict) or len(pairs) % 2:
+        raise TypeError
+    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if not isinstance(key, str | int | float | bytes | None):
+            raise TypeError
+        target[key] = value
+    return target
+
+
+def _tuple_of(value: Any, count: int) -> tuple[Any, ...]:
+    if not isinstance(value, tuple) or len(value) != count:
+        raise ValueError("a damaged array")
+    return value
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    if (
+        not isinstance(value, tuple)
+        or len(value) > _MOST_AXES
+        or not all(type(n) is int and 0 <= n <= LARGEST_ARRAY for n in value)
+    ):
+        raise ValueError("an array whose shape is none, or too large")
+    return value
+
+
+def _order(value: Any) -> str:
+    if value not in ("<", ">", "|", "="):
+        raise ValueError("an array with a byte order that is none")
+    return str(value)
+
+
+def _array(contents: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any) -> NDArray[Any]:
+    """An array of bytes, which have to be as many as it needs."""
+    if isinstance(contents, str):  # as Python 2 stores bytes
+        contents = contents.encode("latin-1")
+    if not isinstance(contents, bytes | bytearray):
+        raise ValueError("an array without contents")
+    if len(contents) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"an array of shape {shape} with {len(contents):,} bytes")
+    return np.frombuffer(contents, dtype).reshape(shape, order=order)

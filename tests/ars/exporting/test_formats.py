@@ -1,0 +1,219 @@
+"""What is exported acts as the policy; what cannot be exported is refused in one line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from c_policy import COMPILER
+from gymnasium import spaces
+
+from ars.common.errors import RunError, UsageError
+from ars.exporting import export
+from ars.exporting.export import export_policy
+from ars.exporting.formats import Exported
+from ars.exporting.settings import FORMATS
+from policies import Normalizer, NormalizerRule, Policy, PolicyFile, make_policy
+
+FLOATS = spaces.Box(-np.inf, np.inf, (4,), np.float32)
+BYTES = spaces.Box(0, 255, (2, 3), np.uint8)
+IMAGES = spaces.Box(0, 255, (20, 22, 3), np.uint8)
+PICTURES = spaces.Box(0, 255, (1, 40, 40), np.uint8)
+JOINTS = spaces.Box(-1, 1, (3,), np.float32)
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+
+
+def with_weights(policy: Policy, clip: float | None = None) -> Policy:
+    rng, size = np.random.default_rng(1), policy.spec.observation.size
+    policy.weights = rng.standard_normal(policy.spec.n_weights)
+    if clip is not None:
+        variance = np.concatenate(([0.0], rng.uniform(0.1, 2.0, size - 1)))
+        policy.normalizer = Normalizer(
+            rng.standard_normal(size), variance, 9, NormalizerRule(clip=clip)
+        )
+    return policy
+
+
+def exported(policy: Policy, format: str, tmp_path: Path, env_id: str = "Robot-v0") -> Any:
+    output = tmp_path / f"robot{FORMATS[format].suffix}"
+    return export_policy(PolicyFile(policy, env_id), format, output)
+
+
+def joints() -> Policy:
+    return with_weights(make_policy("linear", FLOATS, JOINTS), clip=2.0)
+
+
+def choices() -> Policy:
+    actions = spaces.Discrete(4, start=-5)
+    return with_weights(make_policy("mlp", FLOATS, actions, hidden_sizes=(6, 5)))
+
+
+def integers() -> Policy:
+    low, high = np.array([0, 3], np.uint8), np.array([9, 200], np.uint8)
+    actions = spaces.Box(low, high, dtype=np.uint8)
+    options = {"hidden_sizes": (5,), "activation": "relu", "scale_actions": True}
+    return with_weights(make_policy("mlp", BYTES, actions, **options))
+
+
+def squashed() -> Policy:
+    actions = spaces.Box(np.array([[-2.0], [0.0]]), np.array([[3.0], [1.0]]), dtype=np.float64)
+    options = {"hidden_sizes": (5,), "activation": "sigmoid", "scale_actions": True}
+    return with_weights(make_policy("squashed-mlp", FLOATS, actions, **options), clip=1.0)
+
+
+def unbounded() -> Policy:
+    actions = spaces.Box(-1, np.inf, (1,), np.float32)
+    return with_weights(make_policy("linear", FLOATS, actions, bias=True))
+
+
+POLICIES = (joints, choices, integers, squashed, unbounded)
+
+
+@pytest.mark.parametrize("make", POLICIES)
+@pytest.mark.parametrize("format", ["npz", pytest.param("c", marks=needs_compiler)])
+def test_arrays_and_headers_act_as_the_policy_to_the_last_bit(
+    make: Any, format: str, tmp_path: Path
+) -> None:
+    done = exported(make(), format, tmp_path)
+    assert done.comparison == "equal to the policy's to the last bit for 1,000 observations"
+    assert all(path.is_file() for path in (done.path, *done.beside))
+
+
+@pytest.mark.parametrize("make", POLICIES)
+def test_onnx_models_act_as_the_policy(make: Any, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    policy = make()
+    done = exported(policy, "onnx", tmp_path)
+    session = onnxruntime.InferenceSession(str(done.path))
+    with np.load(done.beside[0]) as vectors:
+        given, wanted = vectors["observations"], vectors["actions"]
+    [actions] = session.run(None, {"observation": given[:7]})
+    assert actions.dtype == wanted.dtype and actions.shape == wanted[:7].shape
+    np.testing.assert_allclose(actions, wanted[:7], rtol=1e-6, atol=1e-9)
+    assert np.array_equal(wanted[3], policy.act(given[3]))
+
+
+@pytest.mark.parametrize("make", [choices, squashed])
+def test_torch_programs_act_as_the_policy(make: Any, tmp_path: Path) -> None:
+    import torch
+
+    done = exported(make(), "torch", tmp_path)
+    program = torch.export.load(done.path).module()
+    with np.load(done.beside[0]) as vectors:
+        given, wanted = vectors["observations"], vectors["actions"]
+    actions = program(torch.from_numpy(given[:7])).numpy()
+    np.testing.assert_allclose(actions, wanted[:7], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("format", ["onnx", "torch"])
+def test_policies_of_images_are_exported(format: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    layers = {"conv_layers": ((4, 5, 2), (3, 3, 1)), "hidden_sizes": (6,)}
+    policy = make_policy("cnn", IMAGES, spaces.Discrete(3), **layers)
+    policy.weights = 0.1 * with_weights(policy).weights
+    assert "1,000 observations" in exported(policy, format, tmp_path).comparison
+
+
+@needs_compiler
+@pytest.mark.parametrize("make", [joints, choices, integers])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("cc", "-std=c99"),
+        # This would fuse a product and a sum, where the processor can.
+        ("cc", "-std=gnu11", "-O3", "-march=native", "-ffp-contract=fast"),
+        ("c++", "-std=c++11", "-x", "c++"),
+        ("c++", "-std=c++20", "-x", "c++"),
+    ],
+)
+def test_the_program_beside_a_header_finds_no_difference(
+    make: Any, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = exported(make(), "c", tmp_path)
+    assert done.path.stat().st_size < 8_000
+    [source] = [path for path in done.beside if path.suffix == ".c"]
+    strict = ("-Wall", "-Wextra", "-Werror", "-pedantic")
+    program = tmp_path / "test"
+    subprocess.run([*flags, *strict, str(source), "-o", str(program), "-lm"], check=True)
+    assert subprocess.check_output(program, text=True) == "0 of 20 actions differ\n"
+
+
+@needs_compiler
+def test_a_header_that_is_changed_is_found_by_its_program(tmp_path: Path) -> None:
+    done = exported(joints(), "c", tmp_path)
+    text = done.path.read_text()
+    done.path.write_text(text.replace("sum += product", "sum -= product"))
+    program = tmp_path / "test"
+    subprocess.run(["cc", str(tmp_path / "robot_test.c"), "-o", str(program), "-lm"], check=True)
+    assert subprocess.run(program, capture_output=True).returncode > 0
+
+
+@needs_compiler
+def test_an_environment_s_name_is_a_comment_in_a_header_whatever_it_is(tmp_path: Path) -> None:
+    done = exported(joints(), "c", tmp_path, env_id='a*/\n#error "x" /* \\\n')
+    assert "A policy for a* /" in done.path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("HalfCheetah", "halfcheetah"), ("ALE-Pong-v5", "ale_pong_v5"), ("7", "policy_7"),
+     ("größe", "gr_e"), ("--", "policy")],
+)  # fmt: skip
+def test_names_in_a_header_follow_the_file(stem: str, name: str) -> None:
+    from ars.exporting.c_header import identifier
+
+    assert identifier(stem) == name
+
+
+def test_the_recipe_in_an_npz_needs_nothing_but_numpy(tmp_path: Path) -> None:
+    policy = squashed()
+    done = exported(policy, "npz", tmp_path)
+    with np.load(done.path) as stored:
+        arrays = dict(stored)
+    recipe: dict[str, Any] = {}
+    exec(str(arrays["recipe"]), recipe)
+    observation = np.array([0.5, -1.0, 2.0, 0.0], np.float32)
+    assert np.array_equal(recipe["act"](arrays, observation), policy.act(observation))
+
+
+def test_what_does_not_act_as_the_policy_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writer(policy: Policy, *_: Any) -> Exported:
+        return Exported(b"", lambda seen: np.full((len(seen), 3), 0.5, np.float32))
+
+    monkeypatch.setattr(export, "load_writer", lambda format: writer)
+    with pytest.raises(RunError, match=r"does not act as the original.*nothing is written"):
+        exported(joints(), "onnx", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "format", "line"),
+    [
+        (("cnn", PICTURES, spaces.Discrete(2)), "npz", "its recipe has no convolutions"),
+        (("cnn", PICTURES, spaces.Discrete(2)), "c", "a header has no convolutions"),
+        (("linear", FLOATS, spaces.Box(-1, 1, (2,), np.float16)), "c", "no type for float16"),
+        (
+            ("linear", spaces.Box(-1, 1, (60_000,)), spaces.Box(-1, 1, (2,))),
+            "c",
+            "120,000 weights; a header takes 100,000; use onnx, torch or npz",
+        ),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(
+    policy: tuple[Any, ...], format: str, line: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=line):
+        exported(make_policy(*policy), format, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_header_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(RunError, match=r"no C compiler here \(CC is no-such-compiler\)"):
+        exported(joints(), "c", tmp_path)
