@@ -23,7 +23,7 @@ from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
-from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken
+from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken, writing
 from ars.training.space_check import action_warning
 from ars.training.time_budget import TimeBudget
 from ars.training.trainer import Trainer
@@ -84,10 +84,8 @@ def run_training(
                 refuse_taken(place)
             elif checkpoint.exists(place) != resume:
                 raise RunError(f"{folder}: another process has just trained in it; try again")
-            try:
+            with writing(folder):
                 config.write(place)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.notify(f"run folder {folder}")
             for line in episode_lines(config, algorithm, probed.time_limit):
                 display.notify(line)
@@ -265,10 +263,6 @@ def _train(
         lost = " at once, which loses what came after the last checkpoint"
         how = lost if interrupts.forced else " and saved"
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume()}") from None
-    except OSError as error:  # of the logs, which the trainer opens before anything else
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     except RolloutError as error:
         # Without workers the environment's own output is visible.
         in_process = {"n_workers": 0, "ray_address": None} if algorithm.trains_in_pool else {}
