@@ -27,7 +27,8 @@ def interquartile_mean(scores: Array) -> Any:
     of fewer than four scores it is the mean. `scores`: float64 [n, ...]; returns float64 [...].
     """
     cut = len(scores) // 4
-    return np.sort(scores, axis=0)[cut : len(scores) - cut].mean(axis=0)
+    with np.errstate(over="ignore"):
+        return np.sort(scores, axis=0)[cut : len(scores) - cut].mean(axis=0)
 
 
 def interquartile_interval(scores: Array) -> Array | None:
@@ -48,8 +49,9 @@ def interquartile_interval(scores: Array) -> Array | None:
     ordered, ranks = np.sort(scores, axis=0), np.sort(drawn, axis=1)
     middle = ranks[:, n_runs // 4 : n_runs - n_runs // 4].T
     means = np.zeros((RESAMPLES, *scores.shape[1:]))
-    for rank in middle:
-        means += ordered[rank]
+    with np.errstate(over="ignore"):  # of returns that only their sum is too large for
+        for rank in middle:
+            means += ordered[rank]
     return _interval(means / len(middle))
 
 

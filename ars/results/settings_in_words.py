@@ -117,6 +117,11 @@ def algorithm(name: str) -> str:
 
 def phrase(name: str, value: Any) -> str:
     """A setting and its value: `step size 0.02`, `16 directions`, `no reward clip`."""
+    text = _phrase(name, value)
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _phrase(name: str, value: Any) -> str:
     if name.endswith("="):  # an argument of the environment
         return f"default {name[:-1]}" if value is None else f"{name}{value}"
     words = name.removeprefix("n_").replace("_", " ").replace("normalize ", "normalized ")

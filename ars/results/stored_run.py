@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.errors import UsageError
+from ars.common.settings import counted
 from ars.training.logger import read_table
 from ars.training.run_folder import CONFIG, EVALUATIONS, PROGRESS, RESULT, read_json
 from policies import FileError
@@ -58,7 +59,8 @@ class StoredRun:
         """The run in a folder. Raises: FileError if its files are not those of a run."""
         config = read_json(folder / CONFIG)
         for name, kind in (("env_id", str), ("algo", str), ("seed", int), ("config", dict)):
-            if not isinstance(config.get(name), kind):
+            found = config.get(name)
+            if not isinstance(found, kind) or (isinstance(found, str) and not found.isprintable()):
                 raise FileError(f"{folder / CONFIG}: not the configuration of a run (no {name})")
         return cls(folder, config, *_final(folder / RESULT))
 
@@ -107,7 +109,10 @@ class StoredRun:
             along = _numbers(path, table, AXES[x])
         else:
             along = self._at_iterations(AXES[x], _numbers(path, table, "iteration"), notify)
-        there = np.isfinite(along) & np.isfinite(y)  # deep algorithms may end no episode for long
+        there = np.isfinite(along) & np.isfinite(y)
+        # Deep algorithms may end no episode in an iteration: these have no return.
+        if missing := int((~there & ~(np.isnan(y) & training)).sum()):
+            notify(f"{path}: left out: {counted(missing, 'row')} without a finite return or {x}")
         along, y = along[there], y[there]
         if (np.diff(along) < 0).any():
             row = int(np.argmax(np.diff(along) < 0)) + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,12 +69,14 @@ def check_output(output: str | Path) -> Path:
 @contextmanager
 def print_style() -> Iterator[None]:
     """Draw in the style for print in the block, whatever the user's own settings of matplotlib."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first start says so, at length
     try:
         import matplotlib
     except ImportError as error:  # an older installation of the toolkit
         raise RunError(f"figures need matplotlib ({error}): pip install matplotlib") from None
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first start says so, at length
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A sign that the font lacks is seen as an empty box.
+        warnings.filterwarnings("ignore", message="Glyph")
         matplotlib.rcdefaults()
         settings: Any = matplotlib.rcParams  # whose names are types of their own
         settings.update(_STYLE)
