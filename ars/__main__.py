@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command(
         "ars.import:main", "FILE", "take in a policy of Stable-Baselines3 or the original ARS code"
     ),
+    "share": Command("ars.share:main", "RUN", "write a run to one file that others can use"),
     "verify": Command(
         "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"
     ),

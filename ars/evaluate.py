@@ -8,9 +8,11 @@ first of them repeat that evaluation exactly.
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ars.cli.console import progress
@@ -71,18 +73,41 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars evaluate`, by default the process's."""
     args = _parser().parse_args(arguments)
     config = make_config(EvaluateConfig, vars(args))
+    from ars.training.experiment import is_experiment
+
+    if is_experiment(Path(args.run)):
+        _evaluate_seeds(args, config)
+        return
+    result = _evaluate(args.run, args, config)
+    print(json.dumps(result) if args.json else report(result))
+
+
+def _evaluate_seeds(args: Namespace, config: EvaluateConfig) -> None:
+    """Evaluate every run of an experiment."""
+    from ars.cli.seeds import table
+    from ars.training.experiment import members
+
+    env_id, algo, runs = members(Path(args.run))
+    results = {run.seed: _evaluate(str(run.folder), args, config) for run in runs}
+    if args.json:
+        print(json.dumps({"env_id": env_id, "algo": algo, "seeds": results}))
+    else:
+        print(f"\n{table(env_id, algo, results)}")
+
+
+def _evaluate(run: str, args: Namespace, config: EvaluateConfig) -> dict[str, Any]:
+    """Evaluate the policy that a RUN means, after a line on it."""
     from ars.training.evaluation import evaluate_policy
     from ars.training.rebuild import chosen_policy
     from ars.training.trust import check_trust
 
-    resolved = chosen_policy(args.run, args.latest, args.at, args.trust)
+    resolved = chosen_policy(run, args.latest, args.at, args.trust)
     check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
     if not args.json:
         print(resolved.description)
     alone = to_stderr() if args.json else nullcontext()
     with alone, progress("evaluating", config.episodes) as advance:
-        result = evaluate_policy(resolved, config.episodes, config.seed, config.stochastic, advance)
-    print(json.dumps(result) if args.json else report(result))
+        return evaluate_policy(resolved, config.episodes, config.seed, config.stochastic, advance)
 
 
 if __name__ == "__main__":

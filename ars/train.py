@@ -14,12 +14,15 @@ from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.closing import going_on, summary
 from ars.cli.console import open_display
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, flag_name, with_flags
-from ars.cli.program import command_line, hint, program
+from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
+from ars.cli.program import command_line, hint, program, resuming
+from ars.cli.seeds import train_seeds
 from ars.cli.words import KeyValues
 from ars.common.host import hosting
-from ars.common.settings import as_spelled
+from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
+from ars.training.config_file import FileSettings, settings_in, with_file
+from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from envs.atari import VIEWS
 from envs.drawing import why_not_drawn
@@ -93,13 +96,26 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
         "of two frames, 80x80",
     )
+    main.add_argument(
+        "--config",
+        metavar="FILE",
+        default=hidden,
+        help="settings from a file: a run folder or its config.json, to train that run again, or "
+        "TOML or YAML; other flags override them",
+    )
+    main.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print every setting and where it comes from, measure the speed for some seconds, and "
+        "train nothing",
+    )
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
     add_trust_flag(main)
     main.add_argument(
         "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
     )
-    for config in (TaskConfig, WorkerConfig):
+    for config in (TaskConfig, SeedsConfig, WorkerConfig):
         add_flags(main, config, preset=preset)
     add_flags(parser.add_argument_group("stopping, evaluation, saving"), RunConfig, preset=preset)
     about = with_flags(" ".join(str(algorithm_config.__doc__).split()))
@@ -152,13 +168,18 @@ def _environment(word: str) -> str | None:
 
 
 def _chosen_algorithm(argv: Sequence[str]) -> str:
-    """The algorithm whose flags are accepted: that of --algo, or of the run to resume."""
+    """The algorithm whose flags are accepted: --algo's, a file's, or that of the run to resume."""
     first = Parser(add_help=False)
     first.add_argument("--algo")
     first.add_argument("--resume")
+    first.add_argument("--config")
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
+    if chosen.algo is None and chosen.config is not None:
+        algo = settings_in(chosen.config, trust=True).given.get("algo", DEFAULT_ALGORITHM)
+        return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
     if chosen.algo is None and chosen.resume is not None:
-        return stored_algorithm(Path(chosen.resume))
+        folder = Path(chosen.resume)
+        return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder)
     algo = as_spelled(chosen.algo, ALGORITHMS)
     return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
@@ -171,6 +192,17 @@ def main(arguments: Sequence[str]) -> None:
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     trust = given.pop("trust")
+    dry, from_file = given.pop("dry_run"), FileSettings({}, [])
+    if "config" in given:
+        from_file = settings_in(given.pop("config"), trust)
+        given = with_file(from_file, given)
+        for note in from_file.notes:
+            print(with_flags(note), flush=True)
+    if dry:
+        _dry_run(parser, given, from_file.given)
+        return
+    if train_seeds(given, command_line(), trust):
+        return
     with hosting():  # from before the environment's module is imported
         if "resume" in given:
             config = resolve_resumed(Path(given.pop("resume")), given, command_line(), trust)
@@ -181,21 +213,29 @@ def main(arguments: Sequence[str]) -> None:
         from ars.training.run import run_training
 
         with open_display(config) as display:
-            folder, result = run_training(config, display, _how_to_resume, given.get("run_dir"))
+            folder, result = run_training(config, display, resuming, given.get("run_dir"))
         reason = why_not_drawn(envs.resolve(config.env_id))
     more = config.chosen_workers | going_on(result, stretch=bool(config.schedules))
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
         f"  evaluate it   {hint('evaluate', folder)}\n"
-        f"  train on      {_how_to_resume(folder, **more)}"
+        f"  train on      {resuming(folder, **more)}"
     )
 
 
-def _how_to_resume(folder: Path, **settings: Any) -> str:
-    given = {name: value for name, value in settings.items() if value is not None}
-    flags = [word for name, value in given.items() for word in (flag_name(name), value)]
-    return hint("train", "--resume", folder, *flags)
+def _dry_run(parser: Parser, given: dict[str, Any], from_file: Mapping[str, Any]) -> None:
+    if "resume" in given:
+        parser.error("--dry-run: shows new runs, not what is resumed")
+    if "env_id" not in given:
+        parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
+    seeds: dict[str, Any] = {name: given.pop(name) for name in ("n_seeds", "jobs") if name in given}
+    n_seeds = make_config(SeedsConfig, seeds).n_seeds or 1
+    config = resolve_new(given["env_id"], {n: v for n, v in given.items() if n != "env_id"})
+    from ars.cli.dry_run import print_plan
+
+    with hosting():
+        print_plan(config, given, from_file, n_seeds)
 
 
 if __name__ == "__main__":

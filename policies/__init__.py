@@ -45,6 +45,7 @@ __all__ = [
     "is_image",
     "load_policy",
     "make_policy",
+    "policy_spec",
     "read_policy",
     "save_policy",
     "space_spec",
@@ -52,7 +53,12 @@ __all__ = [
 
 
 def make_policy(kind: str, observation_space: Any, action_space: Any, **options: Any) -> Policy:
-    """Return a policy with zero weights for an observation space and an action space.
+    """Return a policy with zero weights; arguments and exceptions are those of `policy_spec`."""
+    return build_policy(policy_spec(kind, observation_space, action_space, **options))
+
+
+def policy_spec(kind: str, observation_space: Any, action_space: Any, **options: Any) -> PolicySpec:
+    """Return what defines a policy for an observation space and an action space.
 
     Args:
         kind: a key of `POLICIES`: "linear", "mlp", "squashed-mlp" or "cnn".
@@ -68,7 +74,6 @@ def make_policy(kind: str, observation_space: Any, action_space: Any, **options:
     observation = space_spec(observation_space, "observation")
     assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
     defaults = POLICIES[kind].defaults if kind in POLICIES else {}
-    spec = PolicySpec(
+    return PolicySpec(
         kind, observation, space_spec(action_space, "action"), **{**defaults, **options}
     )
-    return build_policy(spec)

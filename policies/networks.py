@@ -5,7 +5,8 @@
     ActorCriticNetwork  a policy and a state value
 
 The first `spec.n_weights` parameters of each network are the policy's, in the order of its flat
-weight vector. Parameters that only learning needs follow them.
+weight vector. Parameters that only learning needs follow them. New ones are on the CPU and of the
+type that is asked for, whatever torch's defaults are: an environment may change those.
 """
 
 from __future__ import annotations
@@ -58,17 +59,19 @@ def make_trunk(spec: PolicySpec, dtype: torch.dtype = torch.float32) -> nn.Seque
         modules.append(Pixels(spec))
         channels = spec.image_shape[0]
         for filters, kernel, stride in spec.conv_layers:
-            modules += [nn.Conv2d(channels, filters, kernel, stride, dtype=dtype), activation()]
+            modules += [
+                nn.Conv2d(channels, filters, kernel, stride, device="cpu", dtype=dtype),
+                activation(),
+            ]
             channels = filters
         modules.append(nn.Flatten())
     for n_in, n_out in itertools.pairwise(spec.layer_sizes[:-1]):
-        modules += [nn.Linear(n_in, n_out, bias=spec.bias, dtype=dtype), activation()]
+        modules += [nn.Linear(n_in, n_out, spec.bias, "cpu", dtype), activation()]
     return nn.Sequential(*modules)
 
 
 def _head(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
-    """A last layer, of float32 whatever torch's default type is: an environment may change it."""
-    return nn.Linear(n_in, n_out, bias, dtype=torch.float32)
+    return nn.Linear(n_in, n_out, bias, "cpu", torch.float32)
 
 
 def affine_layers(*modules: nn.Module) -> list[nn.Linear]:
@@ -91,7 +94,7 @@ class PolicyNetwork(nn.Module):
     def __init__(self, spec: PolicySpec, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.spec, self.dtype = spec, dtype
-        head = nn.Linear(spec.layer_sizes[-2], spec.layer_sizes[-1], bias=spec.bias, dtype=dtype)
+        head = nn.Linear(spec.layer_sizes[-2], spec.layer_sizes[-1], spec.bias, "cpu", dtype)
         self.layers = nn.Sequential(*make_trunk(spec, dtype), head)
         self.register_buffer("mean", None)
         self.register_buffer("std", None)
@@ -179,7 +182,7 @@ class ActorCriticNetwork(nn.Module):
         self.shared = bool(spec.conv_layers)
         self.trunk = make_trunk(spec)
         self.actor = _head(width, spec.action.size, spec.bias)
-        log_stds = torch.full((spec.action.size,), log_std, dtype=torch.float32)
+        log_stds = torch.full((spec.action.size,), log_std, device="cpu", dtype=torch.float32)
         self.log_std = nn.Parameter(log_stds) if spec.distribution == "gaussian" else None
         self.critic_trunk = self.trunk if self.shared else make_trunk(spec)
         self.critic = _head(width, n_values)

@@ -1,6 +1,6 @@
 """Do exported policies earn what the policy does?
 
-    python scripts/check_exports.py [--policy HalfCheetah] [--episodes 20] [--formats npz c onnx torch]
+    python scripts/check_exports.py [--policy HalfCheetah] [--episodes 20] [--formats npz c ...]
 
 Plays episodes of the same seeds with a shipped policy and with each of its exports, and prints the
 returns. Those of npz and c have to be equal to the last bit; those of onnx and torch, whose sums

@@ -15,7 +15,8 @@ from ars.__main__ import COMMANDS
 
 # From the top down: a folder imports from the rows below its own, and from itself.
 ORDER = (
-    {"ars"},  # the commands and the Python API
+    {"ars/api"},
+    {"ars"},  # the commands
     {"ars/cli"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},

@@ -25,6 +25,15 @@ from paths import ROOT
 # Commands by how they begin. The toolkit's own (`ars`, `scripts/`) are parsed all the same.
 NOT_RUN = {
     "python scripts/": "takes minutes to hours",
+    **dict.fromkeys(
+        (
+            "python -m ars.train HalfCheetah-v5 --n-seeds",
+            "python -m ars.train HalfCheetah --algo ppo --n-seeds",
+            "python -m ars.train CartPole-v1 --algo ppo --n-seeds",
+            "python -m ars.train Hopper --n-seeds",
+        ),
+        "like another that is run",
+    ),
     "python -m ars.train Humanoid --ray-address": "needs a cluster",
     "ray ": "needs a cluster",
     "scp ": "needs a cluster",
@@ -89,6 +98,8 @@ def shorter(name: str, arguments: list[str]) -> list[str]:
     if name == "train" and added:
         if "--resume" in arguments:
             added = ["--n-iterations", "2", *added[2:4]]
+        if "--n-seeds" in arguments:
+            added = [*added, "--n-seeds", "2"]
         if "--n-workers" not in arguments:
             added = [*added, "--n-workers", "0"]
     return [*arguments, *added]

@@ -36,9 +36,11 @@ from ars.algorithms.objective import WeightSchedule
 from ars.algorithms.policy_kinds import (
     VECTOR_POLICIES,
     defaults_in_words,
+    make_policy_that_fits,
     scale_actions_setting,
 )
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.resources import require_memory
 from ars.common.seeding import Stream, direction, generator
 from ars.common.settings import LARGE, in_words, setting
 from ars.common.statistics import deviation, mean, norm, summarize_objective, summarize_returns
@@ -52,11 +54,11 @@ from policies import (
     Policy,
     RunningMeanStd,
     initial_weights,
-    make_policy,
 )
 from policies.state import State
 
 DIVERGING = 1e50  # weights that large explain a fault
+EPISODE_BYTES, NUMBER_BYTES = 1000, 35  # of each result, and of each number in an observation
 VARIANTS = ("brs", "v1", "v1-t", "v2", "v2-t")
 
 
@@ -144,7 +146,7 @@ class ARS(Algorithm):
     def __init__(self, config: ARSConfig, context: TrainingContext) -> None:
         self.config, self.context = config, context
         sizes = {"hidden_sizes": config.hidden_sizes} if config.hidden_sizes else {}
-        self.policy = make_policy(
+        self.policy = make_policy_that_fits(
             config.policy,
             context.observation_space,
             context.action_space,
@@ -157,6 +159,8 @@ class ARS(Algorithm):
         if spec.hidden_sizes:
             rng = generator(context.seed, Stream.INITIAL_WEIGHTS)
             self.policy.weights = initial_weights(spec, rng)
+        rollout = EPISODE_BYTES + NUMBER_BYTES * spec.observation.size
+        require_memory(2 * config.n_directions * rollout, f"`n_directions` {config.n_directions:,}")
         self.normalized = config.variant.startswith("v2")
         self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self._reward_weights = WeightSchedule(config, context.env_id, context.objective)

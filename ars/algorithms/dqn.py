@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.deep import INITIALIZATIONS, DeepAlgorithm, DeepConfig
-from ars.common.errors import FAILURES, RunError, UsageError, one_line
+from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
+from ars.common.resources import shortage
 from ars.common.settings import LARGE, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
 from ars.experience.replay import ReplayBuffer, ReplaySamples
@@ -149,6 +150,9 @@ class DQN(DeepAlgorithm):
         self.target = make_backprop(target, self._target_parameters, self.device)
         self.inference = NetworkInference(network, self.device)
         self.buffer = self._make_buffer()
+        lacking = shortage(self.buffer.nbytes, "`buffer_size`, once the buffer is full")
+        if lacking is not None and self.device.type == "cpu":
+            context.notify(f"warning: {lacking}")
         self._saves_buffer = self._is_buffer_saved()
         self._huber_delta = 1.0 if config.loss == "huber" else None
         self._buffer_since = 0  # the timestep at which the buffer began to fill
@@ -185,7 +189,7 @@ class DQN(DeepAlgorithm):
                     return n_stacked(env)
                 finally:
                     close_env(env, context.env_id)
-        except FAILURES as error:
+        except failures() as error:
             raise RunError(f"{context.env_id}: {one_line(error)}") from error
 
     def _frame_storage(self) -> MakeFrameStorage:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ars.common.errors import UsageError
+from ars.common.resources import require_memory
 from ars.common.settings import in_words, setting
 from policies import (
     POLICIES,
@@ -14,13 +15,16 @@ from policies import (
     DiscreteSpec,
     Policy,
     PolicySpec,
+    build_policy,
     is_image,
-    make_policy,
+    policy_spec,
     space_spec,
 )
 
 if TYPE_CHECKING:
     from ars.algorithms.base import TrainingContext
+
+WEIGHT_BYTES = 40  # the least that a run needs for each: copies, gradients, steps
 
 VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
 DEEP_POLICIES = [
@@ -76,7 +80,15 @@ def make_deep_policy(config: Any, context: TrainingContext, distribution: bool) 
         discrete = isinstance(space_spec(context.action_space, "action"), DiscreteSpec)
         options["distribution"] = "categorical" if discrete else "gaussian"
         options["scale_actions"] = config.scale_actions
-    return make_policy(kind, observation, context.action_space, **options)
+    return make_policy_that_fits(kind, observation, context.action_space, **options)
+
+
+def make_policy_that_fits(kind: str, *spaces: Any, **options: Any) -> Policy:
+    """The same as `policies.make_policy`. Raises: NotEnoughMemory, before any is taken."""
+    spec = policy_spec(kind, *spaces, **options)
+    sizes = f" (`hidden_sizes` {in_words(spec.hidden_sizes)})" if spec.hidden_sizes else ""
+    require_memory(spec.n_weights * WEIGHT_BYTES, f"a policy of {spec.n_weights:,} weights{sizes}")
+    return build_policy(spec)
 
 
 def defaults_in_words(field: str, kinds: Iterable[str]) -> str:

@@ -17,7 +17,8 @@ _COSTS = "electricity", "stall", "ctrl"
 
 def summary(env_id: str, result: dict[str, Any]) -> str:
     """What a run reached and cost, from what result.json holds."""
-    final, seconds = result["final_evaluation"], result["seconds"]
+    final = result["final_evaluation"]
+    seconds = max(result["seconds"], 1e-3)  # none have passed where a clock stands still
     robot = ", ".join([*_travelled(final), *_shares(env_id, final["return_mean"])])
     lines = [
         f"{env_id}: evaluated {digits(final['return_mean'])} ± {digits(final['return_std'])} over "

@@ -104,7 +104,8 @@ class Progress:
             cells.append(("evaluation", f"{digits(mean)} (after {iteration:,})"))
         if self.best is not None:
             cells.append(("best", digits(self.best)))
-        return [*cells, ("left", duration(self.seconds_left()))]
+        # One iteration says too little of how long the others, and evaluations, take.
+        return [*cells, ("left", duration(self.seconds_left()))] if self._expected else cells
 
 
 class PlainDisplay:

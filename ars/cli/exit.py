@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +18,8 @@ from ars.cli.streams import Output, standard_outputs
 from ars.common import loading
 from ars.common.errors import RunError, one_line, with_place
 from ars.common.interrupts import CLEANUP_SECONDS, Interrupts
+
+THREAD_SECONDS = 3.0  # for threads to end, after all else is done
 
 # By name, to import nothing: a class whose module was never imported cannot have been raised.
 _STATUSES = (
@@ -42,10 +46,43 @@ def command(main: Callable[[Sequence[str]], None]) -> Main:
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> None:
         arguments = list(sys.argv[1:] if argv is None else argv)
-        with reporting(TRACEBACK in arguments):
-            main(arguments)
+        try:
+            with reporting(TRACEBACK in arguments):
+                main(arguments)
+        finally:
+            if loading.in_program:
+                _end_despite_threads(_status_of(sys.exc_info()[1]))
 
     return run
+
+
+def _end_despite_threads(status: int) -> None:
+    """Let the program end also where threads that an environment started never do.
+
+    Python waits for them, for ever, before it does anything else. Threads that end when they are
+    told to at that time, such as those of `concurrent.futures`, have `THREAD_SECONDS` for it.
+    """
+
+    def end() -> None:
+        main_thread = threading.main_thread()
+        left = [t.name for t in threading.enumerate() if t is not main_thread and not t.daemon]
+        if left:
+            with suppress(OSError, ValueError):
+                named = printable(", ".join(left))
+                text = f"threads that the environment has not ended end with the program: {named}"
+                print(text, file=sys.stderr, flush=True)
+                sys.stdout.flush()
+            os._exit(status)
+
+    timer = threading.Timer(THREAD_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _status_of(stop: BaseException | None) -> int:
+    if isinstance(stop, SystemExit):
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return int(stop is not None)
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
+from ars.cli.parser import flag_name
 from ars.common.loading import SCRIPTS
 from ars.common.shell import quoted
 
@@ -36,3 +38,10 @@ def command_line() -> str:
 def hint(command: str, *words: object) -> str:
     """A command to copy: `ars render 'runs/my robot'`."""
     return " ".join((program(command), *map(quoted, words)))
+
+
+def resuming(folder: Path, **settings: Any) -> str:
+    """The command that goes on with a run, with these settings; one of None is left out."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    flags = [word for name, value in given.items() for word in (flag_name(name), value)]
+    return hint("train", "--resume", folder, *flags)

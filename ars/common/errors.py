@@ -32,19 +32,36 @@ class RolloutError(RuntimeError):
         self.details = details
 
 
-# What an environment may raise: it must not end the program, so `sys.exit` in it is a failure too.
-FAILURES = (Exception, SystemExit)
+LONGEST_MESSAGE = 1000  # characters shown of an exception's own message
+
+
+def failures() -> tuple[type[BaseException], ...]:
+    """What an environment may raise, for an `except` clause: everything but an interrupt.
+
+    It must not end the program, so `sys.exit` in it is a failure too. asyncio's cancellations and
+    the panics of libraries written in Rust are not derived from `Exception` either.
+    """
+    return tuple(kind for kind in BaseException.__subclasses__() if kind is not KeyboardInterrupt)
 
 
 def one_line(error: BaseException) -> str:
     """An exception as `Type: message`, on one line, with its place in the user's code if it has."""
-    text = " ".join(str(error).split())
+    text = _message(error)
     if isinstance(error, RolloutError):
         return text
+    if len(text) > LONGEST_MESSAGE:
+        text = f"{text[:LONGEST_MESSAGE]}..."
     if isinstance(error, SystemExit):
         told = f"it tried to end the program (SystemExit{text and f': {text}'})"
         return with_place(told, error)
-    return with_place(f"{type(error).__name__}: {text}", error)
+    return with_place(type(error).__name__ + (text and f": {text}"), error)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return " ".join(str(error).split())
+    except Exception as another:  # of the user's own class
+        return f"its message cannot be shown ({type(another).__name__})"
 
 
 def carried(error: BaseException) -> RolloutError:

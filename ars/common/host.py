@@ -2,23 +2,25 @@
 
 Constructors, resets and steps move to other folders, take Ctrl-C for themselves, end the program.
 While environments are hosted, relative paths still mean what they did when the user called
-(`at_home`), signals are taken back, `os._exit` raises as `sys.exit` does, and what fails in closing
-is a warning.
+(`at_home`), signals are taken back, `os._exit` raises as `sys.exit` does, what fails in closing is
+a warning, and programs that they start end with this process, however it ends.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ars.common.errors import FAILURES, one_line
+from ars.common.errors import failures, one_line
+from ars.common.reaper import Reaper
 
 if TYPE_CHECKING:
     import gymnasium
@@ -41,6 +43,7 @@ class _Host:
         handlers: those of the signals that are ours.
         warn: shows the user a warning.
         said: the warnings shown.
+        reaper: of the programs that environments start in this process.
     """
 
     def __init__(self) -> None:
@@ -52,6 +55,7 @@ class _Host:
         self.handlers: dict[int, Any] = {}
         self.warn: Callable[[str], None] | None = None
         self.said: set[str] = set()
+        self.reaper: Reaper | None = None
 
 
 _host = _Host()
@@ -68,7 +72,10 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
     """
     thread = threading.get_ident()
     with _lock:
+        marking: AbstractContextManager[None] = nullcontext()
         if not _host.depth:
+            if not may_exit:
+                marking = _reaper().marking()
             _host.pid, _host.home, _host.workshop = os.getpid(), _folder(), None
             _host.handlers = {number: signal.getsignal(number) for number in _SIGNALS}
             _host.said.clear()
@@ -77,7 +84,8 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
         _host.staying[thread] += not may_exit
         before, _host.warn = _host.warn, warn or _host.warn
     try:
-        yield
+        with marking:
+            yield
     finally:
         with _lock:
             _host.warn = before
@@ -88,6 +96,19 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
                 take_back_signals()
                 _host.handlers = {}
                 _move(_host.home)
+
+
+def _reaper() -> Reaper:
+    """This process's own; it stays, because a later environment may use what an earlier started."""
+    if _host.reaper is None or _host.pid != os.getpid():
+        _host.reaper = Reaper()
+        atexit.register(_reap, os.getpid(), _host.reaper)
+    return _host.reaper
+
+
+def _reap(pid: int, reaper: Reaper) -> None:
+    if pid == os.getpid():  # not in a fork
+        reaper.reap(grace_seconds=0.0)
 
 
 def _folder() -> str | None:
@@ -192,6 +213,8 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, A
         return envs.make(env_id, **env_kwargs)
     finally:
         take_back_signals(installed_in_c=True)
+        if _folder() is None:  # it removed the folder that it moved to: libraries may not load
+            _move(_host.home)
 
 
 def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) -> None:
@@ -199,7 +222,7 @@ def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) 
     silent = not warns or sys.exc_info()[1] is not None
     try:
         env.close()
-    except FAILURES as error:
+    except failures() as error:
         line = f"{env_id}: its close() failed: {one_line(error)}"
         if not silent and _host.warn is not None and line not in _host.said:
             _host.said.add(line)

@@ -83,6 +83,8 @@ class Interrupts:
         self._cleanup_seconds = cleanup_seconds
         self._postponed = 0.0  # seconds
         self._deadline: threading.Timer | None = None
+        self._patience = 0.0  # seconds
+        self._insisting: threading.Timer | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -109,6 +111,8 @@ class Interrupts:
             self._deadline = _later(self._cleanup_seconds, end_at_once)
         if self._allowed and first:
             self._raise(number, frame)
+        if self._forceful and first:
+            self._insisting = _send_later(self._patience, signal.SIGINT)
         # The end of a terminal sends several SIGHUP: only a person insists.
         if self._forceful and not first and not self.forced and number == signal.SIGINT:
             self.forced = True
@@ -130,9 +134,7 @@ class Interrupts:
         """Let the same signal come once more, as if it were the first."""
         self._postponed += RETRY_SECONDS
         self.requested = False
-        thread = threading.main_thread().ident
-        assert thread is not None
-        _later(RETRY_SECONDS, lambda: signal.pthread_kill(thread, number))
+        _send_later(RETRY_SECONDS, number)
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
@@ -147,13 +149,19 @@ class Interrupts:
             take_back_signals(installed_in_c=True)
 
     @contextmanager
-    def forceful(self) -> Iterator[None]:
-        """A block whose end a first signal waits for, while a second Ctrl-C is raised at once."""
-        self._forceful = True
+    def forceful(self, seconds: float) -> Iterator[None]:
+        """A block whose end a first signal waits for, while a second Ctrl-C is raised at once.
+
+        Args:
+            seconds: after which a first signal waits no longer: something hangs.
+        """
+        self._forceful, self._patience = True, seconds
         try:
             yield
         finally:
             self._forceful = False
+            if self._insisting is not None:
+                self._insisting.cancel()
             take_back_signals(installed_in_c=True)
 
 
@@ -162,6 +170,13 @@ def _later(seconds: float, call: Callable[[], None]) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+def _send_later(seconds: float, number: int) -> threading.Timer:
+    """Send a signal to the main thread of this process."""
+    thread = threading.main_thread().ident
+    assert thread is not None
+    return _later(seconds, lambda: signal.pthread_kill(thread, number))
 
 
 def _unfinished(frame: FrameType | None) -> bool:

@@ -12,6 +12,7 @@ STATUS = 130  # the exit status of a program that was interrupted
 SCRIPTS = ("ars", "ars.exe")  # the names of the console script
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
+in_program = False  # whether this process is a program of the toolkit
 told = False  # whether the user has been told that the program was interrupted
 
 
@@ -27,7 +28,9 @@ def guard_program() -> None:
 
     Whatever else handles them, or ignores them, stays.
     """
-    if not _is_program():
+    global in_program
+    in_program = _is_program()
+    if not in_program:
         return
     for name in NAMES:
         number = getattr(_signal, name, None)

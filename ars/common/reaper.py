@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 VARIABLE = "ARS_SESSION"  # its value is the mark
 GRACE_SECONDS = 3.0  # a worker that loses its raylet takes up to 2 s
 KILL_SECONDS = 3.0  # until killed processes, and those they had just started, are gone
+REMOVE_SECONDS = 1.0  # for a folder in which a file may appear meanwhile
 
 
 class Reaper:
@@ -67,6 +68,7 @@ class Reaper:
         self._program = subprocess.Popen(
             [sys.executable, "-IS", __file__, self._mark, str(os.getpid()), *folder],
             cwd="/",
+            env={name: value for name, value in os.environ.items() if name != VARIABLE},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -80,13 +82,13 @@ class Reaper:
 
     def reap(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """End all marked processes and the program, remove the folder; safe to call twice."""
-        if self._program is not None:
-            self.end(grace_seconds)
+        self.end(grace_seconds)
+        if self._folder is not None:
+            _remove(str(self._folder))
+        if self._program is not None:  # until now, should this process end in the middle
             self._program.kill()  # also where it is stopped
             self._program.wait()
             self._program = None
-        if self._folder is not None:
-            _remove(str(self._folder))
 
 
 def wait_and_reap(mark: str, parent: int, *folders: str) -> None:
@@ -137,7 +139,9 @@ def _signal(mark: str, number: int) -> int:
 def _remove(folder: str) -> None:
     import shutil
 
-    shutil.rmtree(folder, ignore_errors=True)
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while os.path.lexists(folder) and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

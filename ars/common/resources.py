@@ -22,6 +22,10 @@ MEASURE_EVERY = 32  # things made between two looks at the memory that they take
 T = TypeVar("T")
 
 
+class NotEnoughMemory(RunError):
+    """What a setting asks for does not fit the memory that is free."""
+
+
 def n_processors() -> int:
     """The processors this process may use, at least 1: a quota of 0.5 or of 1.5 is rounded up."""
     has_affinity = hasattr(os, "sched_getaffinity")
@@ -56,14 +60,18 @@ def require_memory(n_bytes: float, what: str) -> None:
     """Check that there is room, before the machine swaps or ends processes.
 
     Raises:
-        RunError: `n_bytes` more, for `what`, do not fit.
+        NotEnoughMemory: `n_bytes` more, for `what`, do not fit.
     """
-    free = free_memory()
-    if n_bytes > free:
-        needed, free = n_bytes / 1e9, free / 1e9
-        raise RunError(
-            f"{what}: about {needed:,.1f} GB of memory more, and {free:,.1f} GB are free"
-        )
+    if (line := shortage(n_bytes, what)) is not None:
+        raise NotEnoughMemory(line)
+
+
+def shortage(n_bytes: float, what: str) -> str | None:
+    """What to say if there is no room for `n_bytes` more, for `what`; None if there is."""
+    if n_bytes <= (free := free_memory()):
+        return None
+    needed, free = n_bytes / 1e9, free / 1e9
+    return f"{what}: about {needed:,.1f} GB of memory more, and {free:,.1f} GB are free"
 
 
 def within_memory(items: Sequence[T], what: str) -> Iterator[T]:
@@ -72,7 +80,7 @@ def within_memory(items: Sequence[T], what: str) -> Iterator[T]:
     What the first ones take tells whether the rest will fit.
 
     Raises:
-        RunError: they will not; `what` names them.
+        NotEnoughMemory: they will not; `what` names them.
     """
     after_first = 0.0
     for n_made, item in enumerate(items):

@@ -31,6 +31,8 @@ class WorkerHandle:
     fresh: bool = True  # nothing has come back from it yet
     avoided: frozenset[str] = frozenset()  # nodes that it was kept away from
     tries: int = 0  # failed starts in a row
+    built: float = 0.0  # when it last became ready
+    short_lives: int = 0  # of its processes, in a row
     hangs: int = 0  # since it last answered
     calls: deque[Call] = field(default_factory=deque)  # the first is the oldest, and runs
     # The requests whose snapshots it will have once it reaches the last of its calls.

@@ -16,6 +16,7 @@ from typing import Any
 from ars.common.errors import RunError, one_line
 from ars.common.interrupts import waiting
 from ars.common.reaper import GRACE_SECONDS, Reaper
+from ars.distributed.own_cluster import own_cluster
 from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 from ars.distributed.ray_environment import (
     DRIVER,
@@ -140,7 +141,8 @@ def _start_local(n_cpus: int) -> Session:
                     **_SILENT,
                 ),
                 START_SECONDS,
-                abandon=reaper.reap,
+                # Its folder is removed after this process, whose part of Ray may make it again.
+                abandon=reaper.end,
             )
         except KeyboardInterrupt:
             raise  # Ray holds Python's lock for 30 s if it is killed while it starts
@@ -214,6 +216,8 @@ def _job_config() -> Any:
 def _join(address: str, env_id: str) -> Session:
     import ray
 
+    if address == "auto":
+        address = own_cluster()
     with runtime_env(env_id) as what_is_sent, _stderr_closed():
         # Ray tries for ever if the token is wrong or nothing answers.
         context, release = _in_thread(
@@ -229,12 +233,6 @@ def _join(address: str, env_id: str) -> Session:
         release()
 
     found = context.address_info
-    if address == "auto" and (owner := os.stat(found["raylet_socket_name"]).st_uid) != os.geteuid():
-        stop()
-        raise RunError(
-            f"`ray_address` auto: the Ray at {found['gcs_address']} is another user's (user id "
-            f"{owner}); to use it, give its address"
-        )
     shows_token = os.environ.get("RAY_AUTH_MODE") == "token"
     return Session(
         stop, {"raylet": found["raylet_socket_name"]}, shows_token, head=found["gcs_address"]

@@ -27,6 +27,8 @@ WORKER_BYTES = 100e6  # of memory of its own; more where the environment is larg
 RAY_TRIES = 3  # to start Ray again in a row
 START_TRIES = 3  # of one worker in a row
 PAUSE_SECONDS = 30.0  # until it is tried again, while other workers run
+LIFE_SECONDS = 10.0  # a process that ends sooner was not worth its start
+SHORT_LIVES = 12  # in a row of every worker, until the run fails
 START_SECONDS = 60.0  # without any worker, until the run fails
 NODE_SECONDS = 300.0  # the same on a cluster, where a node may have to be rented first
 
@@ -139,12 +141,31 @@ class Supervisor:
     def replace(
         self, worker: WorkerHandle, event: str, n_again: int = 0, hung_seconds: float | None = None
     ) -> None:
-        """Put back what a worker had been given and start a fresh process in its place."""
+        """Put back what a worker had been given and start a fresh process in its place.
+
+        Raises: RolloutError if every worker ends soon after its start, again and again.
+        """
         name = self.name(worker)
+        if hung_seconds is None and not (worker.node and self._nodes.gone(worker.node)):
+            self._count_life(worker, event)
         n_again += self._take_back(worker, hung_seconds)
         self.notify(f"{name} {event}; replaced, {n_again} rollouts run again")
         self._actors.kill(worker.actor)
         self._start(worker)
+
+    def _count_life(self, worker: WorkerHandle, event: str) -> None:
+        """Count a process that ended by itself."""
+        short = self.now - worker.built < LIFE_SECONDS
+        worker.short_lives = worker.short_lives + 1 if short else 0
+        if all(
+            other.short_lives >= SHORT_LIVES
+            and not (other.ready and self.now - other.built >= LIFE_SECONDS)
+            for other in self.workers
+        ):
+            raise RolloutError(
+                f"{self._spec.env_id}: each worker has ended {SHORT_LIVES} times in a row within "
+                f"{LIFE_SECONDS:.0f} s of its start; the last one {event}"
+            )
 
     def name(self, worker: WorkerHandle) -> str:
         """A worker's name in messages."""
@@ -290,7 +311,7 @@ class Supervisor:
             self.notify_once(f"warning: {self.name(worker)}: {built.notice}", built.notice)
         self._last_contact = self.now
         self._timeouts.learn_start(self.now - call.since)
-        worker.ready, worker.tries = True, 0
+        worker.ready, worker.tries, worker.built = True, 0, self.now
 
     def _cannot_start(self, worker: WorkerHandle, reason: str) -> None:
         """Try again, up to `START_TRIES` times. Raises: RunError if no worker is left."""

@@ -11,7 +11,7 @@ import pickle
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ars.common.errors import FAILURES, RolloutError, carried, one_line
+from ars.common.errors import RolloutError, carried, failures, one_line
 from ars.common.parent import end_with_parent
 from ars.distributed.private_folder import ray_folder_open_to_others
 from ars.distributed.versions import Machine, machine
@@ -76,7 +76,7 @@ class RolloutWorker:
 
         try:
             self._rollouts = Rollouts(spec)
-        except FAILURES as error:
+        except failures() as error:
             return BuildResult(error=one_line(error))
         return BuildResult(notice=self._rollouts.notice)
 

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from ars.common.errors import FAILURES, RolloutError, RunError, carried, one_line
+from ars.common.errors import RolloutError, RunError, carried, failures, one_line
 from ars.common.host import (
     at_home,
     close_env,
@@ -107,7 +107,7 @@ class EnvGroup:
         try:
             for _ in within_memory(self._indices, what):
                 made.append(make_env(self._env_id, env_kwargs))
-        except FAILURES as error:
+        except failures() as error:
             for env in made:
                 close_env(env, self._env_id)
             if isinstance(error, RunError):  # not of the environment
@@ -152,7 +152,7 @@ class EnvGroup:
                 ended = ends or stops or self._lengths[at] >= self._limit
                 if ended:
                     break
-        except FAILURES as error:
+        except failures() as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         return obs, total, ended
 
@@ -164,7 +164,7 @@ class EnvGroup:
             shown, info = first_observation(self._envs[at].reset(seed=seed))
             obs = as_array(shown, self._dtype, self._shape)
             self._objectives[at].begin(info)
-        except FAILURES as error:
+        except failures() as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         finally:
             if take_back_signals():
@@ -202,7 +202,7 @@ class EnvGroup:
                     (terminated if ends else truncated)[at] = True
                 if info.get("cut_returns"):
                     cut.append(at)
-        except FAILURES as error:
+        except failures() as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         step = Step(final_obs, rewards, terminated, truncated, final_obs)
         self._check(step)
@@ -296,6 +296,7 @@ class SubprocessGroup:
     """A group in a process of its own."""
 
     def __init__(self, *args: Any) -> None:
+        self._env_id = args[0]
         # Not forked, because torch and Ray run threads.
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
@@ -314,9 +315,9 @@ class SubprocessGroup:
             result, error = self._connection.recv()
         except (OSError, EOFError):
             self._process.join(1.0)
-            raise ProcessDied(
-                f"an environment process ended with status {self._process.exitcode}"
-            ) from None
+            status = self._process.exitcode
+            how = "closed its connection" if status is None else f"ended with status {status}"
+            raise ProcessDied(f"{self._env_id}: an environment process {how}") from None
         if error is not None:
             raise error
         return result
@@ -350,7 +351,7 @@ def _serve(connection: Connection, *args: Any) -> None:
             try:
                 group = group or EnvGroup(*args)
                 answer = getattr(group, name)(*values), None
-            except FAILURES as error:
+            except failures() as error:
                 answer = None, carried(error)
             connection.send(answer)
     if group is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ars.common.errors import FAILURES, RunError, one_line
+from ars.common.errors import RunError, failures, one_line
 from envs.drawing import drawing_hint
 from envs.objective import Objective
 
@@ -118,7 +118,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _draw(self) -> NDArray[np.uint8]:
         try:
             picture: Any = self.env.render()
-        except FAILURES as error:
+        except failures() as error:
             reason = one_line(error) + drawing_hint(self.env.spec, error)
             raise RunError(f"no picture could be drawn: {reason}") from error
         found = as_picture(picture)

@@ -11,7 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from ars.common.errors import FAILURES, RunError, UsageError, one_line
+from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
 from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
@@ -139,7 +139,7 @@ def _play(rollouts: Rollouts, index: int, most_steps: int | None = None) -> Epis
     length = min(most_steps or spec.rollout_length, spec.rollout_length)
     try:
         episode = rollout(rollouts.env, rollouts.policy, seed, length)
-    except FAILURES as error:
+    except failures() as error:
         reason = str(error) if isinstance(error, RunError) else one_line(error)
         raise RunError(f"{where}: {reason}") from error
     if episode.fault is not None:

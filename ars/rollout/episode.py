@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 
 import envs
-from ars.common.errors import FAILURES, RolloutError, one_line
+from ars.common.errors import RolloutError, failures, one_line
 from ars.common.host import close_env, make_env, take_back_at_every_step, take_back_signals
 from ars.common.seeding import Stream, direction, generator
 from ars.rollout.interface import first_observation, take_step
@@ -230,7 +230,7 @@ class Rollouts:
                     else None,
                     objective=objective,
                 )
-        except FAILURES as error:
+        except failures() as error:
             raise RolloutError(f"{describe(spec, task)}: {one_line(error)}") from error
         finally:
             if take_back_signals():

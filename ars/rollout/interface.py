@@ -54,15 +54,17 @@ def _converted(
     reward: Any, terminated: Any, truncated: Any, info: Any
 ) -> tuple[float, bool, bool, Mapping[str, Any]]:
     number = reward if isinstance(reward, float) else _single(reward)
-    if number is None:
-        raise RolloutError(f"env.step returned the reward {_shown(reward)}, not a number")
+    try:
+        number = float(number)
+    except (TypeError, OverflowError):  # None, or a whole number that no float can hold
+        raise RolloutError(f"env.step returned the reward {_shown(reward)}, not a number") from None
     flags = []
     for name, value in (("terminated", terminated), ("truncated", truncated)):
         flag = _single(value)
         if flag is None or flag not in (0, 1):
             raise RolloutError(f"env.step returned {name} {_shown(value)}, not True or False")
         flags.append(bool(flag))
-    return float(number), flags[0], flags[1], _mapping(info, "step")
+    return number, flags[0], flags[1], _mapping(info, "step")
 
 
 def as_array(obs: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -77,8 +79,7 @@ def as_array(obs: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[
         raise ValueError(f"an observation of shape {given.shape}, not {shape}")
     if given.dtype is dtype or given.dtype == dtype:
         return given
-    if given.dtype.kind not in "fiub":
-        raise ValueError(f"an observation that is not made of numbers: {_shown(obs)}")
+    check_numbers(given)
     with np.errstate(over="ignore", invalid="ignore"):
         array = given.astype(dtype)
         lost = array.dtype.kind != "f" and (array != given)
@@ -88,6 +89,12 @@ def as_array(obs: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[
             f"observation space should be of type {given.dtype}"
         )
     return array
+
+
+def check_numbers(obs: NDArray[Any]) -> None:
+    """Raises: ValueError if an observation is of texts, objects or complex numbers."""
+    if obs.dtype.kind not in "fiub":
+        raise ValueError(f"an observation of type {obs.dtype}, not of numbers: {_shown(obs)}")
 
 
 def _single(value: Any) -> Any:

@@ -14,13 +14,13 @@ import gymnasium
 import numpy as np
 
 import envs
-from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
 from ars.experience.env_group import SubprocessGroup
 from ars.rollout.episode import rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
-from ars.training.space_check import WatchingPolicy, better_dtype
+from ars.training.space_check import WatchingPolicy, better_dtype, coarse_in_float32
 from envs.objective import Objective, ObjectiveSpec
 from envs.time_limit import time_limit
 from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
@@ -51,6 +51,7 @@ class Probe:
         conflict: what happens to two of it in one process, in words; None if nothing, or if that
             was not to be found out.
         only_one: whether a second one in another process does not help: only one may exist.
+        coarse: a number among observations whose differences float32 loses; None if it loses none.
     """
 
     observation_space: Any
@@ -63,6 +64,7 @@ class Probe:
     seconds: float = 0.0
     conflict: str | None = None
     only_one: bool = False
+    coarse: float | None = None
 
 
 def probe(
@@ -91,7 +93,7 @@ def probe(
         env = make_env(env_id, env_kwargs)
     except (envs.UnknownEnvironment, envs.WrongOptions, gymnasium.error.Error):
         raise
-    except FAILURES as error:
+    except failures() as error:
         if isinstance(error, TypeError) and (told := why_refused(env_id, env_kwargs, error)):
             raise UsageError(told) from error
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}") from error
@@ -109,7 +111,7 @@ def probe(
         envs.accelerate(env)
     except (UnsupportedSpace, gymnasium.error.Error):
         raise
-    except FAILURES as error:
+    except failures() as error:
         raise RunError(f"{env_id}: {one_line(error)}") from error
     finally:
         close_env(env, env_id, warns=neighbours.conflict is None)
@@ -123,7 +125,8 @@ def probe(
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
     known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
-    return Probe(env.observation_space, env.action_space, *known, *neighbours)
+    coarse = coarse_in_float32(policy.shown)
+    return Probe(env.observation_space, env.action_space, *known, *neighbours, coarse)
 
 
 def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:
@@ -182,7 +185,7 @@ def _beside_another(
             other = make_env(env_id, env_kwargs)
             opened.callback(close_env, other, env_id, warns=False)
             other.reset(seed=2)
-        except FAILURES as error:
+        except failures() as error:
             reason = f"a second one beside the first fails ({one_line(error)})"
             return Neighbours(reason, only_one=not _lives_apart(env_id, env_kwargs))
         try:
@@ -190,7 +193,7 @@ def _beside_another(
             alone = _play(env, policy, objective, seed=1)
             turns = _play(_Turns(env, other), policy, objective, seed=1)
             disturbed = reproducible and turns != alone
-        except FAILURES:
+        except failures():
             disturbed = True
     return Neighbours("two in one process disturb each other" if disturbed else None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ars.algorithms.base import Algorithm
-from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import hosting
 from ars.common.seeding import Stream
 from ars.common.settings import counted
@@ -220,7 +220,7 @@ def _open(
         rollouts = Rollouts(spec)
     except (UnknownEnvironment, WrongOptions):
         raise
-    except FAILURES as error:
+    except failures() as error:
         for name in ("width", "height"):
             if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
                 raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ars.rendering.film import Moment
 from ars.training.env_check import probe
 from ars.training.evaluation import Candidate, policy_file
 from ars.training.run_folder import TAPE, ResolvedPolicy, describe_policy, find_policy
+from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.tape import Header, Tape, read_tape
 from ars.training.trust import NotTrusted, check_trust
@@ -39,8 +41,10 @@ def chosen_policy(
         UsageError: there is no such run or policy, or a module would have to be imported.
         FileError: its file is damaged.
     """
+    given, run = run, unpacked(run)
     if at is None:
-        return find_policy(run, latest)
+        found = find_policy(run, latest)
+        return replace(found, description=found.description.replace(run, given))
     if latest:
         raise UsageError(f"`at` {at}: has no meaning beside `latest`")
     tape = tape_of(run, f"`at` {at}")
@@ -146,6 +150,7 @@ def tape_of(run: str, shown: str) -> Tape:
         UsageError: it has none.
         FileError: it is damaged.
     """
+    run = unpacked(run)
     path = Path(run) / TAPE
     if not Path(run).is_dir():
         found = find_policy(run)  # which says it where there is no such RUN at all

@@ -83,7 +83,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     if preset is not None:
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
-    values = {**_kept_from_start(algorithm.Config, defaults, given), **_overridden(defaults, given)}
+    values = {**_kept_from_start(algorithm.Config, defaults, given), **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
     config = _checked(
@@ -159,7 +159,7 @@ def resolve_resumed(
     given = _as_declared(data["algo"], given)
     _refuse_changes(given, fixed, stored_kwargs, raisable_settings(algorithm.Config))
     _refuse_unknown(data["algo"], given)
-    values = _overridden({**fixed, **free}, given)
+    values = overridden({**fixed, **free}, given)
     return _checked(
         TrainingConfig(
             env_id,
@@ -302,7 +302,7 @@ def _kept_from_start(
     }
 
 
-def _overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`values` overridden by `given`; any stop in `given` replaces all stops in `values`.
 
     The same holds for settings that say when to evaluate.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
-from ars.common.errors import FAILURES, RolloutError, RunError, UsageError, one_line
+from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
+from ars.common.resources import NotEnoughMemory
 from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
@@ -21,7 +22,7 @@ from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
-from ars.training.run_folder import find_policy, lock, new_folder, refuse_taken
+from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken
 from ars.training.space_check import action_warning
 from ars.training.time_budget import TimeBudget
 from ars.training.trainer import Trainer
@@ -62,6 +63,56 @@ def run_training(
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
+    with opened(config, display) as (config, probed, algorithm, resume):
+        for note in config.notes:
+            display.notify(note)
+        for warning in (*probed.warnings, *_warnings(config, algorithm, probed)):
+            display.notify(f"warning: {warning}")
+        with at_home():
+            name = f"{config.algo}-s{config.task.seed}"
+            folder = config.folder or new_folder(config.env_id, name, run_dir)
+        place = from_home(folder)  # an environment may move to another folder at any time
+        with lock(place):
+            # Another run may have begun in it, or gone on, since it was looked at.
+            if config.folder is None:
+                refuse_taken(place)
+            elif checkpoint.exists(place) != resume:
+                raise RunError(f"{folder}: another process has just trained in it; try again")
+            try:
+                config.write(place)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
+            display.notify(f"run folder {folder}")
+            for line in episode_lines(config, algorithm, probed.time_limit):
+                display.notify(line)
+            resuming = partial(how_to_resume, folder)
+            result = _train(config, algorithm, probed, place, display, resuming, resume, stop)
+            return folder, result
+
+
+class Opened(NamedTuple):
+    """What a run needs before it has a folder.
+
+    Attributes:
+        config: with the episode lengths that the environment gives.
+        probed: what is known of the environment.
+        algorithm: before its first iteration.
+        resume: whether there is a checkpoint to go on from.
+    """
+
+    config: TrainingConfig
+    probed: Probe
+    algorithm: Algorithm
+    resume: bool
+
+
+@contextmanager
+def opened(config: TrainingConfig, display: Display) -> Iterator[Opened]:
+    """Make a run's environment and algorithm, closed at the end of the block.
+
+    Raises:
+        UsageError, RunError, FileError: they cannot be made; also the exceptions of `probe`.
+    """
     with hosting(lambda warning: display.notify(f"warning: {warning}")):
         with at_home():
             # A run that ended before its first checkpoint starts over.
@@ -74,30 +125,7 @@ def run_training(
         if config.folder is None:  # a stored run keeps the lengths that it had
             config = config.within(probed.time_limit)
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
-            for note in config.notes:
-                display.notify(note)
-            for warning in (*probed.warnings, *_warnings(config, algorithm)):
-                display.notify(f"warning: {warning}")
-            with at_home():
-                name = config.env_id, config.algo, config.task.seed, run_dir
-                folder = config.folder or new_folder(*name)
-            place = from_home(folder)  # an environment may move to another folder at any time
-            with lock(place):
-                # Another run may have begun in it, or gone on, since it was looked at.
-                if config.folder is None:
-                    refuse_taken(place)
-                elif checkpoint.exists(place) != resume:
-                    raise RunError(f"{folder}: another process has just trained in it; try again")
-                try:
-                    config.write(place)
-                except OSError as error:
-                    raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
-                display.notify(f"run folder {folder}")
-                for line in episode_lines(config, algorithm, probed.time_limit):
-                    display.notify(line)
-                resuming = partial(how_to_resume, folder)
-                result = _train(config, algorithm, probed, place, display, resuming, resume, stop)
-                return folder, result
+            yield Opened(config, probed, algorithm, resume)
 
 
 def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], None]) -> int:
@@ -134,12 +162,19 @@ def _alone(config: TrainingConfig, probed: Probe) -> bool:
     return probed.only_one or (probed.conflict is not None and is_given(config.env_id))
 
 
-def _warnings(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
-    """What a new run with a new policy should know of the actions."""
+def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> list[str]:
+    """What a new run with a new policy should know of the actions and of what networks see."""
     if config.folder is not None or config.init_from is not None:
         return []
-    warning = action_warning(algorithm.policy.spec)
-    return [] if warning is None else [f"{config.env_id}: {warning}"]
+    warnings = [action_warning(algorithm.policy.spec)]
+    normalizes = getattr(config.algorithm, "normalize_observations", None)
+    if probed.coarse is not None and not algorithm.trains_in_pool and not normalizes:
+        also = "" if normalizes is None else ", or use `normalize_observations`"
+        warnings.append(
+            f"networks see observations in float32, which loses what such as {probed.coarse:.10g} "
+            f"differ by; subtract what they have in common in the environment{also}"
+        )
+    return [f"{config.env_id}: {warning}" for warning in warnings if warning is not None]
 
 
 def _make_algorithm(
@@ -159,7 +194,12 @@ def _make_algorithm(
         probed.obs_dtype,
         _alone(config, probed),
     )
-    algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
+    try:
+        algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
+    except NotEnoughMemory as error:
+        if config.folder is None:
+            raise
+        raise RunError(f"{config.folder / CONFIG}: {error}") from None
     if initial is not None:
         try:
             algorithm.start_from(initial)
@@ -266,7 +306,7 @@ def make_pool(
     if config.n_workers == 0:
         try:
             return LocalPool(spec, notify, watch)
-        except FAILURES as error:
+        except failures() as error:
             raise RunError(f"{spec.env_id}: cannot be made again: {one_line(error)}") from error
     from ars.distributed.pool import RayPool
 

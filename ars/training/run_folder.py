@@ -25,6 +25,7 @@ except ImportError:  # Windows has no such locks: the user must see to it
     fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
+EXPERIMENT = "experiment.json"  # of several runs, in the folder that theirs are in
 PROGRESS = "progress.csv"
 EVALUATIONS = "evaluations.csv"
 TAPE = "tape.bin"
@@ -100,8 +101,8 @@ def describe_policy(which: str, path: Path, file: PolicyFile) -> str:
     return f"{which} {path} (iteration {iteration:,}, {timesteps:,} timesteps)"
 
 
-def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
-    """Make a run's folder: `run_dir`, or runs/ENV/ALGO-sSEED, numbered if taken.
+def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:
+    """Make a run's folder: `run_dir`, or runs/ENV/NAME, numbered if taken.
 
     Raises:
         UsageError: `run_dir` holds a run already or cannot be written.
@@ -113,7 +114,7 @@ def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
         refuse_taken(path)
         _make(path, f"`run_dir` {run_dir}")
         return path
-    base = Path("runs") / env_id.replace(":", "-").replace("/", "-") / f"{algo}-s{seed}"
+    base = Path("runs") / env_id.replace(":", "-").replace("/", "-") / name
     path, number = base, 1
     while True:
         try:
@@ -129,7 +130,7 @@ def new_folder(env_id: str, algo: str, seed: int, run_dir: str | None) -> Path:
 
 def refuse_taken(folder: Path) -> None:
     """Raises: UsageError if a folder for a new run holds one."""
-    if os.path.lexists(folder / CONFIG):
+    if any(os.path.lexists(folder / name) for name in (CONFIG, EXPERIMENT)):
         raise UsageError(
             f"`run_dir` {folder}: holds a run already; choose another folder, or go on with "
             f"`resume` {quoted(folder)}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.rollout.interface import check_numbers
 from policies import BoxSpec, PolicySpec, is_image, space_spec
 from policies.base import Array
 from policies.linear import LinearPolicy
@@ -27,9 +29,12 @@ class WatchingPolicy(LinearPolicy):
         self.shown: list[NDArray[Any]] = []
 
     def flatten(self, obs: Any) -> Array:
-        """Also keep a copy of `obs`, as its own type."""
-        x = super().flatten(obs)
-        self.shown.append(np.array(obs))
+        """Also keep a copy of `obs`, as its own type, if that is one of numbers."""
+        with warnings.catch_warnings(action="ignore"):  # of what complex numbers lose
+            x = super().flatten(obs)
+        shown = np.array(obs)
+        check_numbers(shown)
+        self.shown.append(shown)
         return x
 
 
@@ -59,6 +64,13 @@ def better_dtype(space: Any, shown: Sequence[NDArray[Any]]) -> tuple[str, str] |
         f"observations such as {values[lost].flat[0]:g} do not fit the type {declared.dtype} of "
         f"their space and are used as they are; {remedy}"
     )
+
+
+def coarse_in_float32(shown: Sequence[NDArray[Any]]) -> float | None:
+    """A number among observations whose differences are lost in float32; None if there is none."""
+    values = np.stack(shown)
+    lost = _lost(values, np.dtype(np.float32))
+    return float(values[lost].flat[0]) if lost.any() else None
 
 
 def _lost(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool_]:

@@ -36,6 +36,7 @@ MAGIC = b"ARS-tape"
 FORMAT_VERSION = 1
 DIGEST_SIZE = 32
 TYPES = ("<f8", "<i8")
+LARGEST_ARRAY = 2**27  # numbers
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,8 @@ def _kinds(described: Any) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
     """Names, types and shapes as `_described` wrote them. Raises: ValueError, TypeError."""
     found = []
     for name, kind, shape in described:
-        if kind not in TYPES or any(not isinstance(size, int) or size < 0 for size in shape):
+        odd = kind not in TYPES or any(not isinstance(size, int) or size < 0 for size in shape)
+        if odd or math.prod(shape) > LARGEST_ARRAY:
             raise ValueError(f"{name} of type {kind} and shape {shape}")
         found.append((str(name), np.dtype(kind), tuple(shape)))
     return found

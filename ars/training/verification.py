@@ -31,6 +31,7 @@ from ars.training.rebuild import make_algorithm, replayed, tape_of
 from ars.training.resolve import resolve_resumed
 from ars.training.run import make_pool
 from ars.training.run_folder import BEST_POLICY, CONFIG, LATEST_POLICY, PROGRESS, read_json
+from ars.training.shared_run import unpacked
 from ars.training.stored_settings import check_identity
 from ars.training.tape import Tape, machine_now
 from ars.training.trust import check_trust
@@ -111,6 +112,7 @@ def verify_run(
         FileError, RunError, RolloutError: it is not verified; the message says what differs.
     """
     parse_workers(n_workers)  # refused before anything is done
+    run = unpacked(run)
     tape = tape_of(run, f"`run` {run}")
     config = resolve_resumed(Path(run), {}, trust=trust)
     header = tape.header.run  # which names an environment too

@@ -107,7 +107,7 @@ class DiesAt:
         """Count a moment, and end the process if it is the n-th."""
         self._left -= 1
         if self._left == 0:
-            os._exit(99)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _before(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def ticking(*arguments: Any, **details: Any) -> Any:
@@ -153,7 +153,7 @@ def killed_inside_a_save(lab: Lab) -> str:
         status, _, err = forked(words("Hopper", folder, *length), DiesAt(moment).arm)
         if status == 0:
             break
-        require(status == 99, f"moment {moment}: {err}")
+        require(status == -signal.SIGKILL, f"moment {moment}: {err}")
         if checkpoint.exists(folder):
             checkpoint.load(folder)
         for path in folder.glob("*policy.safetensors"):
@@ -327,7 +327,8 @@ def of_another(lab: Lab) -> None:
     from policies import read_policy
 
     folder = undisturbed(lab, "Hopper", *FEW)
-    arrays, document = checkpoint.load(folder)
+    stored = checkpoint.load(folder)
+    arrays, document = stored.arrays, stored.values
     other, state = lab.place / "run", Path(checkpoint.FOLDER) / checkpoint.CURRENT
 
     def resumed(run: Path, *named: str) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from faults.runs import (
@@ -129,7 +129,7 @@ def forged(lab: Lab) -> str:
             def attempt(target: str = target, path: str = report.name) -> None:
                 minutes = FUZZ_MINUTES / len(fuzz_readers.TARGETS)
                 sys.argv = ["fuzz_readers", "--minutes", str(minutes), "--targets", target]
-                with open(path, "w") as sys.stdout:
+                with open(path, "w") as file, redirect_stdout(file):
                     fuzz_readers.main()
 
             status, _, err = in_fork(attempt)

@@ -228,7 +228,7 @@ def partition(lab: Lab) -> str:
 
     values |= {"PYTHONPATH": "", "PYTHONUNBUFFERED": "1"}
     with _hosts() as (head, node), ray_environment.environment(values):
-        start = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus", "1", "--block"]
+        start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus", "1", "--block"]
         start += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
         first = ["--head", "--node-ip-address", HEAD, "--port", "6379"]
         second = ["--address", f"{HEAD}:6379", "--node-ip-address", NODE]

@@ -79,6 +79,7 @@ def any_moment(lab: Lab) -> str:
         ["ars.train", "Hopper", "--n-workers", "2", *SMALL, *FOREVER, run],
         ["ars.train", "Hopper", "--n-workers", "0", *SMALL, *FOREVER, run],
         ["ars.train", "CartPole-v1", "--algo", "ppo", "--n-steps", "64", *shares, *FOREVER, run],
+        ["ars.train", "CartPole-v1", "--algo", "ppo", "--n-steps", "100000000", *FOREVER, run],
         ["ars.evaluate", "Hopper", "--episodes", "1000000"],
         ["ars.render", "Hopper", "--episodes", "1000", "--output", "x.mp4"],
     ]

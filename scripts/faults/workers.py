@@ -150,14 +150,14 @@ def _checkpoint(folder: Path) -> dict[str, object]:
     """Return the contents of the checkpoint except the time."""
     from ars.training import checkpoint
 
-    arrays, document = checkpoint.load(folder)
-    numbers = {name: array.tobytes() for name, array in arrays.items()}
-    return {**numbers, **document, "seconds": 0}
+    state = checkpoint.load(folder)
+    numbers = {name: array.tobytes() for name, array in state.arrays.items()}
+    return {**numbers, **state.values, "seconds": 0}
 
 
 def _corrupted(lab: Lab, what: str, value: str = "nan", *more: str, workers: int = 2) -> Training:
     folder = lab.place / f"{what}-{value}-{len(more)}-{workers}"
-    kwargs = ["--env-kwargs", f"what={what}", f"value={value}", f"seed={_seed()}"]
+    kwargs = ["--env-kwargs", f"what={what}", f'value="{value}"', f"seed={_seed()}"]
     command = words("faulty_envs:Corrupts-v0", folder, *kwargs, *SHORT, *more, workers=workers)
     return Training(folder, command)
 
@@ -192,7 +192,7 @@ def wrong_kind(lab: Lab) -> None:
     for what, named in (
         ("shape", "observation of shape (3,); the policy takes (4,)"),
         ("type", "observation is not made of numbers"),
-        ("tuple", "env.step returned something else than (observation, number, bool, bool, dict)"),
+        ("tuple", "env.step returned 2 values, not (observation, reward, terminated, "),
     ):
         with _corrupted(lab, what, workers=2 if what == "type" else 0) as run:
             run.end_clean("iteration 1, direction 2, sign -: ", named)

@@ -37,16 +37,24 @@ CHANGES: dict[str, tuple[int, Change]] = {
     "obs-column": (0, lambda obs: obs[:, None]),
     "obs-words": (0, lambda obs: ["left"] * len(obs)),
     "reward-none": (1, lambda reward: None),
+    "reward-huge": (1, lambda reward: 10**400),
     "reward-two": (1, lambda reward: [reward, reward]),
     "reward-word": (1, lambda reward: "good"),
     "ends-word": (2, lambda ends: "no"),
     "info-list": (4, lambda info: []),
 }
+# What NumPy turns into numbers although it is none.
+NO_NUMBERS: dict[str, tuple[int, Change]] = {
+    "<U3": (0, lambda obs: ["1.0"] * len(obs)),
+    "object": (0, lambda obs: obs.astype(object)),
+    "complex64": (0, lambda obs: obs.astype(np.complex64)),
+}
 # What is said of each that cannot be meant.
 REFUSED = {
     "obs-column": r"observation of shape \(2, 1\)",
-    "obs-words": "could not convert string|not made of numbers",
+    "obs-words": "could not convert string|of type <U4, not of numbers",
     "reward-none": "the reward None, not a number",
+    "reward-huge": r"the reward 10{50,}\.\.\., not a number",
     "reward-two": r"the reward \[.*\], not a number",
     "reward-word": "the reward 'good', not a number",
     "ends-word": "terminated 'no', not True or False",
@@ -78,8 +86,8 @@ class Odd(gymnasium.Env[Any, Any]):
         result = [self.observation_space.sample(), reward, self._step >= 10, False, {}]
         if self._case == "four":
             return tuple(result[:4])
-        if self._case in CHANGES:
-            place, change = CHANGES[self._case]
+        if (changed := (CHANGES | NO_NUMBERS).get(self._case)) is not None:
+            place, change = changed
             result[place] = change(result[place])
         return tuple(result)
 
@@ -114,6 +122,22 @@ class Bounded(gymnasium.Env[Any, Any]):
         return np.ones(1, np.float32), reward, self._step >= 10, False, {}
 
 
+class Clock(gymnasium.Env[Any, Any]):
+    """Ten steps, each showing the time in seconds since 1970."""
+
+    observation_space = spaces.Box(0, np.inf, (1,), np.float64)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._step = 0
+        return np.array([1.7e9]), {}
+
+    def step(self, action: Any) -> Any:
+        self._step += 1
+        return np.array([1.7e9 + self._step]), 1.0, self._step >= 10, False, {}
+
+
 class Fraction(gymnasium.Env[Any, Any]):
     """Ten steps, each showing a fraction; 1 for action 1 above a half and for action 0 below.
 
@@ -143,4 +167,5 @@ class Fraction(gymnasium.Env[Any, Any]):
 
 
 gymnasium.register("Bounded-v0", Bounded)
+gymnasium.register("Clock-v0", Clock)
 gymnasium.register("Fraction-v0", Fraction)

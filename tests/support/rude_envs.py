@@ -67,6 +67,17 @@ class Exits(Polite):
         sys.exit()
 
 
+class Panic(BaseException):
+    """Derived from no Exception, as asyncio's cancellations and the panics of Rust are not."""
+
+
+class Panics(Polite):
+    """Raises what `except Exception` does not catch."""
+
+    def act(self) -> None:
+        raise Panic("index out of bounds")
+
+
 class Moves(Polite):
     """Moves the process to a folder of its own, relative to where it is."""
 
@@ -210,6 +221,7 @@ class OwnSpaces(Polite):
 for _class in (
     Polite,
     Exits,
+    Panics,
     Moves,
     TakesSignals,
     Talks,

@@ -11,7 +11,14 @@ from types import ModuleType
 import pytest
 
 import envs
-from ars.common.errors import RolloutError, carried, one_line, with_place
+from ars.common.errors import (
+    LONGEST_MESSAGE,
+    RolloutError,
+    carried,
+    failures,
+    one_line,
+    with_place,
+)
 
 ROBOT = """\
 import math
@@ -56,6 +63,32 @@ def caught(call: object) -> Exception:
 )
 def test_an_error_names_the_users_file_and_line(name: str, line: str, robot: ModuleType) -> None:
     assert one_line(caught(getattr(robot, name))) == line
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (MemoryError(), "MemoryError"),
+        (Mute(), "Mute: its message cannot be shown (RuntimeError)"),
+        (ValueError("x" * 1_000_000), f"ValueError: {'x' * LONGEST_MESSAGE}..."),
+    ],
+)
+def test_any_message_makes_one_short_line(error: Exception, line: str) -> None:
+    assert one_line(error) == line
+
+
+def test_an_environment_may_raise_anything_but_an_interrupt() -> None:
+    class Panic(BaseException):
+        pass
+
+    assert issubclass(Panic, failures())
+    assert issubclass(SystemExit, failures())
+    assert not issubclass(KeyboardInterrupt, failures())
 
 
 def test_elsewhere_the_path_is_whole(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
+from processes import alive, wait_until
 from rude_envs import Unclosable
 
 from ars.common.errors import one_line
@@ -145,3 +149,34 @@ def test_what_fails_in_closing_does_not_hide_what_failed_before() -> None:
 def test_an_exit_is_a_failure_in_words() -> None:
     assert one_line(SystemExit()) == "it tried to end the program (SystemExit)"
     assert one_line(SystemExit("bye\nnow")) == "it tried to end the program (SystemExit: bye now)"
+
+
+STARTS_PROGRAMS = """
+import subprocess, sys
+from ars.common.host import hosting
+with hosting():
+    for own_session in (False, True):
+        print(subprocess.Popen(["sleep", "60"], start_new_session=own_session).pid, flush=True)
+    print(subprocess.Popen(["true"]).wait(), flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_programs_that_environments_start_end_with_this_process(is_killed: bool) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", STARTS_PROGRAMS],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout and process.stderr
+        *pids, _ = (int(process.stdout.readline()) for _ in range(3))
+        assert all(alive(pid) for pid in pids)
+        if is_killed:
+            process.kill()
+        process.communicate("\n")
+    assert wait_until(lambda: not any(alive(pid) for pid in pids))

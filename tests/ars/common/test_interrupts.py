@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,13 +83,22 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 
 def test_only_a_second_ctrl_c_insists() -> None:
     stop = Interrupts()
-    with stop.handled(), stop.forceful():
+    with stop.handled(), stop.forceful(60.0):
         send(signal.SIGHUP)
         send(signal.SIGHUP)  # as a shell and the system both send it when a terminal closes
         send(signal.SIGTERM)
         assert not stop.forced
         with pytest.raises(KeyboardInterrupt):
             send()
+        assert stop.forced
+
+
+def test_what_hangs_is_waited_for_no_longer_than_it_is_given() -> None:
+    stop = Interrupts()
+    with stop.handled(), stop.forceful(0.1):
+        send(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            threading.Event().wait(60.0)
         assert stop.forced
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rollouts import TRAINING, make_spec
 
-from ars.common.errors import RunError
+from ars.common.errors import RolloutError, RunError
 from ars.distributed import supervisor
 from ars.distributed.nodes import Node
 from ars.distributed.ray_session import RayDied
@@ -122,3 +122,45 @@ def test_a_ray_that_dies_again_and_again_ends_the_run(lab: Lab) -> None:
 def test_a_cluster_that_others_started_is_not_started_again(lab: Lab) -> None:
     with pytest.raises(RayDied, match=r"\(raylet\) has died"):
         lab.wait(1, died=True, can_start_again=False)
+
+
+def spend(lab: Lab, seconds: float) -> None:
+    """Let time pass in pieces that are no pauses."""
+    for _ in range(round(seconds)):
+        lab.seconds += 1.0
+        lab.supervisor._watch.look()
+
+
+def live(lab: Lab, index: int, seconds: float) -> None:
+    """Have a worker become ready, live and end by itself."""
+    worker = lab.supervisor.workers[index]
+    worker.ready, worker.built = True, lab.supervisor.now
+    spend(lab, seconds)
+    lab.supervisor.replace(worker, "died")
+
+
+def live_in_turn(lab: Lab, n_lives: int) -> None:
+    for turn in range(n_lives):
+        live(lab, turn % 2, 1.0)
+
+
+def test_workers_that_all_end_soon_again_and_again_end_the_run(lab: Lab) -> None:
+    with pytest.raises(RolloutError, match=r"each worker has ended 12 times in a row .* died$"):
+        live_in_turn(lab, 1000)
+    assert len(lab.events) == 2 * supervisor.SHORT_LIVES - 1
+
+
+def test_a_run_goes_on_where_one_worker_lasts(lab: Lab) -> None:
+    for _ in range(2 * supervisor.SHORT_LIVES):
+        live(lab, 0, 1.0)
+        live(lab, 1, supervisor.LIFE_SECONDS)
+    assert len(lab.events) == 4 * supervisor.SHORT_LIVES
+
+
+def test_a_worker_that_is_at_work_for_long_counts_as_lasting(lab: Lab) -> None:
+    live_in_turn(lab, 2 * supervisor.SHORT_LIVES - 1)
+    lab.supervisor.workers[0].ready = True
+    lab.supervisor.workers[0].built = lab.supervisor.now
+    spend(lab, supervisor.LIFE_SECONDS)
+    live(lab, 1, 1.0)
+    assert len(lab.events) == 2 * supervisor.SHORT_LIVES

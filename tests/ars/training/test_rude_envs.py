@@ -67,6 +67,13 @@ def test_ending_the_program_is_a_failure(algo: str, at: str, hard: bool) -> None
 
 @pytest.mark.parametrize("at", ["made", "reset", "step"])
 @pytest.mark.parametrize("algo", ALL)
+def test_what_is_no_exception_is_a_failure_too(algo: str, at: str) -> None:
+    with pytest.raises(RunError, match=r"rude_envs:Panics-v0.* Panic: index out of bounds \(at "):
+        rude("Panics", algo, at=at)
+
+
+@pytest.mark.parametrize("at", ["made", "reset", "step"])
+@pytest.mark.parametrize("algo", ALL)
 def test_a_run_stays_where_it_was_asked_for(algo: str, at: str, place: Path) -> None:
     run = rude("Moves", algo, at=at)
     assert Path.cwd() == place
@@ -192,12 +199,14 @@ def test_many_episodes_of_an_evaluation_tell_too() -> None:
 
 @pytest.fixture
 def other_torch() -> Iterator[None]:
-    """Torch as an environment's module may leave it: double precision, no gradients."""
+    """Torch as an environment's module may leave it: double precision, no gradients, no CPU."""
     import torch
 
     torch.set_default_dtype(torch.float64)
     torch.set_grad_enabled(False)
+    torch.set_default_device("meta")
     yield
+    torch.set_default_device(None)
     torch.set_grad_enabled(True)
     torch.set_default_dtype(torch.float32)
 

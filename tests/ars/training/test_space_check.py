@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from odd_worlds import NO_NUMBERS
 
 import ars.api
 import ars.train
-from ars.common.errors import RolloutError
+from ars.common.errors import RolloutError, RunError
 from ars.experience.vector_env import VectorEnv
 from ars.training.env_check import probe
-from ars.training.space_check import action_warning, better_dtype
+from ars.training.space_check import action_warning, better_dtype, coarse_in_float32
 from policies import make_policy
 
 WORLD = "odd_worlds:Fraction-v0"
@@ -67,6 +68,53 @@ def test_training_and_evaluation_see_the_same_numbers(algo: str, tmp_path: Path)
         for dtype in ("uint8", "float32")
     ]
     assert weights[0].tobytes() == weights[1].tobytes() and weights[0].any()
+
+
+@pytest.mark.parametrize("case", NO_NUMBERS)
+def test_what_is_no_number_is_refused_with_its_value(case: str) -> None:
+    with pytest.raises(RunError, match=rf"an observation of type {case}, not of numbers: .*\["):
+        probe("odd_worlds:Odd-v0", {"case": case})
+
+
+@pytest.mark.parametrize(
+    ("shown", "coarse"),
+    [
+        (1e9 + 0.1 * np.arange(5.0)[:, None], True),
+        (2**40 + np.arange(5)[:, None], True),
+        (np.float64([[1e300], [0.0]]), True),
+        (np.float64([[0.1], [0.2]]), False),
+        (np.float64([[1e9 + 0.1]] * 5), False),  # there is no difference
+        (np.float64([[0.0], [1e9 + 0.1]]), False),  # another one is much larger
+        (np.uint8([[0], [255]]), False),
+    ],
+)
+def test_differences_that_float32_loses_are_found(shown: np.ndarray, coarse: bool) -> None:
+    assert (coarse_in_float32(list(shown)) in shown) == coarse
+
+
+@pytest.mark.parametrize(
+    ("algo", "settings", "told"),
+    [
+        ("ars", {"n_workers": 0, "n_directions": 1}, False),
+        ("ppo", {"normalize_observations": True, "n_steps": 32}, False),
+        ("ppo", {"n_steps": 32}, True),
+        ("dqn", {"n_steps": 50}, True),
+    ],
+)
+def test_what_networks_cannot_see_is_told(
+    algo: str,
+    settings: dict[str, Any],
+    told: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("ars.api.Silent.notify", lambda self, line: said.append(line))
+    options = {"n_iterations": 1, "eval_episodes": 1, "verbose": False, **settings}
+    ars.api.train("odd_worlds:Clock-v0", algo=algo, run_dir=tmp_path / "run", **options)
+    lost = [line for line in said if "float32, which loses what such as 1700000001" in line]
+    assert len(lost) == told
+    assert ("`normalize_observations`" in "".join(lost)) == (algo == "ppo" and told)
 
 
 def test_what_shows_only_later_that_it_does_not_fit_stops_with_its_value() -> None:

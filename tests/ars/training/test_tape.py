@@ -101,6 +101,8 @@ def test_a_tape_that_ends_within_a_record_is_damaged(small: Path, tmp_path: Path
         {"record": [["timesteps", "<i8", [-1]]]},
         {"record": [["scores", "<f8", [2]]]},
         {"arrays": [["weights", "<f8", [10**12]]]},
+        {"arrays": [["weights", "<f8", [10**30]]]},
+        {"record": [["timesteps", "<i8", [10**30]]]},
         {"arrays": 3},
         {"start": {"iteration": -1, "timesteps": 0}},
         {"policy": None},

@@ -1,16 +1,11 @@
-"""Policies for other programs and from other projects; `ars.api` offers both functions.
-
->>> from ars.api import export
->>> export("HalfCheetah", "c").name
-'HalfCheetah.h'
-"""
+"""Policies for other programs and from other projects."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
+from ars.api.warn import warn
 from ars.common.settings import make_config
 from ars.exporting.export import export_policy
 from ars.exporting.settings import ExportConfig, chosen_format, default_output
@@ -91,5 +86,5 @@ def import_policy(
     target = Path(output) if output is not None else Path(f"{Path(path).stem}.safetensors")
     done = import_file(Path(path), env, env_kwargs or {}, given, target)
     for warning in done.warnings:
-        warnings.warn(warning, RuntimeWarning, stacklevel=2)
+        warn(warning)
     return done.path

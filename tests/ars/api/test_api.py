@@ -30,8 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_examples_hold() -> None:
-    failed, tried = doctest.testmod(api)
-    assert failed == 0 and tried > 10
+    parts = [doctest.testmod(part) for part in (api, api.training, api.policies, api.exchange)]
+    assert all(part.failed == 0 and part.attempted > 0 for part in parts)
+    assert sum(part.attempted for part in parts) > 10
 
 
 def test_a_run_has_its_result_curves_and_policies(capfd: pytest.CaptureFixture[str]) -> None:

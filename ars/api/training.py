@@ -1,0 +1,217 @@
+"""Training from Python."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from ars.algorithms import ALGORITHMS
+from ars.api.warn import warn
+from ars.cli.closing import summary
+from ars.cli.console import open_display
+from ars.cli.seeds import open_seeds_display
+from ars.cli.streams import output
+from ars.common.errors import UsageError
+from ars.common.host import hosting
+from ars.common.settings import make_config
+from ars.training.callbacks import Callback, Callbacks
+from ars.training.config import TrainingConfig
+from ars.training.config_file import settings_in, with_file
+from ars.training.display import Silent
+from ars.training.experiment import Experiment, SeedsConfig, failure, is_experiment
+from ars.training.finished import Run
+from ars.training.given_env import GivenEnv
+from ars.training.given_run import folder_of, name_or_given, training_id
+from ars.training.resolve import resolve_new, resolve_resumed
+from ars.training.run import run_training
+from ars.training.seed_processes import SilentShow
+
+
+def train(
+    env: str | GivenEnv | None = None,
+    *,
+    run_dir: str | Path | None = None,
+    resume: str | Path | Run | None = None,
+    config: str | Path | None = None,
+    on_iteration: Callback | None = None,
+    on_evaluation: Callback | None = None,
+    verbose: bool = True,
+    trust: bool = False,
+    **settings: Any,
+) -> Run:
+    """Train a policy.
+
+    Args:
+        env: a robot (`"HalfCheetah"`), a Gymnasium id (`"CartPole-v1"`), `"module:Id-v0"`; or an
+            environment object, its class or a function that makes one. These last three stay in
+            this process: `n_workers` is 0. An object serves only algorithms that use one
+            environment at a time (`algo="ars"`).
+        run_dir: the run's folder; None: runs/ENV/ALGO-sSEED, numbered if taken.
+        resume: a run, or its folder, to go on with; `env` is needed only if it was given as an
+            object, class or function.
+        config: a file of settings: a run folder or its config.json, to train that run again, or
+            TOML or YAML; other arguments override them.
+        on_iteration: called with each row of progress.csv as a dict; if it returns True, the run
+            is saved, stops after this iteration and can be resumed.
+        on_evaluation: the same with each row of evaluations.csv.
+        verbose: show the progress of training, as the command does.
+        trust: resume a run from elsewhere, and import the module that it names.
+        **settings: those of `python -m ars.train --help`, with underscores: `algo`, `preset`,
+            `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `step_size`,
+            `init_from` (as `load`'s `run`) ...
+
+    Returns:
+        The run: its folder, result, curves and policies.
+
+    Raises:
+        UsageError: arguments that cannot be used; the message names the setting in backticks.
+        UnknownEnvironment: there is no such environment.
+        UnsupportedSpace: no policy supports the environment's spaces.
+        RunError: anything else failed; the message says how to go on.
+        KeyboardInterrupt: the user interrupted; the message says what is saved and how to go on.
+
+    >>> def good_enough(row):
+    ...     return row["return_mean"] >= 12
+    >>> few = {"n_directions": 4, "n_workers": 0, "verbose": False}
+    >>> run = train("CartPole-v1", on_iteration=good_enough, **few)
+    >>> run.result["stopped"]
+    'stopped by a callback'
+    >>> run = train(resume=run, n_iterations=9, verbose=False)
+    >>> run.progress["iteration"].tolist()
+    [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+    if isinstance(resume, Run):
+        env = resume.env if env is None else env
+        settings = {**resume.workers, **settings}
+    elif resume is not None and (resume == "" or not isinstance(resume, str | Path)):
+        raise UsageError(f"`resume` {resume!r}: must be a run or its folder")
+    if "env_id" in settings:
+        raise UsageError("`env_id`: there is no such setting (did you mean env?)")
+    if isinstance(start := settings.get("init_from"), Run | Path):
+        settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if config is not None:
+        from_file = settings_in(config, trust)
+        named = {} if env is None else {"env_id": env}
+        settings = with_file(from_file, settings | named)
+        env = settings.pop("env_id", None)
+        for note in from_file.notes:
+            warn(note)
+    name, given = name_or_given(env)
+    folder = folder_of(resume)
+    if run_dir is not None:
+        settings["run_dir"] = str(run_dir)
+    if given is not None and settings.get("n_workers") is None:
+        settings["n_workers"] = 0
+    with hosting(), training_id(name, given, folder) as env_id:
+        resolved = _resolve(env_id, folder, settings, trust)
+        if given is not None:
+            _check_in_process(resolved, is_object=isinstance(given, gymnasium.Env))
+        how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
+        with open_display(resolved, translate=str) if verbose else nullcontext(Silent()) as display:
+            callbacks = Callbacks(display, on_iteration, on_evaluation)
+            path, result = run_training(
+                resolved, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
+            )
+        if verbose:
+            print(summary(resolved.env_id, result), file=output())
+    return Run(path, given, resolved.chosen_workers)
+
+
+def train_seeds(
+    env: str | None = None,
+    n_seeds: int | None = None,
+    *,
+    jobs: int | None = None,
+    run_dir: str | Path | None = None,
+    resume: str | Path | None = None,
+    verbose: bool = True,
+    trust: bool = False,
+    **settings: Any,
+) -> list[Run]:
+    """Train several runs that differ in their seed alone, each in a process of its own.
+
+    Args:
+        env: as for `train`, but only by name.
+        n_seeds: how many, from `seed` on.
+        jobs: how many train at a time; None: as many as this machine has processors for.
+        run_dir: the experiment's folder; None: runs/ENV/ALGO-seeds0-4, numbered if taken.
+        resume: the folder of an experiment to go on with, instead of `env` and `n_seeds`.
+        verbose: show the progress of training, as the command does.
+        trust: as for `train`.
+        **settings: as for `train`.
+
+    Returns:
+        The runs, in the order of their seeds.
+
+    Raises:
+        UsageError, UnknownEnvironment: as for `train`.
+        RunError: a seed failed, which did not stop the others; the message names it.
+        KeyboardInterrupt: the user interrupted; every run under way is saved.
+
+    >>> few = {"n_iterations": 2, "n_directions": 4, "verbose": False}
+    >>> [run.folder.name for run in train_seeds("CartPole-v1", 2, **few)]
+    ['s0', 's1']
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if run_dir is not None:
+        given["run_dir"] = str(run_dir)
+    words = [f"{name}={value!r}" for name, value in given.items()]
+    if resume is not None:
+        if env is not None or n_seeds is not None or not is_experiment(Path(resume)):
+            raise UsageError(f"`resume` {resume}: must be the folder of an experiment, by itself")
+        call = f"ars.api.train_seeds({', '.join([f'resume={str(resume)!r}', *words])})"
+        experiment = Experiment.open(Path(resume), given, call, trust)
+    else:
+        if not isinstance(env, str) or n_seeds is None:
+            raise UsageError('`env`: name an environment, and `n_seeds`: train_seeds("Hopper", 5)')
+        n_seeds = make_config(SeedsConfig, {"n_seeds": n_seeds}).n_seeds
+        call = f"ars.api.train_seeds({', '.join([repr(env), str(n_seeds), *words])})"
+        experiment = Experiment.new(env, given, n_seeds, call)
+    with open_seeds_display(experiment, str) if verbose else nullcontext(SilentShow()) as show:
+        outcomes = experiment.train(show, make_config(SeedsConfig, {"jobs": jobs}).jobs, trust)
+    again = f"train_seeds(resume={str(experiment.folder)!r})"
+    if (error := failure(outcomes, again)) is not None:
+        raise error
+    return [Run(outcome.folder) for outcome in outcomes]
+
+
+def _resolve(
+    env_id: str | None, folder: Path | None, settings: dict[str, Any], trust: bool
+) -> TrainingConfig:
+    """The configuration of a new or resumed run."""
+    arguments = [] if env_id is None else [repr(env_id)]
+    arguments += [] if folder is None else [f"resume={str(folder)!r}"]
+    arguments += [f"{name}={value!r}" for name, value in settings.items()]
+    call = f"ars.api.train({', '.join(arguments)})"
+    if folder is not None:
+        return resolve_resumed(folder, settings, call, trust)
+    if env_id is None:
+        raise UsageError('`env`: name an environment, for example train("HalfCheetah")')
+    return resolve_new(env_id, settings, call)
+
+
+def _check_in_process(config: TrainingConfig, is_object: bool) -> None:
+    """Raises: UsageError where a given environment would have to leave this process."""
+    name = "n_workers" if config.n_workers != 0 else "env_processes"
+    value = getattr(config.workers, name)
+    if value != "0" and value != 0:
+        raise UsageError(
+            f"`{name}` {value}: an environment given as an object, class or function stays in "
+            "this process; for more, register it in a module and name it, as module:Id-v0"
+        )
+    if is_object and not ALGORITHMS[config.algo].trains_in_pool:
+        raise UsageError(
+            f"`env`: {config.algo} uses several environments at once; give a class or a function "
+            "that makes one instead of an environment"
+        )
+
+
+def _how_to_resume(env: str, folder: Path, **settings: Any) -> str:
+    given = {name: value for name, value in settings.items() if value is not None}
+    arguments = "".join(f", {name}={value!r}" for name, value in given.items())
+    return f"train({env}resume={str(folder)!r}{arguments})"

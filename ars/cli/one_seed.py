@@ -1,0 +1,74 @@
+"""Trains one seed of an experiment: `python -m ars.cli.one_seed`, started by `ars train --n-seeds`.
+
+It reads its job from stdin as a JSON object (see `ars.training.experiment`) and writes events
+to stdout, one JSON list [kind, value] a line: a kind is a method of `Display`, value its
+argument. Everything else that is printed goes to stderr, failures in one line as for any command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ars.cli.exit import command
+from ars.cli.program import resuming
+from ars.cli.result_stream import to_stderr
+from ars.common.host import hosting
+from ars.common.parent import end_with_parent
+
+
+class Events:
+    """A `Display` that writes events."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def _write(self, kind: str, value: Any) -> None:
+        self._stream.write(json.dumps([kind, value], default=float) + "\n")
+        self._stream.flush()
+
+    def progress(self, row: dict[str, Any]) -> None:
+        """Write an iteration."""
+        self._write("progress", row)
+
+    def evaluation(self, row: dict[str, Any]) -> None:
+        """Write an evaluation."""
+        self._write("evaluation", row)
+
+    def best_so_far(self, return_mean: float) -> None:
+        """Write the best evaluation from before a resume."""
+        self._write("best_so_far", return_mean)
+
+    def notify(self, message: str) -> None:
+        """Write a message."""
+        self._write("notify", message)
+
+    def working(self, on: Callable[[], str]) -> None:
+        """The experiment's display has no room for it."""
+
+
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Train as stdin says; there are no arguments."""
+    job = json.load(sys.stdin)
+    end_with_parent(job["parent"])
+    sys.path[:] = job["path"]
+    stream = os.fdopen(os.dup(1), "w")
+    with to_stderr(), hosting():
+        from ars.training.resolve import resolve_new, resolve_resumed
+        from ars.training.run import run_training
+
+        given, folder = job["given"], job["folder"]
+        if folder is None:
+            config = resolve_new(job["env_id"], given, job["command"])
+        else:
+            config = resolve_resumed(Path(folder), given, job["command"], job["trust"])
+        run_training(config, Events(stream), resuming, given.get("run_dir"))
+
+
+if __name__ == "__main__":
+    main()

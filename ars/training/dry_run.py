@@ -1,0 +1,175 @@
+"""What a training would be: every setting and where its value comes from, its time, its memory.
+
+The time is that of the same policy all along. Robots that learn to stay up play longer episodes
+later; a run that counts timesteps does not take longer for that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import gymnasium
+
+from ars.algorithms import ALGORITHMS
+from ars.common.resources import n_processors
+from ars.common.settings import in_words
+from ars.training.config import TrainingConfig
+from ars.training.display import Silent
+from ars.training.run import make_pool, opened
+
+MEASURED_SECONDS = 3.0
+
+
+class Setting(NamedTuple):
+    """A setting's value, in words, and where it comes from."""
+
+    name: str
+    value: str
+    origin: str
+
+
+class Plan(NamedTuple):
+    """What a training would be.
+
+    Attributes:
+        settings: all of them.
+        policy: what it sees, does and consists of.
+        seconds: that it would take here; None where it has no end by steps.
+        steps_per_second: of training, as measured here.
+        n_workers: processes that play rollouts, this one not counted.
+        megabytes: of memory that this process has now.
+    """
+
+    settings: list[Setting]
+    policy: str
+    seconds: float | None
+    steps_per_second: float
+    n_workers: int
+    megabytes: float
+
+
+def plan(
+    config: TrainingConfig,
+    given: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+) -> Plan:
+    """Resolve a training, and measure a few seconds of it in this process; nothing is written.
+
+    Args:
+        config: of a new run.
+        given: the settings given by the user, those of a file among them.
+        from_file: those of a file.
+
+    Raises:
+        UsageError, RunError, FileError: as for `run_training`.
+    """
+    with opened(config, Silent()) as (complete, probed, algorithm, _):
+        spec = algorithm.policy.spec
+        local = dataclasses.replace(
+            complete, workers=dataclasses.replace(complete.workers, n_workers="0", ray_address=None)
+        )
+        speed = 0.0
+        with closing(make_pool(local, algorithm.rollout_spec, lambda line: None)) as pool:
+            before, began = algorithm.timesteps, time.perf_counter()
+            algorithm.iterate(pool)  # the first compiles, or loads a network
+            if time.perf_counter() - began < MEASURED_SECONDS:
+                before, began = algorithm.timesteps, time.perf_counter()
+            while True:
+                algorithm.iterate(pool)
+                spent = time.perf_counter() - began
+                if spent >= MEASURED_SECONDS:
+                    break
+            speed = (algorithm.timesteps - before) / spent
+        workers = _workers(complete)
+        steps_each = algorithm.timesteps / algorithm.iteration
+        speed *= max(1, workers)
+        return Plan(
+            _settings(config, complete, given, from_file),
+            f"policy: {spec.kind}, {spec.n_weights:,} numbers; "
+            f"observations {_space(probed.observation_space)}, "
+            f"actions {_space(probed.action_space)}",
+            _seconds(complete, speed, steps_each),
+            speed,
+            workers,
+            _megabytes(),
+        )
+
+
+def _space(space: Any) -> str:
+    if isinstance(space, gymnasium.spaces.Box):
+        return f"Box{list(space.shape)} of {space.dtype}"
+    return str(space)
+
+
+def _workers(config: TrainingConfig) -> int:
+    return n_processors() if config.n_workers is None else config.n_workers
+
+
+def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float | None:
+    """Seconds of training and evaluations; None if no stop counts steps."""
+    run, found = config.run, []
+    if run.total_timesteps is not None:
+        found.append(float(run.total_timesteps))
+    if run.n_iterations is not None:
+        found.append(run.n_iterations * steps_each)
+    ends = [] if config.budget_seconds is None else [config.budget_seconds]
+    if found and speed > 0:
+        steps = min(found)
+        every = run.eval_timesteps or run.eval_freq * steps_each
+        longest = config.algorithm.eval_length or config.algorithm.rollout_length
+        evaluated = (steps // every + 1) * run.eval_episodes * longest
+        players = max(1, _workers(config))
+        # An evaluation's steps cost about what those of ARS do; the learning of networks is more.
+        share = 1.0 if ALGORITHMS[config.algo].trains_in_pool else 0.3 / players
+        ends.append((steps + evaluated * share) / speed)
+    return min(ends, default=None)
+
+
+def _settings(
+    config: TrainingConfig,
+    complete: TrainingConfig,
+    given: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+) -> list[Setting]:
+    preset = ALGORITHMS[config.algo].presets.get(config.preset or "", {})
+    rows = [
+        Setting("env_kwargs", in_words(config.env_kwargs), _origin("env_kwargs", given, from_file))
+    ] * bool(config.env_kwargs)
+    for part in ("task", "algorithm", "run", "workers"):
+        before, after = getattr(config, part), getattr(complete, part)
+        for field in dataclasses.fields(after):
+            value = getattr(after, field.name)
+            origin = _origin(field.name, given, from_file)
+            if origin == "default" and value == preset.get(field.name, object()):
+                origin = f"preset {config.preset}"
+            elif value != getattr(before, field.name):
+                origin = "environment"
+            elif origin == "default" and value != field.default:
+                origin = "other settings"
+            if isinstance(value, int) and not isinstance(value, bool) and field.name != "seed":
+                shown = f"{value:,}"
+            else:
+                shown = "none" if value in (None, ()) else in_words(value)
+            rows.append(Setting(field.name, shown, origin))
+    return rows
+
+
+def _origin(name: str, given: Mapping[str, Any], from_file: Mapping[str, Any]) -> str:
+    if name not in given:
+        return "default"
+    return "file" if name in from_file and from_file[name] == given[name] else "given"
+
+
+def _megabytes() -> float:
+    """Memory that this process has, in megabytes; 0 where that cannot be found out."""
+    try:
+        with open("/proc/self/statm") as file:
+            import resource
+
+            return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+    except (OSError, ImportError):
+        return 0.0

@@ -1,0 +1,194 @@
+"""One file that holds a run: written for others, and read without running anything in it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from ars.algorithms import ALGORITHMS
+from ars.common.errors import UsageError
+from ars.training.run_folder import (
+    BEST_POLICY,
+    CONFIG,
+    EVALUATIONS,
+    LATEST_POLICY,
+    PROGRESS,
+    RESULT,
+    TAPE,
+    read_json,
+)
+from policies import FileError
+from policies.file import read_plain, write_atomically
+
+# What is taken out of a file: nothing else in it is looked at.
+FILES = (CONFIG, RESULT, BEST_POLICY, LATEST_POLICY, TAPE, PROGRESS, EVALUATIONS)
+CARD, PICTURE = "README.md", "picture.png"
+LARGEST = 2**31  # bytes, unpacked
+_BROKEN = zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error
+_WHEN = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes at any time
+
+
+def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]:
+    """Write a run to one file, with a card that describes it.
+
+    Args:
+        folder: of the run.
+        output: the file.
+        picture: a PNG for the card; None for none.
+
+    Returns:
+        The names of what is in the file.
+
+    Raises:
+        UsageError: it is not a run folder, or has no result yet.
+        FileError: a file in it is damaged.
+    """
+    for name, what in ((CONFIG, "not a run folder"), (RESULT, "has no result yet")):
+        if not (folder / name).is_file():
+            raise UsageError(f"`run` {folder}: {what} (no {name} in it)")
+    contents = {name: read_plain(folder / name) for name in FILES if (folder / name).is_file()}
+    if picture is not None:
+        contents[PICTURE] = picture
+    config, result = read_json(folder / CONFIG), read_json(folder / RESULT)
+    try:
+        contents[CARD] = card(config, result, list(contents), output.name).encode()
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{folder}: not a run's files ({error!r})") from None
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(contents):
+            archive.writestr(zipfile.ZipInfo(name, _WHEN), contents[name], zipfile.ZIP_DEFLATED)
+    write_atomically(output, packed.getvalue())
+    return sorted(contents)
+
+
+def card(config: dict[str, Any], result: dict[str, Any], names: list[str], file: str) -> str:
+    """A model card in Markdown, with the metadata that model hubs read.
+
+    Args:
+        config: config.json.
+        result: result.json.
+        names: what there is besides.
+        file: the name of the shared file.
+    """
+    env_id, algo, final = config["env_id"], config["algo"], result["final_evaluation"]
+    mean, deviation = final["return_mean"], final["return_std"]
+    metadata = {
+        "library_name": "ars-toolkit",
+        "tags": [
+            env_id,
+            algo,
+            "reinforcement-learning",
+            *(() if ALGORITHMS[algo].trains_in_pool else ("deep-reinforcement-learning",)),
+        ],
+        "model-index": [
+            {
+                "name": algo.upper(),
+                "results": [
+                    {
+                        "task": {
+                            "type": "reinforcement-learning",
+                            "name": "reinforcement-learning",
+                        },
+                        "dataset": {"name": env_id, "type": env_id},
+                        "metrics": [
+                            {
+                                "type": "mean_reward",
+                                "value": f"{mean:.2f} +/- {deviation:.2f}",
+                                "name": "mean_reward",
+                                "verified": False,
+                            }
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in metadata.items())
+    metres = final.get("metres_mean")
+    rows = {
+        "return": f"{mean:,.2f} ± {deviation:,.2f} over {final['episodes']} new episodes, worst "
+        f"{final['return_min']:,.2f}",
+        **({} if metres is None else {"metres": f"{metres:,.1f}"}),
+        "training": f"{result['timesteps']:,} timesteps, {result['episodes']:,} episodes, "
+        f"{result['iterations']:,} iterations",
+        "seed": str(config["seed"]),
+        "preset": str(config["preset"]),
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    picture = f"\n![The policy at work]({PICTURE})\n" if PICTURE in names else ""
+    verify = f"python -m ars.verify {file}   # every policy from its tape\n" * (TAPE in names)
+    settings = json.dumps(config["config"], indent=2)
+    return f"""---
+{front}
+---
+
+# {algo.upper()} on {env_id}
+{picture}
+| | |
+|---|---|
+{table}
+
+```bash
+python -m ars.evaluate {file}
+python -m ars.render {file}
+{verify}python -m ars.train --config {file}   # the same training again
+```
+
+<details><summary>Settings</summary>
+
+```json
+{settings}
+```
+
+</details>
+"""
+
+
+def unpacked(run: str) -> str:
+    """The folder of a RUN that is a shared file, unpacked for as long as this process lives.
+
+    Any other RUN is returned as it is.
+
+    Raises:
+        FileError: the file is damaged, or holds no run.
+    """
+    path = Path(run)
+    if path.suffix != ".zip" or not path.is_file():
+        return run
+    return str(_unpack(path.resolve(), path.stat().st_mtime_ns))
+
+
+@functools.cache
+def _unpack(path: Path, _changed: int) -> Path:
+    place = Path(tempfile.mkdtemp(prefix="ars-shared-"))  # which only this user can enter
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    folder = place / path.name
+    folder.mkdir()
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_plain(path, LARGEST))) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            if CONFIG not in members:
+                raise FileError(f"{path}: holds no run (no {CONFIG} in it)")
+            left = LARGEST
+            for name in FILES:
+                if name in members:
+                    with archive.open(members[name]) as file:
+                        content = file.read(left + 1)
+                    left -= len(content)
+                    if left < 0:
+                        raise FileError(f"{path}: of more than {LARGEST:,} bytes, unpacked")
+                    (folder / name).write_bytes(content)
+    except _BROKEN as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+    return folder

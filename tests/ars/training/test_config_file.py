@@ -1,0 +1,136 @@
+"""Settings from a file: a run is trained again to the same bytes, one's own is a command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ars.train
+from ars.api import train
+from ars.training.config_file import settings_in, with_file
+from ars.training.resolve import resolve_new
+from policies import FileError
+
+FEW: dict[str, Any] = {"n_iterations": 2, "n_workers": 0, "verbose": False}
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("env", "settings"),
+    [
+        ("CartPole-v1", {"variant": "v1", "seed": 7, "n_directions": 3, "step_size": 0.1}),
+        (
+            "HalfCheetah",
+            {"variant": "v2", "eval_timesteps": 500, "rollout_length": 20, "eval_length": 20},
+        ),
+        ("CartPole-v1", {"algo": "ppo", "n_steps": 32, "n_envs": 2, "batch_size": 32}),
+    ],
+)
+def test_a_run_is_trained_again_to_the_same_bytes(env: str, settings: dict[str, Any]) -> None:
+    first = train(env, **settings, **FEW)
+    again = train(config=first.folder, **{**FEW, "n_iterations": None})
+    assert again.folder != first.folder
+    for name in ("policy.safetensors", "best_policy.safetensors"):
+        assert (again.folder / name).read_bytes() == (first.folder / name).read_bytes()
+    of_both = [json.loads((run.folder / "config.json").read_text()) for run in (first, again)]
+    for data in of_both:
+        del data["commands"]
+    assert of_both[0] == of_both[1]
+
+
+def test_flags_override_it_and_one_stop_replaces_the_other() -> None:
+    folder = train("CartPole-v1", seed=7, **FEW).folder
+    words = f"--config {folder} --seed 8 --total-timesteps 100 --n-workers 0 --run-dir other"
+    ars.train.main(words.split())
+    data = json.loads(Path("other/config.json").read_text())
+    assert (data["seed"], data["run"]["total_timesteps"]) == (8, 100)
+    assert data["run"]["n_iterations"] is None
+
+
+def test_another_environment_takes_the_settings_but_not_the_arguments() -> None:
+    folder = train("CartPole-v1", env_kwargs={"sutton_barto_reward": True}, **FEW).folder
+    given = with_file(settings_in(folder), {"env_id": "Acrobot-v1"})
+    config = resolve_new(given.pop("env_id"), given)
+    assert (config.env_id, config.env_kwargs, config.run.n_iterations) == ("Acrobot-v1", {}, 2)
+
+
+FILES = {
+    "mine.toml": 'env = "halfcheetah"\nseed = 4\nstep-size = 0.1\nhidden_sizes = [8, 4]\n'
+    'policy = "mlp"\nreward_weights = ["alive=0.5"]\ntotal_timesteps = 1_000\n',
+    "mine.yaml": "env: halfcheetah\nseed: 4\nstep_size: 0.1\nhidden_sizes: [8, 4]\npolicy: mlp\n"
+    "reward_weights: [alive=0.5]\ntotal_timesteps: 1000\n",
+    "mine.json": '{"env": "halfcheetah", "seed": 4, "step_size": 0.1, "hidden_sizes": [8, 4], '
+    '"policy": "mlp", "reward_weights": ["alive=0.5"], "total_timesteps": 1000}',
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_ones_own_file_is_a_command_line(name: str) -> None:
+    Path(name).write_text(FILES[name])
+    given = settings_in(name).given
+    config = resolve_new(given.pop("env_id"), given)
+    assert (config.env_id, config.preset, config.task.seed) == ("HalfCheetah", "HalfCheetah", 4)
+    assert config.algorithm.step_size == 0.1
+    assert config.algorithm.hidden_sizes == (8, 4)
+    assert config.algorithm.reward_weights == ("alive=0.5",)
+    assert config.run.total_timesteps == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.toml", "seed = ", "a.toml: cannot be read"),
+        ("a.yaml", "a: [1", "a.yaml: cannot be read"),
+        ("a.yaml", "!!python/object/apply:os.system ['touch here']", "a.yaml: cannot be read"),
+        ("a.json", "{", "a.json: cannot be read"),
+        ("a.json", "[1]", "a.json: must hold settings by name"),
+        ("a.yaml", "1: 2", "a.yaml: must hold settings by name"),
+        ("a.toml", "env = 3", "a.toml: env must be a name, not 3"),
+        ("a.json", '{"env_id": 1, "algo": "x", "config": {}, "run": {}}', "not the config.json"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(name: str, text: str, told: str) -> None:
+    Path(name).write_text(text)
+    with pytest.raises(FileError, match=told):
+        settings_in(name)
+    assert not Path("here").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("env = 'CartPole-v1'\nstep_sise = 1", "--step-sise: there is no such setting"),
+        ("env = 'CartPole-v1'\nstep_size = 'x'", "--step-size"),
+        ("env = 'CartPole-v1'\nalgo = 'pppo'", "--algo pppo: must be one of"),
+        ("seed = 1", "name an environment"),
+    ],
+)
+def test_wrong_settings_are_one_line(
+    text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.toml").write_text(text)
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(["--config", "mine.toml"])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1 and told in error
+    assert not Path("runs").exists()
+
+
+def test_what_is_not_as_it_was_is_said() -> None:
+    folder = train("CartPole-v1", **FEW).folder
+    assert settings_in(folder).notes == []
+    data = json.loads((folder / "config.json").read_text())
+    data["versions"]["numpy"], data["platform"]["cpu"] = "1.0", "an abacus"
+    data["preset"] = "one of old"
+    (folder / "config.json").write_text(json.dumps(data))
+    notes = settings_in(folder)[1]
+    assert "`preset` one of old is no longer there" in notes[1]
+    assert "numpy 1.0 then" in notes[0] and "an abacus then" in notes[0]

@@ -1,0 +1,230 @@
+"""Several seeds as one experiment: each run is what it would be alone, and none hurts another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ars.evaluate
+import ars.train
+from ars.api import RunError, train, train_seeds
+from ars.common.errors import UsageError
+from ars.common.seeding import Stream
+from ars.rollout.task import RolloutSpec, Task, task_seed
+from ars.training import experiment as module
+from ars.training.experiment import Experiment
+from ars.training.seed_processes import SilentShow
+from policies import FileError
+
+FEW: dict[str, Any] = {"n_directions": 4, "n_iterations": 3, "verbose": False}
+
+
+@pytest.fixture(autouse=True)
+def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Unplayed:
+    """Stands in for the processes: every job is noted, and ends well without a result."""
+
+    jobs: list[dict[str, Any]]
+    at_a_time: int
+
+    def __init__(self, job: Any, done: Any, show: Any) -> None:
+        self._job, self._done = job, done
+        self.errors: dict[int, str] = {}
+
+    def train(self, seeds: list[int], jobs: int) -> None:
+        Unplayed.jobs, Unplayed.at_a_time = [self._job(seed) for seed in seeds], jobs
+        for seed in seeds:
+            self._done(seed)
+
+
+@pytest.fixture
+def unplayed(monkeypatch: pytest.MonkeyPatch) -> type[Unplayed]:
+    monkeypatch.setattr(module, "Team", Unplayed)
+    return Unplayed
+
+
+def start(n_seeds: int, **given: Any) -> Experiment:
+    experiment = Experiment.new("CartPole-v1", given, n_seeds, "a command")
+    experiment.train(SilentShow())
+    return experiment
+
+
+def test_each_run_is_the_one_that_its_seed_has_alone() -> None:
+    runs = train_seeds("CartPole-v1", 2, seed=5, **FEW)
+    assert [run.folder.as_posix() for run in runs] == [
+        "runs/CartPole-v1/ars-seeds5-6/s5",
+        "runs/CartPole-v1/ars-seeds5-6/s6",
+    ]
+    alone = train("CartPole-v1", seed=6, n_workers=0, **FEW)
+    for name in ("policy.safetensors", "best_policy.safetensors", "tape.bin"):
+        assert (runs[1].folder / name).read_bytes() == (alone.folder / name).read_bytes()
+
+
+def test_a_seed_that_fails_is_named_and_stops_no_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec = RolloutSpec("", None, seed=1)  # type: ignore[arg-type]
+    kwargs = {"seed": task_seed(spec, Task(Stream.TRAINING, 1, 2, +1)), "flag": str(tmp_path / "f")}
+    with pytest.raises(RunError, match=r"^1 of 2 seeds failed \(1\), seed 1 with: .*snapped"):
+        train_seeds(
+            "faulty_envs:Raises-v0", 2, env_kwargs=kwargs, run_dir="many", n_workers=0, **FEW
+        )
+    assert not Path("many/s1/result.json").exists()
+    ars.train.main(["--resume", "many", "--n-workers", "0"])
+    shown = capsys.readouterr().out
+    assert "seed 0" not in shown and "seed 1: done" in shown
+    assert "median" in shown and "of 2 seeds, 10 new episodes each" in shown
+    alone = train("faulty_envs:Raises-v0", env_kwargs=kwargs, seed=1, n_workers=0, **FEW)
+    names = Path("many/s1/policy.safetensors"), alone.folder / "policy.safetensors"
+    assert names[0].read_bytes() == names[1].read_bytes()
+
+
+def test_the_folder_is_evaluated_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    train_seeds("CartPole-v1", 2, run_dir="many", **FEW)
+    ars.evaluate.main(["many", "--episodes", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("   ")] == ["0", "1"]
+    assert lines[-1].endswith("of 2 seeds, 3 new episodes each")
+    ars.evaluate.main(["many", "--episodes", "3", "--json"])
+    seeds = json.loads(capsys.readouterr().out)["seeds"]
+    assert {seed: len(row["returns"]) for seed, row in seeds.items()} == {"0": 3, "1": 3}
+
+
+def test_an_interrupt_saves_every_seed_and_they_go_on_exactly() -> None:
+    words = ["CartPole-v1", "--n-seeds", "2", "--n-iterations", "200", "--run-dir", "many"]
+    words += ["--jobs", "2", "--save-freq", "1", "--eval-freq", "1000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ars.train", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not all(Path(f"many/s{seed}/checkpoint").exists() for seed in (0, 1)):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (
+        130,
+        "interrupted and saved; to go on: python -m ars.train --resume many\n",
+    )
+    rows = [len(Path(f"many/s{n}/progress.csv").read_text().splitlines()) for n in (0, 1)]
+    again = train_seeds(resume="many", n_iterations=max(rows) + 1, verbose=False)
+    alone = train(
+        "CartPole-v1",
+        seed=1,
+        n_iterations=max(rows) + 1,
+        eval_freq=1000,
+        n_workers=0,
+        verbose=False,
+    )
+    policies = [run.folder / "policy.safetensors" for run in (again[1], alone)]
+    assert policies[0].read_bytes() == policies[1].read_bytes()
+
+
+def test_what_is_given_on_resume_holds_for_every_run_until_all_have_ended(
+    unplayed: type[Unplayed],
+) -> None:
+    experiment = start(3, total_timesteps=100)
+    assert [job["given"]["seed"] for job in unplayed.jobs] == [0, 1, 2]
+    unplayed.jobs = []
+    Experiment.open(experiment.folder, {}, "again", False).train(SilentShow())
+    assert unplayed.jobs == []  # all had ended
+    longer = Experiment.open(experiment.folder, {"n_iterations": 9}, "longer", False)
+    longer._write()  # and is killed here
+    Experiment.open(experiment.folder, {}, "again", False).train(SilentShow())
+    assert len(unplayed.jobs) == 3
+    for job in unplayed.jobs:  # none had begun: one stop takes the place of the other
+        assert job["given"]["n_iterations"] == 9
+        assert "total_timesteps" not in job["given"]
+
+
+@pytest.mark.parametrize(
+    ("processors", "n_seeds", "given", "at_a_time", "workers"),
+    [
+        (8, 3, {}, 3, "2"),
+        (8, 5, {}, 5, "0"),
+        (4, 9, {}, 4, "0"),
+        (1, 2, {}, 1, "0"),
+        (8, 9, {"n_workers": "3"}, 2, "3"),
+        (8, 9, {"n_workers": "0"}, 8, "0"),
+        (8, 9, {"algo": "ppo"}, 8, None),
+        (8, 9, {"algo": "ppo", "env_processes": 4}, 2, None),
+        (8, 9, {"ray_address": "host:6379"}, 1, None),
+    ],
+)
+def test_the_processors_are_shared(
+    processors: int,
+    n_seeds: int,
+    given: dict[str, Any],
+    at_a_time: int,
+    workers: str | None,
+    unplayed: type[Unplayed],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "n_processors", lambda: processors)
+    experiment = start(n_seeds, **given)
+    assert unplayed.at_a_time == at_a_time
+    assert {job["given"].get("n_workers") for job in unplayed.jobs} == {workers}
+    stored = json.loads((experiment.folder / "experiment.json").read_text())
+    assert not {"n_workers", "ray_address"} & stored["given"].keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("CartPole-v1 --jobs 2", "--jobs: has no meaning without --n-seeds"),
+        ("CartPole-v1 --n-seeds 0", "--n-seeds 0: must be at least 1"),
+        ("--n-seeds 3", "name an environment"),
+        ("Nope-v0 --n-seeds 2", "unknown environment 'Nope-v0'"),
+        ("CartPole-v1 --n-seeds 2 --step-size -1", "--step-size -1.0: must be greater than 0"),
+        ("CartPole-v1 --n-seeds 2 --run-dir many", "--run-dir many: holds a run already"),
+        ("CartPole-v1 --run-dir many", "--run-dir many: holds a run already"),
+        ("--resume many --n-seeds 5", "--n-seeds: an experiment keeps its seeds"),
+        ("--resume many --seed 5", "--seed: an experiment keeps its seeds"),
+        ("--resume many/s0 --n-seeds 5", "--n-seeds: one run has one seed"),
+    ],
+)
+def test_wrong_words_are_one_line(
+    words: str, told: str, unplayed: type[Unplayed], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(2, run_dir="many")
+    before = sorted(Path("many").rglob("*"))
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(words.split())
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1 and told in error
+    assert sorted(Path("many").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"seeds": []}, {"seeds": [-1]}, {"seeds": ["0"]}, {"left": [7]}, {"algo": "x"}, {"given": 3}],
+)
+def test_a_damaged_file_is_named(damage: dict[str, Any], unplayed: type[Unplayed]) -> None:
+    folder = start(2).folder
+    data = json.loads((folder / "experiment.json").read_text())
+    (folder / "experiment.json").write_text(json.dumps(data | damage))
+    with pytest.raises(FileError, match=rf"experiment\.json: damaged \({next(iter(damage))} "):
+        train_seeds(resume=folder)
+
+
+def test_what_cannot_reach_another_process_is_refused() -> None:
+    with pytest.raises(UsageError, match="`env_kwargs`: must be what JSON can hold"):
+        train_seeds("CartPole-v1", 2, env_kwargs={"render_mode": object()})
+    with pytest.raises(UsageError, match="`env`: name an environment"):
+        train_seeds()
+    with pytest.raises(UsageError, match="`resume` nowhere: must be the folder of an experiment"):
+        train_seeds(resume="nowhere")

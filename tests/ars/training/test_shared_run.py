@@ -1,0 +1,157 @@
+"""A run in one file: used, verified and trained again elsewhere, whatever else the file holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ars.evaluate
+import ars.share
+import ars.verify
+from ars.api import evaluate, load, train
+from ars.training import shared_run
+from ars.training.shared_run import share, unpacked
+from policies import FileError
+
+FEW: dict[str, Any] = {"n_iterations": 3, "n_directions": 4, "n_workers": 0, "verbose": False}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lengths = {"rollout_length": 20, "eval_length": 1000, "eval_episodes": 1}
+    place = tmp_path_factory.mktemp("trained") / "run"
+    return train("HalfCheetah", run_dir=place, **lengths, **FEW).folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a run, in a folder of its own that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, "mine")
+    return Path("mine")
+
+
+def test_the_file_stands_for_the_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ars.share.main([str(folder)])
+    file = "HalfCheetah-ars-s0.zip"
+    assert capsys.readouterr().out.startswith(f"wrote {file}: ")
+    expected = evaluate(folder, episodes=2), load(folder, at=100).weights.tobytes()
+    moved = Path("elsewhere") / file
+    moved.parent.mkdir()
+    Path(file).rename(moved)
+    folder.rename("gone")
+    assert evaluate(str(moved), episodes=2)["returns"] == expected[0]["returns"]
+    assert load(str(moved), at=100).weights.tobytes() == expected[1]
+    ars.verify.main([str(moved), "--iterations", "3"])
+    assert capsys.readouterr().out.endswith("verified\n")
+    again = train(config=moved, n_workers=0, verbose=False)
+    best = "best_policy.safetensors"
+    assert (again.folder / best).read_bytes() == (Path("gone") / best).read_bytes()
+
+
+def test_it_has_a_card_and_a_picture_and_always_the_same_bytes(folder: Path) -> None:
+    for place in ("one", "two"):
+        Path(place).mkdir()
+        ars.share.main([str(folder), "--output", f"{place}/a.zip"])
+    assert Path("one/a.zip").read_bytes() == Path("two/a.zip").read_bytes()
+    with zipfile.ZipFile("one/a.zip") as archive:
+        card, picture = archive.read("README.md").decode(), archive.read("picture.png")
+    assert picture.startswith(b"\x89PNG")
+    assert card.startswith('---\nlibrary_name: "ars-toolkit"\n')
+    metadata = dict(line.split(": ", 1) for line in card.split("---\n")[1].splitlines())
+    [model] = json.loads(metadata["model-index"])
+    mean = json.loads((folder / "result.json").read_text())["final_evaluation"]["return_mean"]
+    assert model["results"][0]["metrics"][0]["value"].startswith(f"{mean:.2f} +/- ")
+
+
+def test_what_cannot_be_drawn_is_shared_without_a_picture(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def undrawn(*_: object, **__: object) -> Any:
+        raise shared_run.UsageError("no camera")
+
+    monkeypatch.setattr("ars.rendering.show.record", undrawn)
+    ars.share.main([str(folder), "--output", "a.zip"])
+    assert "without a picture: no camera" in capsys.readouterr().out
+    with zipfile.ZipFile("a.zip") as archive:
+        assert "picture.png" not in archive.namelist()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nowhere"], "RUN nowhere: not a run folder (no config.json in it)"),
+        (["unfinished"], "RUN unfinished: has no result yet"),
+        (["mine", "--output", "a.rar"], "--output a.rar: must end in .zip"),
+    ],
+)
+def test_wrong_words_are_one_line(
+    words: list[str], told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("unfinished").mkdir()
+    Path("unfinished/config.json").write_bytes((folder / "config.json").read_bytes())
+    with pytest.raises(SystemExit) as stopped:
+        ars.share.main(words)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.startswith("error: ") and error.count("\n") == 1 and told in error
+    assert not list(Path().glob("*.zip"))
+
+
+def test_nothing_leaves_the_folder_that_it_is_unpacked_in(folder: Path) -> None:
+    share(folder, Path("a.zip"))
+    with zipfile.ZipFile("a.zip", "a") as archive:
+        for name in ("../outside", "/tmp/ars-outside", "evil.py", "checkpoint/x"):
+            archive.writestr(name, "x")
+    place = Path(unpacked("a.zip"))
+    found = {path.name for path in place.rglob("*")}
+    assert found <= set(shared_run.FILES) and "config.json" in found
+    assert not (place.parent / "outside").exists() and not Path("/tmp/ars-outside").exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped", "other", "huge"])
+def test_a_file_that_cannot_be_used_is_named(
+    damage: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    share(folder, Path("a.zip"))
+    content = bytearray(Path("a.zip").read_bytes())
+    if damage == "empty":
+        content.clear()
+    elif damage == "text":
+        content[:] = b"no archive"
+    elif damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "flipped":
+        content[content.index(b"config.json") + 60] ^= 0xFF
+    Path("a.zip").write_bytes(content)
+    if damage == "other":
+        with zipfile.ZipFile("a.zip", "w") as archive:
+            archive.writestr("data.txt", "x")
+    if damage == "huge":
+        monkeypatch.setattr(shared_run, "LARGEST", 2000)
+    with pytest.raises(FileError, match=r"a\.zip"):
+        unpacked("a.zip")
+    with pytest.raises(SystemExit) as stopped:
+        ars.evaluate.main(["a.zip"])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 1 and error.count("\n") == 1 and "a.zip" in error
+
+
+def test_a_module_that_it_names_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = train("CartPole-v1", **FEW)
+    data = json.loads((run.folder / "config.json").read_text())
+    (run.folder / "config.json").write_text(json.dumps(data | {"env_id": "evil_world:Evil-v0"}))
+    share(run.folder, Path("a.zip"))
+    Path("evil_world.py").write_text("open('ran', 'w')\n")
+    with pytest.raises(SystemExit) as stopped:
+        ars.verify.main(["a.zip"])
+    assert stopped.value.code == 2 and "evil_world" in capsys.readouterr().err
+    assert not Path("ran").exists()
