@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.errors import UsageError
-from ars.importing.pickles import LARGEST_ARRAY, read_pickle
+from ars.importing.arrays import LARGEST_ARRAY
+from ars.importing.pickles import read_pickle
 from policies import FileError
 from policies.file import read_plain
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ars.importing.actor import Actor
 from ars.importing.archives import Archive, read_npy
-from ars.importing.pickles import Stored, array
+from ars.importing.arrays import Stored, array
 from policies import Normalizer, NormalizerRule
 
 # The file does not say how many observations its statistics are of. This many let a training that

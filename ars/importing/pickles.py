@@ -12,15 +12,25 @@ from __future__ import annotations
 import math
 import pickletools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.importing.arrays import (
+    TYPES,
+    ArrayType,
+    Name,
+    Record,
+    Stored,
+    byte_order,
+    checked_shape,
+    described,
+    from_bytes,
+    tuple_of,
+)
+
 MOST_OPCODES = 1_000_000  # a policy's statistics have some hundred
-LARGEST_ARRAY = 2**26  # numbers
-_MOST_AXES = 32
 
 # What the classes in files of these projects belong to. Names of `builtins` are not among them.
 _PACKAGES = (
@@ -32,7 +42,6 @@ _PACKAGES = (
     "torch",
     "collections",
 )
-_TYPE = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O4", "O8")
 _STORAGES = {
     "HalfStorage": "<f2",
     "FloatStorage": "<f4",
@@ -44,72 +53,6 @@ _STORAGES = {
     "LongStorage": "<i8",
     "BoolStorage": "|b1",
 }
-
-
-@dataclass(frozen=True)
-class Name:
-    """A class or function by its name; never the thing itself."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
-
-
-@dataclass(eq=False)
-class Record:
-    """An object of a class that is not an array: the name of its class, and what it holds."""
-
-    name: Name
-    args: Any
-    state: Any = None
-
-
-@dataclass(eq=False)
-class _Type:
-    """A dtype, whose byte order comes after its code."""
-
-    code: str
-    order: str = "|"
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        order = "" if self.order == "|" else self.order
-        return np.dtype(f"{order}{self.code}")
-
-
-@dataclass(eq=False)
-class Stored:
-    """An array, or the objects of an array of objects, in a list; empty until it is built."""
-
-    values: NDArray[Any] | list[Any] = field(default_factory=list)
-
-    def build(self, state: Any) -> None:
-        """Take in what NumPy stores of an array: version, shape, dtype, order and contents."""
-        _, shape, kind, fortran, contents = _tuple_of(state, 5)
-        shape = _shape(shape)
-        if not isinstance(kind, _Type):
-            raise ValueError("an array without a type")
-        if kind.code.startswith("O"):
-            if not isinstance(contents, list) or len(contents) != math.prod(shape):
-                raise ValueError(f"an array of shape {shape} without as many objects")
-            self.values = contents
-            return
-        self.values = _array(contents, kind.dtype, shape, "F" if fortran is True else "C")
-
-
-def array(value: Any) -> NDArray[Any]:
-    """What a pickle holds as an array: numbers too. Raises: ValueError."""
-    if isinstance(value, Stored) and isinstance(value.values, np.ndarray):
-        return value.values
-    if isinstance(value, int | float):
-        return np.asarray(value, np.float64)
-    raise ValueError(f"{_described(value)} where an array should be")
-
-
-def _described(value: Any) -> str:
-    return str(value.name) if isinstance(value, Record) else type(value).__name__
 
 
 def read_pickle(data: bytes, storage: Callable[[str], bytes] | None = None) -> Any:
@@ -258,7 +201,7 @@ class _Machine:
 
     def _called(self, name: Any, args: Any) -> Any:
         if not isinstance(name, Name) or not isinstance(args, tuple):
-            raise ValueError(f"a pickle that calls {_described(name)}")
+            raise ValueError(f"a pickle that calls {described(name)}")
         reader = _READERS.get(str(name))
         return Record(name, args) if reader is None else reader(self, *args)
 
@@ -267,42 +210,44 @@ class _Machine:
         built = self._stack[-1]
         if isinstance(built, Stored):
             built.build(state)
-        elif isinstance(built, _Type):
-            built.order = _order(state[1])
+        elif isinstance(built, ArrayType):
+            built.order = byte_order(state[1])
         elif isinstance(built, Record):
             built.state = state
         elif not isinstance(built, dict):  # of an OrderedDict: attributes, which nobody reads
-            raise ValueError(f"a pickle that builds {_described(built)}")
+            raise ValueError(f"a pickle that builds {described(built)}")
 
     def _do_binpersid(self) -> None:
         # As torch stores the numbers of a tensor: ('storage', its class, key, device, length).
-        kind, name, key, _, size = _tuple_of(self.pop(), 5)
+        kind, name, key, _, size = tuple_of(self.pop(), 5)
         if self._storage is None or kind != "storage" or not isinstance(key, str):
             raise ValueError("a pickle that refers to something outside it")
         if not isinstance(name, Name) or name.name not in _STORAGES:
             raise ValueError(f"numbers of the type {name}, which are not read")
         dtype = np.dtype(_STORAGES[name.name])
-        self._stack.append(_array(self._storage(key), dtype, _shape((size,)), "C"))
+        self._stack.append(from_bytes(self._storage(key), dtype, checked_shape((size,)), "C"))
 
     # The calls that are read; none of them does more than look at numbers and bytes.
 
     def empty_array(self, *_: Any) -> Stored:
         return Stored()
 
-    def type_of(self, code: Any, *_: Any) -> _Type:
-        if code not in _TYPE:
+    def type_of(self, code: Any, *_: Any) -> ArrayType:
+        if code not in TYPES:
             raise ValueError(f"an array of the type {code!r}, which is not read")
-        return _Type(code)
+        return ArrayType(code)
 
     def scalar(self, kind: Any, contents: Any) -> Any:
-        if not isinstance(kind, _Type):
+        if not isinstance(kind, ArrayType):
             raise ValueError("a number without a type")
-        return _array(contents, kind.dtype, (), "C").item()
+        return from_bytes(contents, kind.dtype, (), "C").item()
 
     def from_buffer(self, contents: Any, kind: Any, shape: Any, order: Any) -> Stored:
-        if not isinstance(kind, _Type):
+        if not isinstance(kind, ArrayType):
             raise ValueError("an array without a type")
-        return Stored(_array(contents, kind.dtype, _shape(shape), "F" if order == "F" else "C"))
+        return Stored(
+            from_bytes(contents, kind.dtype, checked_shape(shape), "F" if order == "F" else "C")
+        )
 
     def encoded(self, text: Any, encoding: Any) -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
@@ -320,12 +265,12 @@ class _Machine:
     def tensor(self, storage: Any, offset: Any, size: Any, strides: Any, *_: Any) -> Stored:
         if not isinstance(storage, np.ndarray):
             raise ValueError("a tensor without numbers")
-        shape, steps = _shape(size), _shape(strides)
+        shape, steps = checked_shape(size), checked_shape(strides)
         if len(shape) != len(steps) or math.prod(shape) > storage.size:
             raise ValueError(f"a tensor of shape {shape} on {storage.size:,} numbers")
         width = storage.itemsize
         view: NDArray[Any] = np.ndarray(
-            shape, storage.dtype, storage, _shape((offset,))[0] * width,
+            shape, storage.dtype, storage, checked_shape((offset,))[0] * width,
             tuple(step * width for step in steps),
         )  # fmt: skip
         return Stored(view.copy())
@@ -386,36 +331,3 @@ def _set(target: Any, pairs: Any) -> Any:
             raise TypeError
         target[key] = value
     return target
-
-
-def _tuple_of(value: Any, count: int) -> tuple[Any, ...]:
-    if not isinstance(value, tuple) or len(value) != count:
-        raise ValueError("a damaged array")
-    return value
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    if (
-        not isinstance(value, tuple)
-        or len(value) > _MOST_AXES
-        or not all(type(n) is int and 0 <= n <= LARGEST_ARRAY for n in value)
-    ):
-        raise ValueError("an array whose shape is none, or too large")
-    return value
-
-
-def _order(value: Any) -> str:
-    if value not in ("<", ">", "|", "="):
-        raise ValueError("an array with a byte order that is none")
-    return str(value)
-
-
-def _array(contents: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any) -> NDArray[Any]:
-    """An array of bytes, which have to be as many as it needs."""
-    if isinstance(contents, str):  # as Python 2 stores bytes
-        contents = contents.encode("latin-1")
-    if not isinstance(contents, bytes | bytearray):
-        raise ValueError("an array without contents")
-    if len(contents) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"an array of shape {shape} with {len(contents):,} bytes")
-    return np.frombuffer(contents, dtype).reshape(shape, order=order)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from ars.importing.actor import Actor
 from ars.importing.archives import LARGEST_FILE, Archive
-from ars.importing.pickles import Record, array, read_pickle
+from ars.importing.arrays import Record, array
+from ars.importing.pickles import read_pickle
 from policies import Normalizer, NormalizerRule
 from policies.base import Array
 from policies.file import read_plain

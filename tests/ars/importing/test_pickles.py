@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from foreign_policies import Runs
 
-from ars.importing.pickles import Record, Stored, array, read_pickle
+from ars.importing.arrays import Record, Stored, array
+from ars.importing.pickles import read_pickle
 
 ARRAYS = (
     np.arange(6, dtype=np.float64).reshape(2, 3),
