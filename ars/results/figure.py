@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # Inches. One panel fits a column of a paper with two, several its page.
 _COLUMN, _PAGE, _HEIGHT, _LEGEND_ROW = 3.4, 6.9, 2.35, 0.15
-_MOST_COLUMNS = 3
 _CHARACTER, _HANDLE = 0.056, 0.48  # width of a letter in the legend, and of what stands before it
 _LABEL_GAP = 8.0  # points between labels of reference lines
 
@@ -39,7 +38,8 @@ def draw(lines: Sequence[Line], x: str, training: bool, reference: bool, notify:
 
     panels = list(dict.fromkeys(line.group.env_id for line in lines))
     names = list(dict.fromkeys(line.group.label for line in lines))
-    columns = min(len(panels), _MOST_COLUMNS)
+    # Labels of reference lines need room beside a panel; four panels are a square.
+    columns = min(len(panels), 2 if reference or len(panels) == 4 else 3)
     rows = math.ceil(len(panels) / columns)
     width = _COLUMN if columns == 1 else _PAGE
     texts = [_legend_text(name, lines, width) for name in names]
