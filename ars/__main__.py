@@ -37,6 +37,9 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "show a policy: a window, a video or a sheet of pictures"
     ),
+    "plot": Command(
+        "ars.plot:main", "RUN", "learning curves, comparisons and linear policies as figures"
+    ),
     "export": Command(
         "ars.export:main", "RUN", "write a policy as a C header, ONNX, torch program or npz file"
     ),

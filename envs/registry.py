@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,14 +40,12 @@ class RegisteredEnv(NamedTuple):
         id: its Gymnasium id.
         description: a one-line description.
         compiled: whether compiled code can run its episodes.
-        published: returns that others have published, by algorithm.
     """
 
     name: str
     id: str
     description: str
     compiled: bool
-    published: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,6 @@ class _Entry:
     # Whether compiled code can run its episodes, which it can for all robots of the families that
     # `bullet.compiled.player` knows.
     compiled: bool = True
-    # Returns that others have published for the same robot: those of Raffin's RL Baselines3 Zoo
-    # (benchmark.md, and its trained agents), PPO after 1 or 2 million timesteps, ARS with MLPs
-    # after 75 million.
-    published: Mapping[str, float] = field(default_factory=dict)
 
 
 _TABLE = {
@@ -71,26 +65,19 @@ _TABLE = {
         "envs.bullet.locomotion:HalfCheetah",
         "two legs in a plane, runs and cannot fall",
         3000.0,
-        published={"ARS": 1091, "PPO": 2925},
     ),
-    "Hopper": _Entry(
-        "envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0, published={"PPO": 2575}
-    ),
+    "Hopper": _Entry("envs.bullet.locomotion:Hopper", "one leg in a plane, hops", 2500.0),
     "Walker2D": _Entry(
         "envs.bullet.locomotion:Walker2D",
         "two legs in a plane, walks",
         2500.0,
-        published={"ARS": 1887, "PPO": 2110},
     ),
     "Ant": _Entry(
         "envs.bullet.locomotion:Ant",
         "four legs in space",
         2500.0,
-        published={"ARS": 979, "PPO": 2866},
     ),
-    "Humanoid": _Entry(
-        "envs.bullet.locomotion:Humanoid", "a person of 17 joints in space", published={"PPO": 1286}
-    ),
+    "Humanoid": _Entry("envs.bullet.locomotion:Humanoid", "a person of 17 joints in space"),
     "HumanoidFlagrun": _Entry(
         "envs.bullet.flagrun:HumanoidFlagrun", "the person runs to a flag that moves", 2000.0
     ),
@@ -114,7 +101,6 @@ _TABLE = {
         "an arm in a plane, reaches for a point",
         18.0,
         150,
-        published={"ARS": -4, "PPO": 17.1},
     ),
     "Pusher": _Entry(
         "envs.bullet.manipulation:Pusher", "an arm of 7 joints, a puck and its place", 18.0, 150
@@ -161,7 +147,7 @@ def names() -> list[str]:
 def table() -> list[RegisteredEnv]:
     """Return the toolkit's environments, for listing them."""
     return [
-        RegisteredEnv(name, _id(name), entry.description, entry.compiled, entry.published)
+        RegisteredEnv(name, _id(name), entry.description, entry.compiled)
         for name, entry in _TABLE.items()
     ]
 

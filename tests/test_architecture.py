@@ -18,6 +18,7 @@ ORDER = (
     {"ars/api"},
     {"ars"},  # the commands
     {"ars/cli"},
+    {"ars/results"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},
     {"ars/experience"},
@@ -152,13 +153,16 @@ def test_there_is_no_circle_of_imports() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=place)
-def test_ray_torch_and_pybullet_have_their_places(path: Path) -> None:
+def test_ray_torch_pybullet_and_matplotlib_have_their_places(path: Path) -> None:
     tree = ast.parse(path.read_text())
     packages = {name.partition(".")[0] for name in imports(tree)}
     if folder(path) != "ars/distributed":
         assert "ray" not in packages
     if not place(path).startswith("envs/bullet/"):
         assert "pybullet" not in packages
+    if folder(path) != "ars/results":
+        assert "matplotlib" not in packages
+    assert "matplotlib" not in {name.partition(".")[0] for name in loaded_at_once(tree)}
     if folder(path) not in TORCH and place(path) not in TORCH:
         assert "torch" not in {name.partition(".")[0] for name in loaded_at_once(tree)}
 

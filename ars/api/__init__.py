@@ -21,6 +21,7 @@ from ars.api.exchange import export, import_policy
 from ars.api.policies import evaluate, load, render, verify
 from ars.api.training import train, train_seeds
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.results.from_python import compare, plot, plot_weights
 from ars.training.finished import Run
 from envs import UnknownEnvironment
 from policies import FileError, UnsupportedSpace
@@ -33,10 +34,13 @@ __all__ = [
     "UnknownEnvironment",
     "UnsupportedSpace",
     "UsageError",
+    "compare",
     "evaluate",
     "export",
     "import_policy",
     "load",
+    "plot",
+    "plot_weights",
     "render",
     "train",
     "train_seeds",

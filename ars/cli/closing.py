@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import envs
+from ars.algorithms import ALGORITHMS
 from ars.common.settings import counted
 from ars.common.words import digits, duration, rounded
+from envs.published import published_for
 
 # Where a robot stands instead of running: it stays up for some time and does not get far.
 _UP_FOR, _NOT_FAR = 200, 5.0  # steps; metres
@@ -57,15 +59,15 @@ def _travelled(final: dict[str, Any]) -> list[str]:
 
 
 def _shares(env_id: str, return_mean: float) -> list[str]:
-    """The return beside what others have published for the robot."""
-    robot = {name: row for row in envs.table() for name in (row.name, row.id)}.get(env_id)
-    if robot is None:
+    """The return beside what others have published for the robot with an algorithm of ours."""
+    if env_id not in {name for row in envs.table() for name in (row.name, row.id)}:
         return []
     return [
         f"{100 * return_mean / figure:,.0f} % of the published {algorithm} ({figure:,g})"
         if min(figure, return_mean) > 0
         else f"published {algorithm}: {figure:,g}"
-        for algorithm, figure in robot.published.items()
+        for algorithm, figure, _ in published_for(env_id)[1]
+        if algorithm.lower() in ALGORITHMS
     ]
 
 

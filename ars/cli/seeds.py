@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from ars.cli.program import hint, program, resuming
 from ars.cli.streams import output
 from ars.common.errors import UsageError
 from ars.common.settings import counted, make_config
+from ars.common.shell import quoted
 from ars.common.words import digits, rounded
 from ars.training.experiment import Experiment, Outcome, SeedsConfig, failure, is_experiment
 
@@ -61,6 +61,8 @@ def train_seeds(given: dict[str, Any], command: str, trust: bool) -> bool:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
     print(with_flags(summary(experiment, outcomes)))
+    if any(outcome.result is not None for outcome in outcomes):
+        print(f"  their curves   {quoted(_draw(experiment))}")
     if (error := failure(outcomes, again)) is not None:
         raise error
     return True
@@ -102,6 +104,10 @@ def table(
         evaluations: of each seed, as result.json or `evaluate_policy` has it.
         columns: more of them, by title.
     """
+    import numpy as np
+
+    from ars.results.aggregates import interquartile_interval, interquartile_mean
+
     travels = all("metres_mean" in evaluation for evaluation in evaluations.values())
     cells: dict[str, Sequence[str]] = {"seed": [str(seed) for seed in evaluations], **columns}
     for title, name in {"return": "mean", "deviation": "std", "worst": "min"}.items():
@@ -112,17 +118,25 @@ def table(
     lines = ["  ".join(title.rjust(width) for title, width in widths.items())]
     for row in zip(*cells.values(), strict=True):
         lines.append("  ".join(c.rjust(w) for c, w in zip(row, widths.values(), strict=True)))
-    returns = [row["return_mean"] for row in evaluations.values()]
+    returns = np.array([row["return_mean"] for row in evaluations.values()])
+    words = [f"median {digits(float(np.median(returns)))}"]
+    words.append(f"interquartile mean {digits(float(interquartile_mean(returns)))}")
+    if (ends := interquartile_interval(returns)) is not None:
+        words[-1] += f" ({' to '.join(digits(float(end)) for end in ends)})"
+    words.append(f"worst {digits(float(returns.min()))} of {counted(len(returns), 'seed')}")
     episodes = next(iter(evaluations.values()))["episodes"]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"{env_id}, {algo}: median {digits(statistics.median(returns))}, worst "
-            f"{digits(min(returns))} of {counted(len(returns), 'seed')}, "
-            f"{counted(episodes, 'new episode')} each",
-        ]
-    )
+    words.append(f"{counted(episodes, 'new episode')} each")
+    return "\n".join([*lines, "", f"{env_id}, {algo}: {', '.join(words)}"])
+
+
+def _draw(experiment: Experiment) -> str:
+    """Draw the learning curves; returns the name of the file."""
+    from ars.results import plotting
+    from ars.results.plot_config import PlotConfig
+
+    output = experiment.folder / "learning_curves.png"
+    plotting.plot_curves([experiment.folder], PlotConfig(), output, lambda line: None)
+    return str(output)
 
 
 class _Display:

@@ -76,8 +76,8 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _TOOLKIT = tuple(os.path.join(_ROOT, name) + os.sep for name in ("ars", "envs", "policies"))
 _PACKAGES = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 _NEEDED = re.compile(
-    _PACKAGES.pattern + "(gymnasium|imageio_ffmpeg|llvmlite|numba|numpy|PIL|pybullet|ray|rich|"
-    "safetensors|tensorboard|threadpoolctl|torch)"
+    _PACKAGES.pattern + "(gymnasium|imageio_ffmpeg|llvmlite|matplotlib|numba|numpy|PIL|pybullet|"
+    "ray|rich|safetensors|tensorboard|threadpoolctl|torch)"
 )
 
 

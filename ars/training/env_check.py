@@ -20,10 +20,10 @@ from ars.experience.env_group import SubprocessGroup
 from ars.rollout.episode import rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
-from ars.training.space_check import WatchingPolicy, better_dtype, coarse_in_float32
+from ars.training.space_check import WatchingPolicy, better_dtype, clipped_to, coarse_in_float32
 from envs.objective import Objective, ObjectiveSpec
 from envs.time_limit import time_limit
-from policies import Policy, RunningMeanStd, UnsupportedSpace, make_policy
+from policies import BoxSpec, Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
 
@@ -52,6 +52,7 @@ class Probe:
             was not to be found out.
         only_one: whether a second one in another process does not help: only one may exist.
         coarse: a number among observations whose differences float32 loses; None if it loses none.
+        clipped_to: bounds of the actions that a wrapper hides; None if none does.
     """
 
     observation_space: Any
@@ -65,6 +66,7 @@ class Probe:
     conflict: str | None = None
     only_one: bool = False
     coarse: float | None = None
+    clipped_to: BoxSpec | None = None
 
 
 def probe(
@@ -125,8 +127,8 @@ def probe(
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
     known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
-    coarse = coarse_in_float32(policy.shown)
-    return Probe(env.observation_space, env.action_space, *known, *neighbours, coarse)
+    more = coarse_in_float32(policy.shown), clipped_to(env)
+    return Probe(env.observation_space, env.action_space, *known, *neighbours, *more)
 
 
 def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ars.algorithms.base import Algorithm
 from ars.training.logger import CsvLog, LogEnd, TensorBoard
-from ars.training.run_folder import EVALUATIONS, PROGRESS, TAPE
+from ars.training.run_folder import EVALUATIONS, PROGRESS, TAPE, writing
 from ars.training.tape import TapeLog
 from policies.state import State
 
@@ -28,6 +28,7 @@ class RunLogs:
 
     Raises:
         FileError: a log is damaged.
+        RunError: one cannot be written.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class RunLogs:
         notify: Callable[[str], None],
     ) -> None:
         self._algorithm = algorithm
-        with ExitStack() as opened:
+        with writing(folder), ExitStack() as opened:
             self._tape: TapeLog | None = None
             if algorithm.tape_record() is not None:
                 offset = _tape_offset(folder / TAPE, ends, notify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -22,7 +23,7 @@ from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
-from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken
+from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken, writing
 from ars.training.space_check import action_warning
 from ars.training.time_budget import TimeBudget
 from ars.training.trainer import Trainer
@@ -62,6 +63,11 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "a process that training starts imports this program, which trains again: put the call "
+            'under `if __name__ == "__main__":`'
+        )
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with opened(config, display) as (config, probed, algorithm, resume):
         for note in config.notes:
@@ -78,10 +84,8 @@ def run_training(
                 refuse_taken(place)
             elif checkpoint.exists(place) != resume:
                 raise RunError(f"{folder}: another process has just trained in it; try again")
-            try:
+            with writing(folder):
                 config.write(place)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be written: {error.strerror}") from None
             display.notify(f"run folder {folder}")
             for line in episode_lines(config, algorithm, probed.time_limit):
                 display.notify(line)
@@ -166,7 +170,7 @@ def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> li
     """What a new run with a new policy should know of the actions and of what networks see."""
     if config.folder is not None or config.init_from is not None:
         return []
-    warnings = [action_warning(algorithm.policy.spec)]
+    warnings = [action_warning(algorithm.policy.spec, probed.clipped_to)]
     normalizes = getattr(config.algorithm, "normalize_observations", None)
     if probed.coarse is not None and not algorithm.trains_in_pool and not normalizes:
         also = "" if normalizes is None else ", or use `normalize_observations`"
@@ -259,10 +263,6 @@ def _train(
         lost = " at once, which loses what came after the last checkpoint"
         how = lost if interrupts.forced else " and saved"
         raise KeyboardInterrupt(f"interrupted{how}; to go on: {how_to_resume()}") from None
-    except OSError as error:  # of the logs, which the trainer opens before anything else
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
     except RolloutError as error:
         # Without workers the environment's own output is visible.
         in_process = {"n_workers": 0, "ray_address": None} if algorithm.trains_in_pool else {}

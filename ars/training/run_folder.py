@@ -175,6 +175,17 @@ def lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A block that only writes to a run folder. Raises: RunError that names it if it cannot."""
+    try:
+        yield
+    except BrokenPipeError:  # of stdout
+        raise
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
 def _refuse_foreign(path: Path, is_kind: Callable[[int], bool]) -> None:
     """Raises: RunError if something that a run writes to, if it exists, is elsewhere."""
     try:

@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium
 import numpy as np
+from gymnasium.wrappers import ClipAction
 from numpy.typing import NDArray
 
 from ars.rollout.interface import check_numbers
@@ -94,9 +96,12 @@ def _lost(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool_]:
 _WITHIN = 5.0
 
 
-def action_warning(spec: PolicySpec) -> str | None:
-    """What keeps a new policy from exploring its actions, and the remedy; None if nothing does."""
-    action = spec.action
+def action_warning(spec: PolicySpec, clipped_to: BoxSpec | None = None) -> str | None:
+    """What keeps a new policy from exploring its actions, and the remedy; None if nothing does.
+
+    `clipped_to`: the bounds that a wrapper of the environment hides.
+    """
+    action = clipped_to or spec.action
     if not isinstance(action, BoxSpec) or spec.scale_actions:
         return None
     low, high = action.low or (-math.inf,) * action.size, action.high or (math.inf,) * action.size
@@ -110,12 +115,24 @@ def action_warning(spec: PolicySpec) -> str | None:
     else:
         subject = f"number {at + 1} of an action " + ("is whole," if whole else "lies")
     remedy = "`scale_actions` scales -1 to 1 to the bounds" + ", and rounds" * whole
-    if not all(map(_is_bound, low + high)):
+    if clipped_to is not None:
+        remedy = f"without gymnasium's ClipAction around the environment, {remedy}"
+    elif not all(map(_is_bound, low + high)):
         remedy = "give the environment two finite bounds, and use `scale_actions`"
     return (
         f"{subject} from {low[at]:g} to {high[at]:g}, but a new policy's outputs are about -1 to "
         f"1: {hindrances[at]}; {remedy}"
     )
+
+
+def clipped_to(env: Any) -> BoxSpec | None:
+    """The bounds that a ClipAction wrapper cuts actions to, which it hides; None without one."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, ClipAction):
+            hidden = space_spec(env.env.action_space, "action")
+            return hidden if isinstance(hidden, BoxSpec) else None
+        env = env.env
+    return None
 
 
 def _hindrance(low: float, high: float, whole: bool) -> str | None:

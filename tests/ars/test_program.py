@@ -35,7 +35,7 @@ def test_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         (["rende"], "rende: no command of that name (did you mean render?)"),
         (
             ["HalfCheetah"],
-            "HalfCheetah: no command of that name; there are train, evaluate, render, verify",
+            f"HalfCheetah: no command of that name; there are {', '.join(overview.COMMANDS)}",
         ),
         (["--verson"], "unknown argument --verson (did you mean --version?)"),
         (["render"], "the following arguments are required: RUN"),

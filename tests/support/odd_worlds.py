@@ -167,5 +167,6 @@ class Fraction(gymnasium.Env[Any, Any]):
 
 
 gymnasium.register("Bounded-v0", Bounded)
+gymnasium.register("Clipped-v0", lambda: gymnasium.wrappers.ClipAction(Bounded()))
 gymnasium.register("Clock-v0", Clock)
 gymnasium.register("Fraction-v0", Fraction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import warnings
 from collections.abc import Iterator
@@ -192,6 +193,17 @@ def test_many_episodes_of_an_evaluation_tell_too() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evaluate(run, episodes=5)
+
+
+def test_a_program_without_a_main_block_is_told_of_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python marks a process so while it imports the program that started it."""
+    process = multiprocessing.current_process()
+    monkeypatch.setattr(process, "_inheriting", True, raising=False)
+    with pytest.raises(UsageError, match='under `if __name__ == "__main__":`'):
+        rude("Polite")
+    assert not (place / "ars").exists()
 
 
 # Torch

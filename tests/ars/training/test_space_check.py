@@ -177,6 +177,16 @@ def test_other_bounds_are_not_spoken_of(low: Any, high: Any, dtype: Any) -> None
     assert warned(low, high, dtype) is None
 
 
+def test_bounds_that_a_wrapper_hides_are_told_of() -> None:
+    found = probe("odd_worlds:Clipped-v0", {})
+    spec = make_policy("linear", found.observation_space, found.action_space).spec
+    assert action_warning(spec) is None
+    told = action_warning(spec, found.clipped_to)
+    assert told is not None and "actions lie from 1000 to 2000" in told
+    assert "without gymnasium's ClipAction around the environment, `scale_actions`" in told
+    assert probe("odd_worlds:Bounded-v0", {}).clipped_to is None
+
+
 def test_a_run_says_it_once_and_the_cure_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

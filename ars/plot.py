@@ -1,0 +1,88 @@
+"""`ars plot RUN…`, or `python -m ars.plot RUN…`: draw runs, or compare them in a table.
+
+Runs that differ in their seed alone become one line, with the interquartile mean over them and its
+bootstrap interval. With --weights it draws what a linear policy is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ars.cli.console import progress
+from ars.cli.exit import command
+from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
+from ars.cli.printable import printable
+from ars.cli.program import program
+from ars.common.errors import UsageError
+from ars.common.settings import make_config
+from ars.results.plot_config import TABLE_FORMATS, PlotConfig
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog=program("plot"),
+        description="Draw the learning curves of runs, compare them in a table (--table), or show "
+        "what a linear policy is (--weights).",
+    )
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="+",
+        help="run folder, or a folder with run folders below; with --weights also a policy file or "
+        "a shipped policy",
+    )
+    add_flags(parser, PlotConfig)
+    add_trust_flag(parser)
+    return parser
+
+
+def _with_table_format(words: Sequence[str]) -> Iterator[str]:
+    """The words with `--table=text` for a `--table` that no format follows."""
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        bare = word == "--table" and following.lower() not in TABLE_FORMATS
+        yield "--table=text" if bare else word
+
+
+@command
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; `arguments`: those after `ars plot`, by default the process's."""
+    args = _parser().parse_args(list(_with_table_format(arguments)))
+    config = make_config(PlotConfig, vars(args))
+    from ars.results import plotting, style
+    from ars.results.table import FORMATS
+
+    name = "weights.png" if config.weights else "learning_curves.png"
+    output = style.check_output(
+        _default_output(args.run, name) if config.output is None else config.output
+    )
+    if config.weights:
+        if len(args.run) > 1:
+            raise UsageError("`weights`: shows one policy; give one RUN")
+        with progress("switching off") as advance:
+            found = plotting.plot_weights(args.run[0], config, output, args.trust, advance)
+        print(*found, f"wrote {output}", sep="\n")
+        return
+    if config.table is not None:
+        print(FORMATS[config.table](plotting.compare_runs(args.run, _tell)))
+    if config.table is None or config.output is not None:
+        lines = plotting.plot_curves(args.run, config, output, _tell)
+        print(
+            f"wrote {output}: {plotting.summary(lines)}", file=sys.stderr if config.table else None
+        )
+
+
+def _default_output(runs: Sequence[str], name: str) -> Path:
+    """In the folder that was given, if it is one; else in the current one."""
+    return Path(runs[0], name) if len(runs) == 1 and Path(runs[0]).is_dir() else Path(name)
+
+
+def _tell(line: str) -> None:
+    # Beside the table, which may go to a file.
+    print(printable(with_flags(line)), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

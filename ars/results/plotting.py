@@ -1,0 +1,112 @@
+"""What `ars plot` and `ars.api` do: a figure or a table of runs, a figure of a linear policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ars.common.errors import UsageError
+from ars.common.settings import counted
+from ars.rendering.video import replacing
+from ars.results import style
+from ars.results.curves import Line, grouped, lines_of
+from ars.results.plot_config import PlotConfig
+from ars.results.stored_run import Notify, find_runs
+from ars.results.table import GroupScore, group_scores
+
+Words = Sequence[str | Path]
+
+
+def compare_runs(words: Words, notify: Notify) -> list[GroupScore]:
+    """The rows of a table that compares runs.
+
+    Args:
+        words: run folders, or folders with run folders somewhere below.
+        notify: told what is compared and what is left out.
+
+    Raises:
+        UsageError: there is no such run, or none that was evaluated.
+        FileError: the files of a run are damaged.
+    """
+    return group_scores(grouped(find_runs(words, notify), notify), notify)
+
+
+def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) -> list[Line]:
+    """Write a figure of learning curves.
+
+    Args:
+        words: as for `compare_runs`.
+        config: what to draw.
+        output: the file, one of `style.check_output`.
+        notify: told what is left out, ends early or stands for what.
+
+    Returns:
+        The lines that were drawn.
+
+    Raises:
+        UsageError: there is no such run, none has a curve, or the file cannot be written.
+        FileError: the files of a run are damaged.
+    """
+    from ars.results.figure import draw
+
+    groups = grouped(find_runs(words, notify), notify)
+    lines = lines_of(groups, config.x, config.training, notify)
+    if not lines:
+        raise UsageError(f"`run` {' '.join(map(str, words))}: nothing to draw yet")
+    with replacing(output) as temporary, style.print_style():
+        figure = draw(lines, config.x, config.training, config.reference, notify)
+        style.write(figure, temporary, output.suffix)
+    return lines
+
+
+def plot_weights(
+    run: str,
+    config: PlotConfig,
+    output: Path,
+    trust: bool = False,
+    on_evaluation: Callable[[int], None] = lambda total: None,
+) -> list[str]:
+    """Write a figure of a linear policy's weights, and of what it loses without each input.
+
+    Args:
+        run: a run folder, a policy file or the name of a shipped policy.
+        config: what to draw.
+        output: the file, one of `style.check_output`.
+        trust: import the module that a file from elsewhere names.
+        on_evaluation: called after the episodes with each thing switched off, with how many such
+            there will be.
+
+    Returns:
+        Lines to say: which policy it is, and which inputs carry it.
+
+    Raises:
+        UsageError: there is no such policy, it is not linear, or the file cannot be written.
+        FileError: its file is damaged.
+        RunError, RolloutError: an episode fails or is not finite.
+    """
+    from ars.results.heat_map import draw_weights
+    from ars.results.linear import carriers, find_losses, linear_weights
+    from ars.training.rebuild import chosen_policy
+    from ars.training.trust import check_trust
+
+    resolved = chosen_policy(run, config.latest, config.at, trust)
+    weights = linear_weights(resolved)
+    with replacing(output) as temporary, style.print_style():
+        losses = None
+        if config.episodes:
+            check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, trust)
+            losses = find_losses(
+                resolved, weights, config.episodes, config.each_weight, on_evaluation
+            )
+        style.write(draw_weights(weights, losses), temporary, output.suffix)
+    return [resolved.description, *([] if losses is None else [carriers(weights, losses)])]
+
+
+def summary(lines: Sequence[Line]) -> str:
+    """`2 lines of 10 runs`, and what a caption says of them."""
+    n_runs = sum(len(line.group.runs) for line in lines)
+    text = f"{counted(len(lines), 'line')} of {counted(n_runs, 'run')}"
+    if any(line.band is not None for line in lines):
+        text += "; lines are interquartile means over seeds, bands 95 % stratified bootstrap "
+        text += "intervals"
+    return text

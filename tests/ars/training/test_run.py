@@ -1,0 +1,40 @@
+"""How a training is put together from its parts: each is blamed for its own failures alone."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+import ars.train
+from ars.training import logs, run
+
+
+def failing(*_: Any, **__: Any) -> NoReturn:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ((run, "make_pool"), "[Errno 24] Too many open files"),
+        ((logs, "CsvLog"), "{folder}: cannot"),
+    ],
+    ids=["pool", "logs"],
+)
+def test_what_fails_in_starting_is_named(
+    part: tuple[Any, str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(*part, failing)
+    folder = tmp_path / "run"
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(["CartPole-v1", "--n-workers", "0", "--run-dir", str(folder)])
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith(f"error: {told.format(folder=folder)}")
