@@ -73,6 +73,8 @@ def read_pickle(data: bytes, storage: Callable[[str], bytes] | None = None) -> A
             if opcode.name == "STOP":
                 return machine.pop()
             machine.do(opcode.name, argument)
+    except UnicodeError:
+        raise ValueError("no pickle, or a damaged one") from None
     except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"a damaged pickle ({type(error).__name__})") from None
     raise ValueError("a damaged pickle (it has no end)")
