@@ -22,6 +22,7 @@ from rollouts import Stream, TRAINING, make_snapshot, make_spec
 
 def handler(number, frame): ...
 signal.signal(signal.SIGTERM, handler)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run behind a `&`
 if __name__ == "__main__":
     pool = RayPool(make_spec("own_world:Own-v0"), 2)
     assert signal.getsignal(signal.SIGTERM) is handler

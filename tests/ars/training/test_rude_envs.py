@@ -54,7 +54,7 @@ def rude(
 def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines said to the user."""
     said: list[str] = []
-    monkeypatch.setattr("ars.api.Silent.notify", lambda self, line: said.append(line))
+    monkeypatch.setattr("ars.training.display.Silent.notify", lambda self, line: said.append(line))
     return said
 
 

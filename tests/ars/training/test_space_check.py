@@ -109,7 +109,7 @@ def test_what_networks_cannot_see_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr("ars.api.Silent.notify", lambda self, line: said.append(line))
+    monkeypatch.setattr("ars.training.display.Silent.notify", lambda self, line: said.append(line))
     options = {"n_iterations": 1, "eval_episodes": 1, "verbose": False, **settings}
     ars.api.train("odd_worlds:Clock-v0", algo=algo, run_dir=tmp_path / "run", **options)
     lost = [line for line in said if "float32, which loses what such as 1700000001" in line]
