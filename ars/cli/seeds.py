@@ -158,7 +158,7 @@ class _Display:
             getattr(numbers, kind)(value)
             if kind == "progress":
                 numbers.expectation()
-            self.changed(seed, kind)
+            self.changed(seed)
         elif value not in self._said:  # what every seed says is said once
             self._said.add(value)
             self.say(f"seed {seed}: {value}" if kind == "notify" else value)
@@ -174,7 +174,7 @@ class _Display:
         reached = "" if best is None else f", best evaluation {digits(best)}"
         self.say(f"seed {seed}: done{reached}" if error is None else f"seed {seed} failed: {error}")
 
-    def changed(self, seed: int, kind: str) -> None:
+    def changed(self, seed: int) -> None:
         """A seed has new numbers."""
 
     def say(self, line: str) -> None:
@@ -201,7 +201,7 @@ class PlainSeeds(_Display):
     def __exit__(self, *_: object) -> None:
         """Nothing is open."""
 
-    def changed(self, seed: int, kind: str) -> None:
+    def changed(self, seed: int) -> None:
         """Show a seed's numbers if that was long ago."""
         now = time.monotonic()
         if now - self._last[seed] >= SECONDS_BETWEEN_LINES and (cells := self.cells(seed)):

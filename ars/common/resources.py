@@ -85,14 +85,14 @@ def within_memory(items: Sequence[T], what: str) -> Iterator[T]:
     after_first = 0.0
     for n_made, item in enumerate(items):
         if n_made == 1:
-            after_first = _resident()
+            after_first = resident()
         elif n_made and n_made % MEASURE_EVERY == 0:
-            each = (_resident() - after_first) / (n_made - 1)
+            each = (resident() - after_first) / (n_made - 1)
             require_memory(each * (len(items) - n_made), what)
         yield item
 
 
-def _resident() -> float:
+def resident() -> float:
     """Bytes of memory that this process holds; 0 if unknown."""
     pages = _read(_PAGES)
     return float(pages[1]) * os.sysconf("SC_PAGE_SIZE") if pages else 0.0

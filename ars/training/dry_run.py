@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from ars.algorithms import ALGORITHMS
-from ars.common.resources import n_processors
+from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
@@ -72,7 +72,6 @@ def plan(
         local = dataclasses.replace(
             complete, workers=dataclasses.replace(complete.workers, n_workers="0", ray_address=None)
         )
-        speed = 0.0
         with closing(make_pool(local, algorithm.rollout_spec, lambda line: None)) as pool:
             before, began = algorithm.timesteps, time.perf_counter()
             algorithm.iterate(pool)  # the first compiles, or loads a network
@@ -83,10 +82,11 @@ def plan(
                 spent = time.perf_counter() - began
                 if spent >= MEASURED_SECONDS:
                     break
-            speed = (algorithm.timesteps - before) / spent
-        workers = _workers(complete)
+        workers = n_processors() if complete.n_workers is None else complete.n_workers
+        # Deep algorithms only evaluate in workers.
+        players = max(1, workers) if algorithm.trains_in_pool else 1
+        speed = players * (algorithm.timesteps - before) / spent
         steps_each = algorithm.timesteps / algorithm.iteration
-        speed *= max(1, workers)
         return Plan(
             _settings(config, complete, given, from_file),
             f"policy: {spec.kind}, {spec.n_weights:,} numbers; "
@@ -95,7 +95,7 @@ def plan(
             _seconds(complete, speed, steps_each),
             speed,
             workers,
-            _megabytes(),
+            resident() / 1e6,
         )
 
 
@@ -103,10 +103,6 @@ def _space(space: Any) -> str:
     if isinstance(space, gymnasium.spaces.Box):
         return f"Box{list(space.shape)} of {space.dtype}"
     return str(space)
-
-
-def _workers(config: TrainingConfig) -> int:
-    return n_processors() if config.n_workers is None else config.n_workers
 
 
 def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float | None:
@@ -122,10 +118,8 @@ def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float |
         every = run.eval_timesteps or run.eval_freq * steps_each
         longest = config.algorithm.eval_length or config.algorithm.rollout_length
         evaluated = (steps // every + 1) * run.eval_episodes * longest
-        players = max(1, _workers(config))
-        # An evaluation's steps cost about what those of ARS do; the learning of networks is more.
-        share = 1.0 if ALGORITHMS[config.algo].trains_in_pool else 0.3 / players
-        ends.append((steps + evaluated * share) / speed)
+        # At most: an evaluation's steps cost what those of training do, or less.
+        ends.append((steps + evaluated) / speed)
     return min(ends, default=None)
 
 
@@ -162,14 +156,3 @@ def _origin(name: str, given: Mapping[str, Any], from_file: Mapping[str, Any]) -
     if name not in given:
         return "default"
     return "file" if name in from_file and from_file[name] == given[name] else "given"
-
-
-def _megabytes() -> float:
-    """Memory that this process has, in megabytes; 0 where that cannot be found out."""
-    try:
-        with open("/proc/self/statm") as file:
-            import resource
-
-            return int(file.read().split()[1]) * resource.getpagesize() / 1e6
-    except (OSError, ImportError):
-        return 0.0

@@ -28,8 +28,10 @@ from ars.training.run_folder import (
     lock,
     new_folder,
     read_json,
+    writing,
 )
 from ars.training.seed_processes import Show, Team
+from ars.training.trust import check_trust, signature
 from policies import FileError
 from policies.file import write_json
 
@@ -75,6 +77,7 @@ class Experiment:
         changed: the settings to change in one that has.
         commands: those that began the experiment and went on with it.
         workers: where runs are trained, this time.
+        signature: of an experiment of this user's that imports a module: see `trust`.
     """
 
     folder: Path
@@ -85,6 +88,7 @@ class Experiment:
     changed: dict[str, Any] = field(default_factory=dict)
     commands: list[str] = field(default_factory=list)
     workers: dict[str, Any] = field(default_factory=dict)
+    signature: str | None = None
 
     @classmethod
     def new(cls, env_id: str, given: Mapping[str, Any], n_seeds: int, command: str) -> Experiment:
@@ -108,7 +112,8 @@ class Experiment:
         workers, given = _without_workers(_plain(given))
         name = f"{config.algo}-seeds{seeds[0]}-{seeds[-1]}"
         folder = new_folder(config.env_id, name, run_dir)
-        return cls(folder, config, seeds, list(seeds), given, {}, [command], workers)
+        signed = signature(config.env_id, given)
+        return cls(folder, config, seeds, list(seeds), given, {}, [command], workers, signed)
 
     @classmethod
     def open(cls, folder: Path, given: Mapping[str, Any], command: str, trust: bool) -> Experiment:
@@ -127,6 +132,7 @@ class Experiment:
         if "seed" in given:
             raise UsageError("`seed`: an experiment keeps its seeds")
         data = _read(folder)
+        check_trust(folder, data["env_id"], data["given"], trust)
         workers, changes = _without_workers(given)
         changed = overridden(data["changed"], changes)
         begun = (folder / f"s{seed}" for seed in data["seeds"])
@@ -140,7 +146,15 @@ class Experiment:
         left = data["seeds"] if changes else data["left"]
         commands = [*data["commands"], command]
         return cls(
-            folder, config, data["seeds"], list(left), data["given"], changed, commands, workers
+            folder,
+            config,
+            data["seeds"],
+            list(left),
+            data["given"],
+            changed,
+            commands,
+            workers,
+            data.get("signature"),
         )
 
     def place(self, seed: int) -> Path:
@@ -206,11 +220,10 @@ class Experiment:
             "given": self.given,
             "changed": self.changed,
             "commands": self.commands,
+            **({} if self.signature is None else {"signature": self.signature}),
         }
-        try:
+        with writing(self.folder):
             write_json(self.folder / EXPERIMENT, data)
-        except OSError as error:
-            raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from None
 
 
 def is_experiment(folder: Path) -> bool:

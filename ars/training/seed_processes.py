@@ -74,7 +74,7 @@ class Team:
                     with interrupts.allowed():
                         event = self._events.get()
                     self._take(event)
-            except KeyboardInterrupt:
+            except BaseException:  # also a full disk, or a reader of stdout that went away
                 self._stop()
                 raise
             finally:
@@ -158,10 +158,10 @@ class Team:
             event = self._events.get(timeout=0.1)
         except queue.Empty:
             return
-        if event[1] == "ended" and event[2] is not None:  # interrupted: nothing to tell
+        if event[1] == "ended":
             del self._running[event[0]]
-        elif event[1] != "said":
-            self._take(event)
+            if event[2] is None:
+                self._done(event[0])
 
     def _interrupt(self) -> None:
         for process in self._running.values():

@@ -21,7 +21,7 @@ from typing import Any
 
 from ars.common.errors import UsageError
 from ars.common.own_modules import PACKAGES, ROOT
-from ars.training.run_folder import CONFIG, read_json
+from ars.training.run_folder import CONFIG, EXPERIMENT, read_json
 from policies import FileError
 
 
@@ -82,12 +82,13 @@ def check_trust(path: Path, env_id: str, env_kwargs: Mapping[str, Any], trust: b
 
 def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | None:
     folder = path if path.is_dir() else path.parent
-    for part in (folder, path, folder / CONFIG):
+    config = folder / (CONFIG if (folder / CONFIG).exists() else EXPERIMENT)
+    for part in (folder, path, config):
         if part.exists() and not _only_ours(part):
             return f"others than you can write to {part}"
     key, stored = _key(make=False), None
     with suppress(FileError):
-        stored = read_json(folder / CONFIG).get("signature")
+        stored = read_json(config).get("signature")
     if key is not None and hmac.compare_digest(
         str(stored).encode(), _signed(key, env_id, env_kwargs).encode()
     ):

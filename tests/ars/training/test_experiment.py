@@ -228,3 +228,16 @@ def test_what_cannot_reach_another_process_is_refused() -> None:
         train_seeds()
     with pytest.raises(UsageError, match="`resume` nowhere: must be the folder of an experiment"):
         train_seeds(resume="nowhere")
+
+
+def test_an_experiment_from_elsewhere_runs_no_module_that_it_names(
+    unplayed: type[Unplayed], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = start(2).folder
+    data = json.loads((folder / "experiment.json").read_text())
+    (folder / "experiment.json").write_text(json.dumps(data | {"env_id": "evil_world:Evil-v0"}))
+    Path("evil_world.py").write_text("open('ran', 'w')\n")
+    with pytest.raises(SystemExit) as stopped:
+        ars.train.main(["--resume", str(folder)])
+    assert stopped.value.code == 2 and "evil_world" in capsys.readouterr().err
+    assert not Path("ran").exists()
