@@ -82,10 +82,10 @@ def plan(
                 spent = time.perf_counter() - began
                 if spent >= MEASURED_SECONDS:
                     break
-        workers = n_processors() if complete.n_workers is None else complete.n_workers
-        # Deep algorithms only evaluate in workers.
-        players = max(1, workers) if algorithm.trains_in_pool else 1
-        speed = players * (algorithm.timesteps - before) / spent
+        workers = 0  # of deep algorithms, which only evaluate in others
+        if algorithm.trains_in_pool:
+            workers = n_processors() if complete.n_workers is None else complete.n_workers
+        speed = max(1, workers) * (algorithm.timesteps - before) / spent
         steps_each = algorithm.timesteps / algorithm.iteration
         return Plan(
             _settings(config, complete, given, from_file),
