@@ -34,6 +34,8 @@ NOT_RUN = {
         ),
         "like another that is run",
     ),
+    "python -m ars.train HalfCheetah --track": "needs a package that the tests do without",
+    "trackio ": "serves until it is ended",
     "python -m ars.train Humanoid --ray-address": "needs a cluster",
     "ray ": "needs a cluster",
     "scp ": "needs a cluster",
@@ -60,6 +62,7 @@ SHORTER = {
     ],
     "evaluate": ["--episodes", "1"],
     "render": ["--width", "64", "--height", "48"],
+    "report": ["--no-pictures", "--episodes", "0"],
 }
 
 CUT = "episodes are cut"  # how the warning begins that these lengths are shorter than the world's
