@@ -220,6 +220,7 @@ def main(arguments: Sequence[str]) -> None:
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
         f"  evaluate it   {hint('evaluate', folder)}\n"
+        f"  its curve     {hint('plot', folder)}\n"
         f"  train on      {resuming(folder, **more)}"
     )
 
