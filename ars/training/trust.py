@@ -75,8 +75,8 @@ def check_trust(path: Path, env_id: str, env_kwargs: Mapping[str, Any], trust: b
     why = _why_not(path, env_id, env_kwargs)
     if why is not None:
         raise NotTrusted(
-            f"{path}: its environment {env_id} would run the module {_found(module)}, and {why}; "
-            "add `trust` if you trust them"
+            f"{path}: its environment {env_id} would run the module {found_module(module)}, and "
+            f"{why}; add `trust` if you trust them"
         )
 
 
@@ -96,7 +96,7 @@ def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | No
     return "nothing says that it comes from a training of yours"
 
 
-def _found(module: str) -> str:
+def found_module(module: str) -> str:
     """The name of a module and its file, found without running any code."""
     package = module.partition(".")[0]
     name = module if package in PACKAGES else package  # whose package is the toolkit's
