@@ -233,4 +233,5 @@ def _one_of_those_in(folder: Path) -> str:
     names = sorted(policy.parent.name for policy in folder.glob(f"*/{BEST_POLICY}"))
     if not names:
         return ""
-    return f"; it holds {counted(len(names), 'run')}: name one, for example {quoted(folder / names[0])}"
+    one = quoted(folder / names[0])
+    return f"; it holds {counted(len(names), 'run')}: name one, for example {one}"
