@@ -38,6 +38,7 @@ from ars.training.config import (
 )
 from ars.training.run_folder import CONFIG, read_json
 from ars.training.stored_settings import current_settings, is_raised, raisable_settings
+from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
 from policies import FileError
 from policies.state import State
@@ -316,6 +317,7 @@ def overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 def _checked(config: TrainingConfig) -> TrainingConfig:
     """Return the configuration if its settings go together. Raises: UsageError."""
     workers, algo = config.workers, config.algo
+    check_installed(workers.track)
     if workers.ray_address is not None and config.n_workers == 0:
         raise UsageError("`n_workers` 0: runs in this process, so `ray_address` has no meaning")
     if ALGORITHMS[algo].trains_in_pool:

@@ -1,4 +1,4 @@
-"""Figures within a page: SVG whose colours follow the page, from light to dark."""
+"""Figures within an HTML page: SVG whose colours follow the page, from light to dark."""
 
 from __future__ import annotations
 
