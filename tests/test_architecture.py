@@ -18,6 +18,7 @@ ORDER = (
     {"ars/api"},
     {"ars"},  # the commands
     {"ars/cli"},
+    {"ars/reporting"},
     {"ars/results"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},

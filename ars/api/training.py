@@ -59,7 +59,8 @@ def train(
             is saved, stops after this iteration and can be resumed.
         on_evaluation: the same with each row of evaluations.csv.
         verbose: show the progress of training, as the command does.
-        trust: resume a run from elsewhere, and import the module that it names.
+        trust: believe a run or a file of settings from elsewhere, and import the module that it
+            names.
         **settings: those of `python -m ars.train --help`, with underscores: `algo`, `preset`,
             `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `wrappers` (a list of
             "module:Class", classes or functions), `step_size`, `init_from` (as `load`'s `run`) ...
@@ -95,9 +96,9 @@ def train(
         settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
     settings = _plain(settings)
     if config is not None:
-        from_file = settings_in(config, trust)
+        from_file = settings_in(config)
         named = {} if env is None else {"env_id": env}
-        settings = with_file(from_file, settings | named)
+        settings = with_file(from_file, settings | named, trust)
         env = settings.pop("env_id", None)
         for note in from_file.notes:
             warn(note)

@@ -87,13 +87,14 @@ def plan(
         if algorithm.trains_in_pool:
             workers = n_processors() if complete.n_workers is None else complete.n_workers
         speed = max(1, workers) * (algorithm.timesteps - before) / spent
-        steps_each = algorithm.timesteps / algorithm.iteration
+        each = algorithm.timesteps / algorithm.iteration
+        length = algorithm.timesteps / max(1, algorithm.episodes)
         return Plan(
             _settings(config, complete, given, from_file),
             f"policy: {spec.kind}, {spec.n_weights:,} numbers; "
             f"observations {_space(probed.observation_space)}, "
             f"actions {_space(probed.action_space)}",
-            _seconds(complete, speed, steps_each),
+            _seconds(complete, speed, each, length),
             speed,
             workers,
             resident() / 1e6,
@@ -106,8 +107,17 @@ def _space(space: Any) -> str:
     return str(space)
 
 
-def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float | None:
-    """Seconds of training and evaluations; None if no stop counts steps."""
+def _seconds(
+    config: TrainingConfig, speed: float, steps_each: float, length: float
+) -> float | None:
+    """Seconds of training and evaluations; None if no stop counts steps.
+
+    Args:
+        config: of the training.
+        speed: steps per second.
+        steps_each: steps of an iteration.
+        length: steps of a training episode.
+    """
     run, found = config.run, []
     if run.total_timesteps is not None:
         found.append(float(run.total_timesteps))
@@ -118,7 +128,8 @@ def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float |
         steps = min(found)
         every = run.eval_timesteps or run.eval_freq * steps_each
         longest = config.algorithm.eval_length or config.algorithm.rollout_length
-        evaluated = (steps // every + 1) * run.eval_episodes * longest
+        ends_early = length < 0.99 * config.algorithm.rollout_length
+        evaluated = (steps // every + 1) * run.eval_episodes * (length if ends_early else longest)
         # At most: an evaluation's steps cost what those of training do, or less.
         ends.append((steps + evaluated) / speed)
     return min(ends, default=None)

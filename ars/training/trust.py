@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -90,10 +90,8 @@ def check_trust(path: Path, env_id: str, env_kwargs: Mapping[str, Any], trust: b
         return
     why = _why_not(path, env_id, env_kwargs)
     if why is not None:
-        which = "module" if len(modules) == 1 else "modules"
         raise NotTrusted(
-            f"{path}: its environment {env_id} would run the {which} "
-            f"{' and '.join(map(_found, modules))}, and {why}; add `trust` if you trust them"
+            f"{path}: {would_run(env_id, modules)}, and {why}; add `trust` if you trust them"
         )
 
 
@@ -113,7 +111,14 @@ def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | No
     return "nothing says that it comes from a training of yours"
 
 
-def _found(module: str) -> str:
+def would_run(env_id: str, modules: Sequence[str]) -> str:
+    """What a file names, for a message: `its environment X would run the module Y (its file)`."""
+    which = "module" if len(modules) == 1 else "modules"
+    found = " and ".join(map(_found_module, modules))
+    return f"its environment {env_id} would run the {which} {found}"
+
+
+def _found_module(module: str) -> str:
     """The name of a module and its file, found without running any code."""
     package = module.partition(".")[0]
     name = module if package in PACKAGES else package  # whose package is the toolkit's

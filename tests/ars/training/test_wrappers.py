@@ -15,6 +15,7 @@ import ars.evaluate
 from ars.api.training import train as train_from_python
 from ars.common.errors import UsageError
 from ars.distributed.shipping import user_modules
+from ars.training.config_file import settings_in, with_file
 from ars.training.given_env import wrapper_names
 from ars.training.trust import NotTrusted, check_trust, foreign_modules
 from policies import read_policy
@@ -122,3 +123,33 @@ def test_from_python_a_wrapper_must_be_where_it_can_be_found_again() -> None:
     for nowhere in (lambda env: env, 3):
         with pytest.raises(UsageError, match="must be in a module that can be imported"):
             wrapper_names(nowhere)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'env = "CartPole-v1"\nwrappers = ["mine:W"]',
+        'env = "CartPole-v1"\nenv_kwargs = { wrappers = ["mine:W"] }',
+    ],
+)
+def test_a_file_of_settings_runs_no_wrapper_unasked(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    settings = settings_in(path)
+    for given in ({}, {"env_id": "CartPole-v1"}):
+        with pytest.raises(NotTrusted, match="would run the module mine; name it yourself"):
+            with_file(settings, given)
+    assert with_file(settings, {"wrappers": ["mine:W"]})["wrappers"] == ["mine:W"]
+    with_file(settings, {}, trust=True)
+
+
+def test_a_run_s_own_wrappers_are_those_it_was_signed_with(tmp_path: Path) -> None:
+    folder = train(tmp_path / "run", *WRAPPED, "--n-iterations", "1", env="CartPole-v1")
+    with_file(settings_in(folder), {})
+    path = folder / "config.json"
+    data = json.loads(path.read_text())
+    for name, forged in (("env_kwargs", {"wrappers": ["evil:W"]}), ("run", {"wrappers": ["e:W"]})):
+        path.write_text(json.dumps(data | {name: data[name] | forged}))
+        for given in ({}, {"env_id": "CartPole-v1"}):
+            with pytest.raises(NotTrusted):
+                with_file(settings_in(folder), given)
