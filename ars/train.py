@@ -14,7 +14,7 @@ from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.closing import going_on, summary
 from ars.cli.console import open_display
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
+from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, hint, program, resuming
 from ars.cli.seeds import train_seeds
 from ars.cli.words import KeyValues
@@ -96,6 +96,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
         "of two frames, 80x80",
     )
+    add_wrapper_flag(main)
     main.add_argument(
         "--config",
         metavar="FILE",

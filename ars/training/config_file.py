@@ -17,7 +17,7 @@ from ars.training.resolve import overridden
 from ars.training.run_folder import CONFIG, LARGEST_JSON
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
-from ars.training.trust import NotTrusted, check_trust, foreign_module, found_module
+from ars.training.trust import NotTrusted, check_trust, foreign_modules, would_run
 from policies import FileError
 from policies.file import read_plain
 from policies.state import State
@@ -105,14 +105,16 @@ def _check_origin(
 ) -> None:
     """What a file may not decide, as it may have come from elsewhere. Raises: UsageError."""
     env_id, address = kept.get("env_id", ""), kept.get("ray_address")
-    if "env_id" not in given:
-        if of_a_run:
-            check_trust(file.parent, env_id, kept["env_kwargs"], trust=False)
-        elif module := foreign_module(env_id):
-            raise NotTrusted(
-                f"{file}: its environment {env_id} would run the module {found_module(module)}; "
-                "name it yourself beside the file, or add `trust` if you trust them"
-            )
+    named = ("env_kwargs", "wrappers") if "wrappers" not in given else ()
+    arguments = {name: kept[name] for name in named if name in kept}
+    modules = foreign_modules("" if "env_id" in given else env_id, arguments)
+    if of_a_run and modules and "wrappers" not in kept:
+        check_trust(file.parent, env_id, kept["env_kwargs"], trust=False)
+    elif modules:
+        raise NotTrusted(
+            f"{file}: {would_run(env_id, modules)}; "
+            "name it yourself beside the file, or add `trust` if you trust them"
+        )
     if address is not None and "ray_address" not in given:
         raise UsageError(
             f"{file}: its `ray_address` {in_words(address)} would be sent your cluster's token; "

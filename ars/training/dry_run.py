@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
+import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
@@ -141,9 +142,13 @@ def _settings(
     from_file: Mapping[str, Any],
 ) -> list[Setting]:
     preset = ALGORITHMS[config.algo].presets.get(config.preset or "", {})
+    kwargs = {name: value for name, value in config.env_kwargs.items() if name not in envs.OPTIONS}
+    groups: dict[str, Any] = {"env_kwargs": kwargs} if kwargs else {}
+    groups |= {name: value for name, value in config.env_kwargs.items() if name in envs.OPTIONS}
     rows = [
-        Setting("env_kwargs", in_words(config.env_kwargs), _origin("env_kwargs", given, from_file))
-    ] * bool(config.env_kwargs)
+        Setting(name, in_words(value), _origin_of_kwargs(name, config, given, from_file))
+        for name, value in groups.items()
+    ]
     for part in ("task", "algorithm", "run", "workers"):
         before, after = getattr(config, part), getattr(complete, part)
         for field in dataclasses.fields(after):
@@ -161,6 +166,19 @@ def _settings(
                 shown = "none" if value in (None, ()) else in_words(value)
             rows.append(Setting(field.name, shown, origin))
     return rows
+
+
+def _origin_of_kwargs(
+    name: str,
+    config: TrainingConfig,
+    given: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+) -> str:
+    """Where an environment's arguments come from; `name`: all of them, or what `make` takes."""
+    for source in (name, "env_kwargs"):
+        if source in given:
+            return _origin(source, given, from_file)
+    return f"preset {config.preset}"
 
 
 def _origin(name: str, given: Mapping[str, Any], from_file: Mapping[str, Any]) -> str:
