@@ -40,6 +40,7 @@ from ars.training.run_folder import CONFIG, read_json
 from ars.training.stored_settings import current_settings, is_raised, raisable_settings
 from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
+from envs import wrapping
 from policies import FileError
 from policies.state import State
 
@@ -228,9 +229,11 @@ def _refuse_changes(
             )
     for name, value in _given_kwargs(given).items():
         if name not in stored_kwargs or stored_kwargs[name] != value:
-            raise UsageError(
-                f"{name}={value}: the run was started with `env_kwargs` {json.dumps(stored_kwargs)}"
-            )
+            shown, stored = f"{name}={value}", f"`env_kwargs` {json.dumps(stored_kwargs)}"
+            if name in envs.OPTIONS:
+                shown = f"`{name}` {in_words(value)}"
+                stored = in_words(stored_kwargs.get(name, ()))
+            raise UsageError(f"{shown}: the run was started with {stored}")
     if "run_dir" in given:
         raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
 
@@ -344,6 +347,10 @@ def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise UsageError(f"`env_kwargs`: must be what JSON can hold ({error})") from None
     kwargs: dict[str, Any] = json.loads(text)
+    if wrapping.OPTION in kwargs:
+        kwargs[wrapping.OPTION] = wrapping.names_in(kwargs[wrapping.OPTION])
+        if not kwargs[wrapping.OPTION]:
+            del kwargs[wrapping.OPTION]
     return kwargs
 
 
