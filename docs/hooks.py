@@ -45,6 +45,7 @@ def _settings() -> str:
     from ars.cli.parser import with_flags
     from ars.evaluate import EvaluateConfig
     from ars.render import RenderConfig
+    from ars.reporting.config import ReportConfig
     from ars.results.plot_config import PlotConfig
     from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 
@@ -61,6 +62,7 @@ def _settings() -> str:
         "`ars evaluate`": EvaluateConfig,
         "`ars render`": RenderConfig,
         "`ars plot`": PlotConfig,
+        "`ars report`": ReportConfig,
     }.items():
         parts += [f"## {title}", with_flags(" ".join(str(kind.__doc__).split())), _table(kind)]
     return "\n\n".join(parts)
