@@ -24,6 +24,7 @@ from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, Worker
 from ars.training.config_file import FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
+from ars.training.settings_file import known_presets, preset_algorithm
 from envs.atari import VIEWS
 from envs.drawing import why_not_drawn
 
@@ -47,7 +48,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     """
     algorithm_config, presets = ALGORITHMS[algo].Config, ALGORITHMS[algo].presets
     subject = subject or Subject()
-    preset = {} if subject.preset is None else presets[subject.preset]
+    preset = {} if subject.preset is None else known_presets(algo, subject.preset)[subject.preset]
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
         prog=program("train"),
@@ -78,7 +79,8 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         "--preset",
         metavar="NAME",
         default=hidden,
-        help=f"a named set of settings: {', '.join(presets)}",
+        help=f"a named set of settings: {', '.join(presets)}; or a file of one, such as "
+        f"{program('tune')} writes",
     )
     main.add_argument(
         "--env-kwargs",
@@ -138,14 +140,15 @@ def _subject(argv: Sequence[str], algo: str) -> Subject:
     first.add_argument("--preset")
     given, others = argparse.ArgumentParser.parse_known_args(first, argv)
     names = [name for word in others if (name := _environment(word)) is not None]
-    presets, env_id = ALGORITHMS[algo].presets, names[0] if names else None
+    presets, env_id = known_presets(algo, given.preset), names[0] if names else None
     preset = as_spelled(given.preset, presets)
     if preset is None and env_id is not None:
         preset = preset_named_like(env_id, algo)
     if preset is not None and preset in presets:
         values = presets[preset]
-        runs = next(f"{values[stop]:,} {unit}" for stop, unit in _UNITS.items() if stop in values)
-        return Subject(preset, f"The preset {preset} runs for {runs}; its values are shown below.")
+        lengths = [f"{values[stop]:,} {unit}" for stop, unit in _UNITS.items() if stop in values]
+        runs = f" runs for {lengths[0]}; its" if lengths else ": its"
+        return Subject(preset, f"The preset {preset}{runs} values are shown below.")
     if env_id is None:
         return Subject()
     text = (
@@ -173,6 +176,7 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     first.add_argument("--algo")
     first.add_argument("--resume")
     first.add_argument("--config")
+    first.add_argument("--preset")
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     if chosen.algo is None and chosen.config is not None:
         algo = settings_in(chosen.config, trust=True).given.get("algo", DEFAULT_ALGORITHM)
@@ -180,7 +184,7 @@ def _chosen_algorithm(argv: Sequence[str]) -> str:
     if chosen.algo is None and chosen.resume is not None:
         folder = Path(chosen.resume)
         return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder)
-    algo = as_spelled(chosen.algo, ALGORITHMS)
+    algo = as_spelled(chosen.algo or preset_algorithm(chosen.preset), ALGORITHMS)
     return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
 
 

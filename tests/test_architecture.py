@@ -18,12 +18,13 @@ ORDER = (
     {"ars/api"},
     {"ars"},  # the commands
     {"ars/cli"},
+    {"ars/tuning"},
     {"ars/results"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},
     {"ars/experience"},
     {"ars/rollout"},
-    {"ars/learning", "ars/presets"},
+    {"ars/learning", "ars/presets", "ars/search_spaces"},
     {"ars/common"},
     {"policies", "envs"},
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +11,12 @@ from ars.common.errors import UsageError
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.resolve import overridden
-from ars.training.run_folder import CONFIG, LARGEST_JSON
+from ars.training.run_folder import CONFIG
+from ars.training.settings_file import read_settings
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.trust import check_trust
 from policies import FileError
-from policies.file import read_plain
 
 _OF_A_RUN = ("env_id", "algo", "config", "run")  # what the config.json of every run has
 
@@ -51,7 +49,7 @@ def settings_in(path: str | Path, trust: bool = False) -> FileSettings:
     file = Path(path) / CONFIG if Path(path).is_dir() else Path(path)
     if not file.exists():
         raise UsageError(f"`config` {path}: no such file, and no run folder")
-    data = _read(file)
+    data = read_settings(file)
     if all(name in data for name in _OF_A_RUN):
         return _of_run(file, data, trust)
     given = {name.replace("-", "_"): value for name, value in data.items()}
@@ -70,30 +68,6 @@ def with_file(settings: FileSettings, given: Mapping[str, Any]) -> dict[str, Any
     if "env_kwargs" in kept and "env_kwargs" in given:
         given = {**given, "env_kwargs": {**kept["env_kwargs"], **given["env_kwargs"]}}
     return overridden(kept, given)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    text = read_plain(file, LARGEST_JSON)
-    try:
-        data = _parsed(text.decode(), file.suffix.lower())
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
-        raise FileError(f"{file}: must hold settings by name")
-    return data
-
-
-def _parsed(text: str, suffix: str) -> Any:
-    if suffix == ".toml":
-        return tomllib.loads(text)
-    if suffix in (".yaml", ".yml"):
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(str(error)) from None
-    return json.loads(text)
 
 
 def _of_run(file: Path, data: dict[str, Any], trust: bool) -> FileSettings:
@@ -120,7 +94,8 @@ def _of_run(file: Path, data: dict[str, Any], trust: bool) -> FileSettings:
         given["preset"] = preset
     elif preset is not None:
         given["preset"] = None
-        notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
+        if not Path(preset).suffix:  # a file may be anywhere
+            notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
     return FileSettings(given, notes)
 
 

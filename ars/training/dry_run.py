@@ -20,6 +20,7 @@ from ars.common.settings import in_words
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
 from ars.training.run import make_pool, opened
+from ars.training.settings_file import known_presets
 
 MEASURED_SECONDS = 3.0
 
@@ -129,7 +130,7 @@ def _settings(
     given: Mapping[str, Any],
     from_file: Mapping[str, Any],
 ) -> list[Setting]:
-    preset = ALGORITHMS[config.algo].presets.get(config.preset or "", {})
+    preset = known_presets(config.algo, config.preset).get(config.preset or "", {})
     rows = [
         Setting("env_kwargs", in_words(config.env_kwargs), _origin("env_kwargs", given, from_file))
     ] * bool(config.env_kwargs)
