@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
 from ars.cli.program import command_line, hint, program, resuming
 from ars.cli.seeds import train_seeds
-from ars.cli.words import KeyValues
+from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
 from ars.common.host import hosting
 from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
@@ -25,7 +24,6 @@ from ars.training.config_file import FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from ars.training.settings_file import known_presets, preset_algorithm
-from envs.atari import VIEWS
 from envs.drawing import why_not_drawn
 
 
@@ -59,22 +57,9 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         f"it. For the settings of another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
     )
     hidden = argparse.SUPPRESS
-    parser.add_argument(
-        "env_id",
-        metavar="ENV",
-        nargs="?",
-        default=hidden,
-        help=f"a robot (HalfCheetah, Ant, Reacher ...: {program()} names all), a registered "
-        "Gymnasium id (CartPole-v1) or module:Id-v0",
-    )
+    add_env_argument(parser)
     main = parser.add_argument_group("run")
-    main.add_argument(
-        "--algo",
-        type=partial(as_spelled, known=ALGORITHMS),
-        choices=ALGORITHMS,
-        default=hidden,
-        help=f"algorithm (default: {DEFAULT_ALGORITHM})",
-    )
+    add_algo_flag(main)
     main.add_argument(
         "--preset",
         metavar="NAME",
@@ -82,22 +67,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         help=f"a named set of settings: {', '.join(presets)}; or a file of one, such as "
         f"{program('tune')} writes",
     )
-    main.add_argument(
-        "--env-kwargs",
-        metavar="K=V",
-        action=KeyValues,
-        default=hidden,
-        help="keyword arguments for the environment, as JSON or Python spells them: hard=False "
-        f"wind=0.5 map='[1, 2]'{_preset_kwargs(preset)}",
-    )
-    main.add_argument(
-        "--pixels",
-        type=partial(as_spelled, known=VIEWS),
-        choices=VIEWS,
-        default=hidden,
-        help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
-        "of two frames, 80x80",
-    )
+    add_env_flags(main, preset)
     main.add_argument(
         "--config",
         metavar="FILE",
@@ -127,11 +97,6 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         about = with_flags(" ".join(str(ObjectiveConfig.__doc__).split()))
         add_flags(parser.add_argument_group("reward", about), ObjectiveConfig)
     return parser
-
-
-def _preset_kwargs(preset: Mapping[str, Any]) -> str:
-    words = [f"{name}={value}" for name, value in preset.get("env_kwargs", {}).items()]
-    return f" (preset: {' '.join(words)})" if words else ""
 
 
 def _subject(argv: Sequence[str], algo: str) -> Subject:

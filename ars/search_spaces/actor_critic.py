@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ars.search_spaces.base import Search
+from ars.search_spaces.base import Search, three_digits
 from ars.search_spaces.deep import learning, network, on_policy
 
 
@@ -18,7 +18,7 @@ def _shared(search: Search) -> dict[str, Any]:
     }
     if "critic_learning_rate" not in search.fixed:
         ratio = search.choice("critic_rate_ratio", 1.0, 3.0, 10.0)
-        settings["critic_learning_rate"] = ratio * settings["learning_rate"]
+        settings["critic_learning_rate"] = three_digits(ratio * settings["learning_rate"])
     return settings
 
 

@@ -34,9 +34,10 @@ def space(search: Search) -> dict[str, Any]:
         settings["n_top"] = max(1, round(share * settings["n_directions"]))
     if settings["variant"].startswith("v2"):
         settings["var_floor"] = search.choice("var_floor", 0.0, 0.01)
-    if limit >= LONG and "rollout_length" not in search.fixed:
-        share = search.choice("rollout_share", 1.0, 0.6, 0.3)
-        settings["rollout_length"] = round(share * limit)
+    if limit >= LONG:
+        settings["rollout_length"] = search.choice(
+            "rollout_length", limit, 6 * limit // 10, 3 * limit // 10
+        )
     return {**settings, **_reward(search)}
 
 
@@ -51,8 +52,8 @@ def _reward(search: Search) -> dict[str, Any]:
             off += [f"{term}=0" for term in known]
     if not off:
         return {}
-    share = search.real("anneal_share", 0.1, 1.0)
+    total = search.task.total_timesteps
     return {
         "reward_weights": off,
-        "anneal_weights": max(1, round(share * search.task.total_timesteps)),
+        "anneal_weights": search.whole("anneal_weights", max(1, total // 10), total),
     }

@@ -57,10 +57,10 @@ class Search:
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def real(self, name: str, low: float, high: float, log: bool = False) -> float:
-        """A number from a range."""
+        """A number from a range, of three digits."""
         if name in self.fixed:
             return float(self.fixed[name])
-        return self.suggests.suggest_float(name, low, high, log=log)
+        return three_digits(self.suggests.suggest_float(name, low, high, log=log))
 
     def whole(self, name: str, low: int, high: int, log: bool = False) -> int:
         """A whole number from a range."""
@@ -69,10 +69,10 @@ class Search:
         return self.suggests.suggest_int(name, low, high, log=log)
 
     def power_of_two(self, name: str, low: int, high: int) -> int:
-        """A power of two, whose exponent is from a range."""
+        """The power of two that is nearest to a number from a range."""
         if name in self.fixed:
             return int(self.fixed[name])
-        return int(2 ** self.suggests.suggest_int(f"log2_{name}", low, high))
+        return int(2 ** round(math.log2(self.suggests.suggest_int(name, low, high, log=True))))
 
     def choice(self, name: str, *choices: T) -> T:
         """One of several; each a text, a number or a truth value."""
@@ -87,6 +87,11 @@ class Search:
         if name in self.fixed:
             return tuple(self.fixed[name])
         return tuple(map(int, self.suggests.suggest_categorical(name, choices).split()))
+
+
+def three_digits(number: float) -> float:
+    """A number with as many digits as a person would give it."""
+    return float(f"{number:.3g}")
 
 
 SearchSpace = Callable[[Search], dict[str, Any]]

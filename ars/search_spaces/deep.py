@@ -24,7 +24,7 @@ def learning(search: Search, lowest: float, highest: float) -> dict[str, Any]:
         "learning_rate_schedule": search.choice("learning_rate_schedule", "constant", "linear"),
     }
     if "gamma" not in search.fixed:
-        settings["gamma"] = 1 - search.real("one_minus_gamma", 1e-3, 0.1, log=True)
+        settings["gamma"] = round(1 - search.real("one_minus_gamma", 1e-3, 0.1, log=True), 6)
     return settings
 
 

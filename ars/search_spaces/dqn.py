@@ -16,6 +16,9 @@ def space(search: Search) -> dict[str, Any]:
         **network(search),
         "batch_size": search.choice("batch_size", 64, 32, 128),
         "epsilon_end": search.real("epsilon_end", 0.01, 0.2, log=True),
+        "exploration_steps": search.whole(
+            "exploration_steps", max(1, total // 50), max(1, total // 2), log=True
+        ),
         "target_update": search.whole("target_update", 10, 10_000, log=True),
         "double": search.choice("double", True, False),
         "dueling": search.choice("dueling", False, True),
@@ -26,7 +29,4 @@ def space(search: Search) -> dict[str, Any]:
     if "gradient_steps" not in search.fixed:
         share = search.choice("gradient_steps_share", 0.5, 0.25, 1.0)
         settings["gradient_steps"] = max(1, round(share * settings["train_freq"]))
-    if "exploration_steps" not in search.fixed:
-        share = search.real("exploration_share", 0.02, 0.5, log=True)
-        settings["exploration_steps"] = max(1, round(share * total))
     return settings

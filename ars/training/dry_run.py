@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
-from ars.algorithms import ALGORITHMS
 from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
 from ars.training.config import TrainingConfig

@@ -11,15 +11,47 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 from ars.common.interrupts import Interrupts
+from ars.training.run_folder import CONFIG
 
 PROGRAM = "ars.cli.one_seed"  # trains one run; see there for what it reads and writes
 # Several trainings share the processors, so that none needs more than one thread.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 K = TypeVar("K", bound=Hashable)
+
+
+def job(
+    env_id: str,
+    place: Path,
+    new: Mapping[str, Any],
+    changed: Mapping[str, Any],
+    command: str,
+    trust: bool,
+) -> dict[str, Any]:
+    """What the process of a run is told: to begin it, or to go on with it.
+
+    Args:
+        env_id: as for `resolve_new`.
+        place: the run's folder.
+        new: the settings of a run that has not begun.
+        changed: those to change in one that has.
+        command: what begins it or goes on with it, to be recorded.
+        trust: as for `resolve_resumed`.
+    """
+    begun = (place / CONFIG).is_file()
+    return {
+        "env_id": env_id,
+        "folder": str(place) if begun else None,
+        "given": dict(changed) if begun else {**new, "run_dir": str(place)},
+        "command": command,
+        "trust": trust,
+        "parent": os.getpid(),
+        "path": sys.path,
+    }
 
 
 class Event(NamedTuple, Generic[K]):
