@@ -154,7 +154,7 @@ def test_there_is_no_circle_of_imports() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=place)
-def test_ray_torch_pybullet_and_matplotlib_have_their_places(path: Path) -> None:
+def test_heavy_packages_have_their_places(path: Path) -> None:
     tree = ast.parse(path.read_text())
     packages = {name.partition(".")[0] for name in imports(tree)}
     if folder(path) != "ars/distributed":
@@ -163,7 +163,9 @@ def test_ray_torch_pybullet_and_matplotlib_have_their_places(path: Path) -> None
         assert "pybullet" not in packages
     if folder(path) != "ars/results":
         assert "matplotlib" not in packages
-    assert "matplotlib" not in {name.partition(".")[0] for name in loaded_at_once(tree)}
+    if place(path) != "ars/tuning/store.py":
+        assert "optuna" not in packages
+    assert not {"matplotlib", "optuna"} & {name.partition(".")[0] for name in loaded_at_once(tree)}
     if folder(path) not in TORCH and place(path) not in TORCH:
         assert "torch" not in {name.partition(".")[0] for name in loaded_at_once(tree)}
 
@@ -180,7 +182,7 @@ def test_importing_a_command_loads_nothing_heavy(name: str) -> None:
         # By a call: no statement can import `ars.import`.
         f"import importlib, sys\nimportlib.import_module({name!r})\n"
         "print(sorted({'ray', 'torch', 'pybullet', 'matplotlib', 'rich', 'mujoco', 'tensorboard',"
-        " 'PIL', 'imageio_ffmpeg', 'numba', 'onnx', 'onnxruntime'} & set(sys.modules)))"
+        " 'PIL', 'imageio_ffmpeg', 'numba', 'onnx', 'onnxruntime', 'optuna'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

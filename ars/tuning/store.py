@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 JOURNAL = "trials.journal"
 COMPLETE, PRUNED, FAILED, UNDER_WAY = "complete", "pruned", "failed", "under way"
 STARTUP_TRIALS = 10  # are random; the search learns from then on
-_KEEP, _FIRST_COMPARED = 3, 5  # one of three goes on; complete trials before any is pruned
+_KEEP = 3  # one of so many goes on, by halving
+_FIRST_COMPARED = 5  # complete trials before the median is of any
+_AMONG_THE_BEST = 5  # of so many an importance can be told
 _SETTINGS, _BESTS, _REASON = "settings", "bests", "reason"  # names of what a trial has noted
 
 Bests = dict[str, list[float]]
@@ -181,10 +183,9 @@ class TrialStore:
         there are too few to tell.
         """
         n = sum(row.state == COMPLETE and bool(row.suggested) for row in self.rows())
-        if n < _FIRST_COMPARED:
+        if n < 2 * _AMONG_THE_BEST:
             return {}
-        # Of at least five among the best, as Optuna's documentation advises.
-        best = min(0.5, max(0.1, _FIRST_COMPARED / n))
+        best = max(0.1, _AMONG_THE_BEST / n)  # as Optuna's documentation advises
         evaluator = self._optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best)
         with warnings.catch_warnings(action="ignore"):  # where all trials are alike
             found = self._optuna.importance.get_param_importances(self._study, evaluator=evaluator)

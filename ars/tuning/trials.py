@@ -159,7 +159,7 @@ class Trials:
     ) -> None:
         self._store, self._points, self._folder_of = store, points, folder_of
         self._seeds, self._job, self._gated, self._show = seeds, job, gated, show
-        self._processes = Processes[Key]()
+        self._processes: Processes[Key] = Processes()
         self._waiting: set[Key] = set()  # after an evaluation, for the other seeds
         self._trials: dict[int, Trial] = {}  # under way
         self._timesteps: dict[Key, int] = {}
