@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Command] = {
     "plot": Command(
         "ars.plot:main", "RUN", "learning curves, comparisons and linear policies as figures"
     ),
+    "report": Command("ars.report:main", "RUN", "one page about runs: curve, settings, films"),
     "export": Command(
         "ars.export:main", "RUN", "write a policy as a C header, ONNX, torch program or npz file"
     ),

@@ -13,14 +13,14 @@ from ars.algorithms.objective import ObjectiveConfig
 from ars.cli.closing import going_on, summary
 from ars.cli.console import open_display
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
+from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, hint, program, resuming
 from ars.cli.seeds import train_seeds
 from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
 from ars.common.host import hosting
 from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
-from ars.training.config_file import FileSettings, settings_in, with_file
+from ars.training.config_file import NO_FILE, FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from ars.training.settings_file import known_presets, preset_algorithm
@@ -68,6 +68,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         f"{program('tune')} writes",
     )
     add_env_flags(main, preset)
+    add_wrapper_flag(main)
     main.add_argument(
         "--config",
         metavar="FILE",
@@ -135,36 +136,39 @@ def _environment(word: str) -> str | None:
         return None
 
 
-def _chosen_algorithm(argv: Sequence[str]) -> str:
-    """The algorithm whose flags are accepted: --algo's, a file's, or that of the run to resume."""
+def _first_look(argv: Sequence[str]) -> tuple[str, FileSettings]:
+    """The algorithm whose flags are accepted, and what --config's file says.
+
+    The algorithm is --algo's, the file's, or that of the run to resume.
+    """
     first = Parser(add_help=False)
     first.add_argument("--algo")
     first.add_argument("--resume")
     first.add_argument("--config")
     first.add_argument("--preset")
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
-    if chosen.algo is None and chosen.config is not None:
-        algo = settings_in(chosen.config, trust=True).given.get("algo", DEFAULT_ALGORITHM)
-        return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
-    if chosen.algo is None and chosen.resume is not None:
+    from_file = NO_FILE if chosen.config is None else settings_in(chosen.config)
+    if chosen.algo is None and chosen.config is None and chosen.resume is not None:
         folder = Path(chosen.resume)
-        return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder)
-    algo = as_spelled(chosen.algo or preset_algorithm(chosen.preset), ALGORITHMS)
-    return algo if algo in ALGORITHMS else DEFAULT_ALGORITHM
+        return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder), NO_FILE
+    algo = from_file.given.get("algo") if chosen.algo is None else chosen.algo
+    if algo is None:
+        algo = preset_algorithm(chosen.preset or from_file.given.get("preset"))
+    algo = as_spelled(algo, ALGORITHMS)
+    return algo if isinstance(algo, str) and algo in ALGORITHMS else DEFAULT_ALGORITHM, from_file
 
 
 @command
 def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars train`, by default the process's."""
-    algo = _chosen_algorithm(arguments)
+    algo, from_file = _first_look(arguments)
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
     trust = given.pop("trust")
-    dry, from_file = given.pop("dry_run"), FileSettings({}, [])
-    if "config" in given:
-        from_file = settings_in(given.pop("config"), trust)
-        given = with_file(from_file, given)
+    dry = given.pop("dry_run")
+    if given.pop("config", None) is not None:
+        given = with_file(from_file, given, trust)
         for note in from_file.notes:
             print(with_flags(note), flush=True)
     if dry:
@@ -189,6 +193,7 @@ def main(arguments: Sequence[str]) -> None:
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
         f"  evaluate it   {hint('evaluate', folder)}\n"
+        f"  its curve     {hint('plot', folder)}\n"
         f"  train on      {resuming(folder, **more)}"
     )
 

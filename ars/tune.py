@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
+from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, hint, program
 from ars.cli.search import closing, open_search_display, opening
 from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
@@ -32,6 +32,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM) -> Parser:
     add_algo_flag(main)
     add_flags(main, TuneConfig)
     add_env_flags(main)
+    add_wrapper_flag(main)
     hidden = argparse.SUPPRESS
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the search")
     main.add_argument("--resume", metavar="DIR", default=hidden, help="search to go on with")
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str]) -> None:
     except RunError as error:
         raise RunError(f"{error}; to go on: {again}") from error
     more = [] if study.config.n_trials is None else ["--n-trials", 2 * study.config.n_trials]
-    print(closing(found, hint("tune", "--resume", study.folder, *more)))
+    print(closing(study, found, hint("tune", "--resume", study.folder, *more)))
     if not found.best:
         raise RunError(f"no trial is complete; to go on: {again}")
 

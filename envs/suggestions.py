@@ -51,7 +51,7 @@ def suggest(registered: str, ours: Collection[str]) -> str:
     specs = gymnasium.registry.values()
     # Ours have short names; their ids are for those who wrote one.
     others = [spec for spec in specs if "/" in registered or _package(spec) != "envs"]
-    near = _near(without_old_ending(registered), [*ours, *_newest(others)])
+    near = near_names(without_old_ending(registered), [*ours, *_newest(others)])
     if not near:
         return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
     text = f"did you mean {' or '.join(near)}?"
@@ -89,7 +89,7 @@ def suggest_of_module(registered: str, module: str, new: Set[str]) -> str:
     package = module.partition(".")[0]
     ids = [spec.id for spec in gymnasium.registry.values() if _package(spec) == package]
     ids += sorted(new - set(ids))
-    if near := _near(registered, ids) or ids[:3]:
+    if near := near_names(registered, ids) or ids[:3]:
         return f"did you mean {' or '.join(f'{module}:{env_id}' for env_id in near)}?"
     text = f"{module} registers no environment with Gymnasium"
     for name, kind in vars(loaded).items():
@@ -118,7 +118,8 @@ def _newest(specs: Iterable[EnvSpec]) -> list[str]:
     return [spec.id for spec in newest.values()]
 
 
-def _near(word: str, known: Iterable[str]) -> list[str]:
+def near_names(word: str, known: Iterable[str]) -> list[str]:
+    """The known names that are nearly a word, capitals or not."""
     folded = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)
     return [folded[match] for match in matches]

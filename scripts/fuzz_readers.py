@@ -1,11 +1,13 @@
-"""Fuzz what reads files: policies, checkpoints, configurations and tapes with forged contents.
+"""Fuzz what reads files: a run's own, and those that come from elsewhere, with forged contents.
 
     python scripts/fuzz_readers.py [--minutes 60] [--targets policy dqn ...] [--seed 0]
 
-Each file has the right digests and one to three changes: values of other kinds, sizes and signs,
-arrays of other shapes and types. It has to be refused in one line that names it, or to be good: a
-policy acts, and a run goes on for an iteration. No traceback, nothing that takes longer than 30 s,
-and no more than 1 GB of memory beyond what reading the whole files takes.
+Policies, checkpoints, configurations and tapes have the right digests and one to three changes:
+values of other kinds, sizes and signs, arrays of other shapes and types. Other projects' policies,
+shared runs and files of settings have bytes changed too. Each has to be refused in one line that
+names it, or to be good: a policy acts, a run goes on for an iteration, settings make a run. No
+traceback, nothing that takes longer than 30 s, nothing that a file names is imported, and no more
+than 1 GB of memory beyond what reading the whole files takes.
 
 Prints a line for each target, and the seed of a forgery that was not handled. Needs pytest and
 hypothesis: pip install -e ".[test]"
@@ -16,18 +18,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import resource
-import shutil
 import signal
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from fuzzing import foreign_files, own_files
+from fuzzing.outcome import Unhandled
 
 ROOT = Path(__file__).resolve().parents[1]
 for folder in (ROOT / "tests" / "support", ROOT):
@@ -53,135 +54,7 @@ RUNS = {
     "actor-critic": ["CartPole-v1", "--algo", "actor-critic", "--update", "episode",
                      "--iteration-steps", "40", "--hidden-sizes", "8"],
 }  # fmt: skip
-TARGETS = ("policy", "config", "tape", *RUNS)
-
-
-# The strategy for a file's forgeries, and what tries one: returns whether it was good.
-Target = tuple[Any, Callable[[Any], bool]]
-
-
-class Unhandled(Exception):
-    """A forgery that was neither refused in one line nor good."""
-
-
-def checked(message: str) -> None:
-    """A refusal. Raises: Unhandled unless it is one line of sensible length."""
-    if "\n" in message or len(message) > 2000:
-        raise Unhandled(f"not one line: {message[:300]}")
-
-
-@contextlib.contextmanager
-def policies(run: Path, place: Path) -> Iterator[Target]:
-    """The strategy for a run's policy file, and what tries a forgery."""
-    import forgeries
-    import numpy as np
-
-    from policies import FileError, read_policy
-    from policies.file import read_arrays
-
-    arrays, document = read_arrays(run / "policy.safetensors", "policy")
-
-    def attempt(forged: Any) -> bool:
-        forgeries.write(place / "p.safetensors", "policy", *forged)
-        try:
-            policy = read_policy(place / "p.safetensors").policy
-        except FileError as error:
-            checked(str(error))
-            return False
-        with np.errstate(all="ignore"):
-            policy.act(np.zeros(policy.spec.observation.shape))
-        return True
-
-    yield forgeries.forgeries(arrays, document), attempt
-
-
-@contextlib.contextmanager
-def checkpoints(run: Path, place: Path) -> Iterator[Target]:
-    """The same for its checkpoint."""
-    import forgeries
-    from resumed import Resumed
-
-    from ars.common.errors import RolloutError, RunError
-    from ars.training import checkpoint
-    from policies.state import State
-
-    with closing(Resumed(run)) as resumed:
-        state = resumed.state
-
-        def attempt(forged: Any) -> bool:
-            arrays, values = forged
-            forgeries.write(place / "state.safetensors", "checkpoint", arrays, values)
-            shutil.copy(place / "state.safetensors", checkpoint.path(run))
-            try:
-                said = resumed.refusal(checkpoint.load(run))
-                if said:
-                    checked(said)
-                    return False
-                resumed.algorithm.iterate(resumed.pool)
-            except (RolloutError, RunError, ValueError) as error:
-                if not isinstance(error, RolloutError | RunError):
-                    raise Unhandled(f"{type(error).__name__}: {error}") from error
-                checked(str(error))
-            return True
-
-        yield forgeries.forgeries(state.arrays, State(values=state.values).values), attempt
-
-
-@contextlib.contextmanager
-def configurations(run: Path, place: Path) -> Iterator[Target]:
-    """The same for its config.json."""
-    import forgeries
-
-    from ars.common.errors import UsageError
-    from ars.training.resolve import resolve_resumed
-    from policies import FileError
-
-    document = json.loads((run / "config.json").read_text())
-
-    def attempt(forged: Any) -> bool:
-        (place / "config.json").write_text(json.dumps(forged[1]))
-        try:
-            resolve_resumed(place, {})
-        except (FileError, UsageError) as error:
-            checked(str(error))
-            return False
-        return True
-
-    yield forgeries.forgeries({}, document), attempt
-
-
-@contextlib.contextmanager
-def tapes(run: Path, place: Path) -> Iterator[Target]:
-    """The same for the header of its tape."""
-    import forgeries
-    from tapes import forge_header
-
-    from ars.common.errors import UsageError
-    from ars.training.rebuild import make_algorithm, replayed
-    from ars.training.tape import MAGIC, read_tape
-    from policies import FileError
-
-    path = run / "tape.bin"
-    text, _, _ = read_tape(path).header.encoded[len(MAGIC) + 8 : -32].partition(b"\n")
-
-    def attempt(forged: Any) -> bool:
-        shutil.copy(path, place / "tape.bin")
-
-        def edit(document: dict[str, Any]) -> None:
-            document.clear()
-            document.update(forged[1])
-
-        forge_header(place / "tape.bin", edit)
-        try:
-            tape = read_tape(place / "tape.bin")
-            for _ in replayed(tape, make_algorithm(tape.header, tape.path)):
-                pass
-        except (FileError, UsageError) as error:
-            checked(str(error))
-            return False
-        return True
-
-    yield forgeries.forgeries({}, json.loads(text)), attempt
+TARGETS = ("policy", "config", "tape", *RUNS, "import", "shared", "settings")
 
 
 def fuzz(target: str, seed: int, until: float, place: Path) -> tuple[int, int]:
@@ -190,9 +63,16 @@ def fuzz(target: str, seed: int, until: float, place: Path) -> tuple[int, int]:
     from hypothesis import seed as seeded
 
     run = trained(target if target in RUNS else "ars", place)
-    kinds = {"policy": policies, "config": configurations, "tape": tapes}
+    kinds = {
+        "policy": own_files.policies,
+        "config": own_files.configurations,
+        "tape": own_files.tapes,
+        "import": foreign_files.imports,
+        "shared": foreign_files.shared_runs,
+        "settings": foreign_files.settings_files,
+    }
     tried = good = 0
-    with kinds.get(target, checkpoints)(run, place) as (strategy, attempt):
+    with kinds.get(target, own_files.checkpoints)(run, place) as (strategy, attempt):
 
         @given(strategy)
         @settings(

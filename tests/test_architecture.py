@@ -19,6 +19,7 @@ ORDER = (
     {"ars"},  # the commands
     {"ars/cli"},
     {"ars/tuning"},
+    {"ars/reporting"},
     {"ars/results"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},
@@ -165,7 +166,10 @@ def test_heavy_packages_have_their_places(path: Path) -> None:
         assert "matplotlib" not in packages
     if place(path) != "ars/tuning/store.py":
         assert "optuna" not in packages
-    assert not {"matplotlib", "optuna"} & {name.partition(".")[0] for name in loaded_at_once(tree)}
+    if place(path) != "ars/training/trackers.py":
+        assert not {"trackio", "wandb", "mlflow"} & packages
+    at_once = {name.partition(".")[0] for name in loaded_at_once(tree)}
+    assert not {"matplotlib", "optuna", "trackio", "wandb", "mlflow"} & at_once
     if folder(path) not in TORCH and place(path) not in TORCH:
         assert "torch" not in {name.partition(".")[0] for name in loaded_at_once(tree)}
 
@@ -182,7 +186,8 @@ def test_importing_a_command_loads_nothing_heavy(name: str) -> None:
         # By a call: no statement can import `ars.import`.
         f"import importlib, sys\nimportlib.import_module({name!r})\n"
         "print(sorted({'ray', 'torch', 'pybullet', 'matplotlib', 'rich', 'mujoco', 'tensorboard',"
-        " 'PIL', 'imageio_ffmpeg', 'numba', 'onnx', 'onnxruntime', 'optuna'} & set(sys.modules)))"
+        " 'PIL', 'imageio_ffmpeg', 'numba', 'onnx', 'onnxruntime', 'jinja2', 'trackio', 'wandb',"
+        " 'mlflow', 'optuna'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

@@ -22,6 +22,7 @@ from ars.api.policies import evaluate, load, render, verify
 from ars.api.training import train, train_seeds
 from ars.api.tuning import tune
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.reporting.from_python import report
 from ars.results.from_python import compare, plot, plot_weights
 from ars.training.finished import Run
 from envs import UnknownEnvironment
@@ -43,6 +44,7 @@ __all__ = [
     "plot",
     "plot_weights",
     "render",
+    "report",
     "train",
     "train_seeds",
     "tune",

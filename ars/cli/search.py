@@ -41,13 +41,15 @@ def opening(study: Study) -> str:
     )
 
 
-def closing(found: Tuned, again: str) -> str:
+def closing(study: Study, found: Tuned, again: str) -> str:
     """What came of a search, and what to do with it; `again`: the command that goes on."""
     from ars.tuning.outcome import FIGURES, TRIALS, count_of_trials, table_of_best
 
     if not found.best:
         return f"\n{found.env_id}, {found.algo}: {count_of_trials(found)}"
-    words = found.env_id, "--preset", found.preset_file, "--n-seeds", 5
+    words: list[object] = [found.env_id, "--preset", found.preset_file, "--n-seeds", 5]
+    for name in study.wrappers:
+        words += ["--wrapper", name]
     return (
         f"\n{found.env_id}, {found.algo}: {count_of_trials(found)}\n\n{table_of_best(found)}\n\n"
         f"  the settings   {found.preset_file}\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +28,8 @@ _FAILURES = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
     *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, IndexError, KeyError),
 )
+# What NumPy raises of a header, which it reads as a literal of Python.
+_UNREADABLE = ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError
 
 
 class Archive:
@@ -85,13 +89,14 @@ def read_npy(data: bytes) -> Any:
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
-            raise ValueError(f"version {version}")
-    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of files that Python 2 wrote
+            if version == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            elif version == (2, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+            else:
+                raise ValueError(f"version {version}")
+    except _UNREADABLE as error:
         raise ValueError(f"an array with a damaged header ({_short(error)})") from None
     contents = data[file.tell() :]
     if dtype.hasobject:

@@ -63,6 +63,7 @@ class Film:
     Attributes:
         fps: pictures per second of the file.
         total: how many pictures there will be, as far as is known after the last one.
+        starts: how many pictures came before each episode.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class Film:
         self._stride = max(1, round(steps_per_second / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
-        self._taken = self._before = 0  # pictures: so far, before this episode
+        self._taken = 0  # pictures so far
+        self.starts: list[int] = []
         self._each = longest // self._stride + 1
         self.fps = steps_per_second / self._stride
         self.total = 0
@@ -100,7 +102,7 @@ class Film:
         from PIL import Image
 
         if shot.step == 0:
-            self._before = self._taken
+            self.starts.append(self._taken)
         self._taken += 1
         self.total = self._count(shot.episode)
         image = Image.fromarray(shot.picture)
@@ -116,7 +118,7 @@ class Film:
         if self._chosen is not None:
             return len(self._chosen)
         episodes = self._config.episodes - episode
-        return min(self._before + episodes * self._each, self._kind.frames)
+        return min(self.starts[-1] + episodes * self._each, self._kind.frames)
 
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         count = self._config.episodes
@@ -129,13 +131,18 @@ class Film:
         metres, speed = round(shot.metres, 1) + 0.0, shot.metres / seconds if seconds else 0.0
         return *lines, f"{metres:,.1f} m, {round(speed, 1) + 0.0:.1f} m/s"
 
+    @property
+    def seconds(self) -> float:
+        """How long it lasts so far."""
+        return self._taken / self.fps
+
     def summary(self, size: tuple[int, int]) -> str:
         """Describe the file: size in pixels, frames, duration."""
         text = f"{size[0]}x{size[1]}, {self._taken} frames"
         if self._kind.moments:
             return text
         limit = " (the most it may have)" if self._taken == self._kind.frames else ""
-        return f"{text}{limit}, {self._taken / self.fps:.1f} s"
+        return f"{text}{limit}, {self.seconds:.1f} s"
 
 
 class TrainingFilm(Film):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
+from ars.common.settings import in_words
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.resolve import overridden
@@ -15,34 +16,41 @@ from ars.training.run_folder import CONFIG
 from ars.training.settings_file import read_settings
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
-from ars.training.trust import check_trust
+from ars.training.trust import NotTrusted, check_trust, foreign_modules, would_run
 from policies import FileError
+from policies.state import State
 
 _OF_A_RUN = ("env_id", "algo", "config", "run")  # what the config.json of every run has
 
 
 class FileSettings(NamedTuple):
-    """What a file says.
+    """What a file says; nothing that it names has been imported.
 
     Attributes:
         given: settings by name; `env_id` among them where the file names an environment.
         notes: lines for the user: what is not as it was for the run.
+        file: the file; None for no file.
+        of_a_run: whether it is the config.json of a run.
     """
 
     given: dict[str, Any]
     notes: list[str]
+    file: Path | None = None
+    of_a_run: bool = False
 
 
-def settings_in(path: str | Path, trust: bool = False) -> FileSettings:
+NO_FILE = FileSettings({}, [])
+
+
+def settings_in(path: str | Path) -> FileSettings:
     """Read settings from a file.
 
     Args:
         path: a run folder, its config.json or a shared run; else a TOML, YAML or JSON file of
             settings by name (`env`, `algo`, `step_size` ...), with or without underscores.
-        trust: use an environment in a module that a run from elsewhere names.
 
     Raises:
-        UsageError: there is no such file, or a module would have to be imported.
+        UsageError: there is no such file.
         FileError: it cannot be read, or holds something else.
     """
     path = unpacked(str(path))
@@ -51,42 +59,83 @@ def settings_in(path: str | Path, trust: bool = False) -> FileSettings:
         raise UsageError(f"`config` {path}: no such file, and no run folder")
     data = read_settings(file)
     if all(name in data for name in _OF_A_RUN):
-        return _of_run(file, data, trust)
+        return _of_run(file, data)
     given = {name.replace("-", "_"): value for name, value in data.items()}
     if "env" in given:
         given["env_id"] = given.pop("env")
-    if not isinstance(env_id := given.get("env_id", ""), str):
-        raise FileError(f"{file}: env must be a name, not {env_id!r}")
-    return FileSettings(given, [])
+    for name, kind, what in (("env_id", str, "a name"), ("env_kwargs", dict, "arguments by name")):
+        if not isinstance(found := given.get(name, kind()), kind):
+            shown = "env" if name == "env_id" else name
+            raise FileError(f"{file}: {shown} must be {what}, not {in_words(found)}")
+    if "resume" in given:
+        raise UsageError(f"{file}: `resume` is given beside a file, not in it")
+    return FileSettings(given, [], file)
 
 
-def with_file(settings: FileSettings, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A file's settings, overridden by those given beside it."""
-    other = given.get("env_id", settings.given.get("env_id")) != settings.given.get("env_id")
-    left_out = {"env_kwargs"} if other else set()
-    kept = {name: value for name, value in settings.given.items() if name not in left_out}
+def with_file(
+    settings: FileSettings, given: Mapping[str, Any], trust: bool = False
+) -> dict[str, Any]:
+    """A file's settings, overridden by those given beside it.
+
+    Args:
+        settings: those of the file.
+        given: those beside it.
+        trust: believe the file where it names a module or an address.
+
+    Raises:
+        UsageError: the file, and not the user, names a module that would be imported, or where a
+            cluster's token would be sent.
+    """
+    kept = dict(settings.given)
+    if given.get("env_id", kept.get("env_id")) != kept.get("env_id"):
+        kept.pop("env_kwargs", None)
+    if settings.file is not None and not trust:
+        _check_origin(settings.file, settings.of_a_run, kept, given)
     if "env_kwargs" in kept and "env_kwargs" in given:
         given = {**given, "env_kwargs": {**kept["env_kwargs"], **given["env_kwargs"]}}
     return overridden(kept, given)
 
 
-def _of_run(file: Path, data: dict[str, Any], trust: bool) -> FileSettings:
+def _check_origin(
+    file: Path, of_a_run: bool, kept: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """What a file may not decide, as it may have come from elsewhere. Raises: UsageError."""
+    env_id, address = kept.get("env_id", ""), kept.get("ray_address")
+    named = ("env_kwargs", "wrappers") if "wrappers" not in given else ()
+    arguments = {name: kept[name] for name in named if name in kept}
+    modules = foreign_modules("" if "env_id" in given else env_id, arguments)
+    if of_a_run and modules and "wrappers" not in kept:
+        check_trust(file.parent, env_id, kept["env_kwargs"], trust=False)
+    elif modules:
+        raise NotTrusted(
+            f"{file}: {would_run(env_id, modules)}; "
+            "name it yourself beside the file, or add `trust` if you trust them"
+        )
+    if address is not None and "ray_address" not in given:
+        raise UsageError(
+            f"{file}: its `ray_address` {in_words(address)} would be sent your cluster's token; "
+            "give `ray_address` beside the file, or add `trust`"
+        )
+
+
+def _of_run(file: Path, data: dict[str, Any]) -> FileSettings:
     """The settings of a run, of which the preset's name alone is no setting."""
     try:
-        algo, env_id, env_kwargs = data["algo"], data["env_id"], data["env_kwargs"]
+        stored, algo = State(values=data), data["algo"]
         algorithm = ALGORITHMS[algo]
         given = {
             **current_settings(algorithm.Config, data["config"]),
             **data["run"],
             **{name: data[name] for name in ("seed", "on_nonfinite")},
         }
-        given |= {"algo": algo, "env_id": env_id, "env_kwargs": dict(env_kwargs)}
+        given |= {"algo": algo, "env_id": stored.text("env_id")}
+        given["env_kwargs"] = stored.value("env_kwargs", dict)
         if data["init_from"] is not None:
-            given["init_from"] = data["init_from"]
-        preset, grids = data["preset"], [given.get(name) for name in EVALUATION_GRIDS]
+            given["init_from"] = stored.text("init_from")
+        preset = None if data["preset"] is None else stored.text("preset")
+        grids = [given.get(name) for name in EVALUATION_GRIDS]
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{file}: not the {CONFIG} of a run ({error})") from None
-    check_trust(file.parent, env_id, env_kwargs, trust)
     if None not in grids:  # the second takes the place of the first
         del given[EVALUATION_GRIDS[0]]
     notes = _differences(data)
@@ -96,7 +145,7 @@ def _of_run(file: Path, data: dict[str, Any], trust: bool) -> FileSettings:
         given["preset"] = None
         if not Path(preset).suffix:  # a file may be anywhere
             notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
-    return FileSettings(given, notes)
+    return FileSettings(given, notes, file, of_a_run=True)
 
 
 def _differences(data: Mapping[str, Any]) -> list[str]:

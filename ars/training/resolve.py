@@ -39,7 +39,9 @@ from ars.training.config import (
 from ars.training.run_folder import CONFIG, read_json
 from ars.training.settings_file import known_presets, preset_algorithm
 from ars.training.stored_settings import current_settings, is_raised, raisable_settings
+from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
+from envs import wrapping
 from policies import FileError
 from policies.state import State
 
@@ -232,9 +234,11 @@ def _refuse_changes(
             )
     for name, value in _given_kwargs(given).items():
         if name not in stored_kwargs or stored_kwargs[name] != value:
-            raise UsageError(
-                f"{name}={value}: the run was started with `env_kwargs` {json.dumps(stored_kwargs)}"
-            )
+            shown, stored = f"{name}={value}", f"`env_kwargs` {json.dumps(stored_kwargs)}"
+            if name in envs.OPTIONS:
+                shown = f"`{name}` {in_words(value)}"
+                stored = in_words(stored_kwargs.get(name, ()))
+            raise UsageError(f"{shown}: the run was started with {stored}")
     if "run_dir" in given:
         raise UsageError(f"`run_dir` {given['run_dir']}: has no meaning beside `resume`")
 
@@ -328,6 +332,7 @@ def overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 def _checked(config: TrainingConfig) -> TrainingConfig:
     """Return the configuration if its settings go together. Raises: UsageError."""
     workers, algo = config.workers, config.algo
+    check_installed(workers.track)
     if workers.ray_address is not None and config.n_workers == 0:
         raise UsageError("`n_workers` 0: runs in this process, so `ray_address` has no meaning")
     if ALGORITHMS[algo].trains_in_pool:
@@ -354,6 +359,10 @@ def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise UsageError(f"`env_kwargs`: must be what JSON can hold ({error})") from None
     kwargs: dict[str, Any] = json.loads(text)
+    if wrapping.OPTION in kwargs:
+        kwargs[wrapping.OPTION] = wrapping.names_in(kwargs[wrapping.OPTION])
+        if not kwargs[wrapping.OPTION]:
+            del kwargs[wrapping.OPTION]
     return kwargs
 
 

@@ -26,6 +26,7 @@ from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken, writing
 from ars.training.space_check import action_warning
 from ars.training.time_budget import TimeBudget
+from ars.training.tracking import tracked
 from ars.training.trainer import Trainer
 from policies import Policy
 
@@ -90,7 +91,9 @@ def run_training(
             for line in episode_lines(config, algorithm, probed.time_limit):
                 display.notify(line)
             resuming = partial(how_to_resume, folder)
-            result = _train(config, algorithm, probed, place, display, resuming, resume, stop)
+            with tracked(config, place, display) as (shown, report):
+                result = _train(config, algorithm, probed, place, shown, resuming, resume, stop)
+                report(result)
             return folder, result
 
 

@@ -10,19 +10,28 @@ from typing import Any, NamedTuple
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.common.errors import UsageError
-from ars.common.settings import as_spelled
+from ars.common.settings import as_spelled, setting_names
+from ars.training.config import WorkerConfig
 from ars.training.run_folder import LARGEST_JSON
 from policies import FileError
 from policies.file import read_plain
 
-_ENDINGS = (".yaml", ".yml", ".toml", ".json")
+LARGEST = 2**18  # bytes of one's own file
+_YAML = (".yaml", ".yml")
+_ENDINGS = (*_YAML, ".toml", ".json")
+# Of a run, but of no preset: a file from elsewhere must not run code, or send a cluster's token.
+_NOT_IN_PRESETS = (
+    *("env", "env_id", "preset", "config", "resume", "run_dir", "init_from", "wrappers"),
+    *setting_names(WorkerConfig),
+)
 
 
 def read_settings(file: Path) -> dict[str, Any]:
     """What a file of settings holds. Raises: FileError."""
-    text = read_plain(file, LARGEST_JSON)
+    suffix = file.suffix.lower()
+    text = read_plain(file, LARGEST if suffix in (".toml", *_YAML) else LARGEST_JSON)
     try:
-        data = _parsed(text.decode(), file.suffix.lower())
+        data = _parsed(text.decode("utf-8-sig"), suffix)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
     if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
@@ -33,13 +42,10 @@ def read_settings(file: Path) -> dict[str, Any]:
 def _parsed(text: str, suffix: str) -> Any:
     if suffix == ".toml":
         return tomllib.loads(text)
-    if suffix in (".yaml", ".yml"):
-        import yaml
+    if suffix in _YAML:
+        from ars.training import yaml_settings
 
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(str(error)) from None
+        return yaml_settings.parsed(text)
     return json.loads(text)
 
 
@@ -71,14 +77,16 @@ def preset_file(preset: object) -> PresetFile | None:
         return None
     if not path.exists():
         raise UsageError(f"`preset` {preset}: no such file")
-    read = read_settings(path).items()
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in read}
-    values = {name.replace("-", "_"): value for name, value in values.items()}
-    for name in ("env_id", "preset", "run_dir", "init_from"):
-        if name in values:
-            raise FileError(f"{path}: {name} is no setting of a preset; `config` takes such files")
+    read = {name.replace("-", "_"): value for name, value in read_settings(path).items()}
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in read.items()}
+    env_kwargs = values.get("env_kwargs", {})
+    if not isinstance(env_kwargs, dict):
+        raise FileError(f"{path}: env_kwargs must be arguments by name")
+    for name in (*values, *env_kwargs):
+        if name in _NOT_IN_PRESETS:
+            raise FileError(f"{path}: {name} has no place in a preset; give it beside the file")
     algo = as_spelled(values.pop("algo", None), ALGORITHMS)
-    if algo is not None and algo not in ALGORITHMS:
+    if algo is not None and not (isinstance(algo, str) and algo in ALGORITHMS):
         raise FileError(f"{path}: algo {algo}: must be one of {', '.join(ALGORITHMS)}")
     return PresetFile(algo, values)
 

@@ -208,6 +208,11 @@ class Study:
         self._space(middle)
         return middle.ranges
 
+    @property
+    def wrappers(self) -> list[str]:
+        """The wrappers around the environment, which no preset names."""
+        return list(self.fixed.get("env_kwargs", {}).get("wrappers", []))
+
     def search(self, show: TuneShow, trust: bool = False) -> Tuned:
         """Make trials until there are enough, or the time is used; returns what came of them.
 
@@ -276,8 +281,10 @@ class Study:
     def _preset(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The preset that a trial's settings make."""
         given = self._given(settings)
-        name = given.pop("preset")
-        return {**(ALGORITHMS[self.algo].presets[name] if name else {}), **given}
+        name, kwargs = given.pop("preset"), given.pop("env_kwargs", {})
+        kwargs = {name: value for name, value in kwargs.items() if name != "wrappers"}
+        preset = ALGORITHMS[self.algo].presets[name] if name else {}
+        return {**preset, **given, **({"env_kwargs": kwargs} if kwargs else {})}
 
     def _job(
         self, trial: Trial, seed: int, workers: Mapping[str, Any], trust: bool

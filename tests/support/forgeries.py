@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,35 @@ def write(path: Path, kind: str, arrays: Arrays, document: dict[str, Any]) -> No
     document["sha256"] = _digest(arrays, document)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     path.write_bytes(save(contiguous, metadata={"ars": json.dumps(document, sort_keys=True)}))
+
+
+@st.composite
+def altered(draw: st.DrawFn, data: bytes) -> bytes:
+    """The bytes with one to three stretches of them overwritten, removed, repeated or put in."""
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(data)))
+        end = min(len(data), at + draw(st.sampled_from([0, 1, 2, 4, 8, 40, 10**9])))
+        new = draw(
+            st.binary(max_size=4)
+            | st.sampled_from([b"", data[at:end] * 2, *(str(n).encode() for n in NUMBERS)])
+            | st.sampled_from([struct.pack("<q", n) for n in (-1, 2**31, 2**40, 2**62)])
+        )
+        data = data[:at] + new + data[end:]
+    return data
+
+
+@st.composite
+def altered_entries(draw: st.DrawFn, entries: dict[str, bytes]) -> dict[str, bytes]:
+    """The entries of an archive with one altered, removed, renamed or taken from another."""
+    entries = dict(entries)
+    name, other = (draw(st.sampled_from(sorted(entries))) for _ in range(2))
+    how = draw(st.sampled_from(["alter", "alter", "alter", "alter", "remove", "rename", "copy"]))
+    if how == "alter":
+        entries[name] = draw(altered(entries[name]))
+    elif how == "remove":
+        del entries[name]
+    elif how == "rename":
+        entries[draw(st.sampled_from(["x", " ", "../x", "/x", "x\n"]))] = entries.pop(name)
+    else:
+        entries[name] = entries[other]
+    return entries

@@ -176,6 +176,7 @@ def _header(shape: str) -> bytes:
         ({"a.npy": b"", "b.npy": b""}, "2 arrays instead of one"),
         ({"a.npy": b"nothing"}, "an array with a damaged header"),
         ({"a.npy": _header("(10**9,)")}, "an array with a damaged header"),
+        ({"a.npy": _header("(\0(")}, "an array with a damaged header"),
         ({"a.npy": _header("(1000000000, 1000000000)")}, "which is not read"),
         ({"a.npy": _header("(2, 3)") + bytes(40)}, "with 40 bytes"),
         ({"a.npy": _header("(6,)") + bytes(48)}, "layers do not fit"),

@@ -12,6 +12,7 @@ import ars.train
 from ars.api import train
 from ars.training.config_file import settings_in, with_file
 from ars.training.resolve import resolve_new
+from ars.training.trust import NotTrusted
 from policies import FileError
 
 FEW: dict[str, Any] = {"n_iterations": 2, "n_workers": 0, "verbose": False}
@@ -93,6 +94,9 @@ def test_ones_own_file_is_a_command_line(name: str) -> None:
         ("a.json", "[1]", "a.json: must hold settings by name"),
         ("a.yaml", "1: 2", "a.yaml: must hold settings by name"),
         ("a.toml", "env = 3", "a.toml: env must be a name, not 3"),
+        ("a.toml", "env_kwargs = 3", "a.toml: env_kwargs must be arguments by name, not 3"),
+        ("a.yaml", "a: &a [1]\nb: [*a, *a]", "a.yaml: cannot be read .aliases are not read"),
+        ("a.yaml", "x" * 300_000, "at most 262,144 are read"),
         ("a.json", '{"env_id": 1, "algo": "x", "config": {}, "run": {}}', "not the config.json"),
     ],
 )
@@ -110,6 +114,8 @@ def test_a_file_that_cannot_be_used_is_named(name: str, text: str, told: str) ->
         ("env = 'CartPole-v1'\nstep_size = 'x'", "--step-size"),
         ("env = 'CartPole-v1'\nalgo = 'pppo'", "--algo pppo: must be one of"),
         ("seed = 1", "name an environment"),
+        ("env = 'CartPole-v1'\nresume = 'run'", "--resume is given beside a file, not in it"),
+        ("env = 'CartPole-v1'\nray_address = '1.2.3.4:5'", "would be sent your cluster's token"),
     ],
 )
 def test_wrong_settings_are_one_line(
@@ -124,6 +130,36 @@ def test_wrong_settings_are_one_line(
     assert not Path("runs").exists()
 
 
+def test_numbers_are_read_as_people_write_them() -> None:
+    Path("mine.yaml").write_bytes(b"\xef\xbb\xbfenv: CartPole-v1\r\nstep_size: 3e-4\r\n")
+    given = settings_in("mine.yaml").given
+    assert resolve_new(given.pop("env_id"), given).algorithm.step_size == 3e-4
+
+
+def test_a_file_runs_a_module_only_if_the_user_names_it_or_trusts_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    env = "rented:CartPole-v1"
+    Path("rented.py").write_text("from pathlib import Path\nPath('it-ran').touch()")
+    Path("mine.toml").write_text(f"env = '{env}'\nn_iterations = 1\nn_workers = 0\n")
+    for command in (["--config", "mine.toml"], ["--config", "mine.toml", "--dry-run"]):
+        with pytest.raises(SystemExit):
+            ars.train.main(command)
+        error = capsys.readouterr().err
+        assert "mine.toml: its environment rented:CartPole-v1 would run the module rented" in error
+        assert error.count("\n") == 1 and "add --trust" in error
+    assert not Path("it-ran").exists()
+    run = train(env, config="mine.toml", verbose=False)
+    assert Path("it-ran").exists()
+    train(config="mine.toml", trust=True, verbose=False)
+    train(config=run.folder, **FEW)  # of the user's own
+    data = json.loads((run.folder / "config.json").read_text())
+    (run.folder / "config.json").write_text(json.dumps(data | {"signature": None}))
+    with pytest.raises(NotTrusted, match="nothing says that it comes from a training of yours"):
+        train(config=run.folder, **FEW)
+
+
 def test_what_is_not_as_it_was_is_said() -> None:
     folder = train("CartPole-v1", **FEW).folder
     assert settings_in(folder).notes == []
@@ -131,6 +167,6 @@ def test_what_is_not_as_it_was_is_said() -> None:
     data["versions"]["numpy"], data["platform"]["cpu"] = "1.0", "an abacus"
     data["preset"] = "one of old"
     (folder / "config.json").write_text(json.dumps(data))
-    notes = settings_in(folder)[1]
+    notes = settings_in(folder).notes
     assert "`preset` one of old is no longer there" in notes[1]
     assert "numpy 1.0 then" in notes[0] and "an abacus then" in notes[0]

@@ -1,0 +1,1 @@
+"""What `fuzz_readers.py` forges: the files of each reader, and what tries a forgery."""
