@@ -32,6 +32,7 @@ class Recording:
         description: its size in pixels, frames and seconds.
         starts: the second at which each episode begins.
         seconds: how long it lasts.
+        n_pictures: how many it has.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Recording:
     description: str
     starts: list[float]
     seconds: float
+    n_pictures: int
 
 
 def default_output(env_id: str, moments: Sequence[Moment] = ()) -> str:
@@ -126,6 +128,7 @@ def shoot(
         film.summary(writer.size),
         [start / film.fps for start in film.starts],
         film.seconds,
+        film.taken,
     )
 
 
