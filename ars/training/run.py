@@ -21,6 +21,7 @@ from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.display import Display
 from ars.training.env_check import Probe, probe
+from ars.training.filming import Filming
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken, writing
@@ -231,32 +232,42 @@ def _train(
         config.run.eval_episodes,
         (spec.eval_length or spec.rollout_length) / spec.rollout_length,
     )
+    films = Filming(folder, config.run.video_freq, training, display.notify)
+
+    def stop_or_film() -> str | None:
+        films.look(algorithm)
+        return stop()
+
     try:
-        with (
-            interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
-        ):
-            trainer = Trainer(
-                algorithm,
-                pool,
-                interrupts,
-                folder,
-                config.run,
-                display,
-                config.identity,
-                training,
-                budget,
-                resume=resume,
-                stop=stop,
-                repeats=probed.reproducible,
-            )
-            if (line := schedule_line(config, algorithm)) is not None:
-                display.notify(line)
-            try:
-                return trainer.run()
-            except RunError as error:
-                hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
-                raise RunError(f"{error}{hint}") from error
+        with closing(films):
+            with (
+                interrupts.handled(),  # around the pool too: Ray must not stay half started/stopped
+                closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
+            ):
+                trainer = Trainer(
+                    algorithm,
+                    pool,
+                    interrupts,
+                    folder,
+                    config.run,
+                    display,
+                    config.identity,
+                    training,
+                    budget,
+                    resume=resume,
+                    stop=stop_or_film,
+                    repeats=probed.reproducible,
+                )
+                if (line := schedule_line(config, algorithm)) is not None:
+                    display.notify(line)
+                try:
+                    result = trainer.run()
+                except RunError as error:
+                    hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
+                    raise RunError(f"{error}{hint}") from error
+            films.look(algorithm)
+            films.finish()
+            return result
     except KeyboardInterrupt:
         if not checkpoint.exists(folder):
             raise
