@@ -48,6 +48,7 @@ def _settings() -> str:
     from ars.reporting.config import ReportConfig
     from ars.results.plot_config import PlotConfig
     from ars.training.config import RunConfig, TaskConfig, WorkerConfig
+    from ars.tuning.config import TuneConfig
 
     parts = [
         "# Settings",
@@ -63,6 +64,7 @@ def _settings() -> str:
         "`ars render`": RenderConfig,
         "`ars plot`": PlotConfig,
         "`ars report`": ReportConfig,
+        "`ars tune`": TuneConfig,
     }.items():
         parts += [f"## {title}", with_flags(" ".join(str(kind.__doc__).split())), _table(kind)]
     return "\n\n".join(parts)

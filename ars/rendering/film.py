@@ -41,6 +41,12 @@ class RenderConfig:
     over_training: bool = setting(
         False, "show ten policies of an ARS run's training, one after the other"
     )
+    speed: float = setting(
+        1.0,
+        "of the film or the window: 0.25 is slow motion, 2 twice as fast",
+        at_least=0.01,
+        at_most=100.0,
+    )
 
 
 class Moment(NamedTuple):
@@ -74,13 +80,14 @@ class Film:
 
         self._kind, self._config, self._name = kind, config, name
         self._steps_per_second = steps_per_second
-        self._stride = max(1, round(steps_per_second / kind.fps))
+        shown = steps_per_second * config.speed  # in a second of the film
+        self._stride = max(1, round(shown / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
         self.taken = 0
         self.starts: list[int] = []
         self._each = longest // self._stride + 1
-        self.fps = steps_per_second / self._stride
+        self.fps = shown / self._stride
         self.total = 0
 
     def choose(self, lengths: Sequence[int]) -> None:
@@ -173,7 +180,7 @@ class TrainingFilm(Film):
         seconds = MOMENT_SECONDS
         if not kind.moments:
             seconds = min(seconds, kind.frames / self.fps / len(moments))
-        self.steps = max(1, int(seconds * steps_per_second))
+        self.steps = max(1, int(seconds * steps_per_second * config.speed))
         self._moments, self._episodes = moments, episodes
         if kind.moments:
             ends = (min(self.steps, episode.length) for episode in episodes)
