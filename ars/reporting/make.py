@@ -124,7 +124,13 @@ class _Reporter:
         shown, weights, drawn = self._look(best.run.folder, index)
         if len(endings) > 1 and shown:
             shown = f"Of seed {best.run.seed}, the best of them: {shown[0].lower()}{shown[1:]}"
-        tables = [(f"seed {one.run.seed}", facts.evaluations_table(one)) for one in endings]
+        tables = [
+            (
+                f"seed {one.run.seed}, {counted(len(one.rows), 'evaluation')}",
+                facts.evaluations_table(one),
+            )
+            for one in endings
+        ]
         return Section(
             f"{group.env_id}: {group.label}",
             facts.sentences(group, endings),
