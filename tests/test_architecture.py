@@ -18,8 +18,7 @@ ORDER = (
     {"ars/api"},
     {"ars"},  # the commands
     {"ars/cli"},
-    {"ars/tuning"},
-    {"ars/reporting"},
+    {"ars/reporting", "ars/tuning"},
     {"ars/results"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},

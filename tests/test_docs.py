@@ -34,6 +34,8 @@ NOT_RUN = {
         ),
         "like another that is run",
     ),
+    "python -m ars.train HalfCheetah --track": "needs a package that the tests do without",
+    "trackio ": "serves until it is ended",
     "python -m ars.train Humanoid --ray-address": "needs a cluster",
     "ray ": "needs a cluster",
     "scp ": "needs a cluster",
@@ -64,6 +66,7 @@ SHORTER = {
         *("--n-trials", "1", "--n-seeds", "1", "--n-directions", "4"),
         *("--total-timesteps", "100", "--eval-episodes", "1"),
     ],
+    "report": ["--no-pictures", "--episodes", "0"],
 }
 
 CUT = "episodes are cut"  # how the warning begins that these lengths are shorter than the world's

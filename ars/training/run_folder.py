@@ -177,6 +177,15 @@ def lock(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def remove_unbegun(folder: Path) -> None:
+    """Remove the folder of a run that never began: it holds nothing but what was asked for."""
+    with suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {CONFIG, LOCK}:
+            for name in (CONFIG, LOCK):
+                (folder / name).unlink()
+            folder.rmdir()
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """A block that only writes to a run folder. Raises: RunError that names it if it cannot."""
