@@ -37,9 +37,11 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "show a policy: a window, a video or a sheet of pictures"
     ),
+    "tune": Command("ars.tune:main", "ENV", "search for settings, and write them as a preset"),
     "plot": Command(
         "ars.plot:main", "RUN", "learning curves, comparisons and linear policies as figures"
     ),
+    "report": Command("ars.report:main", "RUN", "one page about runs: curve, settings, films"),
     "export": Command(
         "ars.export:main", "RUN", "write a policy as a C header, ONNX, torch program or npz file"
     ),

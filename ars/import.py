@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, with_flags
+from ars.cli.parser import Parser, add_flags, add_wrapper_flag, with_flags
 from ars.cli.program import hint, program
 from ars.cli.words import KeyValues
 from ars.common.settings import make_config, setting
@@ -49,6 +49,7 @@ def _parser() -> Parser:
         default={},
         help="keyword arguments for the environment, spelled as those of training",
     )
+    add_wrapper_flag(parser)
     return parser
 
 
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str]) -> None:
     file = Path(args.file)
     statistics = None if config.statistics is None else Path(config.statistics)
     output = Path(config.output or f"{file.stem}.safetensors")
-    done = import_file(file, args.env, args.env_kwargs, statistics, output)
+    wrappers = {"wrappers": args.wrappers} if "wrappers" in args else {}
+    done = import_file(file, args.env, args.env_kwargs | wrappers, statistics, output)
     for warning in done.warnings:
         print(f"warning: {with_flags(warning)}", file=sys.stderr)
     print(done.description)

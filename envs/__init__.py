@@ -4,6 +4,7 @@
     env = envs.make("CartPole-v1")              any registered Gymnasium id
     env = envs.make("some_module:Id-v0")        an id that `some_module` registers when imported
     env = envs.make("ALE/Pong-v5", pixels="atari")    an Atari game, see `envs.atari`
+    env = envs.make("Hopper", wrappers=["module:Class"])    in wrappers, see `envs.wrapping`
 
 The toolkit's environments are also registered with Gymnasium, under ids such as
 `bullet/HalfCheetah-v0`. Importing this package loads no simulator; PyBullet is imported when the

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +24,7 @@ from envs.suggestions import (
     why_not_imported,
     without_old_ending,
 )
+from envs.wrapping import find, names_in, put_around
 
 if TYPE_CHECKING:
     from envs.bullet.compiled.player import CompiledPlayer
@@ -232,21 +233,29 @@ def _is_atari(registered: str) -> bool:
     return registered in gymnasium.registry
 
 
-def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+def make(
+    env_id: str,
+    pixels: str | None = None,
+    wrappers: str | Sequence[str] = (),
+    **kwargs: Any,
+) -> gymnasium.Env[Any, Any]:
     """Make an environment with its usual time limit.
 
     Args:
         env_id: as for `resolve`.
         pixels: preprocessing of an Atari game, "atari" or "pong"; see `envs.atari`.
+        wrappers: put around it, the first one named innermost; see `envs.wrapping`.
         **kwargs: for `gymnasium.make` and the environment, such as `render_mode`.
 
     Raises:
         UnknownEnvironment: there is no such environment or module.
-        WrongOptions: `pixels` or one of its options does not fit the environment.
+        WrongOptions: `pixels` or one of its options does not fit the environment, or a wrapper
+            cannot be used.
+        RuntimeError: a wrapper fails.
         gymnasium.error.DependencyNotInstalled: a required package is missing; the one-line message
             says how to install it.
     """
-    canonical = resolve(env_id)
+    canonical, around = resolve(env_id), find(names_in(wrappers))
     _refuse_fifos(kwargs)
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
@@ -254,11 +263,13 @@ def make(env_id: str, pixels: str | None = None, **kwargs: Any) -> gymnasium.Env
         _silence_mujoco()
     try:
         if pixels is not None:
-            return view(spec, canonical, pixels, kwargs)
-        return gymnasium.make(canonical, **kwargs)
+            env = view(spec, canonical, pixels, kwargs)
+        else:
+            env = gymnasium.make(canonical, **kwargs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         reason = _explain(spec, error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
+    return put_around(env, around)
 
 
 def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
@@ -271,7 +282,7 @@ def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
 
 
 # Arguments that `make` uses itself instead of passing them to the environment.
-OPTIONS = ("pixels",)
+OPTIONS = ("pixels", "wrappers")
 
 
 def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,7 +290,7 @@ def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
 
     The defaults are dropped if `pixels` is given and differs from theirs.
     """
-    same_view = all(given.get(name, defaults.get(name)) == defaults.get(name) for name in OPTIONS)
+    same_view = given.get("pixels", defaults.get("pixels")) == defaults.get("pixels")
     return {**defaults, **given} if same_view else dict(given)
 
 
@@ -308,8 +319,15 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
     """
     robot = env.unwrapped
     known = f"{type(robot).__module__}:{type(robot).__qualname__}" in _COMPILED
-    if not known or env.render_mode is not None or getattr(env, "env", None) is not robot:
+    if not known or env.render_mode is not None:
         return None, None
+    if not isinstance(env, gymnasium.Wrapper):
+        return None, None
+    if env.env is not robot:
+        return None, (
+            f"{type(robot).__name__} runs at about half its speed in {type(env).__name__}: its "
+            "compiled loop knows no wrappers"
+        )
     try:
         from envs.bullet.compiled.player import CompiledPlayer
 

@@ -54,7 +54,7 @@ def suggest(registered: str, ours: Collection[str]) -> str:
     known = [*_newest(others), *ours]
     # Another version of the same name tells all; what is merely similar would be noise beside it.
     same = [name for name in known if _unversioned(name) == _unversioned(registered)]
-    near = same or _near(without_old_ending(registered), known)
+    near = same or near_names(without_old_ending(registered), known)
     if not near:
         return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
     text = f"did you mean {' or '.join(near)}?"
@@ -96,7 +96,7 @@ def suggest_of_module(registered: str, module: str, new: Set[str]) -> str:
     package = module.partition(".")[0]
     ids = [spec.id for spec in gymnasium.registry.values() if _package(spec) == package]
     ids += sorted(new - set(ids))
-    if near := _near(registered, ids) or ids[:3]:
+    if near := near_names(registered, ids) or ids[:3]:
         return f"did you mean {' or '.join(f'{module}:{env_id}' for env_id in near)}?"
     text = f"{module} registers no environment with Gymnasium"
     for name, kind in vars(loaded).items():
@@ -125,7 +125,8 @@ def _newest(specs: Iterable[EnvSpec]) -> list[str]:
     return [spec.id for spec in newest.values()]
 
 
-def _near(word: str, known: Iterable[str]) -> list[str]:
+def near_names(word: str, known: Iterable[str]) -> list[str]:
+    """The known names that are nearly a word, capitals or not."""
     folded = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)
     return [folded[match] for match in matches]

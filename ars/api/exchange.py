@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ars.common.settings import make_config
 from ars.exporting.export import export_policy
 from ars.exporting.settings import ExportConfig, chosen_format, default_output
 from ars.training.finished import Run
+from ars.training.given_env import wrapper_names
 from ars.training.given_run import folder_of
 from ars.training.imports import import_file
 from ars.training.rebuild import chosen_policy
@@ -62,6 +64,7 @@ def import_policy(
     *,
     statistics: str | Path | None = None,
     env_kwargs: dict[str, Any] | None = None,
+    wrappers: Sequence[Any] = (),
 ) -> Path:
     """Make a policy file of a policy of Stable-Baselines3 or of the original ARS code.
 
@@ -73,6 +76,7 @@ def import_policy(
         output: the policy file; None: the name of `path`, in the current folder.
         statistics: the file of `VecNormalize.save`, of a policy that was trained with it.
         env_kwargs: the environment's arguments.
+        wrappers: around the environment, as `train` takes them.
 
     Returns:
         The path of the policy file.
@@ -84,7 +88,8 @@ def import_policy(
     """
     given = None if statistics is None else Path(statistics)
     target = Path(output) if output is not None else Path(f"{Path(path).stem}.safetensors")
-    done = import_file(Path(path), env, env_kwargs or {}, given, target)
+    around = {"wrappers": wrapper_names(wrappers)} if wrappers else {}
+    done = import_file(Path(path), env, {**(env_kwargs or {}), **around}, given, target)
     for warning in done.warnings:
         warn(warning)
     return done.path

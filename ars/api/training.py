@@ -24,7 +24,7 @@ from ars.training.config_file import settings_in, with_file
 from ars.training.display import Silent
 from ars.training.experiment import Experiment, SeedsConfig, failure, is_experiment
 from ars.training.finished import Run
-from ars.training.given_env import GivenEnv
+from ars.training.given_env import GivenEnv, wrapper_names
 from ars.training.given_run import folder_of, name_or_given, training_id
 from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
@@ -62,8 +62,8 @@ def train(
         trust: believe a run or a file of settings from elsewhere, and import the module that it
             names.
         **settings: those of `python -m ars.train --help`, with underscores: `algo`, `preset`,
-            `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `step_size`,
-            `init_from` (as `load`'s `run`) ...
+            `seed`, `total_timesteps`, `n_workers`, `env_kwargs` (a dict), `wrappers` (a list of
+            "module:Class", classes or functions), `step_size`, `init_from` (as `load`'s `run`) ...
 
     Returns:
         The run: its folder, result, curves and policies.
@@ -94,7 +94,7 @@ def train(
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
     if isinstance(start := settings.get("init_from"), Run | Path):
         settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = _plain(settings)
     if config is not None:
         from_file = settings_in(config)
         named = {} if env is None else {"env_id": env}
@@ -158,7 +158,7 @@ def train_seeds(
     >>> [run.folder.name for run in train_seeds("CartPole-v1", 2, **few)]
     ['s0', 's1']
     """
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = _plain(settings)
     if run_dir is not None:
         given["run_dir"] = str(run_dir)
     words = [f"{name}={value!r}" for name, value in given.items()]
@@ -179,6 +179,14 @@ def train_seeds(
     if (error := failure(outcomes, again)) is not None:
         raise error
     return [Run(outcome.folder) for outcome in outcomes]
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that are given, as they are stored."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    if "wrappers" in given:
+        given["wrappers"] = wrapper_names(given["wrappers"])
+    return given
 
 
 def _resolve(

@@ -21,7 +21,11 @@ from ars.common.synonyms import meant, other_name
 
 def flag_name(setting: str) -> str:
     """`n_top` -> `--n-top`."""
-    return "--" + setting.replace("_", "-")
+    return "--" + _REPEATED.get(setting, setting).replace("_", "-")
+
+
+# Settings of several values, each given by a flag of its own.
+_REPEATED = {"wrappers": "wrapper"}
 
 
 TRACEBACK = "--traceback"  # which `ars.cli.exit` looks for
@@ -74,9 +78,12 @@ def add_flags(
         parser.add_argument(flag_name(field.name), **details)
 
 
-def add_policy_flags(parser: argparse._ActionsContainer) -> None:
-    """Add RUN and the flags that say which policy of a run folder it means."""
-    parser.add_argument("run", metavar="RUN", help="run folder, policy file or shipped policy")
+def add_policy_flags(parser: argparse._ActionsContainer, several: bool = False) -> None:
+    """Add RUN, or several, and the flags that say which policy of a run folder it means."""
+    details: dict[str, Any] = {"nargs": "+"} if several else {}
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, policy file or shipped policy", **details
+    )
     parser.add_argument(
         "--latest", action="store_true", help="a run folder's latest policy instead of its best"
     )
@@ -95,6 +102,19 @@ def add_trust_flag(parser: argparse._ActionsContainer) -> None:
         "--trust",
         action="store_true",
         help="import the module that RUN names although it may come from elsewhere: its code runs",
+    )
+
+
+def add_wrapper_flag(parser: argparse._ActionsContainer) -> None:
+    """Add the flag that puts a wrapper around the environment."""
+    parser.add_argument(
+        flag_name("wrappers"),
+        metavar="MODULE:CLASS",
+        dest="wrappers",
+        action="append",
+        default=argparse.SUPPRESS,
+        help="a gymnasium wrapper around the environment, or a function that returns it wrapped; "
+        "may be repeated, the first one is the innermost",
     )
 
 

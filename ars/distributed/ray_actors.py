@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -46,10 +46,13 @@ class RayActors:
         n_cpus: how many workers a Ray of this machine alone has room for.
         address: of a Ray cluster; None starts Ray on this machine.
         env_id: the environment, whose module a cluster's nodes need.
+        env_kwargs: its arguments, whose wrappers' modules they need.
     """
 
-    def __init__(self, n_cpus: int, address: str | None, env_id: str) -> None:
-        self._start_arguments = n_cpus, address, env_id
+    def __init__(
+        self, n_cpus: int, address: str | None, env_id: str, env_kwargs: Mapping[str, Any]
+    ) -> None:
+        self._start_arguments = n_cpus, address, env_id, env_kwargs
         self._n_starts = 0
         self._start_ray()
         import ray

@@ -103,10 +103,15 @@ def _listens(address: str) -> bool:
     return True
 
 
-def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Session:
+def start_ray(
+    n_cpus: int,
+    address: str | None = None,
+    env_id: str = "",
+    env_kwargs: Mapping[str, Any] = {},
+) -> Session:
     """Start Ray here, or connect to a cluster's `address`; does nothing if Ray is in use already.
 
-    A cluster's nodes get the toolkit's code, and the module that `env_id` names.
+    A cluster's nodes get the toolkit's code, and the modules that the environment names.
 
     Raises:
         RunError: Ray does not start or answer, or it serves another pool of this process.
@@ -120,7 +125,7 @@ def start_ray(n_cpus: int, address: str | None = None, env_id: str = "") -> Sess
             raise RunError("another run of this process uses Ray; wait for it, or `n_workers` 0")
         if ray.is_initialized():
             return Session()
-        _started = _start_local(n_cpus) if address is None else _join(address, env_id)
+        _started = _start_local(n_cpus) if address is None else _join(address, env_id, env_kwargs)
         return _started
 
 
@@ -215,12 +220,12 @@ def _job_config() -> Any:
     return config
 
 
-def _join(address: str, env_id: str) -> Session:
+def _join(address: str, env_id: str, env_kwargs: Mapping[str, Any]) -> Session:
     import ray
 
     if address == "auto":
         address = own_cluster()
-    with runtime_env(env_id) as what_is_sent, _stderr_closed():
+    with runtime_env(env_id, env_kwargs) as what_is_sent, _stderr_closed():
         # Ray tries for ever if the token is wrong or nothing answers.
         context, release = _in_thread(
             lambda: ray.init(address, runtime_env=what_is_sent, **_SILENT),

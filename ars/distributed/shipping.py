@@ -9,13 +9,14 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ars.common.own_modules import PACKAGES, own_folders
 from ars.distributed.ray_environment import ONE_THREAD
+from envs.wrapping import modules_of
 
 _TOOLKIT = ("ars", "envs", "policies")
 # What Numba has compiled is sent too: nodes with the same kind of processor need not compile it.
@@ -23,8 +24,8 @@ _NOT_SHIPPED = ("*.pyc", "*.tmp.*", ".*", "venv", "runs", "*.egg-info")
 
 
 @contextmanager
-def runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
-    """What a cluster's nodes need besides Ray and the dependencies.
+def runtime_env(env_id: str, env_kwargs: Mapping[str, Any] = {}) -> Iterator[dict[str, Any]]:
+    """What a cluster's nodes need besides Ray and the dependencies, to make an environment.
 
     The modules are copied to a folder of their own, so that nothing else in the current folder is
     sent. A job submitted with a working directory has brought the code with it.
@@ -35,25 +36,30 @@ def runtime_env(env_id: str) -> Iterator[dict[str, Any]]:
         yield found
         return
     with tempfile.TemporaryDirectory(prefix="ars-") as folder:
-        for name in (*_TOOLKIT, *user_modules(env_id)):
+        for name in (*_TOOLKIT, *user_modules(env_id, env_kwargs)):
             _copy_module(name, Path(folder))
-        _copy_own_folder(_top_level_module(env_id), Path(folder))
+        for name in _top_level_modules(env_id, env_kwargs):
+            _copy_own_folder(name, Path(folder))
         yield {**found, "working_dir": folder}
 
 
-def _top_level_module(env_id: str) -> str:
-    """`package` of `package.module:Id-v0`; empty if the id names no module."""
-    return env_id.rpartition(":")[0].partition(".")[0]
+def _top_level_modules(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:
+    """Each `package` of `package.module:Id-v0` and of the wrappers that are named likewise."""
+    modules = [env_id.rpartition(":")[0], *modules_of(env_kwargs)]
+    return list(dict.fromkeys(module.partition(".")[0] for module in modules if module))
 
 
-def user_modules(env_id: str) -> list[str]:
-    """The top-level module that `env_id` names, unless it is installed like a dependency."""
-    name = _top_level_module(env_id)
-    if not name or name in (*_TOOLKIT, *sys.stdlib_module_names):
-        return []
+def user_modules(env_id: str, env_kwargs: Mapping[str, Any] = {}) -> list[str]:
+    """The top-level modules that are needed, but for those installed like a dependency."""
     installed = {Path(sysconfig.get_path(key)).resolve() for key in ("purelib", "platlib")}
-    path = _module_path(name)
-    return [name] if path is not None and not installed & set(path.parents) else []
+    found = []
+    for name in _top_level_modules(env_id, env_kwargs):
+        if name in (*_TOOLKIT, *sys.stdlib_module_names):
+            continue
+        path = _module_path(name)
+        if path is not None and not installed & set(path.parents):
+            found.append(name)
+    return found
 
 
 def _module_path(name: str) -> Path | None:

@@ -62,7 +62,8 @@ class Supervisor:
     ) -> None:
         if address is None and n_workers:
             require_memory(n_workers * WORKER_BYTES, f"`n_workers` {n_workers}")
-        self._actors = RayActors(n_workers or n_processors(), address, spec.env_id)
+        n_cpus = n_workers or n_processors()
+        self._actors = RayActors(n_cpus, address, spec.env_id, spec.env_kwargs)
         self._spec, self._n_workers = spec, n_workers
         self._timeouts, self._put_back, self.notify = timeouts, put_back, notify
         self._patience = timeouts.patience(START_SECONDS if address is None else NODE_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -24,11 +24,31 @@ Opener = Callable[..., AbstractContextManager[Rollouts]]
 
 @dataclass(frozen=True)
 class Recording:
-    """A file that was written, its episodes, and its size in pixels, frames and seconds as text."""
+    """A file that was written.
+
+    Attributes:
+        path: of the file.
+        episodes: those that it shows.
+        description: its size in pixels, frames and seconds.
+        starts: the second at which each episode begins.
+        seconds: how long it lasts.
+        n_pictures: how many it has.
+        smooth: whether it could not have been drawn better on this machine with a driver for EGL.
+    """
 
     path: Path
     episodes: list[Episode]
     description: str
+    starts: list[float]
+    seconds: float
+    n_pictures: int
+    smooth: bool = True
+
+
+NOT_SMOOTH = (
+    "no driver for EGL works here, so that edges are rough and robots cast no shadows; Debian has "
+    "one in the package libegl1"
+)
 
 
 def default_output(env_id: str, moments: Sequence[Moment] = ()) -> str:
@@ -52,7 +72,7 @@ def watch(
 ) -> None:
     """Show the episodes in a window, in real time. Raises: RunError."""
     with open_env(**_picture_options("human", config)) as rollouts:
-        rollouts.env = recorder.Paced(rollouts.env, _steps_per_second(rollouts))
+        rollouts.env = recorder.at_speed(rollouts.env, _steps_per_second(rollouts) * config.speed)
         for index in range(config.episodes):
             on_episode(index, _play(rollouts, index))
 
@@ -69,16 +89,33 @@ def record(
     With `moments`, one episode of each of these policies is shown. `on_picture` is called after
     each picture with how many there will be.
     """
+    kind = video.KINDS[output.suffix.lower()]
+    with video.replacing(output) as temporary:
+        done = shoot(open_env, config, kind, temporary, on_picture, moments)
+    return replace(done, path=output)
+
+
+def shoot(
+    open_env: Opener,
+    config: RenderConfig,
+    kind: video.Kind,
+    path: Path,
+    on_picture: Callable[[int], None] = lambda total: None,
+    moments: Sequence[Moment] = (),
+    name: str | None = None,
+) -> Recording:
+    """Like `record`, but with a kind of file of the caller's, written as it goes.
+
+    `name` is what pictures are labelled with, by default the environment's.
+    """
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
-    kind = video.KINDS[output.suffix.lower()]
-    with (
-        video.replacing(output) as temporary,
-        open_env(**_picture_options("rgb_array", config)) as rollouts,
-    ):
+    with open_env(**_picture_options("rgb_array", config)) as rollouts:
         recorder.follow(rollouts.env)
-        name = _short_name(rollouts.spec.env_id)
+        if not (config.width or config.height):
+            recorder.draw_within(rollouts.env, kind.width)
+        name = name or _short_name(rollouts.spec.env_id)
         speed = _steps_per_second(rollouts)
         # An episode depends on seed and actions alone: a first pass tells its length and return.
         if moments:
@@ -91,7 +128,7 @@ def record(
             play = partial(_play_all, rollouts, config)
             if kind.moments:
                 film.choose([episode.length for episode in play()])
-        with video.finishing(kind.writer(temporary, film.fps)) as writer:
+        with video.finishing(kind.writer(path, film.fps)) as writer:
 
             def take(shot: recorder.Shot) -> None:
                 writer.add(film.finish(shot))
@@ -99,7 +136,16 @@ def record(
 
             rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
             shown = play()
-    return Recording(output, whole if moments else shown, film.summary(writer.size))
+        smooth = recorder.drawn_smoothly(rollouts.env)
+    return Recording(
+        path,
+        whole if moments else shown,
+        film.summary(writer.size),
+        [start / film.fps for start in film.starts],
+        film.seconds,
+        film.taken,
+        smooth,
+    )
 
 
 def _picture_options(render_mode: str, config: RenderConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ars.common.errors import RunError, UsageError
 
@@ -83,7 +83,7 @@ def print_style() -> Iterator[None]:
         yield
 
 
-def write(figure: Figure, path: Path, ending: str) -> None:
+def write(figure: Figure, path: Path | IO[bytes], ending: str) -> None:
     """Write a figure in the format of a file's ending, one of `FORMATS`. Raises: OSError."""
     options = _OPTIONS[ending.lower()]
     figure.savefig(path, format=ending.lower().removeprefix("."), **options)

@@ -152,26 +152,27 @@ def _heads(baseline: str) -> list[str]:
     return ["", *names]
 
 
-def _by_env(rows: Sequence[GroupScore]) -> dict[str, list[GroupScore]]:
+def by_env(rows: Sequence[GroupScore]) -> dict[str, list[GroupScore]]:
+    """The rows of each environment."""
     found: dict[str, list[GroupScore]] = {}
     for row in rows:
         found.setdefault(row.env_id, []).append(row)
     return found
 
 
-def _grid(rows: Sequence[GroupScore]) -> list[list[str]]:
+def grid(rows: Sequence[GroupScore]) -> list[list[str]]:
     """Heads and cells of one environment's rows; without the last column where there is one row."""
-    grid = [_heads(rows[0].label), *map(_cells, rows)]
-    return grid if len(rows) > 1 else [cells[:-1] for cells in grid]
+    lines = [_heads(rows[0].label), *map(_cells, rows)]
+    return lines if len(rows) > 1 else [cells[:-1] for cells in lines]
 
 
 def _text(rows: Sequence[GroupScore]) -> str:
     parts = []
-    for env_id, ours in _by_env(rows).items():
-        grid = _grid(ours)
-        grid[0][0] = env_id
-        widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-        for first, *rest in grid:
+    for env_id, ours in by_env(rows).items():
+        cells_of = grid(ours)
+        cells_of[0][0] = env_id
+        widths = [max(map(len, column)) for column in zip(*cells_of, strict=True)]
+        for first, *rest in cells_of:
             cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
             parts.append("  ".join((f"{first:<{widths[0]}}", *cells)).rstrip())
         parts.append("")
@@ -180,8 +181,8 @@ def _text(rows: Sequence[GroupScore]) -> str:
 
 def _markdown(rows: Sequence[GroupScore]) -> str:
     parts = []
-    for env_id, ours in _by_env(rows).items():
-        heads, *body = _grid(ours)
+    for env_id, ours in by_env(rows).items():
+        heads, *body = grid(ours)
         heads[0] = env_id
         lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *body]
         lines = [[cell.replace("|", r"\|") for cell in line] for line in lines]
@@ -193,8 +194,8 @@ def _markdown(rows: Sequence[GroupScore]) -> str:
 def _latex(rows: Sequence[GroupScore]) -> str:
     """Tables for LaTeX's package booktabs."""
     parts = []
-    for env_id, ours in _by_env(rows).items():
-        heads, *body = [[_in_latex(cell) for cell in line] for line in _grid(ours)]
+    for env_id, ours in by_env(rows).items():
+        heads, *body = [[_in_latex(cell) for cell in line] for line in grid(ours)]
         heads[0] = _in_latex(env_id)
         parts += [
             rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
-from ars.algorithms import ALGORITHMS
+import envs
 from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
 from ars.training.run import make_pool, opened
+from ars.training.settings_file import known_presets
 
 MEASURED_SECONDS = 3.0
 
@@ -86,13 +87,14 @@ def plan(
         if algorithm.trains_in_pool:
             workers = n_processors() if complete.n_workers is None else complete.n_workers
         speed = max(1, workers) * (algorithm.timesteps - before) / spent
-        steps_each = algorithm.timesteps / algorithm.iteration
+        each = algorithm.timesteps / algorithm.iteration
+        length = algorithm.timesteps / max(1, algorithm.episodes)
         return Plan(
             _settings(config, complete, given, from_file),
             f"policy: {spec.kind}, {spec.n_weights:,} numbers; "
             f"observations {_space(probed.observation_space)}, "
             f"actions {_space(probed.action_space)}",
-            _seconds(complete, speed, steps_each),
+            _seconds(complete, speed, each, length),
             speed,
             workers,
             resident() / 1e6,
@@ -105,8 +107,17 @@ def _space(space: Any) -> str:
     return str(space)
 
 
-def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float | None:
-    """Seconds of training and evaluations; None if no stop counts steps."""
+def _seconds(
+    config: TrainingConfig, speed: float, steps_each: float, length: float
+) -> float | None:
+    """Seconds of training and evaluations; None if no stop counts steps.
+
+    Args:
+        config: of the training.
+        speed: steps per second.
+        steps_each: steps of an iteration.
+        length: steps of a training episode.
+    """
     run, found = config.run, []
     if run.total_timesteps is not None:
         found.append(float(run.total_timesteps))
@@ -117,7 +128,8 @@ def _seconds(config: TrainingConfig, speed: float, steps_each: float) -> float |
         steps = min(found)
         every = run.eval_timesteps or run.eval_freq * steps_each
         longest = config.algorithm.eval_length or config.algorithm.rollout_length
-        evaluated = (steps // every + 1) * run.eval_episodes * longest
+        ends_early = length < 0.99 * config.algorithm.rollout_length
+        evaluated = (steps // every + 1) * run.eval_episodes * (length if ends_early else longest)
         # At most: an evaluation's steps cost what those of training do, or less.
         ends.append((steps + evaluated) / speed)
     return min(ends, default=None)
@@ -129,10 +141,14 @@ def _settings(
     given: Mapping[str, Any],
     from_file: Mapping[str, Any],
 ) -> list[Setting]:
-    preset = ALGORITHMS[config.algo].presets.get(config.preset or "", {})
+    preset = known_presets(config.algo, config.preset).get(config.preset or "", {})
+    kwargs = {name: value for name, value in config.env_kwargs.items() if name not in envs.OPTIONS}
+    groups: dict[str, Any] = {"env_kwargs": kwargs} if kwargs else {}
+    groups |= {name: value for name, value in config.env_kwargs.items() if name in envs.OPTIONS}
     rows = [
-        Setting("env_kwargs", in_words(config.env_kwargs), _origin("env_kwargs", given, from_file))
-    ] * bool(config.env_kwargs)
+        Setting(name, in_words(value), _origin_of_kwargs(name, config, given, from_file))
+        for name, value in groups.items()
+    ]
     for part in ("task", "algorithm", "run", "workers"):
         before, after = getattr(config, part), getattr(complete, part)
         for field in dataclasses.fields(after):
@@ -150,6 +166,19 @@ def _settings(
                 shown = "none" if value in (None, ()) else in_words(value)
             rows.append(Setting(field.name, shown, origin))
     return rows
+
+
+def _origin_of_kwargs(
+    name: str,
+    config: TrainingConfig,
+    given: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+) -> str:
+    """Where an environment's arguments come from; `name`: all of them, or what `make` takes."""
+    for source in (name, "env_kwargs"):
+        if source in given:
+            return _origin(source, given, from_file)
+    return f"preset {config.preset}"
 
 
 def _origin(name: str, given: Mapping[str, Any], from_file: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,27 @@ def check_given(env_id: str) -> None:
             f"{env_id}: its environment was given from Python; go on from Python (ars.api) and "
             "give it again, as env=..."
         )
+
+
+def wrapper_names(wrappers: Any) -> list[str]:
+    """Wrappers as a run stores them; classes and functions by where they can be found again.
+
+    Raises:
+        UsageError: a class or function is in no module that can be imported.
+    """
+    given = wrappers if isinstance(wrappers, list | tuple) else [wrappers]
+    return [one if isinstance(one, str) else _place_of(one) for one in given]
+
+
+def _place_of(wrapper: Any) -> str:
+    module, name = getattr(wrapper, "__module__", ""), getattr(wrapper, "__qualname__", "")
+    found = getattr(sys.modules.get(module), name, None)
+    if found is not wrapper or module == "__main__":
+        raise UsageError(
+            f"`wrappers` {wrapper!r}: must be in a module that can be imported, to be found by "
+            "other processes and later; or give `env` as a function that makes it wrapped"
+        )
+    return f"{module}:{name}"
 
 
 def is_given(env_id: str) -> bool:

@@ -21,6 +21,7 @@ from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.display import Display
 from ars.training.env_check import Probe, probe
+from ars.training.filming import Filming
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import (
@@ -34,6 +35,7 @@ from ars.training.run_folder import (
 )
 from ars.training.space_check import action_warning, coarse_on_average, coarse_warning
 from ars.training.time_budget import TimeBudget
+from ars.training.tracking import tracked
 from ars.training.trainer import Trainer
 from policies import Policy, RunningMeanStd
 
@@ -95,7 +97,9 @@ def run_training(
                 display.notify(line)
             resuming = partial(how_to_resume, folder)
             try:
-                result = _train(config, algorithm, probed, place, display, resuming, resume, stop)
+                with tracked(config, place, display) as (shown, report):
+                    result = _train(config, algorithm, probed, place, shown, resuming, resume, stop)
+                    report(result)
             except BaseException as error:
                 # A rollout that failed can be played again from the folder.
                 if config.folder is None and not isinstance(error.__cause__, RolloutError):
@@ -263,33 +267,43 @@ def _train(
         config.run.eval_episodes,
         (spec.eval_length or spec.rollout_length) / spec.rollout_length,
     )
+    films = Filming(folder, config.run.video_freq, training, display.notify)
+
+    def stop_or_film() -> str | None:
+        films.look(algorithm)
+        return stop()
+
     try:
-        with (
-            interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
-        ):
-            trainer = Trainer(
-                algorithm,
-                pool,
-                interrupts,
-                folder,
-                config.run,
-                display,
-                config.identity,
-                training,
-                budget,
-                resume=resume,
-                stop=stop,
-                repeats=probed.reproducible,
-                look=_look(config, algorithm, probed),
-            )
-            if (line := schedule_line(config, algorithm)) is not None:
-                display.notify(line)
-            try:
-                return trainer.run()
-            except RunError as error:
-                hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
-                raise RunError(f"{error}{hint}") from error
+        with closing(films):
+            with (
+                interrupts.handled(),  # around the pool too: Ray must not stay half started/stopped
+                closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
+            ):
+                trainer = Trainer(
+                    algorithm,
+                    pool,
+                    interrupts,
+                    folder,
+                    config.run,
+                    display,
+                    config.identity,
+                    training,
+                    budget,
+                    resume=resume,
+                    stop=stop_or_film,
+                    repeats=probed.reproducible,
+                    look=_look(config, algorithm, probed),
+                )
+                if (line := schedule_line(config, algorithm)) is not None:
+                    display.notify(line)
+                try:
+                    result = trainer.run()
+                except RunError as error:
+                    hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
+                    raise RunError(f"{error}{hint}") from error
+            films.look(algorithm)
+            films.finish()
+            return result
     except KeyboardInterrupt:
         if not checkpoint.exists(folder):
             raise

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from typing import Any
 from ars.common.errors import UsageError
 from ars.common.home import home_folder
 from ars.common.own_modules import PACKAGES, ROOT
-from ars.training.run_folder import CONFIG, EXPERIMENT, read_json
+from ars.training.run_folder import CONFIG, EXPERIMENT, STUDY, read_json
+from envs.wrapping import modules_of
 from policies import FileError
 
 
@@ -32,7 +33,22 @@ class NotTrusted(UsageError):
 
 # Whose environments Gymnasium registers by itself.
 KNOWN = ("gymnasium", "ale_py")
+WRAPPERS = "gymnasium.wrappers"  # which do nothing but wrap
 KEY_BYTES = 32
+
+
+def foreign_modules(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:
+    """The modules that an environment's id and its wrappers name, but for the known ones.
+
+    The settings of an experiment are taken for `env_kwargs` too, which they hold.
+    """
+    module = foreign_module(env_id)
+    found = [] if module is None else [module]
+    inner = env_kwargs.get("env_kwargs")
+    for arguments in (env_kwargs, inner if isinstance(inner, Mapping) else {}):
+        named = modules_of(arguments)
+        found += [name for name in named if name != WRAPPERS and name not in found]
+    return found
 
 
 def foreign_module(env_id: str) -> str | None:
@@ -52,14 +68,14 @@ def signature(env_id: str, env_kwargs: Mapping[str, Any]) -> str | None:
 
     None also where no key of the user's can be kept.
     """
-    if foreign_module(env_id) is None:
+    if not foreign_modules(env_id, env_kwargs):
         return None
     key = _key(make=True)
     return None if key is None else _signed(key, env_id, env_kwargs)
 
 
 def check_trust(path: Path, env_id: str, env_kwargs: Mapping[str, Any], trust: bool) -> None:
-    """Check that a policy file or a run folder may import the module that it names.
+    """Check that a policy file or a run folder may import the modules that it names.
 
     Args:
         path: the policy file, or the run folder.
@@ -70,20 +86,20 @@ def check_trust(path: Path, env_id: str, env_kwargs: Mapping[str, Any], trust: b
     Raises:
         NotTrusted: it may not; the message says which module would run.
     """
-    module = foreign_module(env_id)
-    if module is None or trust:
+    modules = foreign_modules(env_id, env_kwargs)
+    if not modules or trust:
         return
     why = _why_not(path, env_id, env_kwargs)
     if why is not None:
         raise NotTrusted(
-            f"{path}: its environment {env_id} would run the module {found_module(module)}, and "
-            f"{why}; add `trust` if you trust them"
+            f"{path}: {would_run(env_id, modules)}, and {why}; add `trust` if you trust them"
         )
 
 
 def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | None:
     folder = path if path.is_dir() else path.parent
-    config = folder / (CONFIG if (folder / CONFIG).exists() else EXPERIMENT)
+    names = [name for name in (CONFIG, EXPERIMENT, STUDY) if (folder / name).exists()]
+    config = folder / (names or [CONFIG])[0]
     for part in (folder, path, config):
         if part.exists() and not _only_ours(part):
             return f"others than you can write to {part}"
@@ -97,7 +113,14 @@ def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | No
     return "nothing says that it comes from a training of yours"
 
 
-def found_module(module: str) -> str:
+def would_run(env_id: str, modules: Sequence[str]) -> str:
+    """What a file names, for a message: `its environment X would run the module Y (its file)`."""
+    which = "module" if len(modules) == 1 else "modules"
+    found = " and ".join(map(_found_module, modules))
+    return f"its environment {env_id} would run the {which} {found}"
+
+
+def _found_module(module: str) -> str:
     """The name of a module and its file, found without running any code."""
     package = module.partition(".")[0]
     name = module if package in PACKAGES else package  # whose package is the toolkit's
