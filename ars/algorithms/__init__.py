@@ -11,6 +11,7 @@ from ars.common.settings import setting_names
 
 if TYPE_CHECKING:
     from ars.algorithms.base import Algorithm
+    from ars.search_spaces.base import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,17 @@ class RegisteredAlgorithm:
         entry_point: the class, as `module:Class`.
         description: what it is, in one line.
         presets_module: the module whose `PRESETS` are settings known to work; None for none.
+        space_entry_point: the search space of `ars tune`, as `module:function`; None for none.
     """
 
     entry_point: str
     description: str
     presets_module: str | None = None
+    space_entry_point: str | None = None
 
     def load(self) -> type[Algorithm]:
         """The class."""
-        module, _, name = self.entry_point.partition(":")
-        algorithm: type[Algorithm] = getattr(importlib.import_module(module), name)
+        algorithm: type[Algorithm] = _loaded(self.entry_point)
         return algorithm
 
     @property
@@ -52,29 +54,58 @@ class RegisteredAlgorithm:
         presets = importlib.import_module(self.presets_module).PRESETS
         return presets
 
+    @property
+    def search_space(self) -> SearchSpace | None:
+        """What `ars tune` searches; None if nothing is declared."""
+        if self.space_entry_point is None:
+            return None
+        space: SearchSpace = _loaded(self.space_entry_point)
+        return space
+
+
+def _loaded(entry_point: str) -> Any:
+    module, _, name = entry_point.partition(":")
+    return getattr(importlib.import_module(module), name)
+
 
 DEFAULT_ALGORITHM = "ars"
 
 ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
     "ars": RegisteredAlgorithm(
-        "ars.algorithms.ars:ARS", "Augmented Random Search", "ars.presets.ars"
+        "ars.algorithms.ars:ARS",
+        "Augmented Random Search",
+        "ars.presets.ars",
+        "ars.search_spaces.ars:space",
     ),
-    "dqn": RegisteredAlgorithm("ars.algorithms.dqn:DQN", "deep Q-learning", "ars.presets.dqn"),
+    "dqn": RegisteredAlgorithm(
+        "ars.algorithms.dqn:DQN",
+        "deep Q-learning",
+        "ars.presets.dqn",
+        "ars.search_spaces.dqn:space",
+    ),
     "ppo": RegisteredAlgorithm(
-        "ars.algorithms.ppo:PPO", "Proximal Policy Optimization", "ars.presets.ppo"
+        "ars.algorithms.ppo:PPO",
+        "Proximal Policy Optimization",
+        "ars.presets.ppo",
+        "ars.search_spaces.ppo:space",
     ),
     "a2c": RegisteredAlgorithm(
-        "ars.algorithms.actor_critic:A2C", "advantage actor-critic on n steps", "ars.presets.a2c"
+        "ars.algorithms.actor_critic:A2C",
+        "advantage actor-critic on n steps",
+        "ars.presets.a2c",
+        "ars.search_spaces.actor_critic:a2c",
     ),
     "actor-critic": RegisteredAlgorithm(
         "ars.algorithms.actor_critic:ActorCritic",
         "actor-critic on one step or an episode",
         "ars.presets.actor_critic",
+        "ars.search_spaces.actor_critic:actor_critic",
     ),
     "reinforce": RegisteredAlgorithm(
         "ars.algorithms.reinforce:REINFORCE",
         "the policy gradient from whole episodes",
         "ars.presets.reinforce",
+        "ars.search_spaces.reinforce:space",
     ),
 }
 

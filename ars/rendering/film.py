@@ -70,6 +70,7 @@ class Film:
         fps: pictures per second of the file.
         total: how many pictures there will be, as far as is known after the last one.
         starts: how many pictures came before each episode.
+        taken: how many pictures there are so far.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Film:
         self._stride = max(1, round(shown / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
-        self._taken = 0  # pictures so far
+        self.taken = 0
         self.starts: list[int] = []
         self._each = longest // self._stride + 1
         self.fps = shown / self._stride
@@ -102,15 +103,15 @@ class Film:
         """Whether to take a picture after `step` steps of `episode`."""
         if self._chosen is not None:
             return (episode, step) in self._chosen
-        return step % self._stride == 0 and self._taken < self._kind.frames
+        return step % self._stride == 0 and self.taken < self._kind.frames
 
     def finish(self, shot: Shot) -> Image:
         """Scale and label a picture for the file."""
         from PIL import Image
 
         if shot.step == 0:
-            self.starts.append(self._taken)
-        self._taken += 1
+            self.starts.append(self.taken)
+        self.taken += 1
         self.total = self._count(shot.episode)
         image = Image.fromarray(shot.picture)
         width, chosen = self._kind.width, self._config.width or self._config.height
@@ -141,14 +142,14 @@ class Film:
     @property
     def seconds(self) -> float:
         """How long it lasts so far."""
-        return self._taken / self.fps
+        return self.taken / self.fps
 
     def summary(self, size: tuple[int, int]) -> str:
         """Describe the file: size in pixels, frames, duration."""
-        text = f"{size[0]}x{size[1]}, {self._taken} frames"
+        text = f"{size[0]}x{size[1]}, {self.taken} frames"
         if self._kind.moments:
             return text
-        limit = " (the most it may have)" if self._taken == self._kind.frames else ""
+        limit = " (the most it may have)" if self.taken == self._kind.frames else ""
         return f"{text}{limit}, {self.seconds:.1f} s"
 
 

@@ -130,7 +130,8 @@ def record_grid(
     size = f"{writer.size[0]}x{writer.size[1]}, {n_pictures} frames"
     seconds = n_pictures / fps
     text = size if kind.moments else f"{size}, {seconds:.1f} s"
-    return Recording(output, episodes, text, [0.0] * len(episodes), seconds, done.smooth)
+    starts = [0.0] * len(episodes)
+    return Recording(output, episodes, text, starts, seconds, n_pictures, done.smooth)
 
 
 def _compose(

@@ -34,6 +34,7 @@ class Recording:
         description: its size in pixels, frames and seconds.
         starts: the second at which each episode begins.
         seconds: how long it lasts.
+        n_pictures: how many it has.
         smooth: whether it could not have been drawn better on this machine with a driver for EGL.
     """
 
@@ -42,6 +43,7 @@ class Recording:
     description: str
     starts: list[float]
     seconds: float
+    n_pictures: int
     smooth: bool = True
 
 
@@ -145,6 +147,7 @@ def shoot(
         film.summary(writer.size),
         [start / film.fps for start in film.starts],
         film.seconds,
+        film.taken,
         smooth,
     )
 

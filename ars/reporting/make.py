@@ -14,11 +14,11 @@ from ars.reporting.config import ReportConfig
 from ars.reporting.page import render
 from ars.reporting.parts import Page, Pictures, Section, Table, Weights
 from ars.reporting.settings import setting_rows
-from ars.reporting.svg import inline
 from ars.results import plotting, style
 from ars.results.curves import Group, Line, grouped, lines_of
 from ars.results.linear import carriers, find_losses, linear_weights
 from ars.results.stored_run import Notify, find_runs
+from ars.results.svg import inline
 from ars.results.table import by_env, grid, group_scores
 from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import LATEST_POLICY, ResolvedPolicy

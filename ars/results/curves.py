@@ -95,7 +95,7 @@ def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) ->
     found = []
     open_ended = [run for group in groups for run in group.runs if run.final_return is None]
     if open_ended:
-        notify(f"has not ended, and is drawn as far as it is: {named(open_ended)}")
+        notify(f"not ended, and drawn as far as it is: {named(open_ended)}")
     for group in groups:
         members, curves = [], []
         for run in group.runs:

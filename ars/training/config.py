@@ -16,6 +16,7 @@ from ars.common.errors import UsageError
 from ars.common.settings import LARGEST_SEED, setting
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.run_folder import CONFIG
+from ars.training.trackers import SERVICES
 from policies.file import write_json
 
 _NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
@@ -95,7 +96,7 @@ EVALUATION_GRIDS = ("eval_freq", "eval_timesteps")
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """Where rollouts run and networks learn; may change on resume.
+    """Where rollouts run, networks learn and runs are reported to; may change on resume.
 
     Only the device can change a result, in the last bits.
     """
@@ -119,6 +120,12 @@ class WorkerConfig:
         "where networks learn; auto: a GPU for images where there is one, else the CPU",
         choices=("auto", "cpu", "cuda"),
         also={"gpu": "cuda", "cuda:0": "cuda"},
+    )
+    track: str | None = setting(
+        None,
+        "report the run to a service for experiments too, on this machine or elsewhere as the "
+        "service is set up",
+        choices=tuple(SERVICES),
     )
 
 

@@ -31,6 +31,11 @@ _numbers = itertools.count()  # of the event files of this process
 EVALUATION_TAGS = {"return_mean": "eval/mean_reward", "length_mean": "eval/mean_ep_length"}
 
 
+def tagged(row: Mapping[str, Any], tags: Mapping[str, str], group: str) -> dict[str, Any]:
+    """A row by tags: those of `tags`, and the columns' names within a group."""
+    return {tags.get(name, f"{group}/{name}"): value for name, value in row.items()}
+
+
 @dataclass(frozen=True)
 class LogEnd:
     """Where a log ended when a checkpoint was saved.
@@ -180,8 +185,8 @@ class TensorBoard:
 
     def _add(self, row: Mapping[str, Any], tags: Mapping[str, str], group: str) -> None:
         values = [
-            self._summary.Value(tag=tags.get(name, f"{group}/{name}"), simple_value=value)
-            for name, value in row.items()
+            self._summary.Value(tag=tag, simple_value=value)
+            for tag, value in tagged(row, tags, group).items()
         ]
         summary = self._summary(value=values)
         self._write(self._event(step=row["timesteps"], wall_time=time.time(), summary=summary))

@@ -14,7 +14,7 @@ from typing import Any
 
 import envs
 from ars.common.errors import RunError, UsageError
-from ars.common.settings import near
+from ars.common.settings import counted, near
 from ars.common.shell import quoted
 from policies import FileError, PolicyFile, read_policy
 from policies.file import read_plain
@@ -26,6 +26,7 @@ except ImportError:  # Windows has no such locks: the user must see to it
 
 CONFIG = "config.json"
 EXPERIMENT = "experiment.json"  # of several runs, in the folder that theirs are in
+STUDY = "study.json"  # of a search, likewise
 PROGRESS = "progress.csv"
 EVALUATIONS = "evaluations.csv"
 TAPE = "tape.bin"
@@ -67,6 +68,7 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
         if not (path / name).is_file():
             raise UsageError(
                 f"`{setting}` {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}"
+                f"{_one_of_those_in(path)}"
             )
         path = path / name
         which = "latest policy" if name == LATEST_POLICY else "best policy"
@@ -130,7 +132,7 @@ def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:
 
 def refuse_taken(folder: Path) -> None:
     """Raises: UsageError if a folder for a new run holds one."""
-    if any(os.path.lexists(folder / name) for name in (CONFIG, EXPERIMENT)):
+    if any(os.path.lexists(folder / name) for name in (CONFIG, EXPERIMENT, STUDY)):
         raise UsageError(
             f"`run_dir` {folder}: holds a run already; choose another folder, or go on with "
             f"`resume` {quoted(folder)}"
@@ -173,6 +175,15 @@ def lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def remove_unbegun(folder: Path) -> None:
+    """Remove the folder of a run that never began: it holds nothing but what was asked for."""
+    with suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {CONFIG, LOCK}:
+            for name in (CONFIG, LOCK):
+                (folder / name).unlink()
+            folder.rmdir()
 
 
 @contextmanager
@@ -225,3 +236,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise FileError(f"{path}: not a JSON object")
     return data
+
+
+def _one_of_those_in(folder: Path) -> str:
+    """What to name instead of a folder of runs, such as an experiment's."""
+    names = sorted(policy.parent.name for policy in folder.glob(f"*/{BEST_POLICY}"))
+    if not names:
+        return ""
+    one = quoted(folder / names[0])
+    return f"; it holds {counted(len(names), 'run')}: name one, for example {one}"

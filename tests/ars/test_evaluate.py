@@ -124,6 +124,17 @@ def test_wrong_words(
     assert line.startswith(f"error: {expected}")
 
 
+def test_a_folder_of_runs_has_one_named(
+    square: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("s1", "s0"):
+        (tmp_path / "seeds" / name).mkdir(parents=True)
+        (tmp_path / "seeds" / name / "best_policy.safetensors").write_bytes(square.read_bytes())
+    status, line = refusal(render.main, [tmp_path / "seeds"], capsys)
+    assert status == 2
+    assert line.endswith(f"it holds 2 runs: name one, for example {tmp_path / 'seeds' / 's0'}")
+
+
 @pytest.mark.parametrize("main", [evaluate.main, render.main])
 def test_files_that_cannot_be_used(
     main: Main,

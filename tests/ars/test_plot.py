@@ -155,6 +155,6 @@ def test_a_run_in_progress_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
         file.write("4,400,5,1")
     plot.main(["going"])
     assert capsys.readouterr().err.splitlines() == [
-        "has not ended, and is drawn as far as it is: going",
+        "not ended, and drawn as far as it is: going",
         "going/evaluations.csv: its last row is incomplete and left out",
     ]

@@ -99,7 +99,7 @@ def test_a_run_that_has_not_ended_is_drawn_and_said(tmp_path: Path) -> None:
     store_run(tmp_path / "b", seed=1, final=None)
     [line], said = lines(tmp_path)
     assert len(line.group.runs) == 2
-    assert said == [f"has not ended, and is drawn as far as it is: {run} and 1 other run"]
+    assert said == [f"not ended, and drawn as far as it is: {run} and 1 other run"]
 
 
 def test_a_run_without_an_evaluation_is_left_out_and_said(tmp_path: Path) -> None:
