@@ -68,7 +68,7 @@ def test_what_cannot_be_used_is_named(given: dict[str, Any], message: str) -> No
     ("env_id", "given", "expected"),
     [
         # Of n_directions and variant that the preset was made for, and no others.
-        ("HalfCheetah", {}, {"n_top": 8, "eval_length": 1000}),
+        ("HalfCheetah", {}, {"n_top": 16, "eval_length": 1000}),
         ("HalfCheetah", {"n_directions": 4}, {"n_top": None, "eval_length": 1000}),
         ("HalfCheetah", {"variant": "v2-t"}, {"n_top": None}),
         ("CartPole-v1", {"n_top": 4, "preset": "course"}, {"n_top": 4, "variant": "v2-t"}),
