@@ -42,6 +42,7 @@ from policies import (
     ACTIVATIONS,
     POLICIES,
     DiscreteSpec,
+    FiniteSpec,
     Normalizer,
     NormalizerRule,
     Policy,
@@ -140,6 +141,8 @@ class DeepAlgorithm(Algorithm):
 
         self.config, self.context = config, context
         self.policy = make_deep_policy(config, context, distribution)
+        observation = self.policy.spec.observation
+        self._finite = observation if isinstance(observation, FiniteSpec) else None
         self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
@@ -157,7 +160,7 @@ class DeepAlgorithm(Algorithm):
             objective=context.objective,
             weighs=self._reward_weights.used,
             end_when_down=config.end_when_down,
-            obs_dtype=self.policy.spec.observation.dtype,
+            obs_dtype=observation.dtype,
         )
 
     # Network and optimiser
@@ -216,11 +219,14 @@ class DeepAlgorithm(Algorithm):
         """Observations [n, *shape] as the network takes them.
 
         Images stay bytes; vectors become float32 [n, obs_dim], normalised with the statistics at
-        the iteration's start, if there are any.
+        the iteration's start, if there are any. Of a state it is the vector of its number.
         """
         if self.policy.spec.conv_layers:
             return obs
-        x = obs.reshape(len(obs), -1)
+        if self._finite is None:
+            x = obs.reshape(len(obs), -1)
+        else:
+            x = self._finite.one_hots(obs)
         if self._normalizer is not None:
             x = self._normalizer(x)
         return x.astype(np.float32, copy=False)
