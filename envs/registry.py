@@ -119,6 +119,23 @@ _TABLE = {
         namespace="pixels",
         compiled=False,
     ),
+    **{
+        name: _Entry(
+            f"envs.tabular.{module}:{name}",
+            description,
+            max_episode_steps=100,
+            namespace="finite",
+            compiled=False,
+        )
+        for name, (module, description) in {
+            "GridWorld": ("grid_world", "the textbooks' grid of 4 by 3 cells, with two exits"),
+            "RacingCar": ("graphs", "a car that goes fast and must not overheat"),
+            "Rooms": ("graphs", "five rooms and the way out, through doors"),
+            "SmallTree": ("graphs", "two decisions, to look ahead"),
+            "SmallTreeCycle": ("graphs", "the same with a reward that comes again and again"),
+            "Blackjack": ("blackjack", "21, against a dealer of whom one card is seen"),
+        }.items()
+    },
 }
 
 _COMPILED = {entry.entry_point for entry in _TABLE.values() if entry.compiled}

@@ -223,9 +223,8 @@ class DeepAlgorithm(Algorithm):
         """
         if self.policy.spec.conv_layers:
             return obs
-        if self._finite is None:
-            x = obs.reshape(len(obs), -1)
-        else:
+        x: NDArray[Any] = obs.reshape(len(obs), -1)
+        if self._finite is not None:
             x = self._finite.one_hots(obs)
         if self._normalizer is not None:
             x = self._normalizer(x)

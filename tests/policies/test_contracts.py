@@ -137,9 +137,7 @@ def test_the_twin_in_torch_agrees(kind: str, action: str) -> None:
         close(outputs, ours)
 
 
-@pytest.mark.parametrize(
-    "kind", [name for name in POLICIES if seen_by(name) is VECTORS]
-)
+@pytest.mark.parametrize("kind", [name for name in POLICIES if seen_by(name) is VECTORS])
 def test_compiled_code_plays_it_as_it_acts_or_not_at_all(kind: str) -> None:
     env = envs.make("InvertedPendulumSwingup")
     spec = make_policy(kind, env.observation_space, env.action_space).spec
