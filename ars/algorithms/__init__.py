@@ -20,7 +20,8 @@ class RegisteredAlgorithm:
     Attributes:
         entry_point: the class, as `module:Class`.
         description: what it is, in one line.
-        presets_module: the module whose `PRESETS` are settings known to work; None for none.
+        presets_module: the module whose `PRESETS`, or another table as `module:NAME`, are settings
+            known to work; None for none.
     """
 
     entry_point: str
@@ -48,8 +49,9 @@ class RegisteredAlgorithm:
         """Settings known to work, by name."""
         if self.presets_module is None:
             return {}
+        module, _, name = self.presets_module.partition(":")
         presets: Mapping[str, Mapping[str, Any]]
-        presets = importlib.import_module(self.presets_module).PRESETS
+        presets = getattr(importlib.import_module(module), name or "PRESETS")
         return presets
 
 
@@ -75,6 +77,36 @@ ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
         "ars.algorithms.reinforce:REINFORCE",
         "the policy gradient from whole episodes",
         "ars.presets.reinforce",
+    ),
+    "value-iteration": RegisteredAlgorithm(
+        "ars.algorithms.tabular.value_iteration:ValueIteration",
+        "exact values of a finite world, from its model",
+        "ars.presets.tabular:PLANNING",
+    ),
+    "policy-iteration": RegisteredAlgorithm(
+        "ars.algorithms.tabular.policy_iteration:PolicyIteration",
+        "the same by evaluating and improving a policy in turn",
+        "ars.presets.tabular:PLANNING",
+    ),
+    "monte-carlo": RegisteredAlgorithm(
+        "ars.algorithms.tabular.monte_carlo:MonteCarlo",
+        "a table from the returns of whole episodes",
+        "ars.presets.tabular:MONTE_CARLO",
+    ),
+    "q-learning": RegisteredAlgorithm(
+        "ars.algorithms.tabular.q_learning:QLearning",
+        "a table from steps, towards the best next action",
+        "ars.presets.tabular:TEMPORAL_DIFFERENCE",
+    ),
+    "sarsa": RegisteredAlgorithm(
+        "ars.algorithms.tabular.sarsa:SARSA",
+        "a table from steps, towards the next action taken",
+        "ars.presets.tabular:TEMPORAL_DIFFERENCE",
+    ),
+    "expected-sarsa": RegisteredAlgorithm(
+        "ars.algorithms.tabular.expected_sarsa:ExpectedSARSA",
+        "the same, towards the mean of the next actions",
+        "ars.presets.tabular:TEMPORAL_DIFFERENCE",
     ),
 }
 

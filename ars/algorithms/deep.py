@@ -30,6 +30,7 @@ from ars.algorithms.policy_kinds import (
     defaults_in_words,
     make_deep_policy,
 )
+from ars.algorithms.schedules import Scheduled, horizon_setting, schedule_setting
 from ars.common.errors import RunError, UsageError
 from ars.common.interrupts import waiting
 from ars.common.seeding import Stream, generator
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
     from ars.learning.optimizers import Optimizer
 
-SCHEDULES = ("constant", "linear")
 INITIALIZATIONS = ("orthogonal", "xavier", "he", "uniform")
 # Normalised observations are clipped as in OpenAI's baselines (VecNormalize).
 OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
@@ -95,9 +95,7 @@ class DeepConfig(EpisodeConfig):
         "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
     )
     learning_rate: float = setting(3e-4, "step size of the optimiser", above=0)
-    learning_rate_schedule: str = setting(
-        "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
-    )
+    learning_rate_schedule: str = schedule_setting()
     gamma: float = setting(0.99, "discount factor", at_least=0, at_most=1)
     max_grad_norm: float | None = setting(
         0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
@@ -109,13 +107,7 @@ class DeepConfig(EpisodeConfig):
     cut_returns: bool = setting(
         True, "end returns where a life is lost in an Atari game, or a point played in Pong"
     )
-    horizon: int | None = setting(
-        None,
-        "timesteps over which schedules run; kept on resume unless raised (default: "
-        "`total_timesteps` at the start)",
-        at_least=1,
-        starts_as="total_timesteps",
-    )
+    horizon: int | None = horizon_setting()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,7 +118,7 @@ class DeepConfig(EpisodeConfig):
             )
 
 
-class DeepAlgorithm(Algorithm):
+class DeepAlgorithm(Scheduled, Algorithm):
     """Learns by gradients from environments of its own; the pool is for evaluations.
 
     A subclass's `__init__` makes its network and passes it to `_learn_with`; its `_iterate` learns
@@ -187,25 +179,6 @@ class DeepAlgorithm(Algorithm):
         return norm
 
     # Schedules
-
-    @property
-    def remaining(self) -> float:
-        """The fraction of the horizon that is left: 1 at the start, 0 from its end on."""
-        horizon = self.config.horizon
-        return 1.0 if horizon is None else max(0.0, 1.0 - self.timesteps / horizon)
-
-    def _scheduled(self, name: str) -> float:
-        """The current value of a setting, by the schedule that `<name>_schedule` sets."""
-        value: float = getattr(self.config, name)
-        if getattr(self.config, f"{name}_schedule") == "constant":
-            return value
-        if self.remaining == 0.0:
-            self.context.notify_once(
-                f"the schedule of `{name}` has come to 0 at its horizon of "
-                f"{self.config.horizon:,} timesteps",
-                self.iteration + 1,
-            )
-        return value * self.remaining
 
     def _set_learning_rate(self) -> float:
         """Give the optimiser the scheduled learning rate; returns it."""

@@ -143,7 +143,7 @@ def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], No
     processes, conflict = config.workers.env_processes, probed.conflict
     if conflict is None or ALGORITHMS[config.algo].trains_in_pool:
         return processes
-    n: int = config.algorithm.n_envs
+    n: int = getattr(config.algorithm, "n_envs", 1)
     if _alone(config, probed):
         if n > 1:
             way_out = "" if probed.only_one else ", or name it as module:Id-v0"
