@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from learners import make
+from rooms import DOORS
 
 import envs
 from ars.algorithms import ALGORITHMS
@@ -14,23 +15,6 @@ from ars.rollout.pool import LocalPool
 
 PLANNERS = ["value-iteration", "policy-iteration"]
 every_planner = pytest.mark.parametrize("algo", PLANNERS)
-
-# The values of doors; everywhere else is no door, which costs 1 and leaves one where one is.
-ROOMS = {  # fmt: skip
-    (0, 4): 400,
-    (1, 3): 320,
-    (1, 5): 500,
-    (2, 3): 320,
-    (3, 1): 400,
-    (3, 2): 256,
-    (3, 4): 400,
-    (4, 0): 320,
-    (4, 3): 320,
-    (4, 5): 500,
-    (5, 1): 400,
-    (5, 4): 400,
-    (5, 5): 500,
-}
 
 
 def solved(algo: str, env_id: str, gamma: float, **env_kwargs: float) -> Planner:
@@ -76,12 +60,12 @@ def test_the_grid_world_is_solved(
 @every_planner
 def test_the_rooms_are_solved(algo: str) -> None:
     table = np.array(solved(algo, "Rooms", 0.8).table)
-    for (room, to), value in ROOMS.items():
+    for (room, to), value in DOORS.items():
         assert table[room, to] == pytest.approx(value, abs=1e-8)
     best = table.argmax(axis=1)
     assert [2, best[2], best[best[2]], best[best[best[2]]]][-1] == 5
     for room in range(6):
-        for to in set(range(6)) - {to for one, to in ROOMS if one == room}:
+        for to in set(range(6)) - {to for one, to in DOORS if one == room}:
             assert table[room, to] == pytest.approx(-1 + 0.8 * table[room].max(), abs=1e-8)
 
 

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 from learners import make
+from rooms import DOORS
 
 import envs
 from ars.algorithms import ALGORITHMS
@@ -20,22 +21,6 @@ from policies import DiscreteSpec, observation_spec
 
 LEARNERS = ["monte-carlo", "q-learning", "sarsa", "expected-sarsa"]
 TD = LEARNERS[1:]
-
-DOORS = {  # fmt: skip
-    (0, 4): 400,
-    (1, 3): 320,
-    (1, 5): 500,
-    (2, 3): 320,
-    (3, 1): 400,
-    (3, 2): 256,
-    (3, 4): 400,
-    (4, 0): 320,
-    (4, 3): 320,
-    (4, 5): 500,
-    (5, 1): 400,
-    (5, 4): 400,
-    (5, 5): 500,
-}
 
 
 def learned(algo: str, env_id: str, iterations: int = 1, **settings: Any) -> Learner:
