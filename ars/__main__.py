@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(
         "ars.render:main", "RUN", "show a policy: a window, a video or a sheet of pictures"
     ),
+    "tune": Command("ars.tune:main", "ENV", "search for settings, and write them as a preset"),
     "plot": Command(
         "ars.plot:main", "RUN", "learning curves, comparisons and linear policies as figures"
     ),

@@ -1,7 +1,8 @@
 """`ars render RUN`, or `python -m ars.render RUN`: show a policy in a window or in a file.
 
 Without --output a window opens if there is a display; otherwise a video is written. Windows and
-videos play at the speed of simulated time.
+videos play at the speed of simulated time, or --speed times that. Several RUNs are shown side by
+side.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from ars.cli.console import progress
 from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
+from ars.common.errors import UsageError
 from ars.common.settings import make_config
 from ars.rendering.film import Moment, RenderConfig
 
 if TYPE_CHECKING:
+    from ars.rendering.show import Recording
     from ars.rollout.episode import Episode
 
 
@@ -27,7 +30,12 @@ def _parser() -> Parser:
         prog=program("render"),
         description="Show a policy: in a window where there is a display, else in a video.",
     )
-    add_policy_flags(parser)
+    add_policy_flags(parser, several=True)
+    parser.add_argument(
+        "--window",
+        action="store_true",
+        help="show it in a window, as without --output where there is a display",
+    )
     add_flags(parser, RenderConfig)
     return parser
 
@@ -43,32 +51,72 @@ def main(arguments: Sequence[str]) -> None:
     from ars.training.trust import check_trust
     from envs.window import has_display
 
+    if args.window and config.output is not None:
+        raise UsageError(f"`output` {config.output}: has no meaning beside `window`")
+    if args.window and not has_display():
+        raise UsageError("`window`: needs a display, and no X server answers (DISPLAY)")
     output = None if config.output is None else check_output(config.output)
-    resolved = chosen_policy(args.run, args.latest, args.at, args.trust)
+    if len(args.run) > 1:
+        _grid(args, config, output)
+        return
+    [run] = args.run
+    resolved = chosen_policy(run, args.latest, args.at, args.trust)
     check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
-    moments = training_moments(args.run, trust=args.trust) if config.over_training else []
-    told = f"{len(moments)} policies of {args.run}" if moments else resolved.description
+    moments = training_moments(run, trust=args.trust) if config.over_training else []
+    told = f"{len(moments)} policies of {run}" if moments else resolved.description
     print(told, flush=True)
     open_env = partial(acting, resolved, config.seed)
-    if output is not None:
-        _record(open_env, config, output, moments)
-    elif has_display() and not moments:
+    if moments and args.window:
+        raise UsageError("`over_training`: is written to a file, not shown in a window")
+    if output is None and has_display() and not moments:
         watch(open_env, config, _print_episode)
-    else:
-        folder = Path(args.run) if Path(args.run).is_dir() else Path()
-        _record(open_env, config, folder / default_output(resolved.file.env_id, moments), moments)
-
-
-def _record(open_env: Any, config: RenderConfig, output: Path, moments: list[Moment]) -> None:
+        return
+    if output is None:
+        folder = Path(run) if Path(run).is_dir() else Path()
+        output = folder / default_output(resolved.file.env_id, moments)
     from ars.rendering.show import record
 
     with progress("rendering") as advance:
         recording = record(open_env, config, output, advance, moments)
     for index, episode in enumerate(recording.episodes):
         _print_episode(index, episode, moments)
-    size = output.stat().st_size
+    _close(recording)
+
+
+def _grid(args: Any, config: RenderConfig, output: Path | None) -> None:
+    """Write several policies side by side."""
+    from ars.rendering.grid import Shown, captions, record_grid
+    from ars.training.evaluation import acting
+    from ars.training.rebuild import chosen_policy
+    from ars.training.trust import check_trust
+
+    for name, given in (("over_training", config.over_training), ("window", args.window)):
+        if given:
+            raise UsageError(f"`{name}`: shows one RUN, and {len(args.run)} are given")
+    shown = []
+    for run, caption in zip(args.run, captions(args.run), strict=True):
+        resolved = chosen_policy(run, args.latest, args.at, args.trust)
+        check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
+        print(resolved.description, flush=True)
+        shown.append(Shown(caption, partial(acting, resolved, config.seed)))
+    with progress("rendering") as advance:
+        recording = record_grid(shown, config, output or Path("policies.mp4"), advance)
+    each = len(recording.episodes) // len(shown)
+    for number, one in enumerate(shown):
+        for index in range(each):
+            print(f"{one.caption}, ", end="")
+            _print_episode(index, recording.episodes[number * each + index])
+    _close(recording)
+
+
+def _close(recording: Recording) -> None:
+    from ars.rendering.show import NOT_SMOOTH
+
+    size = recording.path.stat().st_size
     shown = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
-    print(f"wrote {output}: {recording.description}, {shown}")
+    print(f"wrote {recording.path}: {recording.description}, {shown}")
+    if not recording.smooth:
+        print(NOT_SMOOTH)
 
 
 def _print_episode(index: int, episode: Episode, moments: Sequence[Moment] = ()) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +16,14 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, hint, program, resuming
 from ars.cli.seeds import train_seeds
-from ars.cli.words import KeyValues
+from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
 from ars.common.host import hosting
 from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
 from ars.training.config_file import NO_FILE, FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
-from envs.atari import VIEWS
+from ars.training.settings_file import known_presets, preset_algorithm
 from envs.drawing import why_not_drawn
 
 
@@ -47,7 +46,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     """
     algorithm_config, presets = ALGORITHMS[algo].Config, ALGORITHMS[algo].presets
     subject = subject or Subject()
-    preset = {} if subject.preset is None else presets[subject.preset]
+    preset = {} if subject.preset is None else known_presets(algo, subject.preset)[subject.preset]
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
         prog=program("train"),
@@ -58,44 +57,17 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         f"it. For the settings of another algorithm: --algo {{{','.join(ALGORITHMS)}}} --help",
     )
     hidden = argparse.SUPPRESS
-    parser.add_argument(
-        "env_id",
-        metavar="ENV",
-        nargs="?",
-        default=hidden,
-        help=f"a robot (HalfCheetah, Ant, Reacher ...: {program()} names all), a registered "
-        "Gymnasium id (CartPole-v1) or module:Id-v0",
-    )
+    add_env_argument(parser)
     main = parser.add_argument_group("run")
-    main.add_argument(
-        "--algo",
-        type=partial(as_spelled, known=ALGORITHMS),
-        choices=ALGORITHMS,
-        default=hidden,
-        help=f"algorithm (default: {DEFAULT_ALGORITHM})",
-    )
+    add_algo_flag(main)
     main.add_argument(
         "--preset",
         metavar="NAME",
         default=hidden,
-        help=f"a named set of settings: {', '.join(presets)}",
+        help=f"a named set of settings: {', '.join(presets)}; or a file of one, such as "
+        f"{program('tune')} writes",
     )
-    main.add_argument(
-        "--env-kwargs",
-        metavar="K=V",
-        action=KeyValues,
-        default=hidden,
-        help="keyword arguments for the environment, as JSON or Python spells them: hard=False "
-        f"wind=0.5 map='[1, 2]'{_preset_kwargs(preset)}",
-    )
-    main.add_argument(
-        "--pixels",
-        type=partial(as_spelled, known=VIEWS),
-        choices=VIEWS,
-        default=hidden,
-        help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
-        "of two frames, 80x80",
-    )
+    add_env_flags(main, preset)
     add_wrapper_flag(main)
     main.add_argument(
         "--config",
@@ -128,25 +100,21 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     return parser
 
 
-def _preset_kwargs(preset: Mapping[str, Any]) -> str:
-    words = [f"{name}={value}" for name, value in preset.get("env_kwargs", {}).items()]
-    return f" (preset: {' '.join(words)})" if words else ""
-
-
 def _subject(argv: Sequence[str], algo: str) -> Subject:
     """What the help for these arguments is about."""
     first = Parser(add_help=False)
     first.add_argument("--preset")
     given, others = argparse.ArgumentParser.parse_known_args(first, argv)
     names = [name for word in others if (name := _environment(word)) is not None]
-    presets, env_id = ALGORITHMS[algo].presets, names[0] if names else None
+    presets, env_id = known_presets(algo, given.preset), names[0] if names else None
     preset = as_spelled(given.preset, presets)
     if preset is None and env_id is not None:
         preset = preset_named_like(env_id, algo)
     if preset is not None and preset in presets:
         values = presets[preset]
-        runs = next(f"{values[stop]:,} {unit}" for stop, unit in _UNITS.items() if stop in values)
-        return Subject(preset, f"The preset {preset} runs for {runs}; its values are shown below.")
+        lengths = [f"{values[stop]:,} {unit}" for stop, unit in _UNITS.items() if stop in values]
+        runs = f" runs for {lengths[0]}; its" if lengths else ": its"
+        return Subject(preset, f"The preset {preset}{runs} values are shown below.")
     if env_id is None:
         return Subject()
     text = (
@@ -177,12 +145,15 @@ def _first_look(argv: Sequence[str]) -> tuple[str, FileSettings]:
     first.add_argument("--algo")
     first.add_argument("--resume")
     first.add_argument("--config")
+    first.add_argument("--preset")
     chosen, _ = argparse.ArgumentParser.parse_known_args(first, argv)
     from_file = NO_FILE if chosen.config is None else settings_in(chosen.config)
     if chosen.algo is None and chosen.config is None and chosen.resume is not None:
         folder = Path(chosen.resume)
         return algorithm_of(folder) if is_experiment(folder) else stored_algorithm(folder), NO_FILE
     algo = from_file.given.get("algo") if chosen.algo is None else chosen.algo
+    if algo is None:
+        algo = preset_algorithm(chosen.preset or from_file.given.get("preset"))
     algo = as_spelled(algo, ALGORITHMS)
     return algo if isinstance(algo, str) and algo in ALGORITHMS else DEFAULT_ALGORITHM, from_file
 

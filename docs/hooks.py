@@ -47,6 +47,7 @@ def _settings() -> str:
     from ars.render import RenderConfig
     from ars.results.plot_config import PlotConfig
     from ars.training.config import RunConfig, TaskConfig, WorkerConfig
+    from ars.tuning.config import TuneConfig
 
     parts = [
         "# Settings",
@@ -61,6 +62,7 @@ def _settings() -> str:
         "`ars evaluate`": EvaluateConfig,
         "`ars render`": RenderConfig,
         "`ars plot`": PlotConfig,
+        "`ars tune`": TuneConfig,
     }.items():
         parts += [f"## {title}", with_flags(" ".join(str(kind.__doc__).split())), _table(kind)]
     return "\n\n".join(parts)

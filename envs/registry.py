@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -196,13 +197,11 @@ def canonical_name(env_id: str) -> str:
             importlib.import_module(module)
         except (Exception, SystemExit) as error:  # a module may fail in any way
             reason = why_not_imported(module, registered, error)
+            if (plain := _name_here(registered)) is not None:  # as of `gym:CartPole-v1`
+                reason = f"{reason}; did you mean {plain}?"
             raise UnknownEnvironment(f"environment {env_id!r}: {reason}") from error
     new = _ids_of_modules.setdefault(module, gymnasium.registry.keys() - before)
-    if _is_registered(registered):
-        return env_id
-    ids = [spec.id for spec in gymnasium.registry.values() if not is_stub(spec)]
-    name = None if module else same_name(without_old_ending(registered), _TABLE)
-    name = name or same_name(registered, ids)
+    name = _name_here(registered, robots=not module)
     if name is None:
         hint = suggest_of_module(registered, module, new) if module else suggest(registered, _TABLE)
         raise UnknownEnvironment(f"unknown environment {env_id!r}; {hint}")
@@ -221,6 +220,18 @@ def resolve(env_id: str) -> str:
     """
     name = canonical_name(env_id)
     return _id(name) if name in _TABLE else name
+
+
+def _name_here(registered: str, robots: bool = True) -> str | None:
+    """The name of an environment that can be made without importing a module; None for others.
+
+    `robots`: whether the toolkit's own have their short names.
+    """
+    if _is_registered(registered):
+        return registered
+    ids = [spec.id for spec in gymnasium.registry.values() if not is_stub(spec)]
+    short = same_name(without_old_ending(registered), _TABLE) if robots else None
+    return short or same_name(registered, ids)
 
 
 def _is_registered(env_id: str) -> bool:
@@ -282,7 +293,7 @@ def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
     """Raises: WrongOptions for a model's file that would be waited for forever."""
     for name, value in kwargs.items():
         if isinstance(value, str) and (name.endswith("file") or value.endswith((".xml", ".urdf"))):
-            path = Path(value).expanduser()
+            path = Path(os.path.expanduser(value))
             if path.exists() and not (path.is_file() or path.is_dir()):
                 raise WrongOptions(f"`env_kwargs` {name}={value}: is not a regular file")
 

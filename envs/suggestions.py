@@ -51,12 +51,19 @@ def suggest(registered: str, ours: Collection[str]) -> str:
     specs = gymnasium.registry.values()
     # Ours have short names; their ids are for those who wrote one.
     others = [spec for spec in specs if "/" in registered or _package(spec) != "envs"]
-    near = near_names(without_old_ending(registered), [*ours, *_newest(others)])
+    known = [*_newest(others), *ours]
+    # Another version of the same name tells all; what is merely similar would be noise beside it.
+    same = [name for name in known if _unversioned(name) == _unversioned(registered)]
+    near = same or near_names(without_old_ending(registered), known)
     if not near:
         return f"choose from {', '.join(ours)}, any registered Gymnasium id, or module:Id-v0"
     text = f"did you mean {' or '.join(near)}?"
     ratio = difflib.SequenceMatcher(None, registered.lower(), near[0].lower()).ratio()
-    return text if ratio >= CLOSE else f"{text} One of your own is module:Id-v0"
+    return text if same or ratio >= CLOSE else f"{text} One of your own is module:Id-v0"
+
+
+def _unversioned(name: str) -> str:
+    return _folded(re.sub(r"-v\d+$", "", name))
 
 
 def _own_module(word: str) -> str | None:

@@ -3,8 +3,8 @@
     python scripts/bench_tabular.py --episodes 500 --repeats 7
 
 Both play the same episodes: with the random numbers of the toolkit's policy the plain loop takes
-the same actions in Gymnasium's `CliffWalking-v1`, ends with the same returns and the same table, bit
-for bit, which is checked first. The loop that is timed draws its own random numbers, as textbooks
+the same actions in Gymnasium's `CliffWalking-v1` and ends with the same table, bit for bit; that is
+checked first. The loop that is timed draws its own random numbers, as textbooks
 do. Prints steps a second of both, and their ratio: the median over the turns.
 """
 
@@ -55,10 +55,8 @@ def textbook(episodes: int, seed: int) -> tuple[float, int, Any]:
         s, _ = env.reset()
         done, length = False, 0
         while not done and length < LIMIT:
-            if rng.random() < EPSILON:
-                a = rng.integers(env.action_space.n)
-            else:
-                a = np.argmax(q[s])
+            explores = rng.random() < EPSILON
+            a = rng.integers(env.action_space.n) if explores else np.argmax(q[s])
             s_next, r, done, _, _ = env.step(a)
             target = r if done else r + GAMMA * np.max(q[s_next])
             q[s, a] += ALPHA * (target - q[s, a])

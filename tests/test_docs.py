@@ -34,6 +34,8 @@ NOT_RUN = {
         ),
         "like another that is run",
     ),
+    "python -m ars.train HalfCheetah --track": "needs a package that the tests do without",
+    "trackio ": "serves until it is ended",
     "python -m ars.train Humanoid --ray-address": "needs a cluster",
     "ray ": "needs a cluster",
     "scp ": "needs a cluster",
@@ -60,12 +62,19 @@ SHORTER = {
     ],
     "evaluate": ["--episodes", "1"],
     "render": ["--width", "64", "--height", "48"],
+    "tune": [
+        *("--n-trials", "1", "--n-seeds", "1", "--n-directions", "4"),
+        *("--total-timesteps", "100", "--eval-episodes", "1"),
+    ],
+    "report": ["--no-pictures", "--episodes", "0"],
 }
 
 CUT = "episodes are cut"  # how the warning begins that these lengths are shorter than the world's
 
 # The same in Python.
 SMALLER = {
+    r"\bn_trials=\d+, n_seeds=\d+, total_timesteps=[\d_]+": "n_trials=1, n_seeds=1, "
+    "total_timesteps=+100, eval_episodes=1, n_directions=4",
     r"\btotal_timesteps=[\d_]+": "n_iterations=1, eval_episodes=1, rollout_length=50, n_workers=0",
     r"\bepisodes=\d+": "episodes=1",
     r"(render\([^()]*)\)": r"\1, width=64, height=48)",
@@ -95,6 +104,8 @@ def command_of(words: list[str]) -> tuple[str, list[str]] | None:
 
 def shorter(name: str, arguments: list[str]) -> list[str]:
     added = [] if "--help" in arguments else SHORTER.get(name, [])
+    if name == "tune" and "--resume" in arguments:
+        added = ["--n-trials", "1"]
     if name == "train" and added:
         if "--resume" in arguments:
             added = ["--n-iterations", "2", *added[2:4]]

@@ -32,6 +32,7 @@ from ars.algorithms.policy_kinds import (
 )
 from ars.algorithms.schedules import Scheduled, horizon_setting, schedule_setting
 from ars.common.errors import RunError, UsageError
+from ars.common.host import take_back_files
 from ars.common.interrupts import waiting
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, in_words, setting
@@ -267,6 +268,7 @@ class DeepAlgorithm(Scheduled, Algorithm):
         # A network that diverges in the middle of an iteration is reported below.
         with np.errstate(over="ignore", invalid="ignore"):
             metrics = self._iterate()
+        take_back_files()
         if not math.isfinite(float(self.parameters.data.detach().sum())):
             raise self._diverged()
         if self.statistics is not None:

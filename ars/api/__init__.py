@@ -20,6 +20,7 @@ that fails in a run. Everything here works in a notebook and in any thread.
 from ars.api.exchange import export, import_policy
 from ars.api.policies import evaluate, load, render, verify
 from ars.api.training import train, train_seeds
+from ars.api.tuning import tune
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.reporting.from_python import report
 from ars.results.from_python import compare, plot, plot_weights
@@ -46,5 +47,6 @@ __all__ = [
     "report",
     "train",
     "train_seeds",
+    "tune",
     "verify",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,7 @@ def evaluate(
 
 
 def render(
-    run: str | Path | Run | Policy,
+    run: str | Path | Run | Policy | Sequence[str | Path | Run],
     output: str | Path = "run.mp4",
     episodes: int = 1,
     seed: int | None = None,
@@ -98,6 +100,7 @@ def render(
     height: int | None = None,
     *,
     over_training: bool = False,
+    speed: float = 1.0,
     latest: bool = False,
     at: int | None = None,
     env: str | GivenEnv | None = None,
@@ -106,12 +109,13 @@ def render(
     """Write a video of a policy.
 
     Args:
-        run: as for `evaluate`.
+        run: as for `evaluate`; a list of runs shows their policies side by side.
         output: the file: .mp4, .gif (at most 20 s) or .png (12 moments).
         episodes: how many to show.
         seed: of the episodes; None: the training run's.
         width: in pixels, where the environment lets it be chosen.
         height: in pixels, likewise.
+        speed: of the film; 0.25 is slow motion.
         over_training: of an ARS run, show ten policies of its training, one after the other.
         latest: as for `load`.
         at: as for `load`.
@@ -132,16 +136,41 @@ def render(
     """
     from ars.rendering.show import check_output, record
 
-    values = {"output": str(output), "episodes": episodes, "seed": seed}
+    values = {"output": str(output), "episodes": episodes, "seed": seed, "speed": speed}
     values |= {"width": width, "height": height, "over_training": over_training}
     config = make_config(RenderConfig, values)
     path = check_output(str(output))
+    if isinstance(run, list | tuple):
+        if over_training:
+            raise UsageError(f"`over_training`: shows one run, and {len(run)} are given")
+        return _grid(run, config, path, latest, at, env, trust)
+    assert not isinstance(run, Sequence) or isinstance(run, str)
     if over_training and isinstance(run, Policy):
         raise UsageError("`over_training`: a policy has no tape, give its run")
     with policy_in_env(run, latest, at, env, trust) as resolved:
         moments = training_moments(str(folder_of(run)), trust=trust) if over_training else []
         open_env = partial(acting, resolved, config.seed, warn=warn)
         return record(open_env, config, path, moments=moments).path
+
+
+def _grid(
+    runs: Sequence[Any],
+    config: RenderConfig,
+    path: Path,
+    latest: bool,
+    at: int | None,
+    env: str | GivenEnv | None,
+    trust: bool,
+) -> Path:
+    """Write a film of several policies, side by side."""
+    from ars.rendering.grid import Shown, captions, record_grid
+
+    with ExitStack() as opened:
+        shown = []
+        for one, caption in zip(runs, captions([str(folder_of(run)) for run in runs]), strict=True):
+            resolved = opened.enter_context(policy_in_env(one, latest, at, env, trust))
+            shown.append(Shown(caption, partial(acting, resolved, config.seed, warn=warn)))
+        return record_grid(shown, config, path).path
 
 
 def verify(

@@ -1,8 +1,9 @@
-"""Trains one seed of an experiment: `python -m ars.cli.one_seed`, started by `ars train --n-seeds`.
+"""Trains one seed: `python -m ars.cli.one_seed`, started by `ars train --n-seeds` and `ars tune`.
 
-It reads its job from stdin as a JSON object (see `ars.training.experiment`) and writes events
-to stdout, one JSON list [kind, value] a line: a kind is a method of `Display`, value its
-argument. Everything else that is printed goes to stderr, failures in one line as for any command.
+It reads its job from stdin as a JSON object on a line (see `ars.training.experiment`) and writes
+events to stdout, one JSON list [kind, value] a line: a kind is a method of `Display`, value its
+argument. With `gated` in its job it waits after each evaluation for another line on stdin.
+Everything else that is printed goes to stderr, failures in one line as for any command.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ from ars.cli.exit import command
 from ars.cli.program import resuming
 from ars.cli.result_stream import to_stderr
 from ars.common.host import hosting
+from ars.common.interrupts import waiting
 from ars.common.parent import end_with_parent
 
 
 class Events:
-    """A `Display` that writes events."""
+    """A `Display` that writes events.
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    Args:
+        stream: where to.
+        gate: gives a line when it is time to go on after an evaluation; None: at once.
+    """
+
+    def __init__(self, stream: IO[str], gate: IO[str] | None = None) -> None:
+        self._stream, self._gate = stream, gate
 
     def _write(self, kind: str, value: Any) -> None:
         self._stream.write(json.dumps([kind, value], default=float) + "\n")
@@ -36,8 +43,11 @@ class Events:
         self._write("progress", row)
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """Write an evaluation."""
+        """Write an evaluation, and wait at the gate."""
         self._write("evaluation", row)
+        if self._gate is not None:
+            with waiting():
+                self._gate.readline()
 
     def best_so_far(self, return_mean: float) -> None:
         """Write the best evaluation from before a resume."""
@@ -54,7 +64,10 @@ class Events:
 @command
 def main(arguments: Sequence[str]) -> None:
     """Train as stdin says; there are no arguments."""
-    job = json.load(sys.stdin)
+    gate = os.fdopen(os.dup(0))
+    job = json.loads(gate.readline())
+    with open(os.devnull) as nothing:  # an environment that asks something gets no answer
+        os.dup2(nothing.fileno(), 0)
     end_with_parent(job["parent"])
     sys.path[:] = job["path"]
     stream = os.fdopen(os.dup(1), "w")
@@ -67,7 +80,8 @@ def main(arguments: Sequence[str]) -> None:
             config = resolve_new(job["env_id"], given, job["command"])
         else:
             config = resolve_resumed(Path(folder), given, job["command"], job["trust"])
-        run_training(config, Events(stream), resuming, given.get("run_dir"))
+        display = Events(stream, gate if job.get("gated") else None)
+        run_training(config, display, resuming, given.get("run_dir"))
 
 
 if __name__ == "__main__":

@@ -78,9 +78,12 @@ def add_flags(
         parser.add_argument(flag_name(field.name), **details)
 
 
-def add_policy_flags(parser: argparse._ActionsContainer) -> None:
-    """Add RUN and the flags that say which policy of a run folder it means."""
-    parser.add_argument("run", metavar="RUN", help="run folder, policy file or shipped policy")
+def add_policy_flags(parser: argparse._ActionsContainer, several: bool = False) -> None:
+    """Add RUN, or several, and the flags that say which policy of a run folder it means."""
+    details: dict[str, Any] = {"nargs": "+"} if several else {}
+    parser.add_argument(
+        "run", metavar="RUN", help="run folder, policy file or shipped policy", **details
+    )
     parser.add_argument(
         "--latest", action="store_true", help="a run folder's latest policy instead of its best"
     )

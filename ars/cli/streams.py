@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class Output:
         if stream is None:
             stream = open(os.devnull, "w")  # noqa: SIM115  # for as long as the process lives
         self._stream, self._raises_broken_pipe = stream, raises_broken_pipe
+        self._before = stream
         self.error: OSError | ValueError | None = None
 
     def write(self, text: str) -> int:
@@ -66,12 +68,33 @@ class Output:
         if isinstance(error, BrokenPipeError) and self._raises_broken_pipe:
             raise error
 
+    def close(self) -> None:
+        """Flush: the file is not for an environment to close."""
+        self.flush()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Write in the block to a copy of the file, whatever becomes of the standard one."""
+        try:
+            copy = _copy(self._stream)
+        except (OSError, ValueError, AttributeError):  # no file of the system's, or a closed one
+            yield
+            return
+        self._stream = copy
+        try:
+            yield
+        finally:
+            self._stream = self._before
+            with suppress(OSError, ValueError):  # which `flush` has kept
+                copy.close()
+
     def let_go(self) -> None:
         """Let everything go nowhere that is written or flushed from now on, by Python's end too."""
-        with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+        for stream in (self._stream, self._before):
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
     def reason(self) -> str:
         """Why it cannot be written."""
@@ -79,6 +102,19 @@ class Output:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _copy(stream: Any) -> TextIO:
+    """A stream to the same file, with the same encoding and as much buffering."""
+    stream.flush()
+    binary = open(os.dup(stream.fileno()), "wb", 0 if stream.write_through else -1)  # noqa: SIM115
+    return io.TextIOWrapper(
+        binary,
+        stream.encoding,
+        stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def output() -> Output:
@@ -94,7 +130,8 @@ def standard_outputs() -> Iterator[tuple[Output, Output]]:
     out, err = Output(before[0]), Output(before[1], raises_broken_pipe=False)
     sys.stdout, sys.stderr = out, err
     try:
-        yield out, err
+        with out.apart(), err.apart():
+            yield out, err
     finally:
         sys.stdout, sys.stderr = before
 

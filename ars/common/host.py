@@ -41,6 +41,8 @@ class _Host:
         workshop: the folder in which the first environment was made, perhaps moved to by its
             module; all others are made there too.
         handlers: those of the signals that are ours.
+        files: for each number of a standard file, another of the same file.
+        streams: `sys.stdout` and `sys.stderr`.
         warn: shows the user a warning.
         said: the warnings shown.
         reaper: of the programs that environments start in this process.
@@ -53,6 +55,8 @@ class _Host:
         self.home: str | None = None
         self.workshop: str | None = None
         self.handlers: dict[int, Any] = {}
+        self.files: dict[int, int] = {}
+        self.streams: dict[str, Any] = {}
         self.warn: Callable[[str], None] | None = None
         self.said: set[str] = set()
         self.reaper: Reaper | None = None
@@ -78,6 +82,8 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
                 marking = _reaper().marking()
             _host.pid, _host.home, _host.workshop = os.getpid(), _folder(), None
             _host.handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+            _host.files = _copies()
+            _host.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
             _host.said.clear()
             _guard_exit()
         _host.depth += 1
@@ -94,7 +100,10 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
             if not _host.depth:
                 _host.staying.clear()
                 take_back_signals()
-                _host.handlers = {}
+                take_back_files()
+                for copy in _host.files.values():
+                    os.close(copy)
+                _host.handlers, _host.files, _host.streams = {}, {}, {}
                 _move(_host.home)
 
 
@@ -185,6 +194,30 @@ def take_back_signals(installed_in_c: bool = False) -> bool:
     return found
 
 
+def _copies() -> dict[int, int]:
+    copies = {}
+    for number in (0, 1, 2):
+        with suppress(OSError):  # it is closed
+            copies[number] = os.dup(number)
+    return copies
+
+
+def take_back_files() -> None:
+    """Open standard files again where an environment has closed them, or dropped their streams.
+
+    Otherwise the next file opened, such as a log, would take their number and what is printed.
+    """
+    for number, copy in _host.files.items():
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):  # the environment has closed everything
+                os.dup2(copy, number)
+    for name, stream in _host.streams.items():
+        if getattr(sys, name) is None:
+            setattr(sys, name, stream)
+
+
 def take_back_at_every_step(env: gymnasium.Env[Any, Any]) -> None:
     """Take signals back after every reset and step, of an environment that takes them there."""
 
@@ -213,6 +246,7 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, A
         return envs.make(env_id, **env_kwargs)
     finally:
         take_back_signals(installed_in_c=True)
+        take_back_files()
         if _folder() is None:  # it removed the folder that it moved to: libraries may not load
             _move(_host.home)
 
@@ -227,3 +261,5 @@ def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) 
         if not silent and _host.warn is not None and line not in _host.said:
             _host.said.add(line)
             _host.warn(line)
+    finally:
+        take_back_files()

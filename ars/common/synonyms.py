@@ -64,15 +64,30 @@ _OTHER_NAMES: Mapping[str, str] = {
     "variant": "filter",
 }
 
+# Words for what no setting is needed for, and what the user should know instead.
+_NO_SETTING: Mapping[str, str] = {
+    "a run always says how far it is, on stdout": "log_interval log_level loglevel progress "
+    "progress_bar q quiet silent v verbose verbosity vv",
+    "`traceback` shows all of a failure": "debug",
+    "training draws nothing; the command render shows what was learned": "display gui human render "
+    "render_mode video visualize",
+    "TensorBoard's events are always written, to the run folder": "tb tensorboard",
+}
+
 
 def other_name(word: str, known: Mapping[str, str]) -> str:
     """` (did you mean X?)` for another toolkit's name of a setting, or an empty text.
+
+    Also what to know where no setting is needed.
 
     Args:
         word: the name, or its flag.
         known: the settings there are, each with what the user writes for it.
     """
     plain = word.lstrip("-").replace("-", "_").lower()
+    for instead, words in _NO_SETTING.items():
+        if plain in words.split() and plain not in known:
+            return f" ({instead})"
     ours = {name for name, others in _OTHER_NAMES.items() if plain in others.split()}
     return did_you_mean([shown for name, shown in known.items() if name in ours])
 

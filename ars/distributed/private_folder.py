@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ars.common.errors import RunError
+from ars.common.home import home_folder
 
 SOCKET_LENGTH = 107 if sys.platform == "linux" else 103  # bytes, the system's limit
 _LONGEST_INSIDE = "/ars-01234567/r/session_2000-01-31_23-59-59_123456_4194304/sockets/plasma_store"
@@ -48,7 +49,9 @@ def make_private_folder() -> Path:
 
 def _places() -> Iterator[Path]:
     named = [os.environ.get(name) for name in ("RAY_TMPDIR", "TMPDIR")]
-    for name in (*named, "/tmp", "/var/tmp", "/dev/shm", str(Path.home() / ".cache")):
+    home = home_folder()
+    cache = None if home is None else str(home / ".cache")
+    for name in (*named, "/tmp", "/var/tmp", "/dev/shm", cache):
         if name and os.path.isabs(name) and os.path.isdir(name):
             yield Path(name).resolve()
 

@@ -8,7 +8,8 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+
+from ars.common.home import home_folder
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # For Ray's part in this process.
@@ -54,7 +55,8 @@ def cluster_environment() -> dict[str, str]:
     }
     # Ray itself presents an existing token only for the address "auto".
     token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
-    if token or (Path.home() / ".ray" / "auth_token").exists():
+    home = home_folder()
+    if token or (home is not None and (home / ".ray" / "auth_token").exists()):
         values["RAY_AUTH_MODE"] = os.environ.get("RAY_AUTH_MODE", "token")
     return values
 

@@ -21,6 +21,7 @@ from ars.common.host import (
     hosting,
     make_env,
     take_back_at_every_step,
+    take_back_files,
     take_back_signals,
 )
 from ars.common.interrupts import held_back, let_through
@@ -167,6 +168,7 @@ class EnvGroup:
         except failures() as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
         finally:
+            take_back_files()
             if take_back_signals():
                 take_back_at_every_step(self._envs[at])
         if obs.dtype.kind == "f" and not np.isfinite(obs).all():

@@ -41,6 +41,12 @@ class RenderConfig:
     over_training: bool = setting(
         False, "show ten policies of an ARS run's training, one after the other"
     )
+    speed: float = setting(
+        1.0,
+        "of the film or the window: 0.25 is slow motion, 2 twice as fast",
+        at_least=0.01,
+        at_most=100.0,
+    )
 
 
 class Moment(NamedTuple):
@@ -64,6 +70,7 @@ class Film:
         fps: pictures per second of the file.
         total: how many pictures there will be, as far as is known after the last one.
         starts: how many pictures came before each episode.
+        taken: how many pictures there are so far.
     """
 
     def __init__(
@@ -73,13 +80,14 @@ class Film:
 
         self._kind, self._config, self._name = kind, config, name
         self._steps_per_second = steps_per_second
-        self._stride = max(1, round(steps_per_second / kind.fps))
+        shown = steps_per_second * config.speed  # in a second of the film
+        self._stride = max(1, round(shown / kind.fps))
         self._label = Label()
         self._chosen: set[tuple[int, int]] | None = None
-        self._taken = 0  # pictures so far
+        self.taken = 0
         self.starts: list[int] = []
         self._each = longest // self._stride + 1
-        self.fps = steps_per_second / self._stride
+        self.fps = shown / self._stride
         self.total = 0
 
     def choose(self, lengths: Sequence[int]) -> None:
@@ -95,15 +103,15 @@ class Film:
         """Whether to take a picture after `step` steps of `episode`."""
         if self._chosen is not None:
             return (episode, step) in self._chosen
-        return step % self._stride == 0 and self._taken < self._kind.frames
+        return step % self._stride == 0 and self.taken < self._kind.frames
 
     def finish(self, shot: Shot) -> Image:
         """Scale and label a picture for the file."""
         from PIL import Image
 
         if shot.step == 0:
-            self.starts.append(self._taken)
-        self._taken += 1
+            self.starts.append(self.taken)
+        self.taken += 1
         self.total = self._count(shot.episode)
         image = Image.fromarray(shot.picture)
         width, chosen = self._kind.width, self._config.width or self._config.height
@@ -134,14 +142,14 @@ class Film:
     @property
     def seconds(self) -> float:
         """How long it lasts so far."""
-        return self._taken / self.fps
+        return self.taken / self.fps
 
     def summary(self, size: tuple[int, int]) -> str:
         """Describe the file: size in pixels, frames, duration."""
-        text = f"{size[0]}x{size[1]}, {self._taken} frames"
+        text = f"{size[0]}x{size[1]}, {self.taken} frames"
         if self._kind.moments:
             return text
-        limit = " (the most it may have)" if self._taken == self._kind.frames else ""
+        limit = " (the most it may have)" if self.taken == self._kind.frames else ""
         return f"{text}{limit}, {self.seconds:.1f} s"
 
 
@@ -172,7 +180,7 @@ class TrainingFilm(Film):
         seconds = MOMENT_SECONDS
         if not kind.moments:
             seconds = min(seconds, kind.frames / self.fps / len(moments))
-        self.steps = max(1, int(seconds * steps_per_second))
+        self.steps = max(1, int(seconds * steps_per_second * config.speed))
         self._moments, self._episodes = moments, episodes
         if kind.moments:
             ends = (min(self.steps, episode.length) for episode in episodes)

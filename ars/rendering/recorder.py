@@ -145,6 +145,25 @@ def follow(env: Env) -> None:
             renderer.camera_id = world.model.camera("track").id
 
 
+def draw_within(env: Env, width: int | None) -> None:
+    """Have a robot of ours draw no wider than a film shows; others draw what they draw."""
+    world: Any = env.unwrapped
+    if width is not None and hasattr(world, "draw_within"):
+        world.draw_within(width)
+
+
+def drawn_smoothly(env: Env) -> bool:
+    """Whether there is nothing better to draw an environment with."""
+    return bool(getattr(env.unwrapped, "drawn_smoothly", True))
+
+
+def at_speed(env: Env, steps_per_second: float) -> Env:
+    """An environment whose window shows so many steps a second; those that pace themselves do."""
+    world: Any = env.unwrapped
+    world.metadata = {**(world.metadata or {}), "render_fps": steps_per_second}
+    return Paced(env, steps_per_second)
+
+
 class Paced(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Slows an environment with a window down to `steps_per_second`, unless it does so itself."""
 

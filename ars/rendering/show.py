@@ -32,6 +32,8 @@ class Recording:
         description: its size in pixels, frames and seconds.
         starts: the second at which each episode begins.
         seconds: how long it lasts.
+        n_pictures: how many it has.
+        smooth: whether it could not have been drawn better on this machine with a driver for EGL.
     """
 
     path: Path
@@ -39,6 +41,14 @@ class Recording:
     description: str
     starts: list[float]
     seconds: float
+    n_pictures: int
+    smooth: bool = True
+
+
+NOT_SMOOTH = (
+    "no driver for EGL works here, so that edges are rough and robots cast no shadows; Debian has "
+    "one in the package libegl1"
+)
 
 
 def default_output(env_id: str, moments: Sequence[Moment] = ()) -> str:
@@ -62,7 +72,7 @@ def watch(
 ) -> None:
     """Show the episodes in a window, in real time. Raises: RunError."""
     with open_env(**_picture_options("human", config)) as rollouts:
-        rollouts.env = recorder.Paced(rollouts.env, _steps_per_second(rollouts))
+        rollouts.env = recorder.at_speed(rollouts.env, _steps_per_second(rollouts) * config.speed)
         for index in range(config.episodes):
             on_episode(index, _play(rollouts, index))
 
@@ -92,14 +102,20 @@ def shoot(
     path: Path,
     on_picture: Callable[[int], None] = lambda total: None,
     moments: Sequence[Moment] = (),
+    name: str | None = None,
 ) -> Recording:
-    """Like `record`, but with a kind of file of the caller's, written as it goes."""
+    """Like `record`, but with a kind of file of the caller's, written as it goes.
+
+    `name` is what pictures are labelled with, by default the environment's.
+    """
     if not has_display():
         os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
     with open_env(**_picture_options("rgb_array", config)) as rollouts:
         recorder.follow(rollouts.env)
-        name = _short_name(rollouts.spec.env_id)
+        if not (config.width or config.height):
+            recorder.draw_within(rollouts.env, kind.width)
+        name = name or _short_name(rollouts.spec.env_id)
         speed = _steps_per_second(rollouts)
         # An episode depends on seed and actions alone: a first pass tells its length and return.
         if moments:
@@ -120,12 +136,15 @@ def shoot(
 
             rollouts.env = recorder.Camera(rollouts.env, film.wants, take)
             shown = play()
+        smooth = recorder.drawn_smoothly(rollouts.env)
     return Recording(
         path,
         whole if moments else shown,
         film.summary(writer.size),
         [start / film.fps for start in film.starts],
         film.seconds,
+        film.taken,
+        smooth,
     )
 
 

@@ -21,9 +21,9 @@ from ars.training.run_folder import EVALUATIONS, PROGRESS, RESULT, read_json
 MOST_ROWS = 200  # of a table of evaluations
 
 _HARDLY = 1.0  # metres
+_LARGE = 1e300
 
 Numbers = Mapping[str, float]
-_NEEDED = ("return_mean", "return_std", "episodes", "length_mean")
 _HEADS = {
     "timesteps": "timesteps",
     "return_mean": "return",
@@ -73,20 +73,18 @@ def ending(run: StoredRun, notify: Notify) -> Ending:
         last = [int(found[-1].get("timesteps", 0)) for found in (progress, rows) if found]
         return Ending(run, None, {}, "", rows, max(last, default=0))
     result = read_json(run.folder / RESULT)
-    final = _numbers(result["final_evaluation"])
-    if not all(name in final for name in _NEEDED):  # of a run that others have edited
-        final = {**dict.fromkeys(_NEEDED, math.nan), **final}
-    return Ending(
-        run, final, _numbers(result), str(result.get("stopped", "")), rows, run.timesteps or 0
-    )
+    # What is missing, in a run that others have edited, is said nothing of.
+    final = {"length_mean": math.nan, **_numbers(result["final_evaluation"])}
+    stopped = str(result.get("stopped", ""))
+    return Ending(run, final, _numbers(result), stopped, rows, run.timesteps or 0)
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers among values read from a file."""
+    """The finite numbers among values read from a file."""
     return {
-        name: value
+        name: float(value)
         for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(value, int | float) and abs(value) < _LARGE  # which NaN is not
     }
 
 
@@ -160,7 +158,10 @@ def tiles(group: Group, endings: Sequence[Ending]) -> list[Tile]:
         return [Tile(digits(max(scored)), "best evaluation so far")] if scored else []
     final, several = median(finals), len(finals) > 1
     what = f"median of {counted(len(finals), 'seed')}" if several else ""
-    spread = f"± {digits(final['return_std'])} over {counted(int(final['episodes']), 'episode')}"
+    spread = ""
+    if {"return_std", "episodes"} <= final.keys():
+        episodes = counted(int(final["episodes"]), "episode")
+        spread = f"± {digits(final['return_std'])} over {episodes}"
     found = [Tile(digits(final["return_mean"]), "return", what or spread)]
     if "metres_mean" in final:
         found.append(Tile(f"{rounded(final['metres_mean'])} m", "travelled in an episode", what))

@@ -6,6 +6,7 @@ for (const figure of document.querySelectorAll(".training")) {
   const text = figure.querySelector("output");
   const stops = [...figure.querySelectorAll("li")];
   const MARGIN = 0.02; // seconds: the next policy must not flash up
+  const play = () => video.play().catch(() => {}); // which a pause in between ends
   const start = () => Number(stops[slider.value].dataset.start);
   const end = () => Number(stops[slider.value].dataset.end);
   const show = () => {
@@ -25,13 +26,13 @@ for (const figure of document.querySelectorAll(".training")) {
   slider.addEventListener("input", () => {
     show();
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      video.play();
+      play();
     }
   });
   video.addEventListener("play", follow);
   video.addEventListener("ended", () => {
     show();
-    video.play();
+    play();
   });
   if (video.readyState > 0) {
     show();

@@ -141,8 +141,10 @@ def _video(studio: _Studio, found: Pictures) -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "video.mp4"
         kind = video.Kind(_mp4, FPS, width=SIZE[0], frames=FPS * SECONDS)
-        studio.shoot("filming the policy", kind, SIZE, path)
+        done = studio.shoot("filming the policy", kind, SIZE, path)
         found.video = data_uri("video/mp4", path.read_bytes())
+    if done.n_pictures == kind.frames:
+        found.caption += "; the film shows its beginning"
 
 
 def _film(studio: _Studio, found: Pictures, moments: Sequence[Moment]) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _LEFT_OUT = f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"
 _POINT = 1.9  # pixels: a figure's 8 points are as large as the page's text
+_BROAD = 700  # pixels: on a phone it is moved under the window instead of being made small
 # What is black on white paper takes the page's colours, by the classes of its style sheet.
 _INK = {"#000000": "ink", style.GREY.lower(): "faint", "#e4e4e4": "grid", "#ffffff": "paper"}
 
@@ -43,6 +44,8 @@ def inline(figure: Figure, name: str, title: str) -> str:
     width = float(root.attrib.pop("width").removesuffix("pt"))
     del root.attrib["height"]
     root.attrib |= {"width": f"{width * _POINT:.0f}", "role": "img", "aria-label": title}
+    if width * _POINT > _BROAD:
+        root.attrib["class"] = "broad"
     return ElementTree.tostring(root, encoding="unicode")
 
 

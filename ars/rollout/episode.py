@@ -18,7 +18,13 @@ import numpy as np
 
 import envs
 from ars.common.errors import RolloutError, failures, one_line
-from ars.common.host import close_env, make_env, take_back_at_every_step, take_back_signals
+from ars.common.host import (
+    close_env,
+    make_env,
+    take_back_at_every_step,
+    take_back_files,
+    take_back_signals,
+)
 from ars.common.seeding import Stream, direction, generator
 from ars.rollout.interface import first_observation, take_step
 from ars.rollout.task import RolloutSpec, Snapshot, Task, describe, task_seed
@@ -201,7 +207,7 @@ class Rollouts:
             policy.weights = snapshot.weights + (task.sign * spec.delta_std) * delta
         else:
             policy.weights = snapshot.weights
-        collect = training and spec.statistics
+        collect = spec.statistics if training else task.watched
         objective = Objective(self.env, spec.objective.terms)
         try:
             if training:
@@ -233,6 +239,7 @@ class Rollouts:
         except failures() as error:
             raise RolloutError(f"{describe(spec, task)}: {one_line(error)}") from error
         finally:
+            take_back_files()
             if take_back_signals():
                 take_back_at_every_step(self.env)
 

@@ -24,12 +24,14 @@ class Task:
         iteration: from 0; in an evaluation 0.
         index: the direction in training, the episode in an evaluation.
         sign: +1 or -1 for a perturbed training rollout, 0 for an evaluation.
+        watched: return the statistics of an evaluation's observations too.
     """
 
     stream: Stream
     iteration: int
     index: int
     sign: int = 0
+    watched: bool = False
 
 
 @dataclass(frozen=True)

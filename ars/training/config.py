@@ -82,6 +82,11 @@ class RunConfig:
     )
     eval_episodes: int = setting(10, "episodes of an evaluation", at_least=1)
     save_freq: int = setting(10, "iterations between checkpoints", at_least=1)
+    video_freq: int | None = setting(
+        None,
+        "iterations between films of an episode, drawn beside training into the run's videos/",
+        at_least=1,
+    )
 
 
 # Settings that replace each other: where one of them is given, stored values of the others go.

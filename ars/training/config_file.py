@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,16 +12,14 @@ from ars.common.settings import in_words
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.resolve import overridden
-from ars.training.run_folder import CONFIG, LARGEST_JSON
+from ars.training.run_folder import CONFIG
+from ars.training.settings_file import read_settings
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.trust import NotTrusted, check_trust, foreign_modules, would_run
 from policies import FileError
-from policies.file import read_plain
 from policies.state import State
 
-LARGEST = 2**18  # bytes of one's own file
-_YAML = (".yaml", ".yml")
 _OF_A_RUN = ("env_id", "algo", "config", "run")  # what the config.json of every run has
 
 
@@ -61,7 +57,7 @@ def settings_in(path: str | Path) -> FileSettings:
     file = Path(path) / CONFIG if Path(path).is_dir() else Path(path)
     if not file.exists():
         raise UsageError(f"`config` {path}: no such file, and no run folder")
-    data = _read(file)
+    data = read_settings(file)
     if all(name in data for name in _OF_A_RUN):
         return _of_run(file, data)
     given = {name.replace("-", "_"): value for name, value in data.items()}
@@ -122,28 +118,6 @@ def _check_origin(
         )
 
 
-def _read(file: Path) -> dict[str, Any]:
-    suffix = file.suffix.lower()
-    text = read_plain(file, LARGEST if suffix in (".toml", *_YAML) else LARGEST_JSON)
-    try:
-        data = _parsed(text.decode("utf-8-sig"), suffix)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
-    if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
-        raise FileError(f"{file}: must hold settings by name")
-    return data
-
-
-def _parsed(text: str, suffix: str) -> Any:
-    if suffix == ".toml":
-        return tomllib.loads(text)
-    if suffix in _YAML:
-        from ars.training import yaml_settings
-
-        return yaml_settings.parsed(text)
-    return json.loads(text)
-
-
 def _of_run(file: Path, data: dict[str, Any]) -> FileSettings:
     """The settings of a run, of which the preset's name alone is no setting."""
     try:
@@ -169,7 +143,8 @@ def _of_run(file: Path, data: dict[str, Any]) -> FileSettings:
         given["preset"] = preset
     elif preset is not None:
         given["preset"] = None
-        notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
+        if not Path(preset).suffix:  # a file may be anywhere
+            notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
     return FileSettings(given, notes, file, of_a_run=True)
 
 

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import gymnasium
 
 import envs
-from ars.algorithms import ALGORITHMS
 from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
 from ars.training.run import make_pool, opened
+from ars.training.settings_file import known_presets
 
 MEASURED_SECONDS = 3.0
 
@@ -141,7 +141,7 @@ def _settings(
     given: Mapping[str, Any],
     from_file: Mapping[str, Any],
 ) -> list[Setting]:
-    preset = ALGORITHMS[config.algo].presets.get(config.preset or "", {})
+    preset = known_presets(config.algo, config.preset).get(config.preset or "", {})
     kwargs = {name: value for name, value in config.env_kwargs.items() if name not in envs.OPTIONS}
     groups: dict[str, Any] = {"env_kwargs": kwargs} if kwargs else {}
     groups |= {name: value for name, value in config.env_kwargs.items() if name in envs.OPTIONS}

@@ -7,8 +7,6 @@ happens to one can reach another: not even an environment that ends its process.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from ars.common.errors import RunError, UsageError
 from ars.common.resources import n_processors
 from ars.common.settings import LARGEST_SEED, counted, setting, setting_names
 from ars.training.config import TrainingConfig, WorkerConfig, parse_workers
+from ars.training.processes import job
 from ars.training.resolve import overridden, resolve_new, resolve_resumed
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -109,7 +108,7 @@ class Experiment:
         first = config.task.seed
         seeds = list(range(first, first + n_seeds))
         resolve_new(env_id, {**given, "seed": seeds[-1]}, command)  # is not too large
-        workers, given = _without_workers(_plain(given))
+        workers, given = without_workers(plain_settings(given))
         name = f"{config.algo}-seeds{seeds[0]}-{seeds[-1]}"
         folder = new_folder(config.env_id, name, run_dir)
         signed = signature(config.env_id, given)
@@ -133,7 +132,7 @@ class Experiment:
             raise UsageError("`seed`: an experiment keeps its seeds")
         data = _read(folder)
         check_trust(folder, data["env_id"], data["given"], trust)
-        workers, changes = _without_workers(given)
+        workers, changes = without_workers(given)
         changed = overridden(data["changed"], changes)
         begun = (folder / f"s{seed}" for seed in data["seeds"])
         place = next((place for place in begun if (place / CONFIG).is_file()), None)
@@ -142,7 +141,7 @@ class Experiment:
         else:
             new = overridden(data["given"], changed) | workers
             config = resolve_new(data["env_id"], {**new, "seed": data["seeds"][0]}, command)
-        workers, changed = _plain(workers), _plain(changed)
+        workers, changed = plain_settings(workers), plain_settings(changed)
         left = data["seeds"] if changes else data["left"]
         commands = [*data["commands"], command]
         return cls(
@@ -175,7 +174,7 @@ class Experiment:
         """
         with lock(self.folder):
             self._write()
-            jobs, workers = _share(self.config, jobs, len(self.left))
+            jobs, workers = share_processors(self.config, jobs, len(self.left))
             self.workers = workers | self.workers
             team = Team(lambda seed: self._job(seed, trust), self._ended, show)
             team.train(list(self.left), jobs)
@@ -183,22 +182,9 @@ class Experiment:
 
     def _job(self, seed: int, trust: bool) -> dict[str, Any]:
         """What the process of a seed is told."""
-        place = self.place(seed)
-        begun = (place / CONFIG).is_file()
-        if begun:
-            given = self.changed
-        else:
-            new = {"seed": seed, "run_dir": str(place)}
-            given = overridden(self.given, self.changed) | new
-        return {
-            "env_id": self.config.env_id,
-            "folder": str(place) if begun else None,
-            "given": given | self.workers,
-            "command": f"{self.commands[-1]}  # seed {seed}",
-            "trust": trust,
-            "parent": os.getpid(),
-            "path": sys.path,
-        }
+        new = overridden(self.given, self.changed) | {"seed": seed} | self.workers
+        changed, command = self.changed | self.workers, f"{self.commands[-1]}  # seed {seed}"
+        return job(self.config.env_id, self.place(seed), new, changed, command, trust)
 
     def _ended(self, seed: int) -> None:
         """A seed has ended well."""
@@ -283,14 +269,14 @@ def _read(folder: Path) -> dict[str, Any]:
     return data
 
 
-def _without_workers(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def without_workers(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of workers, which no file keeps, and the others."""
     names = setting_names(WorkerConfig)
     workers = {name: value for name, value in given.items() if name in names}
     return workers, {name: value for name, value in given.items() if name not in names}
 
 
-def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that were found valid, as JSON has them: paths as texts, arrays as lists."""
 
     def plain(value: Any) -> Any:
@@ -299,7 +285,9 @@ def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(dict(given), default=plain)))
 
 
-def _share(config: TrainingConfig, jobs: int | None, n_seeds: int) -> tuple[int, dict[str, Any]]:
+def share_processors(
+    config: TrainingConfig, jobs: int | None, n_seeds: int
+) -> tuple[int, dict[str, Any]]:
     """How many seeds train at a time, and with how many workers each where none were asked for."""
     processors = n_processors()
     if "n_workers" in config.chosen_workers:

@@ -37,6 +37,7 @@ from ars.training.config import (
     WorkerConfig,
 )
 from ars.training.run_folder import CONFIG, read_json
+from ars.training.settings_file import known_presets, preset_algorithm
 from ars.training.stored_settings import current_settings, is_raised, raisable_settings
 from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
@@ -62,7 +63,8 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         envs.UnknownEnvironment: there is no such environment.
     """
     name = envs.canonical_name(env_id)
-    algo = as_spelled(given.get("algo", DEFAULT_ALGORITHM), ALGORITHMS)
+    chosen = given.get("preset")
+    algo = as_spelled(given["algo"] if "algo" in given else preset_algorithm(chosen), ALGORITHMS)
     if not isinstance(algo, str) or algo not in ALGORITHMS:
         raise UsageError(
             f"`algo` {algo}: must be one of {', '.join(ALGORITHMS)}" + near(algo, ALGORITHMS)
@@ -74,15 +76,18 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         raise UsageError(
             f"`eval_timesteps` {given['eval_timesteps']}: has no meaning beside `eval_freq`"
         )
-    presets = algorithm.presets
+    presets = known_presets(algo, chosen)
     preset = given.get("preset", preset_named_like(name, algo))
+    preset = str(preset) if isinstance(preset, Path) else preset
     if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
-            + (near(preset, presets) or f"; known are {', '.join(presets)}")
+            + (near(preset, presets) or f"; known are {', '.join(presets)}, and files")
         )
     defaults: Mapping[str, Any] = {"total_timesteps": DEFAULT_TIMESTEPS}
     if preset is not None:
+        if preset not in algorithm.presets:
+            _refuse_unknown_in_file(algo, preset, presets[preset])
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
     values = {**_kept_from_start(algorithm.Config, defaults, given), **overridden(defaults, given)}
@@ -289,6 +294,13 @@ def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
         if name in elsewhere:
             raise UsageError(f"`{name}`: {elsewhere[name]}{other_name(name, known)}")
         raise UsageError(f"`{name}`: there is no such setting{meant(name, known)}")
+
+
+def _refuse_unknown_in_file(algo: str, file: str, values: Mapping[str, Any]) -> None:
+    try:
+        _refuse_unknown(algo, values)
+    except UsageError as error:
+        raise UsageError(f"`preset` {file}: {error}") from None
 
 
 def _kept_from_start(

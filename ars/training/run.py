@@ -21,14 +21,23 @@ from ars.training import checkpoint
 from ars.training.config import TrainingConfig
 from ars.training.display import Display
 from ars.training.env_check import Probe, probe
+from ars.training.filming import Filming
 from ars.training.given_env import is_given
 from ars.training.heading import episode_lines, schedule_line
-from ars.training.run_folder import CONFIG, find_policy, lock, new_folder, refuse_taken, writing
-from ars.training.space_check import action_warning
+from ars.training.run_folder import (
+    CONFIG,
+    find_policy,
+    lock,
+    new_folder,
+    refuse_taken,
+    remove_unbegun,
+    writing,
+)
+from ars.training.space_check import action_warning, coarse_on_average, coarse_warning
 from ars.training.time_budget import TimeBudget
 from ars.training.tracking import tracked
 from ars.training.trainer import Trainer
-from policies import Policy
+from policies import BoxSpec, Policy, RunningMeanStd
 
 
 class HowToResume(Protocol):
@@ -91,9 +100,15 @@ def run_training(
             for line in episode_lines(config, algorithm, probed.time_limit):
                 display.notify(line)
             resuming = partial(how_to_resume, folder)
-            with tracked(config, place, display) as (shown, report):
-                result = _train(config, algorithm, probed, place, shown, resuming, resume, stop)
-                report(result)
+            try:
+                with tracked(config, place, display) as (shown, report):
+                    result = _train(config, algorithm, probed, place, shown, resuming, resume, stop)
+                    report(result)
+            except BaseException as error:
+                # A rollout that failed can be played again from the folder.
+                if config.folder is None and not isinstance(error.__cause__, RolloutError):
+                    remove_unbegun(place)
+                raise
             return folder, result
 
 
@@ -174,14 +189,37 @@ def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> li
     if config.folder is not None or config.init_from is not None:
         return []
     warnings = [action_warning(algorithm.policy.spec, probed.clipped_to)]
-    normalizes = getattr(config.algorithm, "normalize_observations", None)
-    if probed.coarse is not None and not algorithm.trains_in_pool and not normalizes:
-        also = "" if normalizes is None else ", or use `normalize_observations`"
-        warnings.append(
-            f"networks see observations in float32, which loses what such as {probed.coarse:.10g} "
-            f"differ by; subtract what they have in common in the environment{also}"
-        )
+    if probed.coarse is not None and _sees_float32(config, algorithm):
+        warnings.append(coarse_warning(probed.coarse, _normalizes(config)))
     return [f"{config.env_id}: {warning}" for warning in warnings if warning is not None]
+
+
+def _normalizes(config: TrainingConfig) -> bool | None:
+    """The setting `normalize_observations`; None if the algorithm has none."""
+    found: bool | None = getattr(config.algorithm, "normalize_observations", None)
+    return found
+
+
+def _sees_float32(config: TrainingConfig, algorithm: Algorithm) -> bool:
+    """Whether a network learns from observations of numbers as they are."""
+    spec = algorithm.policy.spec
+    numbers = isinstance(spec.observation, BoxSpec) and not spec.conv_layers
+    return not algorithm.trains_in_pool and numbers and not _normalizes(config)
+
+
+def _look(
+    config: TrainingConfig, algorithm: Algorithm, probed: Probe
+) -> Callable[[RunningMeanStd], str | None] | None:
+    """What a run watches its observations for, once it knows nothing of it from the start."""
+    if probed.coarse is not None or not _sees_float32(config, algorithm):
+        return None
+
+    def look(seen: RunningMeanStd) -> str | None:
+        number = coarse_on_average(seen)
+        told = None if number is None else coarse_warning(number, _normalizes(config))
+        return told and f"{config.env_id}: {told}"
+
+    return look
 
 
 def _make_algorithm(
@@ -234,32 +272,43 @@ def _train(
         config.run.eval_episodes,
         (spec.eval_length or spec.rollout_length) / spec.rollout_length,
     )
+    films = Filming(folder, config.run.video_freq, training, display.notify)
+
+    def stop_or_film() -> str | None:
+        films.look(algorithm)
+        return stop()
+
     try:
-        with (
-            interrupts.handled(),  # around the pool too: Ray must not stay half started or stopped
-            closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
-        ):
-            trainer = Trainer(
-                algorithm,
-                pool,
-                interrupts,
-                folder,
-                config.run,
-                display,
-                config.identity,
-                training,
-                budget,
-                resume=resume,
-                stop=stop,
-                repeats=probed.reproducible,
-            )
-            if (line := schedule_line(config, algorithm)) is not None:
-                display.notify(line)
-            try:
-                return trainer.run()
-            except RunError as error:
-                hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
-                raise RunError(f"{error}{hint}") from error
+        with closing(films):
+            with (
+                interrupts.handled(),  # around the pool too: Ray must not stay half started/stopped
+                closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
+            ):
+                trainer = Trainer(
+                    algorithm,
+                    pool,
+                    interrupts,
+                    folder,
+                    config.run,
+                    display,
+                    config.identity,
+                    training,
+                    budget,
+                    resume=resume,
+                    stop=stop_or_film,
+                    repeats=probed.reproducible,
+                    look=_look(config, algorithm, probed),
+                )
+                if (line := schedule_line(config, algorithm)) is not None:
+                    display.notify(line)
+                try:
+                    result = trainer.run()
+                except RunError as error:
+                    hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
+                    raise RunError(f"{error}{hint}") from error
+            films.look(algorithm)
+            films.finish()
+            return result
     except KeyboardInterrupt:
         if not checkpoint.exists(folder):
             raise

@@ -26,6 +26,7 @@ except ImportError:  # Windows has no such locks: the user must see to it
 
 CONFIG = "config.json"
 EXPERIMENT = "experiment.json"  # of several runs, in the folder that theirs are in
+STUDY = "study.json"  # of a search, likewise
 PROGRESS = "progress.csv"
 EVALUATIONS = "evaluations.csv"
 TAPE = "tape.bin"
@@ -131,7 +132,7 @@ def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:
 
 def refuse_taken(folder: Path) -> None:
     """Raises: UsageError if a folder for a new run holds one."""
-    if any(os.path.lexists(folder / name) for name in (CONFIG, EXPERIMENT)):
+    if any(os.path.lexists(folder / name) for name in (CONFIG, EXPERIMENT, STUDY)):
         raise UsageError(
             f"`run_dir` {folder}: holds a run already; choose another folder, or go on with "
             f"`resume` {quoted(folder)}"
@@ -174,6 +175,15 @@ def lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def remove_unbegun(folder: Path) -> None:
+    """Remove the folder of a run that never began: it holds nothing but what was asked for."""
+    with suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {CONFIG, LOCK}:
+            for name in (CONFIG, LOCK):
+                (folder / name).unlink()
+            folder.rmdir()
 
 
 @contextmanager

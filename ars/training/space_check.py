@@ -13,7 +13,14 @@ from gymnasium.wrappers import ClipAction
 from numpy.typing import NDArray
 
 from ars.rollout.interface import check_numbers
-from policies import BoxSpec, PolicySpec, is_image, observation_spec, space_spec
+from policies import (
+    BoxSpec,
+    PolicySpec,
+    RunningMeanStd,
+    is_image,
+    observation_spec,
+    space_spec,
+)
 from policies.base import Array
 from policies.linear import LinearPolicy
 from policies.spec import UNBOUNDED
@@ -74,6 +81,26 @@ def coarse_in_float32(shown: Sequence[NDArray[Any]]) -> float | None:
     values = np.stack(shown)
     lost = _lost(values, np.dtype(np.float32))
     return float(values[lost].flat[0]) if lost.any() else None
+
+
+def coarse_on_average(seen: RunningMeanStd) -> float | None:
+    """The same from the statistics of observations: a mean beside which the deviation is lost."""
+    size = np.minimum(abs(seen.mean), np.finfo(np.float32).max).astype(np.float32)
+    error, deviation = np.spacing(size) / 2, np.sqrt(seen.m2 / max(1, seen.count))
+    lost = (error > np.maximum(_LOST, _LOST_SHARE * deviation)) & (deviation > 0)
+    return float(seen.mean[lost][0]) if lost.any() else None
+
+
+def coarse_warning(number: float, normalizes: bool | None) -> str:
+    """What to tell of observations such as `number`.
+
+    `normalizes`: the setting `normalize_observations`, off; None if the algorithm has none.
+    """
+    also = "" if normalizes is None else ", or use `normalize_observations`"
+    return (
+        f"networks see observations in float32, which loses what such as {number:.10g} differ by; "
+        f"subtract what they have in common in the environment{also}"
+    )
 
 
 def _lost(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.bool_]:

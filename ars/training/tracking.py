@@ -66,7 +66,7 @@ def tracked(
     if config.workers.track is None:
         yield display, lambda result: None
         return
-    reporter = Reporter(config, folder, display.notify)
+    reporter = Reporter(config, folder, display)
     try:
         yield Tracked(display, reporter), reporter.result
     finally:
@@ -98,12 +98,12 @@ class Reporter:
     Args:
         config: of the run.
         folder: of the run.
-        notify: shows the user a line.
+        display: shows the user lines.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, notify: Callable[[str], None]) -> None:
+    def __init__(self, config: TrainingConfig, folder: Path, display: Display) -> None:
         assert config.workers.track is not None
-        self._service, self._folder, self._notify = config.workers.track, folder, notify
+        self._service, self._folder, self._display = config.workers.track, folder, display
         with at_home():
             home = Path.cwd()
         inside = (folder.parent / EXPERIMENT).is_file()
@@ -137,6 +137,7 @@ class Reporter:
     def close(self) -> None:
         """End, within the time that a service is waited for."""
         self._left.put(None)
+        self._display.working(lambda: f"waiting for {self._service}")
         self._thread.join(LAST_SECONDS if self._stopped is not None else INTERRUPTED_SECONDS)
         if self._thread.is_alive():
             self._failure = "it does not answer; what it has not taken by now is lost"
@@ -145,7 +146,7 @@ class Reporter:
     def _tell_failure(self) -> None:
         if self._failure is not None and not self._told:
             self._told = True
-            self._notify(
+            self._display.notify(
                 f"warning: `track` {self._service}: {self._failure}; the training is not affected"
             )
 

@@ -28,7 +28,7 @@ from ars.training.repetition import Played, RepetitionCheck
 from ars.training.run_folder import BEST_POLICY, LATEST_POLICY, RESULT
 from ars.training.stored_settings import check_identity
 from ars.training.time_budget import OutOfTime, TimeBudget
-from policies import save_policy
+from policies import RunningMeanStd, save_policy
 from policies.file import write_json
 from policies.state import State
 
@@ -50,6 +50,7 @@ class Trainer:
         resume: go on from the folder's checkpoint.
         stop: called before each iteration; a reason that it returns ends the run.
         repeats: whether the environment repeats its episodes, as far as is known.
+        look: as for `RepetitionCheck`.
 
     Raises:
         RunError: the checkpoint is not one of this run.
@@ -70,6 +71,7 @@ class Trainer:
         resume: bool = False,
         stop: Callable[[], str | None] = lambda: None,
         repeats: bool = True,
+        look: Callable[[RunningMeanStd], str | None] | None = None,
     ) -> None:
         self.algorithm, self.folder, self.config = algorithm, folder, config
         self.interrupts = interrupts
@@ -77,7 +79,7 @@ class Trainer:
         self.display, self.identity, self.training = display, identity, training
         self.budget, self._stop = budget or TimeBudget(), stop
         env_id, n = algorithm.rollout_spec.env_id, config.eval_episodes
-        self._repetition = RepetitionCheck(env_id, n, display.notify, known=not repeats)
+        self._repetition = RepetitionCheck(env_id, n, display.notify, not repeats, look)
         self.best: Best | None = None
         self.evaluated = -1  # the iteration after which the last collected evaluation was begun
         self._evaluated_timesteps = -1  # those of that iteration

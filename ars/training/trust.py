@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ars.common.errors import UsageError
+from ars.common.home import home_folder
 from ars.common.own_modules import PACKAGES, ROOT
-from ars.training.run_folder import CONFIG, EXPERIMENT, read_json
+from ars.training.run_folder import CONFIG, EXPERIMENT, STUDY, read_json
 from envs.wrapping import modules_of
 from policies import FileError
 
@@ -97,7 +98,8 @@ def check_trust(path: Path, env_id: str, env_kwargs: Mapping[str, Any], trust: b
 
 def _why_not(path: Path, env_id: str, env_kwargs: Mapping[str, Any]) -> str | None:
     folder = path if path.is_dir() else path.parent
-    config = folder / (CONFIG if (folder / CONFIG).exists() else EXPERIMENT)
+    names = [name for name in (CONFIG, EXPERIMENT, STUDY) if (folder / name).exists()]
+    config = folder / (names or [CONFIG])[0]
     for part in (folder, path, config):
         if part.exists() and not _only_ours(part):
             return f"others than you can write to {part}"
@@ -157,8 +159,12 @@ def _signed(key: bytes, env_id: str, env_kwargs: Mapping[str, Any]) -> str:
 
 def _key(make: bool) -> bytes | None:
     """This user's key; None if there is none, or if others could have read it."""
-    home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    path = Path(home) / "ars" / "key"
+    home, data = home_folder(), os.environ.get("XDG_DATA_HOME")
+    if not data:
+        if home is None:
+            return None
+        data = str(home / ".local" / "share")
+    path = Path(data) / "ars" / "key"
     try:
         if make and not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -237,6 +237,17 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
         return None
 
+    def draw_within(self, width: int) -> None:
+        """Draw pictures no wider than so many pixels from the next one on, in their proportions."""
+        across, down = self._size
+        if width < across:
+            self._size = width, max(1, round(down * width / across))
+
+    @property
+    def drawn_smoothly(self) -> bool:
+        """Whether pictures have smooth edges and shadows; True before the first one."""
+        return self._renderer is None or self._renderer.smooth
+
     def close(self) -> None:
         """End the simulation; further calls do nothing."""
         self._ready = False

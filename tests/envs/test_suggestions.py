@@ -33,7 +33,10 @@ def only_known_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("HalfCheetaBulletEnv-v0", "did you mean HalfCheetah"),
         ("HalfCheeta", "did you mean HalfCheetah"),
-        ("CartPole-v99", "did you mean CartPole-v1 or"),
+        ("CartPole-v99", "did you mean CartPole-v1?"),
+        ("HalfCheetah-v0", "did you mean HalfCheetah-v5 or HalfCheetah?"),
+        ("an_old_gym:CartPole-v1", "set PYTHONPATH to that folder; did you mean CartPole-v1?"),
+        ("an_old_gym:AntBulletEnv-v0", "did you mean Ant?"),
         ("Cart-v0", "One of your own is module:Id-v0"),
         ("KukaBulletEnv-v0", "choose from HalfCheetah, Hopper"),
         ("small_worlds:Identiti", "did you mean small_worlds:Identity-v0"),

@@ -123,19 +123,28 @@ class Bounded(gymnasium.Env[Any, Any]):
 
 
 class Clock(gymnasium.Env[Any, Any]):
-    """Ten steps, each showing the time in seconds since 1970."""
+    """Ten steps, each showing the time in seconds since 1970.
+
+    `late`: the number of episodes that show it since their beginning.
+    """
 
     observation_space = spaces.Box(0, np.inf, (1,), np.float64)
     action_space = spaces.Discrete(2)
 
+    def __init__(self, late: int = 0) -> None:
+        self._late = late
+
+    def _show(self) -> Any:
+        return np.array([(0.0 if self._late >= 0 else 1.7e9) + self._step])
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         super().reset(seed=seed)
-        self._step = 0
-        return np.array([1.7e9]), {}
+        self._step, self._late = 0, self._late - 1
+        return self._show(), {}
 
     def step(self, action: Any) -> Any:
         self._step += 1
-        return np.array([1.7e9 + self._step]), 1.0, self._step >= 10, False, {}
+        return self._show(), 1.0, self._step >= 10, False, {}
 
 
 class Fraction(gymnasium.Env[Any, Any]):

@@ -107,6 +107,16 @@ class Talks(Polite):
         atexit.register(print, "goodbye")
 
 
+class ClosesFiles(Polite):
+    """Closes what it has not opened."""
+
+    def act(self) -> None:
+        os.closerange(0, 3)
+        if sys.stdout is not None:
+            sys.stdout.close()
+        sys.stdout = None  # type: ignore[assignment]  # as some windowed programs do
+
+
 class Unclosable(Polite):
     """Cannot be closed."""
 
@@ -225,6 +235,7 @@ for _class in (
     Moves,
     TakesSignals,
     Talks,
+    ClosesFiles,
     Unclosable,
     OneWorld,
     OnePerProcess,

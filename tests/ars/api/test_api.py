@@ -30,7 +30,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_examples_hold() -> None:
-    parts = [doctest.testmod(part) for part in (api, api.training, api.policies, api.exchange)]
+    parts = [
+        doctest.testmod(part)
+        for part in (api, api.training, api.policies, api.exchange, api.tuning)
+    ]
     assert all(part.failed == 0 and part.attempted > 0 for part in parts)
     assert sum(part.attempted for part in parts) > 10
 

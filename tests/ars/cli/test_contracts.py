@@ -11,6 +11,7 @@ import pytest
 from ars.__main__ import COMMANDS, overview
 
 HEAVY = {"ray", "torch", "pybullet", "rich", "matplotlib", "mujoco", "tensorboard", "PIL", "numba"}
+HEAVY |= {"optuna"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import SUPPORT
 
 from ars.cli.exit import reporting
 from ars.cli.streams import Output, spelled_out
@@ -126,6 +127,18 @@ def test_a_training_whose_output_goes_nowhere_is_complete(
     assert done.stderr.count("\n") == (1 if said else 0)
     assert (tmp_path / "run" / "result.json").exists()
     assert (tmp_path / "run" / "progress.csv").read_text().startswith("iteration,")
+
+
+@pytest.mark.parametrize("at", ["made", "step"])
+def test_an_environment_that_closes_the_program_s_files_changes_nothing(
+    at: str, tmp_path: Path
+) -> None:
+    more = ["--env-kwargs", f"at={at}", *FEW, str(tmp_path / "run")]
+    command = [TRAIN[0], "rude_envs:ClosesFiles-v0", *TRAIN[2:], *more]
+    done = run(command, "", PYTHONPATH=str(SUPPORT))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "run folder " in done.stdout and "  train on  " in done.stdout
+    assert (tmp_path / "run" / "progress.csv").read_text().count("\n") == 3
 
 
 @ON_LINUX

@@ -34,6 +34,8 @@ def test_every_word_leads_to_a_setting_that_there_is() -> None:
         ("--n-delta", "n_directions n_top", " (did you mean n_directions?)"),
         ("checkpoint", "init_from resume seed", " (did you mean init_from or resume?)"),
         ("sed", "seed n_top", " (did you mean seed?)"),
+        ("-v", "seed n_top", " (a run always says how far it is, on stdout)"),
+        ("verbose", "verbose n_top", " (did you mean verbose?)"),
         ("wholly_unknown", "seed n_top", ""),
     ],
 )

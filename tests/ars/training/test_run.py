@@ -38,3 +38,4 @@ def test_what_fails_in_starting_is_named(
         ars.train.main(["CartPole-v1", "--n-workers", "0", "--run-dir", str(folder)])
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: {told.format(folder=folder)}")
+    assert folder.exists() == (part[0] is logs)  # else it has not begun

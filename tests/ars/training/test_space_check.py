@@ -92,6 +92,9 @@ def test_differences_that_float32_loses_are_found(shown: np.ndarray, coarse: boo
     assert (coarse_in_float32(list(shown)) in shown) == coarse
 
 
+LATE = {"env_kwargs": {"late": 3}, "eval_freq": 1}
+
+
 @pytest.mark.parametrize(
     ("algo", "settings", "told"),
     [
@@ -99,6 +102,8 @@ def test_differences_that_float32_loses_are_found(shown: np.ndarray, coarse: boo
         ("ppo", {"normalize_observations": True, "n_steps": 32}, False),
         ("ppo", {"n_steps": 32}, True),
         ("dqn", {"n_steps": 50}, True),
+        ("ppo", {"n_steps": 32, "n_iterations": 6, **LATE}, True),  # seen in an evaluation
+        ("ppo", {"normalize_observations": True, "n_steps": 32, "n_iterations": 6, **LATE}, False),
     ],
 )
 def test_what_networks_cannot_see_is_told(
@@ -112,7 +117,7 @@ def test_what_networks_cannot_see_is_told(
     monkeypatch.setattr("ars.training.display.Silent.notify", lambda self, line: said.append(line))
     options = {"n_iterations": 1, "eval_episodes": 1, "verbose": False, **settings}
     ars.api.train("odd_worlds:Clock-v0", algo=algo, run_dir=tmp_path / "run", **options)
-    lost = [line for line in said if "float32, which loses what such as 1700000001" in line]
+    lost = [line for line in said if "float32, which loses what such as 170000000" in line]
     assert len(lost) == told
     assert ("`normalize_observations`" in "".join(lost)) == (algo == "ppo" and told)
 

@@ -1,0 +1,165 @@
+"""Several policies in one film, side by side: each plays its episodes, from the same seeds."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from ars.common.errors import UsageError
+from ars.rendering import video
+from ars.rendering.film import RenderConfig
+from ars.rendering.show import Opener, Recording, shoot
+from ars.rollout.episode import Episode
+
+MOST = 16  # policies
+GAP = 4  # pixels between them
+WIDEST = {".mp4": 1280, ".gif": 720}  # pixels of the whole, where the user did not choose
+MOMENTS = 4  # of each policy on a sheet
+_BETWEEN = (16, 20, 28)
+
+
+class Shown(NamedTuple):
+    """A policy of a grid: its caption, and what opens its environment."""
+
+    caption: str
+    open_env: Opener
+
+
+class _Reel:
+    """A `video.Writer` that keeps pictures in a file, to be read again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.size, self.fps, self.length = (0, 0), 0.0, 0
+        self._path = folder / "reel"
+
+    def open(self, path: Path, fps: float) -> video.Writer:
+        self._path, self.fps = path, fps
+        self._file = path.open("w+b")
+        return self
+
+    def add(self, image: Image.Image) -> None:
+        self.size = image.size
+        self._file.write(image.tobytes())
+        self.length += 1
+
+    def finish(self) -> None:
+        self._file.flush()
+
+    def abandon(self) -> None:
+        self._file.close()
+
+    def read(self, index: int) -> Image.Image:
+        """A picture; after the last one, that one."""
+        size = 3 * self.size[0] * self.size[1]
+        self._file.seek(min(index, self.length - 1) * size)
+        return Image.frombytes("RGB", self.size, self._file.read(size))
+
+    def close(self) -> None:
+        self._file.close()
+        self._path.unlink()
+
+
+def captions(runs: Sequence[str]) -> list[str]:
+    """What tells runs apart: the last parts of their paths, as many as are needed."""
+    parts = [Path(run).with_suffix("").parts or (run,) for run in runs]
+    for count in range(1, max(map(len, parts)) + 1):
+        found = ["/".join(one[-count:]) for one in parts]
+        if len(set(found)) == len(set(runs)):
+            break
+    return [f"...{text[-25:]}" if len(text) > 28 else text for text in found]
+
+
+def record_grid(
+    shown: Sequence[Shown],
+    config: RenderConfig,
+    output: Path,
+    on_picture: Callable[[int], None] = lambda total: None,
+) -> Recording:
+    """Write the episodes of several policies to `output`; nothing is written after an error.
+
+    One after the other plays, as only one environment at a time can be drawn well. Where episodes
+    differ in length, the last picture of the shorter ones stays.
+
+    Args:
+        shown: the policies.
+        config: what to show of each.
+        output: the file.
+        on_picture: called after each picture of a policy with how many there will be of all.
+
+    Raises:
+        UsageError: there are too many, or `output` cannot be written.
+        RunError: an environment fails, or draws nothing.
+    """
+    if len(shown) > MOST:
+        raise UsageError(f"`run`: {len(shown)} policies are given; at most {MOST} fit")
+    ending = output.suffix.lower()
+    kind, columns = video.KINDS[ending], math.ceil(math.sqrt(len(shown)))
+    if kind.moments:
+        tile = replace(kind, frames=MOMENTS)
+    else:
+        width = (WIDEST[ending] - (columns - 1) * GAP) // columns
+        tile = replace(kind, width=min(width, 640))
+    with tempfile.TemporaryDirectory() as place, video.replacing(output) as temporary:
+        reels: list[_Reel] = []
+        episodes: list[Episode] = []
+        try:
+            for index, (caption, open_env) in enumerate(shown):
+                reel = _Reel(Path(place))
+                done = shoot(
+                    open_env,
+                    config,
+                    replace(tile, writer=reel.open),
+                    Path(place) / f"{index}",
+                    lambda total: on_picture(total * len(shown)),
+                    name=caption,
+                )
+                reels.append(reel)
+                episodes += done.episodes
+            fps = max(reel.fps for reel in reels)
+            with video.finishing(kind.writer(temporary, fps)) as writer:
+                n_pictures = _compose(reels, kind, columns, fps, writer)
+        finally:
+            for reel in reels:
+                reel.close()
+    size = f"{writer.size[0]}x{writer.size[1]}, {n_pictures} frames"
+    seconds = n_pictures / fps
+    text = size if kind.moments else f"{size}, {seconds:.1f} s"
+    starts = [0.0] * len(episodes)
+    return Recording(output, episodes, text, starts, seconds, n_pictures, done.smooth)
+
+
+def _compose(
+    reels: Sequence[_Reel], kind: video.Kind, columns: int, fps: float, writer: video.Writer
+) -> int:
+    """Write the pictures of all reels; returns how many."""
+    width, height = (max(reel.size[axis] for reel in reels) for axis in (0, 1))
+    if kind.moments:  # a row of each policy
+        for reel in reels:
+            for index in range(reel.length):
+                writer.add(_padded(reel.read(index), width, height))
+        return sum(reel.length for reel in reels)
+    rows = math.ceil(len(reels) / columns)
+    whole = (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP)
+    count = min(max(math.ceil(reel.length * fps / reel.fps) for reel in reels), kind.frames)
+    for number in range(count):
+        picture = Image.new("RGB", whole, _BETWEEN)
+        for index, reel in enumerate(reels):
+            row, column = divmod(index, columns)
+            tile = _padded(reel.read(int(number * reel.fps / fps)), width, height)
+            picture.paste(tile, (column * (width + GAP), row * (height + GAP)))
+        writer.add(picture)
+    return count
+
+
+def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
+    if image.size == (width, height):
+        return image
+    padded = Image.new("RGB", (width, height), _BETWEEN)
+    padded.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return padded

@@ -1,0 +1,42 @@
+"""What searches for actor-critic and A2C try."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ars.search_spaces.base import Search, three_digits
+from ars.search_spaces.deep import learning, network, on_policy
+
+
+def _shared(search: Search) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        **learning(search, 3e-5, 5e-3),
+        **on_policy(search),
+        **network(search),
+        "value_coef": search.real("value_coef", 0.1, 1.0),
+        "optimizer": search.choice("optimizer", "adam", "rmsprop"),
+    }
+    if "critic_learning_rate" not in search.fixed:
+        ratio = search.choice("critic_rate_ratio", 1.0, 3.0, 10.0)
+        settings["critic_learning_rate"] = three_digits(ratio * settings["learning_rate"])
+    return settings
+
+
+def actor_critic(search: Search) -> dict[str, Any]:
+    """Step sizes of actor and critic, experience of an update, discount, entropy, network."""
+    return {**_shared(search), "update": search.choice("update", "step", "episode")}
+
+
+def a2c(search: Search) -> dict[str, Any]:
+    """The same on n steps of several environments, with the decay of the advantage estimate."""
+    settings: dict[str, Any] = {
+        **_shared(search),
+        "n_envs": search.choice("n_envs", 8, 16, 32),
+        "n_steps": search.choice("n_steps", 5, 8, 16, 32),
+        "gae_lambda": search.real("gae_lambda", 0.8, 1.0),
+        "normalize_advantages": search.choice("normalize_advantages", False, True),
+        "normalize_rewards": search.choice("normalize_rewards", False, True),
+    }
+    if "iteration_steps" not in search.fixed:  # a multiple
+        settings["iteration_steps"] = settings["n_steps"] * max(1, 160 // settings["n_steps"])
+    return settings

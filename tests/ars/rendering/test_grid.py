@@ -1,0 +1,83 @@
+"""Several policies side by side, in slow motion too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import refusal, save
+from PIL import Image
+
+from ars import render
+from ars.rendering.film import Film, RenderConfig
+from ars.rendering.grid import captions
+from ars.rendering.video import KINDS
+
+pytestmark = pytest.mark.usefixtures("no_display")
+
+
+def test_two_policies_move_side_by_side(
+    square: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = save(tmp_path / "other.safetensors", seed=8)
+    output = tmp_path / "x.gif"
+    render.main([str(square), str(other), "--output", str(output)])
+    with Image.open(output) as gif:
+        assert gif.size == (2 * 65 + 4, 49)
+        assert gif.n_frames == 7
+        gif.seek(6)
+        last = np.array(gif.convert("RGB"))
+    for left in (0, 69):
+        assert (last[32, left + 38 : left + 44] > 200).all()
+    said = capsys.readouterr().out
+    assert "square, episode 1: return" in said
+    assert "other, episode 1: return" in said
+
+
+def test_a_sheet_has_a_row_of_each(square: Path, tmp_path: Path) -> None:
+    other = save(tmp_path / "other.safetensors")
+    render.main([str(square), str(other), "--output", str(tmp_path / "x.png")])
+    with Image.open(tmp_path / "x.png") as sheet:
+        assert sheet.size == (4 * 65 + 3 * 4, 2 * 49 + 4)
+
+
+def test_captions_are_as_short_as_tells_runs_apart() -> None:
+    assert captions(["runs/Hopper/ars-s0", "runs/Hopper/ars-s1"]) == ["ars-s0", "ars-s1"]
+    assert captions(["runs/A/s0", "runs/B/s0/"]) == ["A/s0", "B/s0"]
+    assert captions(["Hopper", "Ant"]) == ["Hopper", "Ant"]
+    assert captions(["a", "a"]) == ["a", "a"]
+    assert captions(["x" * 60, "y"])[0] == "..." + "x" * 25
+
+
+@pytest.mark.parametrize("words", [["--over-training"], ["--window"]])
+def test_what_shows_one_run_says_so(
+    words: list[str],
+    square: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("envs.window.has_display", lambda: True)
+    status, line = refusal(render.main, [square, square, *words], capsys)
+    assert status == 2
+    assert f"{words[0]}: shows one RUN, and 2 are given" in line
+
+
+def test_a_window_without_a_display_is_refused(
+    square: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, line = refusal(render.main, [square, "--window"], capsys)
+    assert (status, line) == (
+        2,
+        "error: --window: needs a display, and no X server answers (DISPLAY)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("speed", "steps", "fps"),
+    [(1.0, [0, 2, 4], 30.0), (0.25, [0, 1, 2, 3, 4, 5], 15.0), (2.0, [0, 4], 30.0)],
+)
+def test_slow_motion_shows_more_of_the_steps(speed: float, steps: list[int], fps: float) -> None:
+    film = Film(KINDS[".mp4"], RenderConfig(speed=speed), "Ant", 60.0, 20)
+    assert [step for step in range(6) if film.wants(0, step)] == steps
+    assert film.fps == fps
