@@ -120,6 +120,13 @@ _TABLE = {
         namespace="pixels",
         compiled=False,
     ),
+    "LQR": _Entry(
+        "envs.lqr:LQR",
+        "a linear system with quadratic costs, whose best controller is known",
+        max_episode_steps=300,
+        namespace="control",
+        compiled=False,
+    ),
     **{
         name: _Entry(
             f"envs.tabular.{module}:{name}",
