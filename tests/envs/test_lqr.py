@@ -46,14 +46,15 @@ def test_no_other_controller_costs_less_than_the_best() -> None:
     assert best == pytest.approx(37.751, abs=1e-3)
     assert lqr.expected_cost(np.zeros((3, 3))) > 1000 * best
     rng = np.random.default_rng(0)
-    assert best <= lqr.expected_cost(gain) < 1.01 * best
+    # The gain of the first step at every step; the best ones fade towards the end.
+    assert best <= lqr.expected_cost(gain) < 1.04 * best
     for _ in range(5):
         assert lqr.expected_cost(gain + 0.01 * rng.standard_normal((3, 3))) > best
 
 
 def test_ars_comes_within_a_twentieth_of_the_optimum() -> None:
     found = make_learner(
-        ARS, "LQR", hidden_sizes=(), variant="v1", n_directions=8, step_size=0.0015,
+        ARS, "LQR", hidden_sizes=(), action_clip=False, variant="v1", n_directions=8, step_size=0.0015,
         delta_std=0.01, common_seeds="iteration",
     )  # fmt: skip
     pool = LocalPool(found.rollout_spec)
