@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command(
         "ars.import:main", "FILE", "take in a policy of Stable-Baselines3 or the original ARS code"
     ),
+    "watch": Command("ars.watch:main", "RUN", "a page that shows a training and its robot, live"),
     "share": Command("ars.share:main", "RUN", "write a run to one file that others can use"),
     "verify": Command(
         "ars.verify:main", "RUN", "check that a run is what it claims, to the last bit"

@@ -45,6 +45,7 @@ def _settings() -> str:
     from ars.cli.parser import with_flags
     from ars.evaluate import EvaluateConfig
     from ars.render import RenderConfig
+    from ars.reporting.config import ReportConfig
     from ars.results.plot_config import PlotConfig
     from ars.training.config import RunConfig, TaskConfig, WorkerConfig
     from ars.tuning.config import TuneConfig
@@ -62,6 +63,7 @@ def _settings() -> str:
         "`ars evaluate`": EvaluateConfig,
         "`ars render`": RenderConfig,
         "`ars plot`": PlotConfig,
+        "`ars report`": ReportConfig,
         "`ars tune`": TuneConfig,
     }.items():
         parts += [f"## {title}", with_flags(" ".join(str(kind.__doc__).split())), _table(kind)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,11 @@ NAMES = "chromium", "chromium-browser", "google-chrome", "chrome"
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+# Pages in 3D need WebGL, which the browser's own renderer in software draws where there is no GPU.
+WEBGL = (
+    *(flag for flag in FLAGS if flag != "--disable-gpu"),
+    *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
 )
 PHONE = 600  # narrower windows are those of phones: they scale and are touched
 INSIDE = "data:", "blob:", "about:"
@@ -110,7 +115,7 @@ class Chromium:
 
 
 @contextmanager
-def chromium() -> Iterator[Chromium]:
+def chromium(flags: Sequence[str] = FLAGS) -> Iterator[Chromium]:
     """The browser of this machine, for the block. Exits with one line where there is none."""
     try:
         from playwright.sync_api import sync_playwright
@@ -120,7 +125,7 @@ def chromium() -> Iterator[Chromium]:
     if place is None:
         raise SystemExit("error: needs a browser: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=place, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=place, args=list(flags))
         try:
             yield Chromium(browser)
         finally:

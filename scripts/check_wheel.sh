@@ -38,5 +38,6 @@ ars train InvertedPendulum --n-workers 1 "${few[@]}" >/dev/null # Ray
 ars evaluate HalfCheetah --episodes 1 | sed -n 1p
 ars render runs/InvertedPendulum/ars-s0 --output pendulum.png | tail -n 1
 test -s pendulum.png
+ars report runs/InvertedPendulum/ars-s0 --no-pictures --episodes 0
 test "$(ars | tail -n 1)" = "$(python -m ars | tail -n 1)"
 echo "the wheel works"

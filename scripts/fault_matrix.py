@@ -76,6 +76,7 @@ ROWS = {
     "41": ("divergence, rewards of 1e200", "faults.foreign:diverges"),
     "42": ("stdout, stderr closed, full or in ASCII", "faults.signals:streams"),
     "43": ("environment repeats at first, not later", "faults.environments:repeats_at_first"),
+    "44": ("ulimit -n, -u, -v too low for Ray", "faults.processes:limits"),
     "long": ("worker killed every 20 s, node replaced every 2 min", "faults.nodes:long"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ ORDER = (
     {"ars/api"},
     {"ars"},  # the commands
     {"ars/cli"},
-    {"ars/reporting", "ars/tuning"},
+    {"ars/reporting", "ars/tuning", "ars/watching"},
     {"ars/results"},
     {"ars/training"},
     {"ars/algorithms", "ars/distributed", "ars/exporting", "ars/importing", "ars/rendering"},
@@ -186,7 +186,7 @@ def test_importing_a_command_loads_nothing_heavy(name: str) -> None:
         f"import importlib, sys\nimportlib.import_module({name!r})\n"
         "print(sorted({'ray', 'torch', 'pybullet', 'matplotlib', 'rich', 'mujoco', 'tensorboard',"
         " 'PIL', 'imageio_ffmpeg', 'numba', 'onnx', 'onnxruntime', 'jinja2', 'trackio', 'wandb',"
-        " 'mlflow', 'optuna'} & set(sys.modules)))"
+        " 'mlflow', 'optuna', 'viser'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"

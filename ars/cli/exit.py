@@ -164,12 +164,21 @@ def _status(error: Exception) -> int | None:
             return status
     if isinstance(error, OSError):
         return 2 if error.errno == errno.ENAMETOOLONG else 1
-    return 1 if isinstance(error, MemoryError) else None
+    return 1 if isinstance(error, MemoryError) or _is_library(error) else None
+
+
+def _is_library(error: Exception) -> bool:
+    """Whether a compiled library cannot be loaded, as where memory is limited."""
+    return isinstance(error, ImportError) and ".so" in str(error)
 
 
 def _told(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"out of memory: {error}"
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return f"{error.strerror}: more than `ulimit -n` allows"
+    if _is_library(error):
+        return f"a library cannot be loaded, perhaps for `ulimit -v`: {error}"
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)

@@ -43,6 +43,8 @@ class _Host:
         handlers: those of the signals that are ours.
         files: for each number of a standard file, another of the same file.
         streams: `sys.stdout` and `sys.stderr`.
+        path: `sys.path`.
+        recursion: Python's limit of it.
         warn: shows the user a warning.
         said: the warnings shown.
         reaper: of the programs that environments start in this process.
@@ -57,6 +59,8 @@ class _Host:
         self.handlers: dict[int, Any] = {}
         self.files: dict[int, int] = {}
         self.streams: dict[str, Any] = {}
+        self.path: list[str] = []
+        self.recursion = 0
         self.warn: Callable[[str], None] | None = None
         self.said: set[str] = set()
         self.reaper: Reaper | None = None
@@ -83,6 +87,7 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
             _host.pid, _host.home, _host.workshop = os.getpid(), _folder(), None
             _host.handlers = {number: signal.getsignal(number) for number in _SIGNALS}
             _host.files = _copies()
+            _host.path, _host.recursion = list(sys.path), sys.getrecursionlimit()
             _host.streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
             _host.said.clear()
             _guard_exit()
@@ -104,6 +109,7 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
                 for copy in _host.files.values():
                     os.close(copy)
                 _host.handlers, _host.files, _host.streams = {}, {}, {}
+                _host.path, _host.recursion = [], 0
                 _move(_host.home)
 
 
@@ -218,6 +224,13 @@ def take_back_files() -> None:
             setattr(sys, name, stream)
 
 
+def _take_back_python() -> None:
+    """Let what the toolkit needs be imported and called, whatever an environment has set."""
+    sys.path += [place for place in _host.path if place not in sys.path]
+    if sys.getrecursionlimit() < _host.recursion:
+        sys.setrecursionlimit(_host.recursion)
+
+
 def take_back_at_every_step(env: gymnasium.Env[Any, Any]) -> None:
     """Take signals back after every reset and step, of an environment that takes them there."""
 
@@ -247,6 +260,7 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, A
     finally:
         take_back_signals(installed_in_c=True)
         take_back_files()
+        _take_back_python()
         if _folder() is None:  # it removed the folder that it moved to: libraries may not load
             _move(_host.home)
 

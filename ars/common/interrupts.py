@@ -23,6 +23,7 @@ from ars.common.loading import NAMES, end_at_once
 RETRY_SECONDS = 0.05
 POSTPONED_SECONDS = 5.0  # at most; importing torch takes 2
 CLEANUP_SECONDS = 8.0  # for closing what is open when an interrupt ends a program
+PATIENCE_SECONDS = 5.0  # for an iteration to end; saving and closing have to fit into ten with it
 
 # Functions that must not end halfway; this one redirects the file descriptors.
 _UNBROKEN = {("envs.bullet.client", "quiet")}

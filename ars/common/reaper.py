@@ -54,7 +54,7 @@ class Reaper:
         try:
             yield
         finally:
-            del os.environ[VARIABLE]
+            os.environ.pop(VARIABLE, None)  # an environment may have cleared all
             if before is not None:
                 os.environ[VARIABLE] = before
 

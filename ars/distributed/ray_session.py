@@ -16,6 +16,7 @@ from typing import Any
 from ars.common.errors import RunError, one_line
 from ars.common.interrupts import waiting
 from ars.common.reaper import GRACE_SECONDS, Reaper
+from ars.distributed.limits import check_limits
 from ars.distributed.own_cluster import own_cluster
 from ars.distributed.private_folder import RAY_FOLDER, make_private_folder
 from ars.distributed.ray_environment import (
@@ -131,6 +132,7 @@ def start_ray(
 def _start_local(n_cpus: int) -> Session:
     import ray
 
+    check_limits(n_cpus)
     folder = make_private_folder()
     reaper = Reaper(folder)
     with reaper.marking(), _groups_of_their_own():

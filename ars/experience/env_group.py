@@ -14,7 +14,14 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from ars.common.errors import RolloutError, RunError, carried, failures, one_line
+from ars.common.errors import (
+    RolloutError,
+    RunError,
+    UsageError,
+    carried,
+    failures,
+    one_line,
+)
 from ars.common.host import (
     at_home,
     close_env,
@@ -33,6 +40,8 @@ from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
 from policies import DiscreteSpec, observation_spec, space_spec
 
 CLOSE_SECONDS = 2.0  # for an environment process to close its environments
+_NAME = "ars environments"  # of environment processes
+_NO_MAIN_BLOCK = 78  # the exit status of one that would train instead of serving
 
 
 class Step(NamedTuple):
@@ -302,7 +311,9 @@ class SubprocessGroup:
         # Not forked, because torch and Ray run threads.
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(child_end, *args), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(child_end, *args), daemon=True, name=_NAME
+        )
         with at_home(), held_back():  # in the folder where its modules are found
             self._process.start()
         self._kill_at = 0.0
@@ -318,6 +329,8 @@ class SubprocessGroup:
         except (OSError, EOFError):
             self._process.join(1.0)
             status = self._process.exitcode
+            if status == _NO_MAIN_BLOCK:
+                raise _without_main_block() from None
             how = "closed its connection" if status is None else f"ended with status {status}"
             raise ProcessDied(f"{self._env_id}: an environment process {how}") from None
         if error is not None:
@@ -335,6 +348,26 @@ class SubprocessGroup:
         self._process.join(max(0.0, self._kill_at - time.monotonic()))
         self._process.kill()  # also one that is stopped, or in C code
         self._process.join()
+
+
+def refuse_to_train_again() -> None:
+    """Refuse to train in a process that imports the program which started it, and trains.
+
+    Raises:
+        UsageError: there is no main block; an environment process leaves it to its parent.
+    """
+    process = multiprocessing.current_process()
+    if getattr(process, "_inheriting", False):
+        if process.name == _NAME:
+            raise SystemExit(_NO_MAIN_BLOCK)
+        raise _without_main_block()
+
+
+def _without_main_block() -> UsageError:
+    return UsageError(
+        "a process that training starts imports this program, which trains again: put the call "
+        'under `if __name__ == "__main__":`'
+    )
 
 
 def _serve(connection: Connection, *args: Any) -> None:

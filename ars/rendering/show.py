@@ -11,6 +11,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
 from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
@@ -72,7 +74,9 @@ def watch(
 ) -> None:
     """Show the episodes in a window, in real time. Raises: RunError."""
     with open_env(**_picture_options("human", config)) as rollouts:
-        rollouts.env = recorder.at_speed(rollouts.env, _steps_per_second(rollouts) * config.speed)
+        rollouts.env = recorder.at_speed(
+            rollouts.env, steps_per_second(rollouts.env) * config.speed
+        )
         for index in range(config.episodes):
             on_episode(index, _play(rollouts, index))
 
@@ -116,7 +120,7 @@ def shoot(
         if not (config.width or config.height):
             recorder.draw_within(rollouts.env, kind.width)
         name = name or _short_name(rollouts.spec.env_id)
-        speed = _steps_per_second(rollouts)
+        speed = steps_per_second(rollouts.env)
         # An episode depends on seed and actions alone: a first pass tells its length and return.
         if moments:
             whole = _play_moments(rollouts, moments)
@@ -154,9 +158,9 @@ def _picture_options(render_mode: str, config: RenderConfig) -> dict[str, Any]:
     return {"render_mode": render_mode, **chosen}
 
 
-def _steps_per_second(rollouts: Rollouts) -> float:
+def steps_per_second(env: gymnasium.Env[Any, Any]) -> float:
     """Steps per second of simulated time; 30 if the environment does not say."""
-    metadata = rollouts.env.metadata or {}
+    metadata = env.metadata or {}
     fps = metadata.get("render_fps", metadata.get("video.frames_per_second"))  # Gym's old name
     if not isinstance(fps, Real) or isinstance(fps, bool):  # NumPy's numbers are real too
         return 30.0

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ars.common.settings import setting
 
+EPISODES, MOST_INPUTS = 3, 60  # what takes seconds; that of 300 inputs takes minutes
+
 
 @dataclass(frozen=True)
 class ReportConfig:
@@ -17,6 +19,9 @@ class ReportConfig:
     pictures: bool = setting(
         True, "moments, a video and the policies of the training, which take a while to draw"
     )
-    episodes: int = setting(
-        3, "episodes without each input of a linear policy; 0: its weights alone", at_least=0
+    episodes: int | None = setting(
+        None,
+        "episodes without each input of a linear policy, to find what carries it; 0: its weights "
+        f"alone (default: {EPISODES}, with more than {MOST_INPUTS} inputs 0)",
+        at_least=0,
     )

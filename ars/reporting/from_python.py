@@ -16,7 +16,7 @@ def report(
     *runs: str | Path | Run,
     output: str | Path = "report.html",
     pictures: bool = True,
-    episodes: int = 3,
+    episodes: int | None = None,
     verbose: bool = True,
     trust: bool = False,
 ) -> Path:
@@ -26,7 +26,8 @@ def report(
         *runs: runs, their folders, or folders with run folders somewhere below.
         output: the file, .html.
         pictures: draw moments, a video and the policies of the training, which takes a while.
-        episodes: how many without each input of a linear policy; 0: its weights alone.
+        episodes: how many without each input of a linear policy; 0: its weights alone; None: a few,
+            if its inputs are not very many.
         verbose: print what is left out, ends early or takes a while.
         trust: import the module that a run from elsewhere names.
 

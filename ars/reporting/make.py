@@ -10,7 +10,7 @@ from ars.common.errors import UsageError
 from ars.common.settings import counted
 from ars.rendering.video import replacing
 from ars.reporting import facts, pictures
-from ars.reporting.config import ReportConfig
+from ars.reporting.config import EPISODES, MOST_INPUTS, ReportConfig
 from ars.reporting.page import render
 from ars.reporting.parts import Page, Pictures, Section, Table, Weights
 from ars.reporting.settings import setting_rows
@@ -124,7 +124,13 @@ class _Reporter:
         shown, weights, drawn = self._look(best.run.folder, index)
         if len(endings) > 1 and shown:
             shown = f"Of seed {best.run.seed}, the best of them: {shown[0].lower()}{shown[1:]}"
-        tables = [(f"seed {one.run.seed}", facts.evaluations_table(one)) for one in endings]
+        tables = [
+            (
+                f"seed {one.run.seed}, {counted(len(one.rows), 'evaluation')}",
+                facts.evaluations_table(one),
+            )
+            for one in endings
+        ]
         return Section(
             f"{group.env_id}: {group.label}",
             facts.sentences(group, endings),
@@ -162,13 +168,16 @@ class _Reporter:
             weights = linear_weights(resolved)
         except UsageError:
             return Weights([*found, "Heat maps are drawn of linear policies that fit on a page."])
-        losses = None
-        if self._config.episodes:
+        losses, n_inputs = None, spec.observation.size
+        episodes = self._config.episodes
+        if episodes is None:
+            episodes = EPISODES if n_inputs <= MOST_INPUTS else 0
+        if episodes:
             try:
                 file = resolved.file
                 check_trust(resolved.path, file.env_id, file.env_kwargs, self._trust)
                 with self._working("switching off inputs") as advance:
-                    losses = find_losses(resolved, weights, self._config.episodes, False, advance)
+                    losses = find_losses(resolved, weights, episodes, False, advance)
                 text = carriers(weights, losses)
                 found.append(f"{text[0].upper()}{text[1:]}.")
             except pictures.FAILURES as error:

@@ -112,16 +112,14 @@ class _Studio:
         path: Path,
         moments: Sequence[Moment] = (),
     ) -> Recording:
-        width, height = size if self._sized else (None, None)
-        config = RenderConfig(width=width, height=height)
-        try:
-            with self._working(what) as advance:
-                return shoot(self._open, config, kind, path, advance, moments)
-        except UsageError:
-            if not self._sized:
-                raise
-        self._sized = False  # pictures are made smaller afterwards
-        return self.shoot(what, kind, size, path, moments)
+        with self._working(what) as advance:
+            if self._sized:
+                try:
+                    config = RenderConfig(width=size[0], height=size[1])
+                    return shoot(self._open, config, kind, path, advance, moments)
+                except UsageError:  # pictures are made smaller afterwards
+                    self._sized = False
+            return shoot(self._open, RenderConfig(), kind, path, advance, moments)
 
 
 def _moments(studio: _Studio, found: Pictures) -> None:

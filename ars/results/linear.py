@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,7 +105,8 @@ def find_losses(
     variants = list(_variants(n_out, n_in, each_weight))
     flat, normalizer = resolved.file.policy.weights, resolved.file.policy.normalizer
     returns = []
-    with acting(resolved, None) as rollouts:
+    own = replace(resolved, file=deepcopy(resolved.file))  # its weights are changed
+    with acting(own, None) as rollouts:
         for off in variants:
             changed = flat.copy()
             changed[: n_out * n_in].reshape(n_out, n_in)[off] = 0.0

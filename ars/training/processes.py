@@ -21,6 +21,8 @@ PROGRAM = "ars.cli.one_seed"  # trains one run; see there for what it reads and 
 # Several trainings share the processors, so that none needs more than one thread.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+KILLED = "its process was ended by"  # a signal: how such a reason begins
+
 K = TypeVar("K", bound=Hashable)
 
 
@@ -185,4 +187,4 @@ def _how_it_ended(status: int) -> str:
     if status > 0:
         return f"its process ended with status {status}"
     names = {int(number): number.name for number in signal.Signals}
-    return f"its process was ended by {names.get(-status, f'signal {-status}')}"
+    return f"{KILLED} {names.get(-status, f'signal {-status}')}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,6 +14,7 @@ from ars.common.errors import RolloutError, RunError, UsageError, failures, one_
 from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
 from ars.common.resources import NotEnoughMemory
+from ars.experience.env_group import refuse_to_train_again
 from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint
@@ -73,11 +73,7 @@ def run_training(
             of `probe`.
         KeyboardInterrupt: the user interrupted; the message says how to go on.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UsageError(
-            "a process that training starts imports this program, which trains again: put the call "
-            'under `if __name__ == "__main__":`'
-        )
+    refuse_to_train_again()
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with opened(config, display) as (config, probed, algorithm, resume):
         for note in config.notes:

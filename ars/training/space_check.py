@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +38,9 @@ class WatchingPolicy(LinearPolicy):
 
     def flatten(self, obs: Any) -> Array:
         """Also keep a copy of `obs`, as its own type, if that is one of numbers."""
-        with warnings.catch_warnings(action="ignore"):  # of what complex numbers lose
-            x = super().flatten(obs)
+        if isinstance(obs, np.ndarray) and obs.dtype.kind == "c":  # would lose a part of itself
+            check_numbers(obs)
+        x = super().flatten(obs)
         shown = np.array(obs)
         check_numbers(shown)
         self.shown.append(shown)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ars.algorithms.base import Algorithm, Row
 from ars.common.errors import RunError
-from ars.common.interrupts import CLEANUP_SECONDS, Interrupts
+from ars.common.interrupts import PATIENCE_SECONDS, Interrupts
 from ars.common.settings import counted
 from ars.common.statistics import summarize_objective
 from ars.rollout.episode import Episode
@@ -199,7 +199,7 @@ class Trainer:
             return self.algorithm.iterate(self.pool)
         self._mid_iteration = True
         # An environment may hang.
-        with self.interrupts.forceful(max(CLEANUP_SECONDS, 2 * self._iteration_seconds)):
+        with self.interrupts.forceful(max(PATIENCE_SECONDS, 2 * self._iteration_seconds)):
             row = self.algorithm.iterate(self.pool)
         self._mid_iteration = False
         return row

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ars.common.settings import counted
+from ars.common.settings import counted, in_words
 from ars.common.words import digits
 from ars.rendering.video import replacing
 from ars.results import style
@@ -96,7 +96,7 @@ def table_of_best(found: Tuned, most: int = 3) -> str:
     grid.append(["value", *(digits(row.value or 0.0) for row in shown), ""])
     for name in ordered:
         share = found.importances.get(name)
-        cells = [_short(row.suggested.get(name)) for row in shown]
+        cells = [_short(row.settings.get(name, row.suggested.get(name))) for row in shown]
         grid.append([name, *cells, "" if share is None else f"{share:.2f}"])
     if not found.importances:
         grid = [row[:-1] for row in grid]
@@ -111,7 +111,7 @@ def table_of_best(found: Tuned, most: int = 3) -> str:
 def _short(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else in_words(value)
 
 
 def _preset(found: Tuned) -> str:

@@ -26,7 +26,7 @@ from ars.training.run_folder import STUDY, lock, new_folder, read_json, writing
 from ars.training.trust import check_trust, signature
 from ars.tuning.config import FIRST_SEED, N_TRIALS, POINTS, TuneConfig
 from ars.tuning.outcome import Tuned, tuned
-from ars.tuning.store import StoredTrial, TrialStore, import_optuna
+from ars.tuning.store import JOURNAL, StoredTrial, TrialStore, import_optuna
 from ars.tuning.trials import Points, Trial, Trials, TuneShow
 from policies import FileError
 from policies.file import write_json
@@ -161,7 +161,9 @@ class Study:
             if algo not in ALGORITHMS or None in (stored.eval_timesteps, stored.total_timesteps):
                 raise ValueError("it names no algorithm, or no timesteps")
             kwargs = dict(study.fixed.get("env_kwargs", {}))
-        except (KeyError, TypeError, ValueError) as error:
+            _check_stored(algo, study.fixed, "env_kwargs")
+            study.ranges()
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FileError(f"{folder / STUDY}: not the {STUDY} of a search ({error})") from None
         check_trust(folder, study.env_id, kwargs, trust)
         workers, given = without_workers(given)
@@ -269,7 +271,11 @@ class Study:
         return self._space(Middle())
 
     def _given(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings of a trial's runs."""
+        """The settings of a trial's runs. Raises: FileError where a file names others."""
+        try:
+            _check_stored(self.algo, settings, "preset")
+        except FileError as error:
+            raise FileError(f"{self.folder / JOURNAL}: {error}") from None
         names = ("total_timesteps", "eval_timesteps", "eval_episodes")
         budget = {name: getattr(self.config, name) for name in names}
         return {"algo": self.algo, "preset": None, **settings, **self.fixed, **budget}
@@ -330,6 +336,15 @@ def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
         if name not in names:
             known = near(name, [*names, *setting_names(TuneConfig)])
             raise UsageError(f"`{name}`: is no setting of a search with {algo}{known}")
+
+
+def _check_stored(algo: str, settings: Mapping[str, Any], also: str) -> None:
+    """Check that a folder, which may be from elsewhere, decides settings of the algorithm alone."""
+    entry = ALGORITHMS[algo]
+    for name in settings.keys() - {*setting_names(entry.Config), also}:
+        raise FileError(f"a search cannot try {name}")
+    if settings.get("preset") is not None and settings["preset"] not in entry.presets:
+        raise FileError(f"there is no preset {settings['preset']}")
 
 
 def _complete(config: TuneConfig, env_id: str, algo: str) -> TuneConfig:

@@ -20,7 +20,7 @@ from ars.common.errors import RunError
 from ars.common.interrupts import Interrupts
 from ars.common.words import digits
 from ars.results.aggregates import interquartile_mean
-from ars.training.processes import Event, Processes
+from ars.training.processes import KILLED, Event, Processes
 from ars.training.run_folder import RESULT, read_json
 from ars.tuning.store import StoredTrial, TrialStore, best_first
 
@@ -165,6 +165,7 @@ class Trials:
         self._timesteps: dict[Key, int] = {}
         self._failures = 0  # in a row
         self._said: set[str] = set()
+        self._killed: set[Key] = set()  # once; trained on from their checkpoints
         best = best_first(store.rows())
         self._best = best[0].value if best else None
 
@@ -264,6 +265,9 @@ class Trials:
                 self._forget(number, seed)
             elif event.value is None:
                 self._note_done(event)
+            elif event.value.startswith(KILLED) and event.key not in self._killed:
+                self._killed.add(event.key)
+                self._show.say(f"trial {number}, seed {seed}: {event.value}; it goes on once more")
             else:
                 self._fail(trial, f"seed {seed}: {event.value}")
         elif trial is None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.bullet.renderer import Point, Renderer, Scene, View
+from envs.bullet.shapes import Model
 from envs.window import require_display
 
 Observation = NDArray[np.float32]
@@ -236,6 +237,12 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
         return None
+
+    def drawable(self) -> Model:
+        """Its shapes and where they are, to be drawn by another program."""
+        name = str(getattr(getattr(self, "robot", self), "model", ""))
+        mjcf = model_path("mjcf", name) if name.endswith(".xml") else None
+        return Model(self._client, self._scene, self._view, self._focus, mjcf)
 
     def draw_within(self, width: int) -> None:
         """Draw pictures no wider than so many pixels from the next one on, in their proportions."""

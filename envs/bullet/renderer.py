@@ -14,7 +14,7 @@ import math
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -125,23 +125,14 @@ class Renderer:
             specularColor=(0.0, 0.0, 0.0),
             physicsClientId=self._copy,
         )
-        colours = dict.fromkeys(self._view.dark, _DARK_COLOUR)
-        colours |= dict.fromkeys(self._view.goal, _GOAL_COLOUR)
-        for body in scene.bodies:
-            for link in range(-1, pybullet.getNumJoints(body, self._copy)):
-                name = (
-                    pybullet.getBodyInfo(body, self._copy)[0]
-                    if link < 0
-                    else pybullet.getJointInfo(body, link, self._copy)[12]
-                ).decode()
-                colour = colours.get(name, _LIGHT_COLOUR)
-                pybullet.changeVisualShape(
-                    body,
-                    link,
-                    rgbaColor=scene.colours.get(body, colour),
-                    specularColor=(0.2, 0.2, 0.2),
-                    physicsClientId=self._copy,
-                )
+        for body, link, colour in painted(self._copy, scene, self._view):
+            pybullet.changeVisualShape(
+                body,
+                link,
+                rgbaColor=colour,
+                specularColor=(0.2, 0.2, 0.2),
+                physicsClientId=self._copy,
+            )
 
     def _mirror(self, target: Point) -> Point:
         """Copy all poses, shifted by whole checkers towards the origin; return where to aim."""
@@ -216,6 +207,19 @@ class Renderer:
         pybullet.resetDebugVisualizerCamera(
             view.distance, yaw, view.pitch, self._mirror(target), self._copy
         )
+
+
+def painted(client: int, scene: Scene, view: View) -> Iterator[tuple[int, int, Colour]]:
+    """Every body and link of a scene, -1 for a body's base, with its colour in a view."""
+    colours = dict.fromkeys(view.dark, _DARK_COLOUR) | dict.fromkeys(view.goal, _GOAL_COLOUR)
+    for body in scene.bodies:
+        for link in range(-1, pybullet.getNumJoints(body, client)):
+            name = (
+                pybullet.getBodyInfo(body, client)[0]
+                if link < 0
+                else pybullet.getJointInfo(body, link, client)[12]
+            ).decode()
+            yield body, link, scene.colours.get(body, colours.get(name, _LIGHT_COLOUR))
 
 
 # With a second EGL client, the first one draws wrong shapes (seen with Mesa). So only one renderer

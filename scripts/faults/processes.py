@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,8 @@ from faults.runs import (
     Training,
     all_ready,
     identical,
+    is_clean,
+    passes,
     require,
     undisturbed,
     words,
@@ -22,6 +26,7 @@ from faults.runs import (
 
 PAUSE_SECONDS = 70.0
 ENDS_SECONDS = 10.0  # after an interrupt
+LIMIT_SECONDS = 20.0  # on a busy machine
 REAPER = "reaper.py"
 # Words in the command lines of the processes that a local Ray cannot do without.
 RAYS_OWN = ("raylet/raylet", "gcs_server", "ray::RuntimeEnvAgent", "ray::DashboardAgent")
@@ -142,3 +147,22 @@ def stuck(lab: Lab) -> str:
             left = [pid for pid in map(int, os.listdir(started)) if alive(pid)]
             require(not left, f"{env}, {end}: what environments started is alive: {left}")
     return f"Ctrl-C twice answered within {slowest:.1f} s"
+
+
+def limits(lab: Lab) -> str:
+    """Limits of a shell that are too low for Ray are named at once; nothing is left."""
+    for flag, value in (("n", 40), ("v", 500_000)):
+        folder = lab.place / flag
+        command = [sys.executable, "-m", "ars.train", *words("CartPole-v1", folder, workers=2)]
+        began = time.monotonic()
+        done = subprocess.run(
+            ["sh", "-c", f'ulimit -{flag} {value}; exec "$@"', "sh", *command],
+            capture_output=True,
+            text=True,
+        )
+        seconds = time.monotonic() - began
+        require(done.returncode == 1, f"-{flag}: exit status {done.returncode}")
+        is_clean(done.stderr, f"ulimit -{flag}", "--n-workers 0")
+        require(seconds < LIMIT_SECONDS, f"-{flag}: {seconds:.0f} s")
+        require(not folder.exists(), f"-{flag}: a folder is left")
+    return f"ulimit -u: {passes('tests/ars/distributed/test_limits.py')}"

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -115,6 +117,19 @@ class ClosesFiles(Polite):
         if sys.stdout is not None:
             sys.stdout.close()
         sys.stdout = None  # type: ignore[assignment]  # as some windowed programs do
+
+
+class Forgets(Polite):
+    """Sets Python as no toolkit needs it, and warns at every step."""
+
+    def act(self) -> None:
+        sys.path.clear()
+        os.environ.clear()
+        sys.setrecursionlimit(60 + len(inspect.stack(0)))
+
+    def step(self, action: Any) -> Any:
+        warnings.warn("old", stacklevel=1)
+        return super().step(action)
 
 
 class Unclosable(Polite):
@@ -236,6 +251,7 @@ for _class in (
     TakesSignals,
     Talks,
     ClosesFiles,
+    Forgets,
     Unclosable,
     OneWorld,
     OnePerProcess,

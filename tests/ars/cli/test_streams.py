@@ -141,6 +141,14 @@ def test_an_environment_that_closes_the_program_s_files_changes_nothing(
     assert (tmp_path / "run" / "progress.csv").read_text().count("\n") == 3
 
 
+def test_an_environment_that_sets_python_for_itself_changes_nothing(tmp_path: Path) -> None:
+    more = ["--env-kwargs", "at=made", *FEW, str(tmp_path / "run")]
+    command = [TRAIN[0], "rude_envs:Forgets-v0", *TRAIN[2:], *more]
+    done = run(command, "", PYTHONPATH=str(SUPPORT), PYTHONWARNINGS="default")
+    assert done.returncode == 0
+    assert done.stderr.count("UserWarning: old") <= 3  # not at each of 40 steps
+
+
 @ON_LINUX
 def test_help_that_cannot_be_written_is_told() -> None:
     done = run(["ars.evaluate", "--help"], ">/dev/full")

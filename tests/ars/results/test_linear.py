@@ -47,7 +47,7 @@ def test_weights_have_the_names_of_inputs_and_actions(tmp_path: Path) -> None:
 
 def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
     policy = balancing(tmp_path / "p.safetensors")
-    weights, totals = linear_weights(policy), []
+    weights, totals, before = linear_weights(policy), [], policy.file.policy.weights.copy()
     losses = find_losses(policy, weights, 2, each_weight=True, on_evaluation=totals.append)
     assert losses.return_mean > 150
     assert losses.inputs[:2].tolist() == [0.0, 0.0]
@@ -57,6 +57,7 @@ def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
     np.testing.assert_array_equal(losses.weights[1], losses.inputs)
     assert (losses.weights[0] == 0).all()
     assert totals == [1 + 4 + 8] * 13
+    np.testing.assert_array_equal(policy.file.policy.weights, before)
     assert "it loses most without pole velocity (" in carriers(weights, losses)
 
 

@@ -31,7 +31,7 @@ def reaching(steps: list[int], every: int) -> list[int]:
 
 @pytest.mark.parametrize("every", [1, 150, 300])
 def test_each_multiple_of_the_timesteps_is_evaluated_once(every: int, tmp_path: Path) -> None:
-    folder = train(tmp_path / "run", "--n-iterations", "9", "--eval-timesteps", str(every))
+    folder = train(tmp_path / "run", "--n-iterations", "15", "--eval-timesteps", str(every))
     steps = timesteps(folder, "progress.csv")
     expected = reaching(steps, every)
     assert len(expected) > 2

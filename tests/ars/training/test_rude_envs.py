@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,6 +206,16 @@ def test_a_program_without_a_main_block_is_told_of_it(
     with pytest.raises(UsageError, match='under `if __name__ == "__main__":`'):
         rude("Polite")
     assert not (place / "ars").exists()
+
+
+def test_an_environment_process_leaves_that_to_its_parent(place: Path) -> None:
+    (place / "program.py").write_text(
+        "from ars.api import train\n"
+        f"train('CartPole-v1', algo='ppo', env_processes=2, run_dir='run', **{DEEP['ppo']})\n"
+    )
+    done = subprocess.run([sys.executable, "program.py"], capture_output=True, text=True)
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith('put the call under `if __name__ == "__main__":`\n')
 
 
 # Torch

@@ -20,7 +20,7 @@ def failing(*_: Any, **__: Any) -> NoReturn:
 @pytest.mark.parametrize(
     ("part", "told"),
     [
-        ((run, "make_pool"), "[Errno 24] Too many open files"),
+        ((run, "make_pool"), "Too many open files: more than `ulimit -n` allows"),
         ((logs, "CsvLog"), "{folder}: cannot"),
     ],
     ids=["pool", "logs"],

@@ -73,7 +73,7 @@ def test_a_trial_ends_early_where_all_its_seeds_are_at_the_same_timesteps(
     said = Said()
     found = search(said, n_trials=20)
     pruned = [row for row in found.trials if row.state == "pruned"]
-    assert 3 < len(pruned) < 15 and not [row for row in found.trials[:5] if row in pruned]
+    assert 1 < len(pruned) < 15 and not [row for row in found.trials[:5] if row in pruned]
     for row in pruned:
         runs = [str(found.folder / f"trial-{row.number:03}" / f"s{seed}") for seed in (100, 101)]
         assert [rehearsed.evaluated[run] for run in runs] == [row.point] * 2
@@ -146,6 +146,17 @@ def test_an_environment_that_always_fails_stops_the_search(rehearsed: type[Rehea
     with pytest.raises(RunError, match=r"^5 trials failed one after the other, .*no licence"):
         search(n_trials=50)
     assert len({job["command"] for job in rehearsed.jobs}) == 5
+
+
+def test_a_training_that_is_killed_goes_on_once(rehearsed: type[Rehearsed]) -> None:
+    killed = ["its process was ended by SIGKILL"]
+    rehearsed.fails = lambda given: killed.pop() if killed else None
+    said = Said()
+    found = search(said, n_trials=2)
+    assert [row.state for row in found.trials] == ["complete"] * 2
+    assert said.lines[0].startswith("trial 0, seed 100: its process was ended by SIGKILL; it goes")
+    killed += ["its process was ended by SIGKILL"] * 2
+    assert resume(found.folder, n_trials=3).trials[2].reason is not None
 
 
 def test_a_time_budget_saves_what_is_under_way(rehearsed: type[Rehearsed]) -> None:
@@ -241,7 +252,9 @@ def test_damaged_and_foreign_folders_are_refused(rehearsed: type[Rehearsed]) -> 
     journal.write_bytes(whole.replace(b"op_code", b"opcode", 3))
     with pytest.raises(FileError, match=rf"{JOURNAL}: damaged"):
         resume(found.folder)
-    for wrong in ("{}", defined.replace("ars", "x"), defined.replace("1000", '"y"')):
+    wrongs = [defined.replace(*pair) for pair in (("ars", "x"), ("1000", '"y"'), ("500", '"z"'))]
+    wrongs.append(defined.replace('"fixed": {', '"fixed": {"init_from": "evil"'))
+    for wrong in ("{}", *wrongs):
         study.write_text(wrong)
         with pytest.raises(FileError, match=r"study\.json"):
             resume(found.folder)

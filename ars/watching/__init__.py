@@ -1,0 +1,1 @@
+"""A page that shows trainings and their robots, live."""

@@ -1,0 +1,77 @@
+"""Who may see a page: this machine, or who has the token."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from ars.common.errors import UsageError
+from ars.watching.gate import COOKIE, gate
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"the page")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def behind() -> Iterator[int]:
+    """The port of a page's server."""
+    server = HTTPServer(("127.0.0.1", 0), Page)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def get(port: int, path: str = "/", **fields: str) -> tuple[int, str, str | None]:
+    """A response's status, text and cookie."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers=fields)
+    response = connection.getresponse()
+    found = response.status, response.read().decode(), response.getheader("Set-Cookie")
+    connection.close()
+    return found
+
+
+def port_of(address: str) -> int:
+    return int(address.split(":")[2].split("/")[0])
+
+
+def test_this_machine_sees_the_page_and_other_names_do_not(behind: int) -> None:
+    with gate("127.0.0.1", 0, behind) as opened:
+        port = port_of(opened.address)
+        assert opened.token is None
+        assert get(port)[:2] == (200, "the page")
+        assert get(port, Host=f"localhost:{port}")[0] == 200
+        assert get(port, Host=f"evil.example:{port}")[0] == 403
+        assert get(port, Origin="http://evil.example")[0] == 403
+        assert get(port, Origin=f"http://127.0.0.1:{port}")[0] == 200
+
+
+def test_elsewhere_the_token_is_needed(behind: int) -> None:
+    with gate("0.0.0.0", 0, behind) as opened:
+        port = port_of(opened.address)
+        assert get(port) == (403, "open the address that ars watch printed, with its token\n", None)
+        assert get(port, "/?token=wrong")[0] == 403
+        assert get(port, Cookie=f"{COOKIE}=wrong")[0] == 403
+        status, _, cookie = get(port, "/" + opened.address.partition("/?")[2].join(["?", ""]))
+        assert status == 303
+        assert cookie is not None
+        assert "HttpOnly" in cookie
+        assert get(port, Cookie=cookie.partition(";")[0])[:2] == (200, "the page")
+
+
+def test_a_port_in_use_is_said(behind: int) -> None:
+    with pytest.raises(UsageError, match=f"`port` {behind}: cannot be listened on at 127.0.0.1"):
+        gate("127.0.0.1", behind, behind).__enter__()
