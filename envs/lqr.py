@@ -35,9 +35,11 @@ R: Array = np.eye(SIZE)
 
 def optimal_gains(horizon: int = HORIZON) -> list[Array]:
     """The best controller: `u_t = K_t x_t` of every step, each [3, 3] (Riccati recursion)."""
-    cost_to_go, gains = np.zeros((SIZE, SIZE)), []
+    cost_to_go: Array = np.zeros((SIZE, SIZE))
+    gains: list[Array] = []
     for _ in range(horizon):
-        gain = -np.linalg.solve(R + B.T @ cost_to_go @ B, B.T @ cost_to_go @ A)
+        bends, pulls = R + B.T @ cost_to_go @ B, B.T @ cost_to_go @ A
+        gain: Array = -np.linalg.solve(bends, pulls).astype(np.float64)
         cost_to_go = _before(cost_to_go, gain)
         gains.append(gain)
     return gains[::-1]

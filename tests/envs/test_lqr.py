@@ -54,9 +54,16 @@ def test_no_other_controller_costs_less_than_the_best() -> None:
 
 def test_ars_comes_within_a_twentieth_of_the_optimum() -> None:
     found = make_learner(
-        ARS, "LQR", hidden_sizes=(), action_clip=False, variant="v1", n_directions=8, step_size=0.0015,
-        delta_std=0.01, common_seeds="iteration",
-    )  # fmt: skip
+        ARS,
+        "LQR",
+        hidden_sizes=(),
+        action_clip=False,
+        variant="v1",
+        n_directions=8,
+        step_size=0.0015,
+        delta_std=0.01,
+        common_seeds="iteration",
+    )
     pool = LocalPool(found.rollout_spec)
     for _ in range(70):
         found.iterate(pool)
