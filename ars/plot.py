@@ -1,7 +1,8 @@
 """`ars plot RUN…`, or `python -m ars.plot RUN…`: draw runs, or compare them in a table.
 
 Runs that differ in their seed alone become one line, with the interquartile mean over them and its
-bootstrap interval. With --weights it draws what a linear policy is.
+bootstrap interval. With --weights it draws what a linear policy is. Beside the curve of a tabular
+method it draws the table: a grid's values and best moves, a graph, or Blackjack's chart.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str]) -> None:
         _default_output(args.run, name) if config.output is None else config.output
     )
     if config.weights:
+        if described := plotting.plot_tables(args.run, output, args.trust):
+            print(*described, f"wrote {output}", sep="\n")
+            return
         if len(args.run) > 1:
             raise UsageError("`weights`: shows one policy; give one RUN")
         with progress("switching off") as advance:
@@ -72,6 +76,10 @@ def main(arguments: Sequence[str]) -> None:
         print(
             f"wrote {output}: {plotting.summary(lines)}", file=sys.stderr if config.table else None
         )
+    if config.table is None and config.output is None:
+        beside = _default_output(args.run, "policy.png")
+        if described := plotting.plot_tables(args.run, beside, args.trust):
+            print(*described, f"wrote {beside}", sep="\n")
 
 
 def _default_output(runs: Sequence[str], name: str) -> Path:

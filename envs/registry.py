@@ -120,6 +120,30 @@ _TABLE = {
         namespace="pixels",
         compiled=False,
     ),
+    "LQR": _Entry(
+        "envs.lqr:LQR",
+        "a linear system with quadratic costs, whose best controller is known",
+        max_episode_steps=300,
+        namespace="control",
+        compiled=False,
+    ),
+    **{
+        name: _Entry(
+            f"envs.tabular.{module}:{name}",
+            description,
+            max_episode_steps=100,
+            namespace="finite",
+            compiled=False,
+        )
+        for name, (module, description) in {
+            "GridWorld": ("grid_world", "the textbooks' grid of 4 by 3 cells, with two exits"),
+            "RacingCar": ("graphs", "a car that goes fast and must not overheat"),
+            "Rooms": ("graphs", "five rooms and the way out, through doors"),
+            "SmallTree": ("graphs", "two decisions, to look ahead"),
+            "SmallTreeCycle": ("graphs", "the same with a reward that comes again and again"),
+            "Blackjack": ("blackjack", "21, against a dealer of whom one card is seen"),
+        }.items()
+    },
 }
 
 _COMPILED = {entry.entry_point for entry in _TABLE.values() if entry.compiled}

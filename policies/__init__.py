@@ -7,6 +7,7 @@ from typing import Any
 from policies.activations import ACTIVATIONS
 from policies.base import Policy
 from policies.file import FileError, PolicyFile, load_policy, read_policy, save_policy
+from policies.finite import FiniteSpec
 from policies.linear import LinearPolicy
 from policies.mlp import MLPPolicy, initial_weights
 from policies.normalizer import Normalizer, NormalizerRule, RunningMeanStd
@@ -19,6 +20,7 @@ from policies.spec import (
     PolicySpec,
     UnsupportedSpace,
     is_image,
+    observation_spec,
     space_spec,
 )
 
@@ -30,6 +32,7 @@ __all__ = [
     "BoxSpec",
     "DiscreteSpec",
     "FileError",
+    "FiniteSpec",
     "LinearPolicy",
     "MLPPolicy",
     "Normalizer",
@@ -45,6 +48,7 @@ __all__ = [
     "is_image",
     "load_policy",
     "make_policy",
+    "observation_spec",
     "policy_spec",
     "read_policy",
     "save_policy",
@@ -61,8 +65,8 @@ def policy_spec(kind: str, observation_space: Any, action_space: Any, **options:
     """Return what defines a policy for an observation space and an action space.
 
     Args:
-        kind: a key of `POLICIES`: "linear", "mlp", "squashed-mlp" or "cnn".
-        observation_space: a Gymnasium Box.
+        kind: a key of `POLICIES`: "linear", "mlp", "squashed-mlp", "cnn" or "table".
+        observation_space: a Gymnasium Box, Discrete, MultiDiscrete, or Tuple of Discrete spaces.
         action_space: a Gymnasium Box or Discrete.
         **options: further fields of `PolicySpec` (hidden_sizes, distribution ...). Omitted fields
             take the kind's defaults.
@@ -71,8 +75,7 @@ def policy_spec(kind: str, observation_space: Any, action_space: Any, **options:
         UnsupportedSpace: for a space that the policy does not support.
         ValueError: for an unknown kind or option value.
     """
-    observation = space_spec(observation_space, "observation")
-    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
+    observation = observation_spec(observation_space)
     defaults = POLICIES[kind].defaults if kind in POLICIES else {}
     return PolicySpec(
         kind, observation, space_spec(action_space, "action"), **{**defaults, **options}

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.distributions import sample_categorical, sample_gaussian
+from policies.finite import FiniteSpec
 from policies.normalizer import Normalizer
 from policies.spec import BoxSpec, DiscreteSpec, PolicySpec
 
@@ -72,6 +73,7 @@ class Policy(ABC):
         self.spec = spec
         self.normalizer: Normalizer | None = None
         self._weights = np.zeros(spec.n_weights)
+        self._finite = spec.observation if isinstance(spec.observation, FiniteSpec) else None
         self._discrete = isinstance(spec.action, DiscreteSpec)
         self._dtype = np.dtype(np.int64 if self._discrete else getattr(spec.action, "dtype", None))
         self._low, self._high = action_bounds(spec, self._dtype)
@@ -108,7 +110,10 @@ class Policy(ABC):
         return self._weights[: self.spec.n_network_weights]
 
     def flatten(self, obs: Any) -> Array:
-        """Return `obs` as float64 [obs_dim]. Raises: ValueError if it does not fit the policy."""
+        """Return `obs` as float64 [obs_dim]; of a finite space, 1 at the state's number, else 0.
+
+        Raises: ValueError if it does not fit the policy.
+        """
         try:
             x = np.asarray(obs, dtype=np.float64)
         except (TypeError, ValueError) as error:
@@ -117,7 +122,7 @@ class Policy(ABC):
             raise ValueError(
                 f"observation of shape {x.shape}; the policy takes {self.spec.observation.shape}"
             )
-        return x.ravel()
+        return x.ravel() if self._finite is None else self._finite.one_hot(x)
 
     def act(self, obs: Any) -> Any:
         """Return the deterministic action for one observation of the spec's shape.

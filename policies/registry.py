@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policies.base import Policy
-from policies.spec import NATURE_CONV_LAYERS, NATURE_HIDDEN_SIZES, PolicySpec
+from policies.finite import FiniteSpec
+from policies.spec import (
+    NATURE_CONV_LAYERS,
+    NATURE_HIDDEN_SIZES,
+    DiscreteSpec,
+    PolicySpec,
+    UnsupportedSpace,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,7 @@ class PolicyKind:
             module, and the deep algorithms can train it if it has hidden layers.
         squashes: whether it consists of affine layers with the activation between them, and of tanh
             after the last. Such a policy is not `is_layered`.
+        is_table: whether it has a row for each state, so that it takes finite spaces alone.
         defaults: default values of fields of `PolicySpec`. A kind with `conv_layers` accepts only
             images, and other kinds accept none; only a kind with `hidden_sizes` may have hidden
             layers.
@@ -32,6 +40,7 @@ class PolicyKind:
     description: str
     is_layered: bool = False
     squashes: bool = False
+    is_table: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -76,6 +85,9 @@ POLICIES: Mapping[str, PolicyKind] = {
             "activation": "relu",
         },
     ),
+    "table": PolicyKind(
+        "policies.tabular:TablePolicy", "a value for each action in each state", is_table=True
+    ),
 }
 
 
@@ -84,6 +96,7 @@ def build_policy(spec: PolicySpec) -> Policy:
 
     Raises:
         ValueError: for an unknown kind, or layers that the kind does not have.
+        UnsupportedSpace: for a table where states or actions cannot be counted.
     """
     if spec.kind not in POLICIES:
         raise ValueError(f"policy {spec.kind!r} is not one of {sorted(POLICIES)}")
@@ -94,4 +107,7 @@ def build_policy(spec: PolicySpec) -> Policy:
         raise ValueError(
             f"a {spec.kind} policy has no hidden_sizes, but {spec.hidden_sizes} were given"
         )
+    finite = isinstance(spec.observation, FiniteSpec) and isinstance(spec.action, DiscreteSpec)
+    if kind.is_table and not finite:
+        raise UnsupportedSpace(f"a {spec.kind} policy takes Discrete observations and actions")
     return kind.load()(spec)

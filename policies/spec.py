@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.activations import ACTIVATIONS
+from policies.finite import FiniteSpec
 from policies.state import State
 
 DISTRIBUTIONS = ("none", "categorical", "gaussian")
@@ -78,6 +79,44 @@ class _HasSpaceAttributes(Protocol):
     def shape(self) -> tuple[int, ...] | None: ...
 
 
+def observation_spec(space: _HasSpaceAttributes | FiniteSpec) -> BoxSpec | FiniteSpec:
+    """Describe a Gymnasium space of observations.
+
+    Args:
+        space: a Box, a Discrete, a MultiDiscrete or a Tuple of Discrete spaces; or its description,
+            which is returned as it is.
+
+    Raises:
+        UnsupportedSpace: for any other space.
+    """
+    values: Any = space
+    if isinstance(values, FiniteSpec):
+        return values
+    kinds = _kinds(space)
+    if "Discrete" in kinds:
+        finite = FiniteSpec((), (int(values.n),), (int(values.start),))
+    elif "MultiDiscrete" in kinds:
+        numbers = (tuple(np.ravel(part).tolist()) for part in (values.nvec, values.start))
+        finite = FiniteSpec(tuple(values.shape), *numbers)
+    elif "Tuple" in kinds and all("Discrete" in _kinds(part) for part in values.spaces):
+        sizes = tuple(int(part.n) for part in values.spaces)
+        finite = FiniteSpec((len(sizes),), sizes, tuple(int(part.start) for part in values.spaces))
+    else:
+        found = space_spec(space, "observation")
+        assert isinstance(found, BoxSpec)  # space_spec refuses other observations
+        return found
+    if not 1 <= finite.size <= LARGEST_SPACE:
+        raise UnsupportedSpace(
+            f"observation space is a {type(space).__name__} of {finite.size:,} states; only those "
+            f"of up to {LARGEST_SPACE:,} are supported"
+        )
+    return finite
+
+
+def _kinds(space: object) -> list[str]:
+    return [parent.__name__ for parent in type(space).__mro__]
+
+
 def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     """Describe a Gymnasium space.
 
@@ -91,8 +130,7 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     values: Any = space
     if isinstance(values, BoxSpec | DiscreteSpec):
         return values
-    kind = type(space).__name__
-    kinds = [parent.__name__ for parent in type(space).__mro__]
+    kind, kinds = type(space).__name__, _kinds(space)
     if "Box" in kinds:
         if math.prod(values.shape) < 1 or np.dtype(values.dtype).kind not in "fiub":
             raise UnsupportedSpace(
@@ -115,7 +153,8 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
         return DiscreteSpec(int(values.n), int(values.start))
     allowed, wrapper = "Box and Discrete", ""
     if role == "observation":
-        allowed, wrapper = "Box", " (gymnasium.wrappers.FlattenObservation may do)"
+        allowed = "Box, Discrete, MultiDiscrete and Tuple-of-Discrete"
+        wrapper = " (gymnasium.wrappers.FlattenObservation may do)"
     raise UnsupportedSpace(
         f"{role} space is {kind}; only {allowed} {role}s are supported: wrap the environment so "
         f"that it has one{wrapper}"
@@ -127,7 +166,7 @@ class PolicySpec:
     """A policy without its weights and statistics; stored as JSON in the policy file."""
 
     kind: str  # a key of policies.POLICIES
-    observation: BoxSpec
+    observation: BoxSpec | FiniteSpec
     action: BoxSpec | DiscreteSpec
     hidden_sizes: tuple[int, ...] = ()
     activation: str = "tanh"
@@ -267,7 +306,7 @@ class PolicySpec:
             if field.type in read and field.name in state.values
         }
         spec = PolicySpec(
-            observation=_box(state.nested("observation")),
+            observation=_observation(state.nested("observation")),
             action=_action(state.nested("action")),
             hidden_sizes=state.count_list("hidden_sizes", at_least=1, most=_MOST_LAYERS),
             conv_layers=_conv_layers(state),
@@ -280,7 +319,7 @@ class PolicySpec:
         return spec
 
 
-def is_image(space: BoxSpec | DiscreteSpec) -> bool:
+def is_image(space: BoxSpec | DiscreteSpec | FiniteSpec) -> bool:
     """Whether the elements of a space are images: uint8 with two or three dimensions."""
     return isinstance(space, BoxSpec) and space.dtype == "uint8" and len(space.shape) in (2, 3)
 
@@ -296,6 +335,19 @@ def _conv_layers(state: State) -> tuple[tuple[int, int, int], ...]:
             raise one.error(str(index), "is not filters, kernel and stride of a layer")
         layers.append((sizes[0], sizes[1], sizes[2]))
     return tuple(layers)
+
+
+def _observation(state: State) -> BoxSpec | FiniteSpec:
+    if "sizes" not in state.values:
+        return _box(state)
+    shape = state.count_list("shape", 1, most=_MOST_AXES)
+    sizes = state.count_list("sizes", 1, most=LARGEST_SPACE)
+    starts = state.count_list("starts", -(2**53), most=LARGEST_SPACE)
+    if not len(sizes) == len(starts) == math.prod(shape):
+        raise state.error("sizes", f"{len(sizes)}, and {len(starts)} starts, of shape {shape}")
+    if math.prod(sizes) > LARGEST_SPACE:
+        raise state.error("sizes", f"more than {LARGEST_SPACE:,} states")
+    return FiniteSpec(shape, sizes, starts)
 
 
 def _action(state: State) -> BoxSpec | DiscreteSpec:

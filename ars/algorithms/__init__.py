@@ -21,7 +21,8 @@ class RegisteredAlgorithm:
     Attributes:
         entry_point: the class, as `module:Class`.
         description: what it is, in one line.
-        presets_module: the module whose `PRESETS` are settings known to work; None for none.
+        presets_module: the module whose `PRESETS`, or another table as `module:NAME`, are settings
+            known to work; None for none.
         space_entry_point: the search space of `ars tune`, as `module:function`; None for none.
     """
 
@@ -50,8 +51,10 @@ class RegisteredAlgorithm:
         """Settings known to work, by name."""
         if self.presets_module is None:
             return {}
-        presets: Mapping[str, Mapping[str, Any]]
-        presets = importlib.import_module(self.presets_module).PRESETS
+        place = (
+            self.presets_module if ":" in self.presets_module else f"{self.presets_module}:PRESETS"
+        )
+        presets: Mapping[str, Mapping[str, Any]] = _loaded(place)
         return presets
 
     @property
@@ -106,6 +109,42 @@ ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
         "the policy gradient from whole episodes",
         "ars.presets.reinforce",
         "ars.search_spaces.reinforce:space",
+    ),
+    "value-iteration": RegisteredAlgorithm(
+        "ars.algorithms.tabular.value_iteration:ValueIteration",
+        "exact values of a finite world, from its model",
+        "ars.presets.tabular:PLANNING",
+        "ars.search_spaces.tabular:planning",
+    ),
+    "policy-iteration": RegisteredAlgorithm(
+        "ars.algorithms.tabular.policy_iteration:PolicyIteration",
+        "the same by evaluating and improving a policy in turn",
+        "ars.presets.tabular:PLANNING",
+        "ars.search_spaces.tabular:planning",
+    ),
+    "monte-carlo": RegisteredAlgorithm(
+        "ars.algorithms.tabular.monte_carlo:MonteCarlo",
+        "a table from the returns of whole episodes",
+        "ars.presets.tabular:MONTE_CARLO",
+        "ars.search_spaces.tabular:episodes",
+    ),
+    "q-learning": RegisteredAlgorithm(
+        "ars.algorithms.tabular.q_learning:QLearning",
+        "a table from steps, towards the best next action",
+        "ars.presets.tabular:TEMPORAL_DIFFERENCE",
+        "ars.search_spaces.tabular:temporal_difference",
+    ),
+    "sarsa": RegisteredAlgorithm(
+        "ars.algorithms.tabular.sarsa:SARSA",
+        "a table from steps, towards the next action taken",
+        "ars.presets.tabular:TEMPORAL_DIFFERENCE",
+        "ars.search_spaces.tabular:temporal_difference",
+    ),
+    "expected-sarsa": RegisteredAlgorithm(
+        "ars.algorithms.tabular.expected_sarsa:ExpectedSARSA",
+        "the same, towards the mean of the next actions",
+        "ars.presets.tabular:TEMPORAL_DIFFERENCE",
+        "ars.search_spaces.tabular:temporal_difference",
     ),
 }
 

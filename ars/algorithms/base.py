@@ -74,10 +74,13 @@ class Algorithm(ABC):
         Config: the dataclass of its settings, an `EpisodeConfig`, from which the flags are made.
             An optional class attribute `retired` of it maps each removed setting to the value at
             which it had no effect, so that runs which stored that value can be resumed.
-        plays: the episodes that training's returns are of, in words for the user.
+        plays: the episodes that training's returns are of, in words for the user; empty where none
+            are played.
         trains_in_pool: whether training's rollouts run in the pool, so that workers help, and
             nothing changes until they are collected. Otherwise only evaluations run there, and a
             run that fails in the middle of an iteration goes on from the last checkpoint.
+        learns_table: whether it learns a value for each state and action, so that both must be
+            countable: Discrete observations and actions.
         policy: what is being learned.
         iteration: how many are done.
         timesteps: environment steps taken in training.
@@ -91,6 +94,7 @@ class Algorithm(ABC):
     Config: ClassVar[type[Any]]
     plays: ClassVar[str] = "the episodes played in training"
     trains_in_pool: ClassVar[bool] = True
+    learns_table: ClassVar[bool] = False
 
     policy: Policy
     iteration: int = 0
@@ -138,6 +142,11 @@ class Algorithm(ABC):
         self.iteration, self.timesteps = state.count("iteration"), state.count("timesteps")
         # An episode has at least a step.
         self.episodes = state.count("episodes", at_most=self.timesteps)
+
+    @property
+    def converged(self) -> str | None:
+        """Why an iteration more would change nothing, which ends the run; None while one would."""
+        return None
 
     def tape_record(self) -> Record | None:
         """What the tape keeps of the last iteration: float64 or int64 arrays under names.

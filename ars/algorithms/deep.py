@@ -30,6 +30,7 @@ from ars.algorithms.policy_kinds import (
     defaults_in_words,
     make_deep_policy,
 )
+from ars.algorithms.schedules import Scheduled, horizon_setting, schedule_setting
 from ars.common.errors import RunError, UsageError
 from ars.common.host import take_back_files
 from ars.common.interrupts import waiting
@@ -43,6 +44,7 @@ from policies import (
     ACTIVATIONS,
     POLICIES,
     DiscreteSpec,
+    FiniteSpec,
     Normalizer,
     NormalizerRule,
     Policy,
@@ -55,7 +57,6 @@ if TYPE_CHECKING:
 
     from ars.learning.optimizers import Optimizer
 
-SCHEDULES = ("constant", "linear")
 INITIALIZATIONS = ("orthogonal", "xavier", "he", "uniform")
 # Normalised observations are clipped as in OpenAI's baselines (VecNormalize).
 OBSERVATION_RULE = NormalizerRule(ddof=0, clip=10.0)
@@ -95,9 +96,7 @@ class DeepConfig(EpisodeConfig):
         "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
     )
     learning_rate: float = setting(3e-4, "step size of the optimiser", above=0)
-    learning_rate_schedule: str = setting(
-        "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
-    )
+    learning_rate_schedule: str = schedule_setting()
     gamma: float = setting(0.99, "discount factor", at_least=0, at_most=1)
     max_grad_norm: float | None = setting(
         0.5, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
@@ -109,13 +108,7 @@ class DeepConfig(EpisodeConfig):
     cut_returns: bool = setting(
         True, "end returns where a life is lost in an Atari game, or a point played in Pong"
     )
-    horizon: int | None = setting(
-        None,
-        "timesteps over which schedules run; kept on resume unless raised (default: "
-        "`total_timesteps` at the start)",
-        at_least=1,
-        starts_as="total_timesteps",
-    )
+    horizon: int | None = horizon_setting()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,7 +119,7 @@ class DeepConfig(EpisodeConfig):
             )
 
 
-class DeepAlgorithm(Algorithm):
+class DeepAlgorithm(Scheduled, Algorithm):
     """Learns by gradients from environments of its own; the pool is for evaluations.
 
     A subclass's `__init__` makes its network and passes it to `_learn_with`; its `_iterate` learns
@@ -141,6 +134,8 @@ class DeepAlgorithm(Algorithm):
 
         self.config, self.context = config, context
         self.policy = make_deep_policy(config, context, distribution)
+        observation = self.policy.spec.observation
+        self._finite = observation if isinstance(observation, FiniteSpec) else None
         self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
@@ -158,7 +153,7 @@ class DeepAlgorithm(Algorithm):
             objective=context.objective,
             weighs=self._reward_weights.used,
             end_when_down=config.end_when_down,
-            obs_dtype=self.policy.spec.observation.dtype,
+            obs_dtype=observation.dtype,
         )
 
     # Network and optimiser
@@ -186,25 +181,6 @@ class DeepAlgorithm(Algorithm):
 
     # Schedules
 
-    @property
-    def remaining(self) -> float:
-        """The fraction of the horizon that is left: 1 at the start, 0 from its end on."""
-        horizon = self.config.horizon
-        return 1.0 if horizon is None else max(0.0, 1.0 - self.timesteps / horizon)
-
-    def _scheduled(self, name: str) -> float:
-        """The current value of a setting, by the schedule that `<name>_schedule` sets."""
-        value: float = getattr(self.config, name)
-        if getattr(self.config, f"{name}_schedule") == "constant":
-            return value
-        if self.remaining == 0.0:
-            self.context.notify_once(
-                f"the schedule of `{name}` has come to 0 at its horizon of "
-                f"{self.config.horizon:,} timesteps",
-                self.iteration + 1,
-            )
-        return value * self.remaining
-
     def _set_learning_rate(self) -> float:
         """Give the optimiser the scheduled learning rate; returns it."""
         rate = self._scheduled("learning_rate")
@@ -217,11 +193,13 @@ class DeepAlgorithm(Algorithm):
         """Observations [n, *shape] as the network takes them.
 
         Images stay bytes; vectors become float32 [n, obs_dim], normalised with the statistics at
-        the iteration's start, if there are any.
+        the iteration's start, if there are any. Of a state it is the vector of its number.
         """
         if self.policy.spec.conv_layers:
             return obs
-        x = obs.reshape(len(obs), -1)
+        x: NDArray[Any] = obs.reshape(len(obs), -1)
+        if self._finite is not None:
+            x = self._finite.one_hots(obs)
         if self._normalizer is not None:
             x = self._normalizer(x)
         return x.astype(np.float32, copy=False)

@@ -26,6 +26,11 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.deep import INITIALIZATIONS, DeepAlgorithm, DeepConfig
+from ars.algorithms.schedules import (
+    epsilon_end_setting,
+    epsilon_start_setting,
+    exploration_steps_setting,
+)
 from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
 from ars.common.resources import shortage
@@ -79,15 +84,9 @@ class DQNConfig(DeepConfig):
         above=0,
         at_most=1,
     )
-    epsilon_start: float = setting(
-        1.0, "probability of a random action at the start", at_least=0, at_most=1
-    )
-    epsilon_end: float = setting(
-        0.05, "probability of a random action from `exploration_steps` on", at_least=0, at_most=1
-    )
-    exploration_steps: int = setting(
-        10_000, "timesteps over which it falls from `epsilon_start` to `epsilon_end`", at_least=1
-    )
+    epsilon_start: float = epsilon_start_setting(1.0)
+    epsilon_end: float = epsilon_end_setting(0.05)
+    exploration_steps: int = exploration_steps_setting(10_000)
     double: bool = setting(
         True, "choose the next action with the network, value it with the target network"
     )
@@ -217,13 +216,6 @@ class DQN(DeepAlgorithm):
         return bool(saved)
 
     # Algorithm 1
-
-    @property
-    def epsilon(self) -> float:
-        """The probability of a random action now."""
-        config = self.config
-        done = min(1.0, self.timesteps / config.exploration_steps)
-        return float(config.epsilon_start + done * (config.epsilon_end - config.epsilon_start))
 
     def _iterate(self) -> Row:
         config, rate = self.config, self._set_learning_rate()

@@ -17,6 +17,7 @@ from policies import (
     PolicySpec,
     build_policy,
     is_image,
+    observation_spec,
     policy_spec,
     space_spec,
 )
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 WEIGHT_BYTES = 40  # the least that a run needs for each: copies, gradients, steps
 
-VECTOR_POLICIES = [name for name, kind in POLICIES.items() if not kind.reads_images]
+VECTOR_POLICIES = [
+    name for name, kind in POLICIES.items() if not (kind.reads_images or kind.is_table)
+]
 DEEP_POLICIES = [
     name for name, kind in POLICIES.items() if kind.is_layered and kind.has_hidden_layers
 ]
@@ -57,9 +60,9 @@ def make_deep_policy(config: Any, context: TrainingContext, distribution: bool) 
         UsageError: `conv_layers` for observations that are no images.
         UnsupportedSpace: no policy supports the spaces.
     """
-    observation = space_spec(context.observation_space, "observation")
-    assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
-    observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
+    observation = observation_spec(context.observation_space)
+    if isinstance(observation, BoxSpec):
+        observation = replace(observation, dtype=context.obs_dtype or observation.dtype)
     kind = config.policy
     if kind == "auto":
         kind = deep_policy_for(is_image(observation))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ars.algorithms.base import Row
-from ars.algorithms.deep import SCHEDULES
 from ars.algorithms.on_policy import OnPolicyAlgorithm, OnPolicyConfig, Segment, averages
+from ars.algorithms.schedules import schedule_setting
 from ars.common.errors import UsageError
 from ars.common.settings import LARGE, setting
 
@@ -43,9 +43,7 @@ class PPOConfig(OnPolicyConfig):
         0.95, "decay of the terms of the advantage estimate (lambda)", at_least=0, at_most=1
     )
     clip_range: float = setting(0.2, "clip range of the probability ratio (epsilon)", above=0)
-    clip_range_schedule: str = setting(
-        "constant", "linear: down to 0 at the horizon", choices=SCHEDULES
-    )
+    clip_range_schedule: str = schedule_setting()
     value_clip: float | None = setting(
         None, "bound on a value's change in an iteration (default: none)", above=0
     )

@@ -97,8 +97,9 @@ class Progress:
             ("iteration", f"{row['iteration']:,}"),
             ("timesteps", f"{row['timesteps']:,}"),
             ("steps/s", f"{self._speed:,.0f}"),
-            ("return", _returns(row["return_mean"], row["return_max"])),
         ]
+        if "return_mean" in row:  # which a method that plans has not
+            cells.append(("return", _returns(row["return_mean"], row["return_max"])))
         if self.last_evaluation is not None:
             mean, iteration = self.last_evaluation
             cells.append(("evaluation", f"{digits(mean)} (after {iteration:,})"))

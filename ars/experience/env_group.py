@@ -37,7 +37,7 @@ from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
 from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
-from policies import DiscreteSpec, space_spec
+from policies import DiscreteSpec, observation_spec, space_spec
 
 CLOSE_SECONDS = 2.0  # for an environment process to close its environments
 _NAME = "ars environments"  # of environment processes
@@ -98,8 +98,8 @@ class EnvGroup:
     ) -> None:
         self._env_id, self._indices, self._seed = env_id, list(indices), seed
         self._made = made = self._make(env_kwargs)
-        space = made[0].observation_space
-        self._shape, self._dtype = space.shape or (), np.dtype(obs_dtype or space.dtype)
+        space = observation_spec(made[0].observation_space)
+        self._shape, self._dtype = space.shape, np.dtype(obs_dtype or space.dtype)
         action = space_spec(made[0].action_space, "action")
         self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)

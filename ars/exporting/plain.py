@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.errors import UsageError
-from policies import POLICIES, BoxSpec, DiscreteSpec, Policy, PolicySpec
+from policies import POLICIES, BoxSpec, DiscreteSpec, FiniteSpec, Policy, PolicySpec
 from policies.base import Array, action_bounds
 
 
@@ -73,11 +73,16 @@ class PlainPolicy:
 def plain_policy(policy: Policy) -> PlainPolicy:
     """Take a policy apart. Raises: UsageError for a kind that is not made of layers."""
     spec, kind = policy.spec, POLICIES[policy.spec.kind]
-    if not kind.is_layered and not kind.squashes:
+    if not (kind.is_layered or kind.squashes or kind.is_table):
         kinds = [name for name, kind in POLICIES.items() if kind.is_layered or kind.squashes]
         raise UsageError(
             f"`run`: a {spec.kind} policy cannot be exported, only those made of layers: "
             + ", ".join(kinds)
+        )
+    if isinstance(spec.observation, FiniteSpec):
+        raise UsageError(
+            "`run`: a policy of states (Discrete observations) cannot be exported, only those of "
+            "vectors and images; `policies.load_policy` reads its file with NumPy alone"
         )
     normalizer = None if spec.conv_layers else policy.normalizer
     action = spec.action

@@ -75,6 +75,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
     # MuJoCo tasks of the paper, both versions that Gymnasium keeps.
     **{f"{name}-{version}": values for name, values in _PAPER.items() for version in ("v4", "v5")},
+    # The same noise for all rollouts of an iteration: they differ by their controllers alone.
+    "LQR": {
+        "action_clip": False,
+        "variant": "v1",
+        "step_size": 0.001,
+        "delta_std": 0.01,
+        "n_directions": 8,
+        "common_seeds": "iteration",
+        "total_timesteps": 1_000_000,
+        "eval_freq": 10,
+        "eval_episodes": 20,
+    },
     # 16 directions, all used; rewards clipped to +-1; variance (population) at least 0.01.
     "course": {
         "variant": "v2",

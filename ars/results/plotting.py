@@ -59,6 +59,43 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
     return lines
 
 
+def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
+    """Write a figure of the latest tables of runs, side by side, if all of them have one.
+
+    Args:
+        words: run folders, or policy files.
+        output: the file, one of `style.check_output`.
+        trust: import the module that a file from elsewhere names.
+
+    Returns:
+        Lines that describe the policies; none where nothing was drawn.
+
+    Raises:
+        UsageError: a table is too large, or the file cannot be written.
+        FileError: a file is damaged.
+    """
+    from ars.results.policy_table import MOST_PANELS, draw_tables, is_table, policy_table
+    from ars.training.rebuild import chosen_policy
+    from ars.training.trust import check_trust
+
+    if not 1 <= len(words) <= MOST_PANELS:
+        return []
+    try:
+        found = [
+            chosen_policy(str(word), latest=Path(word).is_dir(), trust=trust) for word in words
+        ]
+    except UsageError:  # a folder of runs, or a run without a policy yet
+        return []
+    if not all(map(is_table, found)):
+        return []
+    for one in found:
+        check_trust(one.path, one.file.env_id, one.file.env_kwargs, trust)
+    tables = [policy_table(one) for one in found]
+    with replacing(output) as temporary, style.print_style():
+        style.write(draw_tables(tables), temporary, output.suffix)
+    return [one.description for one in found]
+
+
 def plot_weights(
     run: str,
     config: PlotConfig,

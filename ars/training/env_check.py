@@ -23,7 +23,7 @@ from ars.training.given_env import check_given
 from ars.training.space_check import WatchingPolicy, better_dtype, clipped_to, coarse_in_float32
 from envs.objective import Objective, ObjectiveSpec
 from envs.time_limit import time_limit
-from policies import BoxSpec, Policy, RunningMeanStd, UnsupportedSpace, make_policy
+from policies import BoxSpec, FiniteSpec, Policy, RunningMeanStd, UnsupportedSpace, make_policy
 
 STEPS = 20
 
@@ -127,7 +127,8 @@ def probe(
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
     known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
-    more = coarse_in_float32(policy.shown), clipped_to(env)
+    states = isinstance(policy.spec.observation, FiniteSpec)
+    more = None if states else coarse_in_float32(policy.shown), clipped_to(env)
     return Probe(env.observation_space, env.action_space, *known, *neighbours, *more)
 
 

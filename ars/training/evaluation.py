@@ -29,6 +29,7 @@ from policies import (
     Normalizer,
     PolicyFile,
     build_policy,
+    observation_spec,
     space_spec,
 )
 from policies.state import State
@@ -318,7 +319,7 @@ def _stored(training: dict[str, Any], name: str, least: int, default: int) -> in
 def _check_spaces(resolved: ResolvedPolicy, rollouts: Rollouts) -> None:
     env, policy = rollouts.env, rollouts.spec.policy
     start = f"{rollouts.spec.env_id}: {resolved.path} was trained on another version of it: "
-    observation = space_spec(env.observation_space, "observation")
+    observation = observation_spec(env.observation_space)
     if observation.size != policy.observation.size:
         raise RunError(
             f"{start}it gives observations of {observation.size} numbers, the policy takes "

@@ -35,8 +35,11 @@ def episode_lines(
         )
     training, evaluation = (min(length, time_limit or length) for length in lengths)
     each = "" if training == evaluation else f", at most {training:,} steps each"
+    first = "evaluation: the mean return of"
+    if algorithm.plays:
+        first = f"return: the mean of {algorithm.plays}{each}; evaluation: that of"
     yield (
-        f"return: the mean of {algorithm.plays}{each}; evaluation: that of "
+        f"{first} "
         f"{counted(config.run.eval_episodes, 'episode')} of the policy itself, at most "
         f"{counted(evaluation, 'step')} each"
     )

@@ -37,7 +37,7 @@ from ars.training.space_check import action_warning, coarse_on_average, coarse_w
 from ars.training.time_budget import TimeBudget
 from ars.training.tracking import tracked
 from ars.training.trainer import Trainer
-from policies import Policy, RunningMeanStd
+from policies import BoxSpec, Policy, RunningMeanStd
 
 
 class HowToResume(Protocol):
@@ -154,7 +154,7 @@ def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], No
     processes, conflict = config.workers.env_processes, probed.conflict
     if conflict is None or ALGORITHMS[config.algo].trains_in_pool:
         return processes
-    n: int = config.algorithm.n_envs
+    n: int = getattr(config.algorithm, "n_envs", 1)
     if _alone(config, probed):
         if n > 1:
             way_out = "" if probed.only_one else ", or name it as module:Id-v0"
@@ -198,8 +198,9 @@ def _normalizes(config: TrainingConfig) -> bool | None:
 
 def _sees_float32(config: TrainingConfig, algorithm: Algorithm) -> bool:
     """Whether a network learns from observations of numbers as they are."""
-    pictures = bool(algorithm.policy.spec.conv_layers)
-    return not algorithm.trains_in_pool and not pictures and not _normalizes(config)
+    spec = algorithm.policy.spec
+    numbers = isinstance(spec.observation, BoxSpec) and not spec.conv_layers
+    return not algorithm.trains_in_pool and numbers and not _normalizes(config)
 
 
 def _look(

@@ -12,7 +12,14 @@ from gymnasium.wrappers import ClipAction
 from numpy.typing import NDArray
 
 from ars.rollout.interface import check_numbers
-from policies import BoxSpec, PolicySpec, RunningMeanStd, is_image, space_spec
+from policies import (
+    BoxSpec,
+    PolicySpec,
+    RunningMeanStd,
+    is_image,
+    observation_spec,
+    space_spec,
+)
 from policies.base import Array
 from policies.linear import LinearPolicy
 from policies.spec import UNBOUNDED
@@ -53,8 +60,9 @@ def better_dtype(space: Any, shown: Sequence[NDArray[Any]]) -> tuple[str, str] |
     Returns:
         The type, and what the declared one loses, in words; None where nothing is lost.
     """
-    declared = space_spec(space, "observation")
-    assert isinstance(declared, BoxSpec)  # space_spec refuses other observations
+    declared = observation_spec(space)
+    if not isinstance(declared, BoxSpec):
+        return None
     values = np.stack(shown)
     lost = _lost(values, np.dtype(declared.dtype))
     if not lost.any():

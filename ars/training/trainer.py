@@ -219,7 +219,7 @@ class Trainer:
             return f"{counted(config.total_timesteps, 'timestep')} done"
         if self.budget.is_used(2):
             return self._out_of_time
-        return self._stop()
+        return algorithm.converged or self._stop()
 
     @property
     def _out_of_time(self) -> str:

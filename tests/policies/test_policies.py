@@ -178,7 +178,9 @@ def test_subclasses_of_spaces_are_what_they_derive_from() -> None:
     ("observation", "action", "message"),
     [
         (spaces.Dict({"a": BOX}), ACTIONS["one"], "observation space is Dict"),
-        (spaces.Discrete(3), ACTIONS["one"], "observation space is Discrete"),
+        (spaces.MultiBinary(3), ACTIONS["one"], "observation space is MultiBinary"),
+        (spaces.Tuple([spaces.Discrete(2), BOX]), ACTIONS["one"], "observation space is Tuple"),
+        (spaces.Discrete(2**24 + 1), ACTIONS["one"], "a Discrete of 16,777,217 states"),
         (BOX, spaces.MultiBinary(3), "action space is MultiBinary"),
         (BOX, spaces.MultiDiscrete([2, 2]), "action space is MultiDiscrete"),
         (BOX, spaces.Tuple([BOX]), "action space is Tuple"),

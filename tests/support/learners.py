@@ -12,7 +12,7 @@ import numpy as np
 
 import envs
 from ars.algorithms.base import Algorithm, TrainingContext
-from ars.common.settings import make_config
+from ars.common.settings import make_config, setting_names
 from ars.rollout.episode import rollout
 from ars.rollout.pool import LocalPool
 
@@ -26,7 +26,9 @@ def make(
         env_id, env.observation_space, env.action_space, env_kwargs or {}, seed=3
     )
     env.close()
-    return kind(make_config(kind.Config, {"hidden_sizes": (8,), **settings}), task)
+    if "hidden_sizes" in setting_names(kind.Config):
+        settings = {"hidden_sizes": (8,), **settings}
+    return kind(make_config(kind.Config, settings), task)
 
 
 def learn(algorithm: Algorithm, iterations: int) -> list[dict[str, Any]]:

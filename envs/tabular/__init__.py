@@ -1,0 +1,1 @@
+"""Finite worlds: their states and actions can be counted, and their transitions are known."""

@@ -1,0 +1,84 @@
+"""Pictures of tables of values: what fits the world is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import envs
+from ars import plot
+from ars.results.policy_table import policy_table
+from ars.training.run_folder import find_policy
+from envs.tabular.layout import Graph, Grid, Hands, layout_of
+from policies import PolicyFile, make_policy, save_policy
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def store(env_id: str, best: int = 0) -> str:
+    """A table in which one action is the best everywhere."""
+    env = envs.make(env_id)
+    policy = make_policy("table", env.observation_space, env.action_space)
+    env.close()
+    table = np.zeros((policy.spec.observation.size, policy.spec.action.size))
+    table[:, best] = np.arange(len(table)) + 1.0
+    policy.weights = table.ravel()
+    path = f"{env_id}.safetensors"
+    save_policy(path, PolicyFile(policy, env_id, training={"algo": "sarsa"}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("env_id", "kind"),
+    [
+        ("GridWorld", Grid),
+        ("CliffWalking-v1", Grid),
+        ("FrozenLake-v1", Grid),
+        ("Rooms", Graph),
+        ("SmallTree", Graph),
+        ("Blackjack", Hands),
+        ("Taxi-v4", type(None)),
+    ],
+)
+def test_worlds_have_the_layout_that_fits(env_id: str, kind: type) -> None:
+    env = envs.make(env_id)
+    layout = layout_of(env)
+    assert isinstance(layout, kind)
+    if isinstance(layout, Grid):  # every move goes where the world's own transitions go
+        world = env.unwrapped
+        for s, (row, column) in enumerate(layout.cells):
+            if s in layout.marks or env_id == "FrozenLake-v1":
+                continue
+            for a, (down, right) in enumerate(layout.moves):
+                meant = (row + down, column + right)
+                if meant in layout.cells and layout.cells.index(meant) not in layout.marks:
+                    assert layout.cells.index(meant) in [n for _, n, _, _ in world.P[s][a]]
+    env.close()
+
+
+def test_a_path_is_where_the_best_actions_lead() -> None:
+    table = policy_table(find_policy(store("CliffWalking-v1", best=0)))  # always up
+    assert table.path[:5] == [36, 24, 12, 0, 0]
+    assert table.title == "CliffWalking-v1: sarsa"
+    assert policy_table(find_policy(store("GridWorld"))).path == []  # moves slip
+
+
+def test_tables_are_drawn_beside_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [store(name) for name in ("GridWorld", "Rooms", "Blackjack")]
+    plot.main([*runs, "--weights", "--output", "tables.png"])
+    assert capsys.readouterr().out.splitlines()[-1] == "wrote tables.png"
+    with Image.open("tables.png") as picture:
+        assert sum(count > 0 for count in picture.convert("L").histogram()) > 50
+
+
+def test_a_table_that_is_too_large_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        plot.main([store("Taxi-v4"), "--weights"])
+    assert "a table of 500 states, of which no picture is known" in capsys.readouterr().err
