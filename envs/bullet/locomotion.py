@@ -134,9 +134,7 @@ class LocomotionEnv(BulletEnv):
         self._joints = self._motors = [info[0] for info in moving]
         self._limits = [(info[8], info[9] - info[8]) for info in moving]  # lowest, range
         release_joints(self._body, client)
-        filters = self.robot.filters
-        links = range(-1, count)
-        self._renewed = [(self._body, link, *filters) for link in links] if filters else []
+        self._renewed = [(self._body, link, *self.robot.filters) for link in range(-1, count)]
 
     def _restart(self, rng: np.random.Generator) -> Observation:
         # Setting a link's filters, even to the same values, makes Bullet forget its contacts.

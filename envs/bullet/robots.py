@@ -32,10 +32,10 @@ class Robot:
         rest_height: height that the observed height is relative to; None uses the height at the
             start of the episode.
         float32_torque: whether float32 actions are multiplied in float32.
-        filters: the model's collision group and mask (`contype`, `conaffinity`), for a robot with
-            links of several shapes that touch each other. Bullet solves such contacts in an order
-            that depends on earlier episodes, in spite of `restoreState`, unless it is made to
-            forget them. None for other robots: forgetting costs a Humanoid's reset 0.1 ms.
+        filters: the model's collision group and mask (`contype`, `conaffinity`). Setting them again
+            makes Bullet forget contacts: else it solves those of an episode in an order that may
+            depend on earlier episodes, in spite of `restoreState`. Forgetting costs a Humanoid's
+            reset 0.1 ms.
     """
 
     model: str
@@ -43,6 +43,7 @@ class Robot:
     strengths: tuple[float, ...]
     feet: tuple[str, ...]
     view: View
+    filters: tuple[int, int]
     min_height: float = -math.inf
     max_pitch: float = math.inf
     knees: tuple[int, ...] = ()
@@ -51,7 +52,6 @@ class Robot:
     costs: float = 1.0
     rest_height: float | None = None
     float32_torque: bool = False
-    filters: tuple[int, int] | None = None
 
 
 HALF_CHEETAH = Robot(
@@ -60,6 +60,7 @@ HALF_CHEETAH = Robot(
     strengths=(120.0, 90.0, 60.0, 140.0, 60.0, 30.0),
     feet=("ffoot", "fshin", "fthigh", "bfoot", "bshin", "bthigh"),
     view=View(2.3, height=0.45, dark=("bthigh", "bshin", "bfoot")),
+    filters=(1, 0),
     max_pitch=1.0,
     knees=(1, 2, 4, 5),
     falls=False,
@@ -71,6 +72,7 @@ HOPPER = Robot(
     strengths=(100.0, 100.0, 100.0),
     feet=("foot",),
     view=View(2.4, height=0.7, dark=("thigh", "foot")),
+    filters=(1, 1),
     min_height=0.8,
     max_pitch=1.0,
 )
@@ -81,6 +83,7 @@ WALKER_2D = Robot(
     strengths=(100.0, 100.0, 30.0, 100.0, 100.0, 30.0),
     feet=("foot", "foot_left"),
     view=View(2.4, height=0.7, dark=("thigh_left", "leg_left", "foot_left")),
+    filters=(1, 0),
     min_height=0.8,
     max_pitch=1.0,
 )
@@ -91,6 +94,7 @@ ANT = Robot(
     strengths=(100.0,) * 8,
     feet=("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot"),
     view=View(2.8, height=0.4, yaw=-20.0, pitch=-25.0, dark=("aux_1", "aux_2", "aux_3", "aux_4")),
+    filters=(1, 0),
     min_height=0.26,
 )
 

@@ -19,7 +19,7 @@ def shown(words: str, capsys: pytest.CaptureFixture[str]) -> str:
     ("words", "told"),
     [
         ("HalfCheetah", "The preset HalfCheetah runs for 3,000,000 timesteps"),
-        ("HalfCheetah", "step size (alpha) (default: 0.02, preset: 0.05)"),
+        ("HalfCheetah", "step size (alpha) (default: 0.02, preset: 0.04)"),
         ("halfcheetah --seed 3", "1,000 where it has none) (preset: 300)"),
         ("HalfCheetahBulletEnv-v0", "The preset HalfCheetah runs for"),
         ("bullet/HalfCheetah-v0", "The preset HalfCheetah runs for"),
