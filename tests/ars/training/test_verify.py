@@ -233,7 +233,10 @@ def cut_records(folder: Path) -> None:
     ("change", "told"),
     [
         # Every iteration is played again: without it only what follows from the tape is found.
-        (change_record("scores", 1), r"iteration 3: (sigma_r|weight_norm|step_norm|scores\[1\]) is"),
+        (
+            change_record("scores", 1),
+            r"iteration 3: (sigma_r|weight_norm|step_norm|scores\[1\]) is",
+        ),
         (change_record("mean", 4), r"iteration 3: mean\[4\] is \S+, played again"),
         (change_record("m2", 0), r"iteration 3: m2\[0\] is \S+, played again"),
         (change_record("observations", 0), r"iteration 3: observations is \d+, played again \d+"),
