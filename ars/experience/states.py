@@ -8,7 +8,6 @@ k begins with the same seed either way, that of `VectorEnv`'s environment 0.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -21,7 +20,7 @@ from ars.common.seeding import Stream, reset_seed
 from ars.experience.vector_env import EpisodeInfo
 from ars.rollout.interface import first_observation, take_step
 from envs.objective import Objective, ObjectiveSpec, Tally
-from envs.tabular.model import Model, draws_from_model, model_of
+from envs.tabular.model import Model, drawn, draws_from_model, model_of
 from envs.time_limit import time_limit
 from policies import DiscreteSpec, FiniteSpec
 
@@ -74,18 +73,14 @@ class SteppedModel:
         if self._draws:  # where nothing is left to chance no generator is needed
             rng, _ = seeding.np_random(reset_seed(self._seed, Stream.TRAINING, 0, episode))
             self._random = rng.random
-            self._s = self._drawn(self._model.start_heights)
+            self._s = drawn(self._model.start_heights, self._random())
         return self._s
-
-    def _drawn(self, heights: list[float]) -> int:
-        """As toy_text draws: the first whose cumulative probability exceeds a uniform number."""
-        at = bisect_right(heights, self._random())
-        return at if at < len(heights) else 0
 
     def step(self, action: int) -> tuple[int, float, bool, bool]:
         """Take an action; as in `World`."""
         outcomes = self._model.outcomes[self._s][action]
-        at = self._drawn(self._model.heights[self._s][action]) if self._draws else 0
+        heights = self._model.heights[self._s][action]
+        at = drawn(heights, self._random()) if self._draws else 0
         self._s, reward, terminated = outcomes[at]
         self._total += reward
         self._length += 1

@@ -51,13 +51,15 @@ class Filming:
         self._folder, self._every, self._training = folder / VIDEOS, every, training
         self._notify = notify
         self._waiting = deque[_Job]()
+        self._last = -1  # the iteration looked at last
         self._process: subprocess.Popen[str] | None = None
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._usable = every is not None
 
     def look(self, algorithm: Algorithm) -> None:
         """Have the policy filmed if it is time to; called between iterations."""
-        if not self._usable or self._every is None or algorithm.iteration % self._every:
+        seen, self._last = self._last == algorithm.iteration, algorithm.iteration
+        if not self._usable or self._every is None or seen or self._last % self._every:
             self._go_on()
             return
         if is_given(algorithm.rollout_spec.env_id):

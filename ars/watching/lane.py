@@ -73,7 +73,6 @@ class Lane:
 
     Args:
         body: shows it.
-        seed_of: which of the rendering episodes is played first.
 
     Attributes:
         speed: of the play; 1 is real time.

@@ -15,7 +15,6 @@ from ars.watching.source import NOT_YET, Source
 from ars.watching.stage import OnStage
 
 MOST = 6  # robots
-SECONDS = 2.0  # between looks at the files
 _ORANGE = (237, 107, 33)
 NEWEST, BEST, CHOSEN = "newest", "best", "slider"
 

@@ -39,15 +39,22 @@ class GraphWorld(FiniteWorld):
         )
 
     @property
-    def edges(self) -> set[tuple[int, int]]:
-        """Pairs of different states of which the second may follow the first."""
-        found = {(s, n) for s, of in self.P.items() for row in of.values() for _, n, _, _ in row}
-        return {(s, n) for s, n in found if s != n}
+    def edges(self) -> list[tuple[int, int, int]]:
+        """State, action and another state that may follow, in their order."""
+        return sorted(
+            {
+                (s, a, n)
+                for s, of in self.P.items()
+                for a, row in of.items()
+                for _, n, _, _ in row
+                if n != s
+            }
+        )
 
     def picture(self, width: int, height: int) -> Picture:
         """A disc a state, arrows to those that may follow; blue where one is."""
         canvas, radius = Canvas(width, height), self.radius
-        for s, n in self.edges:
+        for s, n in {(s, n) for s, _, n in self.edges}:
             canvas.arrow(self.places[s], self.places[n], gap=radius)
         for s, place in enumerate(self.places):
             here = s == self.s

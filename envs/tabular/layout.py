@@ -68,14 +68,7 @@ def layout_of(env: gymnasium.Env[Any, Any]) -> Layout | None:
     if isinstance(world, Blackjack):
         return Hands(world.hands)
     if isinstance(world, GraphWorld):
-        edges = {
-            (s, a, n)
-            for s, of in world.P.items()
-            for a, row in of.items()
-            for _, n, _, _ in row
-            if n != s
-        }
-        return Graph(world.places, world.states, world.actions, sorted(edges))
+        return Graph(world.places, world.states, world.actions, world.edges)
     if isinstance(world, GridWorld):
         marks = {s: f"{reward:+.0f}" for s, reward in world.exits.items()}
         return Grid(world.shape, world.cells, list(MOVES.values()), marks, _start(world))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +88,12 @@ class Model:
 
 def _heights(probabilities: Iterable[float]) -> list[float]:
     return list(itertools.accumulate(map(float, probabilities)))
+
+
+def drawn(heights: Sequence[float], uniform: float) -> int:
+    """The first whose cumulative probability exceeds a uniform number, as toy_text draws."""
+    at = bisect_right(heights, uniform)
+    return at if at < len(heights) else 0  # as toy_text's argmax, where sums round
 
 
 def model_of(env: gymnasium.Env[Any, Any]) -> Model | None:

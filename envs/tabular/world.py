@@ -12,7 +12,6 @@ one uniform number looked up in the cumulative probabilities.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -20,7 +19,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.tabular.model import Model, Transitions
+from envs.tabular.model import Model, Transitions, drawn
 from envs.window import Window
 
 LARGEST_PICTURE = 2**24  # pixels
@@ -91,14 +90,14 @@ class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.int64, dict[str, Any]]:
         super().reset(seed=seed)
-        self.s = self._draw(self._model.start_heights)
+        self.s = drawn(self._model.start_heights, self.np_random.random())
         self.lastaction = None
         self._show()
         return np.int64(self.s), {"prob": float(self.initial_state_distrib[self.s])}
 
     def step(self, action: Any) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
         self.lastaction = number = self._number(action)
-        index = self._draw(self._model.heights[self.s][number])
+        index = drawn(self._model.heights[self.s][number], self.np_random.random())
         probability, self.s, reward, terminated = self.P[self.s][number][index]
         self._show()
         truncated = self.s in self.truncates_at and not terminated
@@ -113,10 +112,6 @@ class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
                 return number
         known = ", ".join(f"{number} ({name})" for number, name in enumerate(self.actions))
         raise ValueError(f"action {action!r}: {type(self).__name__} takes {known}")
-
-    def _draw(self, heights: Sequence[float]) -> int:
-        index = bisect_right(heights, self.np_random.random())
-        return index if index < len(heights) else 0  # as toy_text's argmax, where sums round
 
     # Pictures
 
