@@ -15,8 +15,6 @@ from ars.cli.parser import Parser, add_flags, add_trust_flag
 from ars.cli.program import program
 from ars.common.settings import make_config, setting
 
-SECONDS = 2.0  # between looks at the files
-
 
 @dataclass(frozen=True)
 class WatchConfig:
@@ -50,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
 
     with served(args.run, config.host, config.port, args.trust) as (address, look):
         print(f"watching {' '.join(args.run)} at {address} (Ctrl-C ends it)", flush=True)
-        wait(look, SECONDS, threading.Event())
+        wait(look, threading.Event())
 
 
 if __name__ == "__main__":

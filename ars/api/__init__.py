@@ -21,6 +21,7 @@ from ars.api.exchange import export, import_policy
 from ars.api.policies import evaluate, load, render, verify
 from ars.api.training import train, train_seeds
 from ars.api.tuning import tune
+from ars.api.watching import watch
 from ars.common.errors import RolloutError, RunError, UsageError
 from ars.reporting.from_python import report
 from ars.results.from_python import compare, plot, plot_weights
@@ -49,4 +50,5 @@ __all__ = [
     "train_seeds",
     "tune",
     "verify",
+    "watch",
 ]

@@ -13,7 +13,7 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
     """What a run reached and cost, from what result.json holds."""
     final = result["final_evaluation"]
     seconds = max(result["seconds"], 1e-3)  # none have passed where a clock stands still
-    robot = ", ".join([*travelled(final), *shares(env_id, final["return_mean"])])
+    robot = ", ".join([*travelled(final), *map(str, shares(env_id, final["return_mean"]))])
     lines = [
         f"{env_id}: evaluated {digits(final['return_mean'])} ± {digits(final['return_std'])} over "
         f"{counted(final['episodes'], 'new episode')} (best policy, iteration "

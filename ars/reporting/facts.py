@@ -167,9 +167,9 @@ def tiles(group: Group, endings: Sequence[Ending]) -> list[Tile]:
         found.append(Tile(f"{rounded(final['metres_mean'])} m", "travelled in an episode", what))
     if "metres_per_second" in final:
         found.append(Tile(f"{rounded(final['metres_per_second'], 2)} m/s", "speed", what))
-    for text in shares(group.env_id, final["return_mean"]):
-        share, percent, of = text.partition(" % of the ")
-        found.append(Tile(f"{share} %", f"of the {of}") if percent else Tile("", text))
+    for share in shares(group.env_id, final["return_mean"]):
+        named = (f"{share.percent} %", f"of the {share.of}") if share.percent else ("", share.of)
+        found.append(Tile(*named))
     seconds = sum(one.result.get("seconds", 0.0) for one in endings)
     steps = sum(one.steps for one in endings)
     found.append(Tile(duration(seconds), "of training", counted(steps, "timestep")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import envs
 from ars.algorithms import ALGORITHMS
@@ -26,14 +26,29 @@ def travelled(final: dict[str, Any]) -> list[str]:
     return words
 
 
-def shares(env_id: str, return_mean: float) -> list[str]:
+class Share(NamedTuple):
+    """A return beside one that others have published.
+
+    Attributes:
+        percent: of the published one, in digits; empty where either is not positive.
+        of: what was published, in words.
+    """
+
+    percent: str
+    of: str
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of the {self.of}" if self.percent else self.of
+
+
+def shares(env_id: str, return_mean: float) -> list[Share]:
     """The return beside what others have published for the robot with an algorithm of ours."""
     if env_id not in {name for row in envs.table() for name in (row.name, row.id)}:
         return []
     return [
-        f"{100 * return_mean / figure:,.0f} % of the published {algorithm} ({figure:,g})"
+        Share(f"{100 * return_mean / figure:,.0f}", f"published {algorithm} ({figure:,g})")
         if min(figure, return_mean) > 0
-        else f"published {algorithm}: {figure:,g}"
+        else Share("", f"published {algorithm}: {figure:,g}")
         for algorithm, figure, _ in published_for(env_id)[1]
         if algorithm.lower() in ALGORITHMS
     ]

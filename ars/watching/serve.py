@@ -13,6 +13,8 @@ from ars.common.errors import RunError, UsageError
 from ars.watching.gate import gate
 from ars.watching.source import Source
 
+_SECONDS = 2.0  # between looks at the files
+
 
 @contextmanager
 def served(
@@ -41,8 +43,8 @@ def served(
         )
     from ars.watching.page import MOST
 
-    if len(runs) > MOST:
-        raise UsageError(f"`run`: {len(runs)} are given; at most {MOST} fit on a page")
+    if not 1 <= len(runs) <= MOST:
+        raise UsageError(f"`run`: {len(runs)} are given; a page has 1 to {MOST}")
     sources = [Source(run, trust) for run in runs]
     import viser
 
@@ -65,7 +67,7 @@ def served(
             server.stop()
 
 
-def wait(look: Callable[[], None], seconds: float, ended: threading.Event) -> None:
-    """Read what is new every so many seconds until `ended` is set."""
-    while not ended.wait(seconds):
+def wait(look: Callable[[], None], ended: threading.Event) -> None:
+    """Read what is new every few seconds until `ended` is set."""
+    while not ended.wait(_SECONDS):
         look()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,10 +115,6 @@ class Source:
         return self._checked(
             chosen_policy(run, latest=which == "latest" and is_run, trust=self._trust)
         )
-
-    def nearest(self, timesteps: float) -> int:
-        """The position in `moments` of the last one not after some timesteps."""
-        return max(0, bisect.bisect_right(self.state.moments, timesteps) - 1)
 
     def _checked(self, resolved: ResolvedPolicy) -> ResolvedPolicy:
         check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, self._trust)
