@@ -1,0 +1,1 @@
+"""What trainings came to, for docs/results.md; see scripts/results.py."""
