@@ -138,11 +138,14 @@ class Lines:
     def __init__(self, names: Sequence[RunName], folders: Sequence[Path]) -> None:
         self._names, self._folders = names, folders
         self._next = [SHOWN_EVERY] * len(names)
+        self._said: set[str] = set()
 
     def event(self, index: int, kind: str, value: Any) -> None:
-        """Show every message, and an evaluation once in a while."""
+        """Show each message once, and an evaluation now and then."""
         if kind in ("notify", "said"):
-            self._say(index, value)
+            if value not in self._said:
+                self._said.add(value)
+                self._say(index, value)
         elif kind == "evaluation" and value["timesteps"] >= self._next[index]:
             self._next[index] = value["timesteps"] + SHOWN_EVERY
             steps = compact(round(value["timesteps"], -3))

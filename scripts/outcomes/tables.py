@@ -10,6 +10,7 @@ import numpy as np
 
 import envs
 from ars.common.errors import RunError
+from ars.common.words import digits
 from ars.results.aggregates import interquartile_interval, interquartile_mean
 from ars.results.style import compact
 from envs.published import published_for
@@ -68,7 +69,7 @@ def _summary(group: SeedGroup) -> list[str]:
         middle,
         _short(returns.min()),
         f"{np.median(metres):.1f}" if metres else "",
-        f"{np.median([row.minutes for row in rows]):.1f}",
+        digits(float(np.median([row.minutes for row in rows])), 0),
         _reached(environment, returns.tolist()),
         ", ".join(published),
     ]
