@@ -12,7 +12,7 @@ import envs
 from ars.common.errors import RunError
 from ars.common.words import digits
 from ars.results.aggregates import interquartile_interval, interquartile_mean
-from ars.results.style import compact
+from ars.results.style import compact, thousands
 from envs.published import published_for
 from outcomes.rows import Measured
 
@@ -58,7 +58,7 @@ def _summary(group: SeedGroup) -> list[str]:
         middle += f" ({' to '.join(map(_short, ends))})"
     metres = [row.metres for row in rows if row.metres is not None]
     published = [
-        f"{algorithm} {figure:,g} ({compact(steps)})"
+        f"{algorithm} {thousands(figure)} ({compact(steps)})"
         for algorithm, figure, steps in published_for(environment)[1]
     ]
     return [
@@ -105,7 +105,8 @@ def _short(number: float, deviation: float | None = None) -> str:
     """A return as a table has it: `1,508`, `17.1 ± 3.0`; never a zero with a sign."""
     decimals = 0 if abs(number) >= 100 else 1
     numbers = [number] if deviation is None else [number, deviation]
-    return " ± ".join(f"{round(each, decimals) + 0.0:,.{decimals}f}" for each in numbers)
+    text = " ± ".join(f"{round(each, decimals) + 0.0:,.{decimals}f}" for each in numbers)
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def with_tables(page: str, tables: str) -> str:
