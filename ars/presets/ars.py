@@ -87,6 +87,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 10,
         "eval_episodes": 20,
     },
+    "ObstacleCar": {
+        "variant": "v2",
+        "n_directions": 8,
+        "total_timesteps": 600_000,
+        "eval_freq": 10,
+        "eval_episodes": 20,
+    },
     # 16 directions, all used; rewards clipped to +-1; variance (population) at least 0.01.
     "course": {
         "variant": "v2",
