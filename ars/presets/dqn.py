@@ -91,13 +91,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 2,
         "eval_episodes": 20,
     },
-    # One hidden layer of 150 units, RMSprop and batches of 100.
+    # One hidden layer of 150 units, RMSprop and batches of 100. Under larger steps and one-step
+    # returns, the defaults, what was learned does not last.
     "ObstacleCar": {
         "hidden_sizes": (150,),
         "activation": "relu",
         "optimizer": "rmsprop",
         "batch_size": 100,
+        "learning_rate": 2e-4,
         "learning_rate_schedule": "linear",
+        "return_steps": 3,
+        "train_freq": 2,
+        "epsilon_end": 0.02,
         "gamma": 0.95,
         "reward_scale": 0.1,
         "total_timesteps": 60_000,

@@ -97,7 +97,7 @@ def test_every_field_leaves_room(make: Make) -> None:
         assert 4 <= len(view.obstacles) <= 7
         x, y = (int(number) for number in view.place)
         for at, box in enumerate((*view.obstacles, *view.goals)):
-            assert 0 <= box.left and box.right <= SIZE and 0 <= box.bottom and box.top <= SIZE
+            assert min(box.left, box.bottom) >= 0 and max(box.right, box.top) <= SIZE
             assert not any(box.is_within(1, other) for other in view.obstacles[:at])
             assert not Box(x, y, 1, 1).is_within(3, box)
         kinds.add((tuple(view.obstacles), view.goals[0], view.place))
