@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,19 @@ from ars.common.errors import UsageError
 from ars.common.host import hosting
 from ars.common.settings import make_config
 from ars.training.callbacks import Callback, Callbacks
-from ars.training.config import TrainingConfig
+from ars.training.config import TrainingConfig, WorkerConfig
 from ars.training.config_file import settings_in, with_file
 from ars.training.display import Silent
 from ars.training.experiment import Experiment, SeedsConfig, failure, is_experiment
 from ars.training.finished import Run
-from ars.training.given_env import GivenEnv, wrapper_names
+from ars.training.given_env import (
+    ONLY_HERE,
+    GivenEnv,
+    check_known_elsewhere,
+    is_given,
+    registered_here,
+    wrapper_names,
+)
 from ars.training.given_run import folder_of, name_or_given, training_id
 from ars.training.resolve import resolve_new, resolve_resumed
 from ars.training.run import run_training
@@ -49,7 +57,8 @@ def train(
         env: a robot (`"HalfCheetah"`), a Gymnasium id (`"CartPole-v1"`), `"module:Id-v0"`; or an
             environment object, its class or a function that makes one. These last three stay in
             this process: `n_workers` is 0. An object serves only algorithms that use one
-            environment at a time (`algo="ars"`).
+            environment at a time (`algo="ars"`). So does an id that this program alone has
+            registered.
         run_dir: the run's folder; None: runs/ENV/ALGO-sSEED, numbered if taken.
         resume: a run, or its folder, to go on with; `env` is needed only if it was given as an
             object, class or function.
@@ -106,12 +115,10 @@ def train(
     folder = folder_of(resume)
     if run_dir is not None:
         settings["run_dir"] = str(run_dir)
-    if given is not None and settings.get("n_workers") is None:
-        settings["n_workers"] = 0
     with hosting(), training_id(name, given, folder) as env_id:
         resolved = _resolve(env_id, folder, settings, trust)
-        if given is not None:
-            _check_in_process(resolved, is_object=isinstance(given, gymnasium.Env))
+        if given is not None or registered_here(resolved.env_id):
+            resolved = _in_process(resolved, is_object=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
         with open_display(resolved, translate=str) if verbose else nullcontext(Silent()) as display:
             callbacks = Callbacks(display, on_iteration, on_evaluation)
@@ -170,6 +177,7 @@ def train_seeds(
     else:
         if not isinstance(env, str) or n_seeds is None:
             raise UsageError('`env`: name an environment, and `n_seeds`: train_seeds("Hopper", 5)')
+        check_known_elsewhere(env)
         n_seeds = make_config(SeedsConfig, {"n_seeds": n_seeds}).n_seeds
         call = f"ars.api.train_seeds({', '.join([repr(env), str(n_seeds), *words])})"
         experiment = Experiment.new(env, given, n_seeds, call)
@@ -204,20 +212,31 @@ def _resolve(
     return resolve_new(env_id, settings, call)
 
 
-def _check_in_process(config: TrainingConfig, is_object: bool) -> None:
-    """Raises: UsageError where a given environment would have to leave this process."""
-    name = "n_workers" if config.n_workers != 0 else "env_processes"
-    value = getattr(config.workers, name)
-    if value != "0" and value != 0:
-        raise UsageError(
-            f"`{name}` {value}: an environment given as an object, class or function stays in "
-            "this process; for more, register it in a module and name it, as module:Id-v0"
-        )
+def _in_process(config: TrainingConfig, is_object: bool) -> TrainingConfig:
+    """The run of an environment that other processes do not know.
+
+    Raises: UsageError where it would have to leave this process.
+    """
+    if config.workers.n_workers == WorkerConfig.n_workers:
+        notes = [
+            *config.notes,
+            *([] if is_given(config.env_id) else [f"{config.env_id} {ONLY_HERE}"]),
+        ]
+        config = replace(config, workers=replace(config.workers, n_workers="0"), notes=notes)
+    asked = {
+        "n_workers": config.n_workers,
+        "ray_address": config.workers.ray_address,
+        "env_processes": config.workers.env_processes,
+    }
+    for name, value in asked.items():
+        if value:
+            raise UsageError(f"`{name}` {value}: the environment {ONLY_HERE}")
     if is_object and not ALGORITHMS[config.algo].trains_in_pool:
         raise UsageError(
             f"`env`: {config.algo} uses several environments at once; give a class or a function "
             "that makes one instead of an environment"
         )
+    return config
 
 
 def _how_to_resume(env: str, folder: Path, **settings: Any) -> str:

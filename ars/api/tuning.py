@@ -9,6 +9,7 @@ from typing import Any
 from ars.cli.search import open_search_display
 from ars.common.errors import UsageError
 from ars.common.host import hosting
+from ars.training.given_env import check_known_elsewhere
 from ars.tuning.outcome import Tuned
 from ars.tuning.study import Study
 from ars.tuning.trials import SilentTuneShow
@@ -60,6 +61,7 @@ def tune(
             call = f"ars.api.tune({', '.join([f'resume={str(resume)!r}', *words])})"
             study = Study.open(Path(resume), given, call, trust)
         elif isinstance(env, str):
+            check_known_elsewhere(env)
             call = f"ars.api.tune({', '.join([repr(env), *words])})"
             study = Study.new(env, given, call)
         else:

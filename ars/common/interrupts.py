@@ -128,7 +128,7 @@ class Interrupts:
         """Raise an interrupt again that was lost in a call from C code, such as `__del__`."""
         if issubclass(what.exc_type, KeyboardInterrupt) and in_main_thread():
             self._postpone(signal.SIGINT)
-        else:
+        elif not self.requested:  # an interrupt leaves objects half made, which cannot be freed
             hook(what)
 
     def _postpone(self, number: int) -> None:

@@ -14,17 +14,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from typing import Any
 
 import gymnasium
 
 from ars.common.errors import UsageError
+from envs import canonical_name
 from envs.time_limit import time_limit
 
 Env = gymnasium.Env[Any, Any]
 GivenEnv = Env | type[Env] | Callable[..., Env]
 
 NAMESPACE = "python"
+ONLY_HERE = (
+    "is known to this program alone and stays in this process; for more, register it in a module "
+    "and name it, as module:Id-v0"
+)
+_KNOWN_PACKAGES = "gymnasium", "envs", "ale_py"
 _registry_lock = threading.Lock()
 
 
@@ -93,6 +100,32 @@ def _place_of(wrapper: Any) -> str:
 def is_given(env_id: str) -> bool:
     """Whether an id is that of an environment given from Python."""
     return env_id.startswith(f"{NAMESPACE}/")
+
+
+def registered_here(env_id: str) -> bool:
+    """Whether the calling program alone has registered an environment, so that no worker knows it.
+
+    All know Gymnasium's, the toolkit's, those of packages that announce theirs to Gymnasium, and
+    those that are named with their module.
+    """
+    spec = gymnasium.registry.get(env_id)
+    if spec is None or is_given(env_id):
+        return False
+    if not isinstance(spec.entry_point, str):
+        return True
+    announced = {plugin.module for plugin in entry_points(group="gymnasium.envs")}
+    known = {_package(module) for module in (*_KNOWN_PACKAGES, *announced)}
+    return _package(spec.entry_point) not in known
+
+
+def check_known_elsewhere(env_id: str) -> None:
+    """Raises: UsageError where other processes do not know the environment."""
+    if registered_here(canonical_name(env_id)):
+        raise UsageError(f"`env` {env_id}: {ONLY_HERE}")
+
+
+def _package(place: str) -> str:
+    return re.split(r"[.:]", place, maxsplit=1)[0]
 
 
 def _name(given: GivenEnv) -> str:

@@ -301,7 +301,7 @@ def _train(
                     result = trainer.run()
                 except RunError as error:
                     hint = f"; to go on: {how_to_resume()}" if checkpoint.exists(folder) else ""
-                    raise RunError(f"{error}{hint}") from error
+                    raise RunError(f"{error}{hint}") from error.__cause__  # not itself again
             films.look(algorithm)
             films.finish()
             return result

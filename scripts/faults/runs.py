@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -259,7 +260,7 @@ def in_fork(
             _child(action, before, (out.fileno(), err.fileno()))
         try:
             if seconds is not None:
-                time.sleep(seconds)
+                _wait(pid, seconds)
                 os.kill(pid, signal.SIGKILL)  # without effect if it has ended (a zombie)
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         except KeyboardInterrupt:
@@ -271,6 +272,15 @@ def in_fork(
             file.seek(0)
             texts.append(file.read())
     return status, texts[0], texts[1]
+
+
+def _wait(pid: int, seconds: float) -> None:
+    """Wait so long, or until a child ends."""
+    process = os.pidfd_open(pid)
+    try:
+        select.select([process], [], [], seconds)
+    finally:
+        os.close(process)
 
 
 def _child(action: Callable[[], None], before: Callable[[], None], files: tuple[int, int]) -> None:

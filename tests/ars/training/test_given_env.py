@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,20 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from pictures import Square
 from small_worlds import Identity
 
-from ars.api import Run, UsageError, evaluate, render, train
+from ars.api import Run, UsageError, evaluate, render, train, train_seeds, tune
 from ars.evaluate import main as evaluate_command
 from ars.train import main as train_command
+from ars.training.given_env import registered_here
 from policies import read_policy
 
 FEW = {"n_iterations": 2, "n_directions": 2, "eval_episodes": 2, "verbose": False}
+
+
+@pytest.fixture
+def registered_id() -> Iterator[str]:
+    gymnasium.register("Mine-v0", entry_point=Identity)
+    yield "Mine-v0"
+    del gymnasium.registry["Mine-v0"]
 
 
 @pytest.fixture(autouse=True)
@@ -100,15 +109,16 @@ def test_without_its_environment_such_a_run_is_refused_in_a_line(
 @pytest.mark.parametrize(
     ("env", "settings", "told"),
     [
-        (CartPoleEnv, {"n_workers": 2}, "`n_workers` 2: an environment given as an object"),
-        (CartPoleEnv, {"n_workers": "auto"}, "`n_workers` auto: an environment given"),
-        (CartPoleEnv, {"algo": "ppo", "env_processes": 2}, "`env_processes` 2: an environment"),
+        (CartPoleEnv, {"n_workers": 2}, "`n_workers` 2: the environment is known to this program"),
+        ("Mine-v0", {"n_workers": 2}, "`n_workers` 2: the environment is known to this program"),
+        ("Mine-v0", {"ray_address": "127.0.0.1:1"}, "`ray_address` 127.0.0.1:1: the environment"),
+        (CartPoleEnv, {"algo": "ppo", "env_processes": 2}, "`env_processes` 2: the environment is"),
         (CartPoleEnv(), {"algo": "dqn"}, "`env`: dqn uses several environments at once; give a"),
         (CartPoleEnv, {"resume": "by_name"}, "`env`: the run was started with CartPole-v1"),
     ],
 )
 def test_what_needs_another_process_or_environment_is_refused(
-    env: Any, settings: dict[str, Any], told: str
+    registered_id: str, env: Any, settings: dict[str, Any], told: str
 ) -> None:
     train("CartPole-v1", run_dir="by_name", n_workers=0, **FEW)
     few = {"n_iterations": 3, "verbose": False}
@@ -138,3 +148,24 @@ def test_pictures_need_an_environment_that_draws(square: Path) -> None:
     for env in (Square(), lambda: Square()):
         with pytest.raises(Exception, match="its render_mode is None, and must be rgb_array"):
             render(square, "none.png", env=env)
+
+
+def test_an_id_of_this_program_alone_trains_in_this_process(
+    registered_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = train(registered_id, **FEW | {"verbose": True})
+    assert "Mine-v0 is known to this program alone and stays in" in capsys.readouterr().out
+    run = train(resume=run.folder, n_iterations=3, verbose=False)
+    assert run.progress["iteration"].tolist() == [1, 2, 3]
+
+
+def test_such_an_id_is_refused_by_what_trains_in_processes_of_its_own(registered_id: str) -> None:
+    for elsewhere in (lambda: train_seeds(registered_id, 2), lambda: tune(registered_id)):
+        with pytest.raises(UsageError, match="`env` Mine-v0: is known to this program alone"):
+            elsewhere()
+    assert not Path("runs").exists()
+
+
+def test_ids_that_every_process_knows_are_not_taken_for_the_program_s_own() -> None:
+    for known in ("CartPole-v1", "bullet/Hopper-v0", "no such id"):
+        assert not registered_here(known)
