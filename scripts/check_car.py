@@ -52,7 +52,7 @@ def main() -> None:
 
     def row(name: str, length: float, *others: float) -> None:
         told = " | ".join(f"{value:.1f}" for value in others)
-        print(f"| {name} | {length:.0f} | {length / randomly[0]:.1f} | {told} |", flush=True)
+        print(f"| {name} | {length:.1f} | {length / randomly[0]:.1f} | {told} |", flush=True)
 
     rng = np.random.default_rng(0)
     randomly = play(lambda obs: int(rng.integers(3)), args.episodes)

@@ -79,7 +79,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "LQR": {
         "action_clip": False,
         "variant": "v1",
-        "step_size": 0.001,
+        "step_size": 0.0005,
         "delta_std": 0.01,
         "n_directions": 8,
         "common_seeds": "iteration",

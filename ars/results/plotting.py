@@ -105,7 +105,7 @@ def plot_policies(words: Words, output: Path, notify: Notify, trust: bool = Fals
     found = _policies_of(words, trust, latest=False)
     if not found or not all(trajectories.is_seen_from_above(one, trust) for one in found):
         return []
-    seed = found[0].file.training.get("seed", 0)  # the same fields for all
+    seed = None if len(found) == 1 else 0  # several are drawn in the same episodes
     episodes = trajectories.ALONE if len(found) == 1 else trajectories.BESIDE_OTHERS
     played = [way for one in found for way in trajectories.play(one, episodes, seed, notify)]
     with replacing(output) as temporary, style.print_style():

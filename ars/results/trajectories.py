@@ -87,9 +87,13 @@ class _Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def play(
-    resolved: ResolvedPolicy, episodes: int, seed: int, warn: Callable[[str], None]
+    resolved: ResolvedPolicy, episodes: int, seed: int | None, warn: Callable[[str], None]
 ) -> list[Trajectory]:
-    """Play a policy's episodes, as `ars evaluate` does. Raises: RunError, RolloutError."""
+    """Play a policy's episodes, those of `ars evaluate` with this seed.
+
+    Raises:
+        RunError, RolloutError: an episode fails or is not finite.
+    """
     file, found = resolved.file, []
     snapshot = Snapshot(file.policy.weights, file.policy.normalizer)
     title = f"{file.env_id}: {file.training.get('algo', '')}"
