@@ -14,7 +14,7 @@ import envs
 from ars.common.errors import RunError, failures
 from ars.common.seeding import Stream
 from ars.common.settings import counted
-from ars.common.words import digits
+from ars.common.words import rounded
 from ars.results import style
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.evaluation import acting
@@ -104,7 +104,9 @@ def play(
             [episode] = rollouts.run(snapshot, [task])
             if episode.fault is not None:
                 raise RunError(f"{describe(rollouts.spec, task)}: {episode.fault}")
-            caption = f"{counted(episode.length, 'step')}, return {digits(episode.total_reward, 0)}"
+            caption = (
+                f"{counted(episode.length, 'step')}, return {rounded(episode.total_reward, 0)}"
+            )
             found.append(Trajectory(title, caption, watched.views, watched.terminated))
     return found
 
