@@ -2,7 +2,8 @@
 
 Runs that differ in their seed alone become one line, with the interquartile mean over them and its
 bootstrap interval. With --weights it draws what a linear policy is. Beside the curve of a tabular
-method it draws the table: a grid's values and best moves, a graph, or Blackjack's chart.
+method it draws the table: a grid's values and best moves, a graph, or Blackjack's chart; beside
+that of a policy in a world that is seen from above, its ways through it.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     if config.table is None and config.output is None:
         beside = _default_output(args.run, "policy.png")
-        if described := plotting.plot_tables(args.run, beside, args.trust):
+        if described := plotting.plot_policies(args.run, beside, _tell, args.trust):
             print(*described, f"wrote {beside}", sep="\n")
 
 

@@ -19,17 +19,17 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.tabular.canvas import HERE, PALE, Canvas
+from envs.canvas import HERE, PALE, Canvas, check_drawing
 
 Array = NDArray[np.float64]
 
 SIZE, HORIZON = 3, 300
+STATE_COST = 0.001
 BOUND = 1.0  # of the space of actions; the best controller's deviate by 0.2, and none is cut here
-A: Array = (
-    np.diag([1.01] * SIZE) + np.diag([0.01] * (SIZE - 1), 1) + np.diag([0.01] * (SIZE - 1), -1)
-)
+OWN, BESIDE = 1.01, 0.01  # how much of itself and of its neighbours a number becomes in a step
+A: Array = OWN * np.eye(SIZE) + BESIDE * (np.eye(SIZE, k=1) + np.eye(SIZE, k=-1))
 B: Array = np.eye(SIZE)
-Q: Array = np.eye(SIZE) / 1000
+Q: Array = STATE_COST * np.eye(SIZE)
 R: Array = np.eye(SIZE)
 
 
@@ -85,10 +85,7 @@ class LQR(gymnasium.Env[Array, Array]):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 360) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode={render_mode!r}; it is None or 'rgb_array'")
-        if width < 1 or height < 1 or width * height > 2**24:
-            raise ValueError(f"width={width}, height={height}; a picture has 1x1 to 2^24 pixels")
+        check_drawing(self.metadata["render_modes"], render_mode, width, height)
         self.render_mode, self._size = render_mode, (width, height)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (SIZE,), np.float64)
         self.action_space = gymnasium.spaces.Box(-BOUND, BOUND, (SIZE,), np.float64)
@@ -108,15 +105,15 @@ class LQR(gymnasium.Env[Array, Array]):
             raise ValueError(f"action of shape {u.shape}; LQR takes {SIZE} numbers")
         # Number by number: in half the time of arrays, and in the same order everywhere.
         (x, y, z), (a, b, c) = self._x.tolist(), u.tolist()
-        reward = -(0.001 * (x * x + y * y + z * z) + (a * a + b * b + c * c))
+        reward = -(STATE_COST * (x * x + y * y + z * z) + (a * a + b * b + c * c))
         n = self.np_random.standard_normal(SIZE).tolist()
         if self.render_mode is not None:
             self._last = [*self._last[-99:], self._x]
         self._x = np.array(
             [
-                1.01 * x + 0.01 * y + a + n[0],
-                0.01 * x + 1.01 * y + 0.01 * z + b + n[1],
-                0.01 * y + 1.01 * z + c + n[2],
+                OWN * x + BESIDE * y + a + n[0],
+                BESIDE * x + OWN * y + BESIDE * z + b + n[1],
+                BESIDE * y + OWN * z + c + n[2],
             ]
         )
         return self._x.copy(), reward, False, False, {}

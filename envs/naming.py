@@ -127,6 +127,9 @@ SPACE_NAMES = {
         ),
         tuple(f"{corner} {what}" for what in ("extension", "swing") for corner in _CORNERS),
     ),
+    "ObstacleCar": SpaceNames(
+        tuple(f"column {number}" for number in range(1, 21)), ("straight", "left", "right")
+    ),
     # Of Gymnasium, as its pages describe them.
     "CartPole-v1": SpaceNames(
         ("cart position", "cart velocity", "pole angle", "pole velocity"),
@@ -166,12 +169,12 @@ def space_names(env_id: str, n_observation: int, n_action: int) -> SpaceNames:
     """Names for the numbers of an environment's observations and actions; else their indices.
 
     Args:
-        env_id: as it is registered; of a robot also its short name.
+        env_id: as it is registered; of one of the toolkit's also its short name.
         n_observation: how many numbers an observation has; wrappers and arguments may change it.
         n_action: how many numbers, or choices, an action has.
     """
-    if env_id.startswith("bullet/"):
-        env_id = env_id.removeprefix("bullet/").removesuffix("-v0")
+    if env_id.startswith(("bullet/", "driving/")):
+        env_id = env_id.partition("/")[2].removesuffix("-v0")
     known = SPACE_NAMES.get(env_id, SpaceNames((), ()))
     observation, action = known
     if len(observation) != n_observation:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
-from gymnasium.envs.registration import EnvSpec
 
 from envs.atari import WrongOptions
 from envs.atari import make as view
+from envs.packages import explain, one_line, silence_mujoco
 from envs.suggestions import (
     is_stub,
     same_name,
@@ -125,6 +124,13 @@ _TABLE = {
         "a linear system with quadratic costs, whose best controller is known",
         max_episode_steps=300,
         namespace="control",
+        compiled=False,
+    ),
+    "ObstacleCar": _Entry(
+        "envs.car:ObstacleCar",
+        "a car among obstacles, steered by its headlights to a station out of sight",
+        max_episode_steps=500,
+        namespace="driving",
         compiled=False,
     ),
     **{
@@ -284,14 +290,14 @@ def make(
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
     if str(spec.entry_point).startswith("gymnasium.envs.mujoco"):
-        _silence_mujoco()
+        silence_mujoco()
     try:
         if pixels is not None:
             env = view(spec, canonical, pixels, kwargs)
         else:
             env = gymnasium.make(canonical, **kwargs)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        reason = _explain(spec, error)
+        reason = explain(spec, error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
     return put_around(env, around)
 
@@ -316,20 +322,6 @@ def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
     """
     same_view = given.get("pixels", defaults.get("pixels")) == defaults.get("pixels")
     return {**defaults, **given} if same_view else dict(given)
-
-
-def _silence_mujoco() -> None:
-    """Silence MuJoCo's warning about deprecated elements in Gymnasium's models.
-
-    MuJoCo would print it for every environment and write it to a file in the current folder. Other
-    warnings, such as those about an unstable simulation, are printed to stderr.
-    """
-    with contextlib.suppress(ImportError):
-        import mujoco
-
-        mujoco.set_mju_user_warning(
-            lambda text: None if "deprecated" in text else print(text, file=sys.stderr)
-        )
 
 
 def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str | None]:
@@ -359,7 +351,7 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
     except Exception as error:  # compiled code is optional
         return None, (
             f"{type(robot).__name__} runs at half its speed, with the same results: "
-            f"its compiled loop cannot be used here ({_line(error)})"
+            f"its compiled loop cannot be used here ({one_line(error)})"
         )
 
 
@@ -377,23 +369,3 @@ def recompiled(env_id: str) -> str | None:
                 "can be written: set NUMBA_CACHE_DIR to one that can"
             )
     return None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _explain(spec: EnvSpec, error: Exception) -> str:
-    """Return which package `spec` needs, and how to install it."""
-    origin = str(spec.entry_point)
-    missing = getattr(error, "name", None)
-    if origin.startswith("gymnasium.envs."):
-        extra = origin.split(".")[2].split(":")[0].replace("_", "-")
-        known = extra in ("box2d", "classic-control", "mujoco", "toy-text")
-        ours = f" (from a checkout: pip install -e '.[{extra}]')" if known else ""
-        return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
-    if missing == "pybullet":
-        return "needs PyBullet: pip install pybullet (wheels exist up to CPython 3.11)"
-    if missing:
-        return f"needs {missing}: pip install {missing}"
-    return f"does not import ({_line(error)})"

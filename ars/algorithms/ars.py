@@ -171,19 +171,13 @@ class ARS(Algorithm):
     @property
     def rollout_spec(self) -> RolloutSpec:
         config = self.config
-        return RolloutSpec(
-            self.context.env_id,
-            self.policy.spec,
-            dict(self.context.env_kwargs),
-            self.context.seed,
-            config.delta_std,
-            config.shift,
-            config.reward_clip,
-            config.most_steps,
-            config.common_seeds,  # type: ignore[arg-type]  # checked by its choices
-            self.normalized,
-            eval_length=config.eval_length,
-            objective=self.context.objective,
+        return replace(
+            super().rollout_spec,
+            delta_std=config.delta_std,
+            shift=config.shift,
+            reward_clip=config.reward_clip,
+            common_seeds=config.common_seeds,
+            statistics=self.normalized,
             end_when_down=config.end_when_down,
         )
 

@@ -81,6 +81,8 @@ class Algorithm(ABC):
             run that fails in the middle of an iteration goes on from the last checkpoint.
         learns_table: whether it learns a value for each state and action, so that both must be
             countable: Discrete observations and actions.
+        config: its settings.
+        context: of the run.
         policy: what is being learned.
         iteration: how many are done.
         timesteps: environment steps taken in training.
@@ -96,6 +98,8 @@ class Algorithm(ABC):
     trains_in_pool: ClassVar[bool] = True
     learns_table: ClassVar[bool] = False
 
+    config: Any
+    context: TrainingContext
     policy: Policy
     iteration: int = 0
     timesteps: int = 0
@@ -105,9 +109,17 @@ class Algorithm(ABC):
     def __init__(self, config: Any, context: TrainingContext) -> None: ...
 
     @property
-    @abstractmethod
     def rollout_spec(self) -> RolloutSpec:
         """What a pool's workers are built from."""
+        return RolloutSpec(
+            self.context.env_id,
+            self.policy.spec,
+            dict(self.context.env_kwargs),
+            self.context.seed,
+            rollout_length=self.config.most_steps,
+            eval_length=self.config.eval_length,
+            objective=self.context.objective,
+        )
 
     @property
     def policy_metadata(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from ars.common.settings import LARGE, in_words, setting
 from ars.experience.recent import RecentEpisodes
 from ars.experience.vector_env import Step, VectorEnv
 from ars.rollout.pool import Pool
-from ars.rollout.task import RolloutSpec, Snapshot
+from ars.rollout.task import Snapshot
 from policies import (
     ACTIVATIONS,
     POLICIES,
@@ -232,18 +232,6 @@ class DeepAlgorithm(Scheduled, Algorithm):
         )
 
     # The interface to the trainer
-
-    @property
-    def rollout_spec(self) -> RolloutSpec:
-        return RolloutSpec(
-            self.context.env_id,
-            self.policy.spec,
-            dict(self.context.env_kwargs),
-            self.context.seed,
-            rollout_length=self.config.most_steps,
-            eval_length=self.config.eval_length,
-            objective=self.context.objective,
-        )
 
     def snapshot(self) -> Snapshot:
         weights = self.parameters.numpy()[: self.policy.spec.n_weights].astype(np.float64)

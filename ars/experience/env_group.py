@@ -345,9 +345,11 @@ class SubprocessGroup:
 
     def close(self) -> None:
         self.leave()
-        self._process.join(max(0.0, self._kill_at - time.monotonic()))
-        self._process.kill()  # also one that is stopped, or in C code
-        self._process.join()
+        try:
+            self._process.join(max(0.0, self._kill_at - time.monotonic()))
+        finally:  # also where a second Ctrl-C ends the wait
+            self._process.kill()  # also one that is stopped, or in C code
+            self._process.join()
 
 
 def refuse_to_train_again() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
@@ -331,12 +331,12 @@ class VectorEnv:
         self._shards = []
 
     def _close_groups(self) -> None:
-        for shard in self._shards:
-            shard.group.leave()
-        for shard in self._shards:
-            shard.group.close()
-        if self._reaper is not None:
-            self._reaper.reap(grace_seconds=0.0)
+        with ExitStack() as closing:  # whose calls an interrupt of one of them does not stop
+            if self._reaper is not None:
+                closing.callback(self._reaper.reap, grace_seconds=0.0)
+            for shard in self._shards:
+                closing.callback(shard.group.close)
+                shard.group.leave()
 
 
 def _joined(steps: Sequence[Step]) -> Step:

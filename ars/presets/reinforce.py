@@ -23,6 +23,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 20,
         "eval_episodes": 5,
     },
+    "ObstacleCar": {
+        "n_envs": 4,
+        "baseline": True,
+        "gamma": 0.95,
+        "total_timesteps": 200_000,
+        "eval_freq": 5,
+        "eval_episodes": 20,
+    },
     "Squash": {
         "n_envs": 8,
         "n_steps": 500,

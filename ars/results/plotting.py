@@ -13,6 +13,7 @@ from ars.results.curves import Line, grouped, lines_of
 from ars.results.plot_config import PlotConfig
 from ars.results.stored_run import Notify, find_runs
 from ars.results.table import GroupScore, group_scores
+from ars.training.run_folder import ResolvedPolicy
 
 Words = Sequence[str | Path]
 
@@ -74,19 +75,11 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
         UsageError: a table is too large, or the file cannot be written.
         FileError: a file is damaged.
     """
-    from ars.results.policy_table import MOST_PANELS, draw_tables, is_table, policy_table
-    from ars.training.rebuild import chosen_policy
+    from ars.results.policy_table import draw_tables, is_table, policy_table
     from ars.training.trust import check_trust
 
-    if not 1 <= len(words) <= MOST_PANELS:
-        return []
-    try:
-        found = [
-            chosen_policy(str(word), latest=Path(word).is_dir(), trust=trust) for word in words
-        ]
-    except UsageError:  # a folder of runs, or a run without a policy yet
-        return []
-    if not all(map(is_table, found)):
+    found = _policies_of(words, trust)
+    if not found or not all(map(is_table, found)):
         return []
     for one in found:
         check_trust(one.path, one.file.env_id, one.file.env_kwargs, trust)
@@ -94,6 +87,49 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
     with replacing(output) as temporary, style.print_style():
         style.write(draw_tables(tables), temporary, output.suffix)
     return [one.description for one in found]
+
+
+def plot_policies(words: Words, output: Path, notify: Notify, trust: bool = False) -> list[str]:
+    """Write a figure of what runs have learned, if their world can be shown.
+
+    That is their tables, or their trajectories in a world that is seen from above. Arguments,
+    returns and errors as for `plot_tables`; `notify` is told what is special of the episodes.
+
+    Raises:
+        RunError, RolloutError: an episode fails or is not finite.
+    """
+    from ars.results import trajectories
+
+    if described := plot_tables(words, output, trust):
+        return described
+    found = _policies_of(words, trust, latest=False)
+    if not found or not all(trajectories.is_seen_from_above(one, trust) for one in found):
+        return []
+    seed = None if len(found) == 1 else 0  # several are drawn in the same episodes
+    episodes = trajectories.ALONE if len(found) == 1 else trajectories.BESIDE_OTHERS
+    played = [way for one in found for way in trajectories.play(one, episodes, seed, notify)]
+    with replacing(output) as temporary, style.print_style():
+        style.write(trajectories.draw_trajectories(played), temporary, output.suffix)
+    return [one.description for one in found]
+
+
+def _policies_of(words: Words, trust: bool, latest: bool = True) -> list[ResolvedPolicy]:
+    """The policies of a few runs; none where there are more, or one of them is no such run.
+
+    `latest`: of run folders, the latest policies instead of the best.
+    """
+    from ars.results.policy_table import MOST_PANELS
+    from ars.training.rebuild import chosen_policy
+
+    if not 1 <= len(words) <= MOST_PANELS:
+        return []
+    try:
+        return [
+            chosen_policy(str(word), latest=latest and Path(word).is_dir(), trust=trust)
+            for word in words
+        ]
+    except UsageError:  # a folder of runs, or a run without a policy yet
+        return []
 
 
 def plot_weights(

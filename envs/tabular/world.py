@@ -19,10 +19,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.actions import number_of
+from envs.canvas import check_drawing
 from envs.tabular.model import Model, Transitions, drawn
 from envs.window import Window
-
-LARGEST_PICTURE = 2**24  # pixels
 
 Picture = NDArray[np.uint8]
 
@@ -59,14 +59,7 @@ class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
         height: int,
         truncates_at: Sequence[int] = (),
     ) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            modes = ", ".join(map(repr, self.metadata["render_modes"]))
-            raise ValueError(f"render_mode={render_mode!r}; it is None or one of {modes}")
-        if width < 1 or height < 1 or width * height > LARGEST_PICTURE:
-            raise ValueError(
-                f"width={width}, height={height}; a picture has at least 1x1 pixels and at most "
-                f"{LARGEST_PICTURE:,}"
-            )
+        check_drawing(self.metadata["render_modes"], render_mode, width, height)
         self.P = {s: dict(row) for s, row in transitions.items()}
         self.initial_state_distrib = np.array(starts, np.float64)
         self.states, self.actions = tuple(states), tuple(actions)
@@ -96,22 +89,12 @@ class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
         return np.int64(self.s), {"prob": float(self.initial_state_distrib[self.s])}
 
     def step(self, action: Any) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
-        self.lastaction = number = self._number(action)
+        self.lastaction = number = number_of(action, self.actions, type(self).__name__)
         index = drawn(self._model.heights[self.s][number], self.np_random.random())
         probability, self.s, reward, terminated = self.P[self.s][number][index]
         self._show()
         truncated = self.s in self.truncates_at and not terminated
         return np.int64(self.s), float(reward), terminated, truncated, {"prob": probability}
-
-    def _number(self, action: Any) -> int:
-        """The number of an action. Raises: ValueError if it is none of the world."""
-        if type(action) in (int, np.int64) and 0 <= action < len(self.actions):
-            return int(action)
-        for number in range(len(self.actions)):
-            if np.array_equal(action, number):
-                return number
-        known = ", ".join(f"{number} ({name})" for number, name in enumerate(self.actions))
-        raise ValueError(f"action {action!r}: {type(self).__name__} takes {known}")
 
     # Pictures
 

@@ -24,7 +24,8 @@ def test_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     folder = Path(ars.__file__).parent
     have_main = {path.stem for path in folder.glob("*.py") if "\ndef main(" in path.read_text()}
     assert set(overview.COMMANDS) == have_main - {"__main__"}
-    assert "  reinforce         CartPole-v1, ALE/Pong-v5, Squash\n" in said  # its presets
+    presets = "CartPole-v1, ALE/Pong-v5, ObstacleCar, Squash"
+    assert f"  reinforce         {presets}\n" in said
     for name in overview.COMMANDS:
         assert f"python -m ars.{name} " in said
 

@@ -17,7 +17,7 @@ from ars.algorithms.episode_length import EpisodeConfig
 from ars.algorithms.policy_kinds import make_policy_that_fits
 from ars.common.errors import UsageError
 from ars.common.settings import setting
-from ars.rollout.task import RolloutSpec, Snapshot
+from ars.rollout.task import Snapshot
 from policies import DiscreteSpec, FiniteSpec, Policy, observation_spec, space_spec
 from policies.state import State
 
@@ -67,18 +67,6 @@ class TabularAlgorithm(Algorithm):
                 f"a Box of shape {action.shape}; ppo takes both"
             )
         return observation, action
-
-    @property
-    def rollout_spec(self) -> RolloutSpec:
-        return RolloutSpec(
-            self.context.env_id,
-            self.policy.spec,
-            dict(self.context.env_kwargs),
-            self.context.seed,
-            rollout_length=self.config.most_steps,
-            eval_length=self.config.eval_length,
-            objective=self.context.objective,
-        )
 
     def snapshot(self) -> Snapshot:
         return Snapshot(np.array(self.table).ravel())

@@ -54,19 +54,28 @@ def test_a_killed_driver_takes_along_a_process_in_c_code_and_what_it_started(
     assert wait_until(lambda: not any(map(alive, pids)))
 
 
-def test_closing_ends_a_stopped_process_too_and_what_it_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_closing_ends_stopped_processes_too_and_what_they_started(
+    interrupted: bool, tmp_path: Path
+) -> None:
     several = VectorEnv("lingering_envs:StartsAProcess-v0", {"folder": str(tmp_path)}, 2, 7, 100, 2)
     several.reset()
-    groups = [shard.group for shard in several._shards]
     pids = started_in(tmp_path)
-    for group in groups:
-        assert isinstance(group, SubprocessGroup) and group._process.pid
-        pids.append(group._process.pid)
-    os.kill(pids[-1], signal.SIGSTOP)
-    several.close()
-    several.close()  # safe
+    for shard in several._shards:
+        assert isinstance(shard.group, SubprocessGroup) and shard.group._process.pid
+        pids.append(shard.group._process.pid)
+        os.kill(pids[-1], signal.SIGSTOP)
+    if interrupted:
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            several.close()
+        signal.signal(signal.SIGALRM, before)
+    else:
+        several.close()
     assert len(pids) == 4
     assert wait_until(lambda: not any(map(alive, pids)))
+    several.close()  # safe
 
 
 def test_a_process_that_dies_while_it_comes_back_is_replaced_again(tmp_path: Path) -> None:

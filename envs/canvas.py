@@ -1,8 +1,9 @@
-"""Pictures of finite worlds: boxes, lines and words, drawn with Pillow in a fixed scale."""
+"""Flat pictures of worlds: boxes, lines and words, drawn with Pillow in a fixed scale."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,22 @@ if TYPE_CHECKING:
 PAPER, INK, PALE = (250, 248, 243), (52, 52, 60), (196, 194, 188)
 WALL, GOOD, BAD, HERE = (120, 120, 126), (150, 205, 160), (232, 150, 140), (36, 108, 190)
 
+LARGEST_PICTURE = 2**24  # pixels
+
 Colour = tuple[int, int, int]
 Place = tuple[float, float]
+
+
+def check_drawing(modes: Sequence[str], render_mode: str | None, width: int, height: int) -> None:
+    """Raises: ValueError if a world cannot be drawn so; `modes`: those that it knows."""
+    if render_mode not in (None, *modes):
+        known = ", ".join(map(repr, modes))
+        raise ValueError(f"render_mode={render_mode!r}; it is None or one of {known}")
+    if width < 1 or height < 1 or width * height > LARGEST_PICTURE:
+        raise ValueError(
+            f"width={width}, height={height}; a picture has at least 1x1 pixels and at most "
+            f"{LARGEST_PICTURE:,}"
+        )
 
 
 class Canvas:
@@ -42,10 +57,30 @@ class Canvas:
         """A rectangle between two corners."""
         self._draw.rectangle((*self._at(start), *self._at(end)), fill, outline)
 
+    def frame(self, fill: Colour, width: float) -> None:
+        """A frame around the picture; `width` as a share of it."""
+        for start, end in (
+            ((0.0, 0.0), (1.0, width)),
+            ((0.0, 1.0 - width), (1.0, 1.0)),
+            ((0.0, 0.0), (width, 1.0)),
+            ((1.0 - width, 0.0), (1.0, 1.0)),
+        ):
+            self.box(start, end, fill, fill)
+
     def disc(self, middle: Place, radius: float, fill: Colour, outline: Colour = INK) -> None:
         """A disc; `radius` in heights."""
         (x, y), r = self._at(middle), radius * self.height
         self._draw.ellipse((x - r, y - r, x + r, y + r), fill, outline)
+
+    def shape(self, corners: Sequence[Place], fill: Colour, outline: Colour = INK) -> None:
+        """A polygon."""
+        self._draw.polygon([self._at(corner) for corner in corners], fill, outline)
+
+    def path(self, places: Sequence[Place], fill: Colour, width: float) -> None:
+        """A line through places; `width` in heights."""
+        if len(places) > 1:
+            points = [self._at(place) for place in places]
+            self._draw.line(points, fill, max(1, round(width * self.height)))
 
     def word(self, middle: Place, text: str, size: float, fill: Colour = INK) -> None:
         """A word; `size` in heights."""
