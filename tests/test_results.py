@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 from paths import OLD_RUNS, ROOT
@@ -123,3 +126,38 @@ def test_a_page_without_marks_is_refused(results: ModuleType) -> None:
     with pytest.raises(results.RunError, match="must have"):
         results.write_tables()
     assert results.PAGE.read_text() == "by hand\n"
+
+
+@pytest.mark.filterwarnings("ignore:episodes are cut:RuntimeWarning")  # of the old run
+def test_what_is_trained_is_begun_gone_on_with_or_only_measured(
+    results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, told = OLD_RUNS["ars-halfcheetah"], []
+
+    class Team:
+        errors: ClassVar[dict[int, str]] = {}
+
+        def __init__(self, job: Callable[[int], dict[str, object]], *_: object) -> None:
+            self.job = job
+
+        def train(self, indices: Iterable[int], jobs: int) -> None:
+            told.extend(self.job(index) for index in indices)
+
+    place = tmp_path / "HalfCheetah"
+    shutil.copytree(old, place / "ars-s0")
+    (place / "ars-s1").mkdir()
+    config = (old / "config.json").read_text().replace('"seed": 0', '"seed": 1')
+    (place / "ars-s1" / "config.json").write_text(config)
+    plan = [results.Planned("HalfCheetah", "ars", 3)]
+    with pytest.raises(results.UsageError, match="of other settings: rollout_length=50 "):
+        results.train(plan, tmp_path, 1)
+
+    theirs = results.settings_in(json.loads(config))
+    monkeypatch.setattr("outcomes.rows.settings_today", lambda *_: theirs)
+    monkeypatch.setattr(results, "EPISODES", 1)
+    monkeypatch.setattr(results, "Team", Team)
+    results.train(plan, tmp_path, 1)
+    assert [job["folder"] for job in told] == [str(place / "ars-s1"), None]
+    assert told[1]["given"]["seed"] == 2
+    assert told[1]["given"]["run_dir"] == str(place / "ars-s2")
+    assert [name.seed for name in results.read_rows(results.TABLE)] == [0]
