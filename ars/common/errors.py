@@ -46,15 +46,19 @@ def failures() -> tuple[type[BaseException], ...]:
 
 def one_line(error: BaseException) -> str:
     """An exception as `Type: message`, on one line, with its place in the user's code if it has."""
-    text = _message(error)
     if isinstance(error, RolloutError):
-        return text
-    if len(text) > LONGEST_MESSAGE:
-        text = f"{text[:LONGEST_MESSAGE]}..."
+        return _message(error)
+    text = short_message(error)
     if isinstance(error, SystemExit):
         told = f"it tried to end the program (SystemExit{text and f': {text}'})"
         return with_place(told, error)
     return with_place(type(error).__name__ + (text and f": {text}"), error)
+
+
+def short_message(error: BaseException) -> str:
+    """The message of an exception on one line, cut where it is long: it may quote a file."""
+    text = _message(error)
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
 
 
 def _message(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.common.errors import UsageError
+from ars.common.errors import UsageError, short_message
 from ars.importing.arrays import LARGEST_ARRAY
 from ars.importing.pickles import read_pickle
 from policies import FileError
@@ -66,8 +66,9 @@ def _damaged() -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"a damaged archive ({reason})") from None
+        raise ValueError(
+            f"a damaged archive ({short_message(error) or type(error).__name__})"
+        ) from None
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except (FileError, UsageError):
         raise
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: not a usable {what}: {error}") from None
+        raise FileError(f"{path}: not a usable {what}: {short_message(error)}") from None
 
 
 def read_npy(data: bytes) -> Any:
@@ -97,7 +98,7 @@ def read_npy(data: bytes) -> Any:
             else:
                 raise ValueError(f"version {version}")
     except _UNREADABLE as error:
-        raise ValueError(f"an array with a damaged header ({_short(error)})") from None
+        raise ValueError(f"an array with a damaged header ({short_message(error)})") from None
     contents = data[file.tell() :]
     if dtype.hasobject:
         return read_pickle(contents)
@@ -110,7 +111,3 @@ def read_npy(data: bytes) -> Any:
         raise ValueError(f"an array of shape {shape} with {len(contents):,} bytes")
     found: NDArray[Any] = np.frombuffer(contents, dtype)
     return found.reshape(shape, order="F" if fortran else "C")
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:80]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.common.errors import short_message
 from ars.importing.actor import Actor
 from ars.importing.archives import LARGEST_FILE, Archive
 from ars.importing.arrays import Record, array
@@ -48,7 +49,7 @@ def _data(archive: Archive) -> dict[str, Any]:
     try:
         data = json.loads(archive.read("data").decode())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its data cannot be read ({' '.join(str(error).split())[:80]})") from None
+        raise ValueError(f"its data cannot be read ({short_message(error)})") from None
     if not isinstance(data, dict):
         raise ValueError("its data is no object")
     return data

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import envs
-from ars.common.errors import RunError, UsageError
+from ars.common.errors import RunError, UsageError, short_message
 from ars.common.settings import counted, near
 from ars.common.shell import quoted
 from policies import FileError, PolicyFile, read_policy
@@ -232,7 +232,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(content.decode())
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+        raise FileError(f"{path}: cannot be read ({short_message(error)})") from None
     if not isinstance(data, dict):
         raise FileError(f"{path}: not a JSON object")
     return data

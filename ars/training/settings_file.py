@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
-from ars.common.errors import UsageError
+from ars.common.errors import UsageError, short_message
 from ars.common.settings import as_spelled, setting_names
 from ars.training.config import WorkerConfig
 from ars.training.run_folder import LARGEST_JSON
@@ -33,7 +33,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     try:
         data = _parsed(text.decode("utf-8-sig"), suffix)
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+        raise FileError(f"{file}: cannot be read ({short_message(error)})") from None
     if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
         raise FileError(f"{file}: must hold settings by name")
     return data

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ars.algorithms import ALGORITHMS
-from ars.common.errors import UsageError
+from ars.common.errors import UsageError, short_message
 from ars.training.run_folder import (
     BEST_POLICY,
     CONFIG,
@@ -190,5 +190,5 @@ def _unpack(path: Path, _changed: int) -> Path:
     except _BROKEN as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
+        raise FileError(f"{path}: cannot be read ({short_message(error)})") from None
     return folder

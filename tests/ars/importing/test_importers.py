@@ -191,6 +191,17 @@ def test_a_file_of_another_form_is_refused(
     refused(archive(tmp_path / "file", entries), line)
 
 
+def test_a_refusal_does_not_quote_a_file_at_length(tmp_path: Path) -> None:
+    path = stable_baselines3(tmp_path / "p.zip", COMMON, PPO)
+    data = bytearray(path.read_bytes())
+    name_length = data.index(b"PK\x03\x04") + 26  # of the first entry, in its own header
+    data[name_length : name_length + 2] = (3000).to_bytes(2, "little")
+    path.write_bytes(data)
+    with pytest.raises(FileError) as error:
+        read_actor(path, None)
+    assert len(str(error.value)) < 1200 + len(str(path))
+
+
 @pytest.mark.parametrize("length", [0, 10, 300, -30])
 def test_a_file_that_is_cut_short_is_refused(length: int, tmp_path: Path) -> None:
     path = stable_baselines3(tmp_path / "p.zip", COMMON, PPO)
