@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 import envs
+from ars.algorithms.base import Algorithm
 from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
 from ars.training.config import TrainingConfig
@@ -53,6 +54,36 @@ class Plan(NamedTuple):
     megabytes: float
 
 
+class Pace(NamedTuple):
+    """How fast a training goes in one process, and how many steps its parts have."""
+
+    steps_per_second: float
+    iteration_steps: float
+    episode_steps: float
+
+
+def measured(complete: TrainingConfig, algorithm: Algorithm) -> Pace:
+    """Train for a few seconds in this process; nothing is written."""
+    local = dataclasses.replace(
+        complete, workers=dataclasses.replace(complete.workers, n_workers="0", ray_address=None)
+    )
+    with closing(make_pool(local, algorithm.rollout_spec, lambda line: None)) as pool:
+        before, began = algorithm.timesteps, time.perf_counter()
+        algorithm.iterate(pool)  # the first compiles, or loads a network
+        if time.perf_counter() - began < MEASURED_SECONDS:
+            before, began = algorithm.timesteps, time.perf_counter()
+        while True:
+            algorithm.iterate(pool)
+            spent = time.perf_counter() - began
+            if spent >= MEASURED_SECONDS:
+                break
+    return Pace(
+        (algorithm.timesteps - before) / spent,
+        algorithm.timesteps / algorithm.iteration,
+        algorithm.timesteps / max(1, algorithm.episodes),
+    )
+
+
 def plan(
     config: TrainingConfig,
     given: Mapping[str, Any],
@@ -70,31 +101,17 @@ def plan(
     """
     with opened(config, Silent()) as (complete, probed, algorithm, _):
         spec = algorithm.policy.spec
-        local = dataclasses.replace(
-            complete, workers=dataclasses.replace(complete.workers, n_workers="0", ray_address=None)
-        )
-        with closing(make_pool(local, algorithm.rollout_spec, lambda line: None)) as pool:
-            before, began = algorithm.timesteps, time.perf_counter()
-            algorithm.iterate(pool)  # the first compiles, or loads a network
-            if time.perf_counter() - began < MEASURED_SECONDS:
-                before, began = algorithm.timesteps, time.perf_counter()
-            while True:
-                algorithm.iterate(pool)
-                spent = time.perf_counter() - began
-                if spent >= MEASURED_SECONDS:
-                    break
+        pace = measured(complete, algorithm)
         workers = 0  # of deep algorithms, which only evaluate in others
         if algorithm.trains_in_pool:
             workers = n_processors() if complete.n_workers is None else complete.n_workers
-        speed = max(1, workers) * (algorithm.timesteps - before) / spent
-        each = algorithm.timesteps / algorithm.iteration
-        length = algorithm.timesteps / max(1, algorithm.episodes)
+        speed = max(1, workers) * pace.steps_per_second
         return Plan(
             _settings(config, complete, given, from_file),
             f"policy: {spec.kind}, {spec.n_weights:,} numbers; "
             f"observations {_space(probed.observation_space)}, "
             f"actions {_space(probed.action_space)}",
-            _seconds(complete, speed, each, length),
+            _seconds(complete, speed, pace.iteration_steps, pace.episode_steps),
             speed,
             workers,
             resident() / 1e6,

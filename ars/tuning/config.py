@@ -11,6 +11,7 @@ PRUNERS = ("median", "halving", "none")
 # Results on seeds from 0 on stay honest: no search has seen them.
 FIRST_SEED = 100
 N_TRIALS, POINTS = 50, 10
+ENOUGH_TRIALS = 20  # for a search to learn from: those that a time budget should have room for
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class TuneConfig:
     total_timesteps: int | None = setting(
         None,
         "environment steps of each training (default: those of the environment's preset, or "
-        "1,000,000)",
+        f"1,000,000; less where a `time_budget` has no room for {ENOUGH_TRIALS} such trials)",
         at_least=1,
     )
     eval_timesteps: int | None = setting(

@@ -18,13 +18,14 @@ from ars.common.settings import as_spelled, in_words, make_config, near, setting
 from ars.search_spaces.base import Middle, Search, SearchTask, Suggests
 from ars.training.config import DEFAULT_TIMESTEPS, TrainingConfig, WorkerConfig, parse_duration
 from ars.training.display import Silent
+from ars.training.dry_run import measured
 from ars.training.experiment import plain_settings, share_processors, without_workers
 from ars.training.processes import job
 from ars.training.resolve import preset_named_like, resolve_new
 from ars.training.run import opened
 from ars.training.run_folder import STUDY, lock, new_folder, read_json, writing
 from ars.training.trust import check_trust, signature
-from ars.tuning.config import FIRST_SEED, N_TRIALS, POINTS, TuneConfig
+from ars.tuning.config import ENOUGH_TRIALS, FIRST_SEED, N_TRIALS, POINTS, TuneConfig
 from ars.tuning.outcome import Tuned, tuned
 from ars.tuning.store import JOURNAL, StoredTrial, TrialStore, import_optuna
 from ars.tuning.trials import Points, Trial, Trials, TuneShow
@@ -88,7 +89,8 @@ class Study:
         _refuse_unknown(algo, given)
         workers, given = without_workers(given)
         name = envs.canonical_name(env_id)
-        config = _complete(make_config(TuneConfig, own), name, algo)
+        asked = make_config(TuneConfig, own)
+        config = _complete(asked, name, algo)
         study = cls(
             name,
             algo,
@@ -102,8 +104,14 @@ class Study:
         if config.start_from_preset and preset_named_like(name, algo) is None:
             raise UsageError(f"`start_from_preset`: there is no preset for {name} and {algo}")
         with opened(study._resolved(study._middle()), Silent()) as (resolved, probed, algorithm, _):
+            if config.time_budget is not None and asked.total_timesteps is None:
+                jobs, more = share_processors(resolved, config.jobs, 10**6)
+                processes = jobs * max(1, int(more.get("n_workers", 0)))
+                speed = processes * measured(resolved, algorithm).steps_per_second
+                longest = config.total_timesteps or 0
+                config = _complete(_fitted(asked, speed, longest), name, algo)
             task = SearchTask(
-                study.task.total_timesteps,
+                config.total_timesteps or 0,
                 probed.time_limit,
                 probed.objective.terms,
                 isinstance(probed.action_space, gymnasium.spaces.Discrete),
@@ -117,6 +125,7 @@ class Study:
             study,
             fixed=plain_settings(fixed),
             task=task,
+            config=config,
             workers=plain_settings(workers),
             signature=signature(name, resolved.env_kwargs),
         )
@@ -360,3 +369,18 @@ def _complete(config: TuneConfig, env_id: str, algo: str) -> TuneConfig:
     if n_trials is None and config.time_budget is None:
         n_trials = N_TRIALS
     return replace(config, total_timesteps=total, eval_timesteps=every, n_trials=n_trials)
+
+
+def _fitted(config: TuneConfig, steps_per_second: float, longest: int) -> TuneConfig:
+    """The configuration with trainings so short that enough trials fit into its time budget.
+
+    Args:
+        config: without `total_timesteps`.
+        steps_per_second: of all trainings together.
+        longest: the timesteps of a training where there is time enough.
+    """
+    trials = min(ENOUGH_TRIALS, config.n_trials or ENOUGH_TRIALS)
+    steps = parse_duration(config.time_budget or "") * steps_per_second
+    each = round(steps / (trials * config.n_seeds), -3)
+    total = min(longest, max(1000, int(each), config.eval_timesteps or 0))
+    return replace(config, total_timesteps=total)

@@ -14,6 +14,7 @@ from rehearsed import POINTS, Rehearsed, quality
 from ars.common.errors import RunError, UsageError
 from ars.search_spaces.base import Middle, SearchTask
 from ars.training.config import TrainingConfig
+from ars.training.dry_run import Pace
 from ars.training.resolve import resolve_new
 from ars.tuning.config import TuneConfig
 from ars.tuning.outcome import Tuned, count_of_trials, table_of_best
@@ -167,6 +168,26 @@ def test_a_time_budget_saves_what_is_under_way(rehearsed: type[Rehearsed]) -> No
     assert [row.state for row in found.trials] == ["under way"] and not found.best
     assert count_of_trials(found) == "1 trial: 1 under way"
     assert len(resume(late.folder, n_trials=3).trials) == 3  # takes the place of the budget
+
+
+@pytest.mark.parametrize(
+    ("given", "total", "every"),
+    [
+        ({"time_budget": "10m"}, 15_000, 1500),  # 20 trials of 2 seeds at 1,000 steps a second
+        ({"time_budget": "10m", "n_trials": 10}, 30_000, 3000),
+        ({"time_budget": "10m", "eval_timesteps": 16_000}, 16_000, 16_000),
+        ({"time_budget": "20h"}, 1_000_000, 100_000),  # there is time for whole ones
+        ({"time_budget": "1s"}, 1000, 100),
+        ({"time_budget": "10m", "total_timesteps": 2_000}, 2000, 200),
+    ],
+)
+def test_trainings_are_so_short_that_enough_trials_fit_into_a_time_budget(
+    given: dict[str, Any], total: int, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ars.tuning.study.measured", lambda *_: Pace(1000.0, 100.0, 100.0))
+    study = Study.new("CartPole-v1", {"n_seeds": 2, "jobs": 1, "n_workers": 0} | given, "a command")
+    assert study.config.total_timesteps == study.task.total_timesteps == total
+    assert study.config.eval_timesteps == every
 
 
 def test_the_preset_may_be_the_first_trial() -> None:
