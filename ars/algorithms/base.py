@@ -81,6 +81,8 @@ class Algorithm(ABC):
             run that fails in the middle of an iteration goes on from the last checkpoint.
         learns_table: whether it learns a value for each state and action, so that both must be
             countable: Discrete observations and actions.
+        latest_is_best: whether it comes nearer to an exact solution with every iteration, so that
+            the latest policy is kept as the best, whatever luck its evaluation's episodes had.
         config: its settings.
         context: of the run.
         policy: what is being learned.
@@ -97,6 +99,7 @@ class Algorithm(ABC):
     plays: ClassVar[str] = "the episodes played in training"
     trains_in_pool: ClassVar[bool] = True
     learns_table: ClassVar[bool] = False
+    latest_is_best: ClassVar[bool] = False
 
     config: Any
     context: TrainingContext

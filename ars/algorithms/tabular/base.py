@@ -56,10 +56,11 @@ class TabularAlgorithm(Algorithm):
         observation = observation_spec(self.context.observation_space)
         action = space_spec(self.context.action_space, "action")
         if not isinstance(observation, FiniteSpec):
+            with_network = "dqn" if isinstance(action, DiscreteSpec) else "ppo"
             raise UsageError(
                 f"`algo` {self._name}: its table needs Discrete observations, and those of "
-                f"{env_id} are a Box of shape {observation.shape}; dqn learns from them with a "
-                "network"
+                f"{env_id} are a Box of shape {observation.shape}; {with_network} learns from them "
+                "with a network"
             )
         if not isinstance(action, DiscreteSpec):
             raise UsageError(

@@ -46,6 +46,7 @@ class Planner(TabularAlgorithm):
     patience: ClassVar[int] = 1024
 
     plays: ClassVar[str] = ""
+    latest_is_best: ClassVar[bool] = True  # nearer to the exact values with every sweep
 
     def __init__(self, config: PlanningConfig, context: TrainingContext) -> None:
         super().__init__(config, context)

@@ -18,6 +18,7 @@ import ars.evaluate
 import ars.train
 import envs
 from ars.training.run_folder import lock
+from policies import load_policy
 
 
 def test_a_run_leaves_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,6 +110,16 @@ def test_a_run_stops_at_a_target_return_and_resumes_to_the_same_place(tmp_path: 
     assert len(without_times(folder / "progress.csv")) == 4
     resume(folder, "--target-return", "-1e8")
     assert len(without_times(folder / "progress.csv")) == 4
+
+
+def test_what_planning_solved_is_kept_however_its_evaluation_went(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ars.train.main(["Blackjack", "--algo", "value-iteration", "--run-dir", str(run)])
+    with (run / "evaluations.csv").open() as file:
+        returns = [float(row["return_mean"]) for row in csv.DictReader(file)]
+    assert returns[-1] < max(returns)  # luck: zeros everywhere had the better ten episodes
+    best, latest = (load_policy(run / f"{name}policy.safetensors") for name in ("best_", ""))
+    assert (best.weights == latest.weights).all()
 
 
 def test_a_run_stops_after_the_iteration_that_reaches_its_timesteps(tmp_path: Path) -> None:

@@ -231,7 +231,11 @@ def test_what_an_environment_breaks_is_told_with_its_episode(breaks: str, told: 
             "CartPole-v1",
             "its table needs Discrete observations, and those of CartPole-v1 are a Box",
         ),
-        ("Pendulum-v1", "its table needs Discrete observations"),
+        (
+            "Pendulum-v1",
+            "its table needs Discrete observations, and those of Pendulum-v1 are a Box of shape "
+            "(3,); ppo learns",
+        ),
     ],
 )
 def test_what_is_not_countable_is_refused_in_one_line(algo: str, env_id: str, told: str) -> None:
