@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,12 +68,13 @@ def read_pickle(data: bytes, storage: Callable[[str], bytes] | None = None) -> A
     """
     machine = _Machine(storage)
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-            if count >= MOST_OPCODES:
-                raise ValueError(f"a pickle of more than {MOST_OPCODES:,} opcodes")
-            if opcode.name == "STOP":
-                return machine.pop()
-            machine.do(opcode.name, argument)
+        with warnings.catch_warnings(action="ignore"):  # of odd escapes in names
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+                if count >= MOST_OPCODES:
+                    raise ValueError(f"a pickle of more than {MOST_OPCODES:,} opcodes")
+                if opcode.name == "STOP":
+                    return machine.pop()
+                machine.do(opcode.name, argument)
     except UnicodeError:
         raise ValueError("no pickle, or a damaged one") from None
     except (IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -98,6 +98,7 @@ def test_nests_are_read_without_walking_them(data: bytes) -> None:
         (b"", "damaged|no end|pickle"),
         (b"\x80\x02.", "a damaged pickle"),
         (b"\x80\x02N", "exhausted|no end"),
+        (b"cne\\mpy._core\nx\n(.", "pickle|names|not read"),  # an escape that is none
         (pickle.dumps(np.ones(100))[:-20], "not enough|exhausted|no end|expected"),
         (b"\x80\x02]}e.", "a damaged pickle"),
         (b"\x80\x02Nt.", "a damaged pickle"),
