@@ -16,22 +16,9 @@ if TYPE_CHECKING:
 PAPER, INK, PALE = (250, 248, 243), (52, 52, 60), (196, 194, 188)
 WALL, GOOD, BAD, HERE = (120, 120, 126), (150, 205, 160), (232, 150, 140), (36, 108, 190)
 
-LARGEST_PICTURE = 2**24  # pixels
 
 Colour = tuple[int, int, int]
 Place = tuple[float, float]
-
-
-def check_drawing(modes: Sequence[str], render_mode: str | None, width: int, height: int) -> None:
-    """Raises: ValueError if a world cannot be drawn so; `modes`: those that it knows."""
-    if render_mode not in (None, *modes):
-        known = ", ".join(map(repr, modes))
-        raise ValueError(f"render_mode={render_mode!r}; it is None or one of {known}")
-    if width < 1 or height < 1 or width * height > LARGEST_PICTURE:
-        raise ValueError(
-            f"width={width}, height={height}; a picture has at least 1x1 pixels and at most "
-            f"{LARGEST_PICTURE:,}"
-        )
 
 
 class Canvas:

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import number_of
-from envs.canvas import BAD, GOOD, HERE, PALE, WALL, Canvas, check_drawing
+from envs.canvas import BAD, GOOD, HERE, PALE, WALL, Canvas
+from envs.pictured import Pictured
 from envs.top_view import Box, TopView
-from envs.window import Window
 
 SIZE = 40  # cells along each side of the field
 COLUMNS, ROWS = 20, 10  # of the headlight matrix, across and ahead, in cells
@@ -77,7 +77,7 @@ def _headlights() -> NDArray[np.float64]:
 _STEPS, _LIGHTS = _directions(), _headlights()
 
 
-class ObstacleCar(gymnasium.Env[Floats, Any]):
+class ObstacleCar(Pictured[Floats, Any]):
     """Observations: the sums of the columns from left to right, float32 [20], from -10 to 10.
 
     Actions: 0 goes straight on, 1 steers left, 2 steers right.
@@ -95,9 +95,7 @@ class ObstacleCar(gymnasium.Env[Floats, Any]):
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 20}  # noqa: RUF012
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
-        check_drawing(self.metadata["render_modes"], render_mode, width, height)
-        self.render_mode, self._size = render_mode, (width, height)
-        self._window = Window(type(self).__name__) if render_mode == "human" else None
+        super().__init__(render_mode, width, height)
         self.observation_space = gymnasium.spaces.Box(-ROWS, ROWS, (COLUMNS,), np.float32)
         self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
         # What lies in each cell, by x and y: -1, 0 or 1; all wall around the field.
@@ -218,14 +216,6 @@ class ObstacleCar(gymnasium.Env[Floats, Any]):
         """Where everything is now."""
         return TopView((SIZE, SIZE), self._obstacles, [self._station], (self._x, self._y))
 
-    def render(self) -> NDArray[np.uint8] | None:
-        """uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
-        if self.render_mode == "rgb_array":
-            return self._picture()
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
-        return None
-
     def _picture(self) -> NDArray[np.uint8]:
         """The field from above: headlights, obstacles, station, the way so far, and the car."""
         canvas = Canvas(*self._size)
@@ -245,14 +235,6 @@ class ObstacleCar(gymnasium.Env[Floats, Any]):
         canvas.shape([at(1.0, 0.0), at(-0.7, 0.7), at(-0.7, -0.7)], BAD)
         canvas.frame(WALL, 0.5 / (SIZE + 1))
         return canvas.pixels()
-
-    def _show(self) -> None:
-        if self._window is not None:
-            self._window.show(self._picture())
-
-    def close(self) -> None:
-        if self._window is not None:
-            self._window.close()
 
 
 def _on_canvas(x: float, y: float) -> tuple[float, float]:

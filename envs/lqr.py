@@ -19,7 +19,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.canvas import HERE, PALE, Canvas, check_drawing
+from envs.canvas import HERE, PALE, Canvas
+from envs.pictured import Pictured
 
 Array = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ def _expected(gains: list[Array]) -> float:
     return expected  # from 0
 
 
-class LQR(gymnasium.Env[Array, Array]):
+class LQR(Pictured[Array, Array]):
     """Observations: the state x, float64 [3]. Actions: u, float64 [3]. Reward: the negative cost.
 
     Args:
@@ -85,8 +86,7 @@ class LQR(gymnasium.Env[Array, Array]):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}  # noqa: RUF012
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 360) -> None:
-        check_drawing(self.metadata["render_modes"], render_mode, width, height)
-        self.render_mode, self._size = render_mode, (width, height)
+        super().__init__(render_mode, width, height)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (SIZE,), np.float64)
         self.action_space = gymnasium.spaces.Box(-BOUND, BOUND, (SIZE,), np.float64)
         self._x = np.zeros(SIZE)
@@ -118,11 +118,8 @@ class LQR(gymnasium.Env[Array, Array]):
         )
         return self._x.copy(), reward, False, False, {}
 
-    def render(self) -> NDArray[np.uint8] | None:
-        """The last hundred values of each number of the state, uint8 [height, width, 3]."""
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
-            return None
+    def _picture(self) -> NDArray[np.uint8]:
+        """The last hundred values of each number of the state."""
         canvas = Canvas(*self._size)
         for number in range(SIZE):
             middle = (number + 0.5) / SIZE

@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.window import Window
+from envs.pictured import Pictured
 
 SIZE = 24  # pixels of the court, which is square; every length below is in pixels
 BALL, PADDLE, THICKNESS = 2, 5, 2
@@ -30,7 +30,7 @@ _BALL_GREY, _PADDLE_GREY = 255, 128
 _COURT_COLOUR, _BALL_COLOUR, _PADDLE_COLOUR = (28, 58, 82), (250, 236, 120), (237, 107, 33)
 
 
-class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
+class Squash(Pictured[NDArray[np.uint8], Any]):
     """Observations: the last two frames, uint8 [2, 24, 24], the newest last.
 
     Actions: 0 moves left, 1 stays, 2 moves right.
@@ -49,13 +49,7 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
     stack_size = 2  # frames per observation, named as in gymnasium.wrappers.FrameStackObservation
 
     def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode={render_mode!r}; it is None, 'human' or 'rgb_array'")
-        if width < 1 or height < 1:
-            raise ValueError(f"width={width}, height={height}; a picture has at least 1x1 pixels")
-        self.render_mode = render_mode
-        self._size = width, height
-        self._window = Window("Squash") if render_mode == "human" else None
+        super().__init__(render_mode, width, height)
         shape = (self.stack_size, SIZE, SIZE)
         self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
         self.action_space = gymnasium.spaces.Discrete(3)
@@ -115,14 +109,6 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
         frame[y : y + BALL, x : x + BALL] = _BALL_GREY
         return frame
 
-    def render(self) -> NDArray[np.uint8] | None:
-        """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
-        if self.render_mode == "rgb_array":
-            return self._picture()
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
-        return None
-
     def _picture(self) -> NDArray[np.uint8]:
         width, height = self._size
         picture = np.empty((height, width, 3), np.uint8)
@@ -135,11 +121,3 @@ class Squash(gymnasium.Env[NDArray[np.uint8], Any]):
             columns = slice(round(x * width / SIZE), round((x + across) * width / SIZE))
             picture[rows, columns] = colour
         return picture
-
-    def _show(self) -> None:
-        if self._window is not None:
-            self._window.show(self._picture())
-
-    def close(self) -> None:
-        if self._window is not None:
-            self._window.close()

@@ -13,6 +13,8 @@ from pathlib import Path
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
+from envs.packages import one_line
+
 CLOSE = 0.8  # similarity (difflib's ratio) above which a match is suggested without further advice
 
 
@@ -139,7 +141,7 @@ def why_not_imported(module: str, registered: str, error: BaseException) -> str:
     plain = re.sub(r"^.*[/\\]|\.py$|:+$", "", module)
     if plain != module:
         return f"name the module without folders and .py, as {plain}:{registered}, where it lies"
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error)
     if isinstance(error, SystemExit):
         reason = f"it tried to end the program: {reason}"
     text = f"module {module!r} does not import ({reason})"

@@ -30,7 +30,7 @@ from ars.training.given_env import (
     GivenEnv,
     check_known_elsewhere,
     is_given,
-    registered_here,
+    only_here,
     wrapper_names,
 )
 from ars.training.given_run import folder_of, name_or_given, training_id
@@ -117,7 +117,7 @@ def train(
         settings["run_dir"] = str(run_dir)
     with hosting(), training_id(name, given, folder) as env_id:
         resolved = _resolve(env_id, folder, settings, trust)
-        if given is not None or registered_here(resolved.env_id):
+        if only_here(resolved.env_id):
             resolved = _in_process(resolved, is_object=isinstance(given, gymnasium.Env))
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
         with open_display(resolved, translate=str) if verbose else nullcontext(Silent()) as display:
@@ -218,11 +218,9 @@ def _in_process(config: TrainingConfig, is_object: bool) -> TrainingConfig:
     Raises: UsageError where it would have to leave this process.
     """
     if config.workers.n_workers == WorkerConfig.n_workers:
-        notes = [
-            *config.notes,
-            *([] if is_given(config.env_id) else [f"{config.env_id} {ONLY_HERE}"]),
-        ]
-        config = replace(config, workers=replace(config.workers, n_workers="0"), notes=notes)
+        said = [] if is_given(config.env_id) else [f"{config.env_id} {ONLY_HERE}"]
+        workers = replace(config.workers, n_workers="0")
+        config = replace(config, workers=workers, notes=[*config.notes, *said])
     asked = {
         "n_workers": config.n_workers,
         "ray_address": config.workers.ray_address,

@@ -98,12 +98,14 @@ def plot_policies(words: Words, output: Path, notify: Notify, trust: bool = Fals
     Raises:
         RunError, RolloutError: an episode fails or is not finite.
     """
-    from ars.results import trajectories
-
     if described := plot_tables(words, output, trust):
         return described
     found = _policies_of(words, trust, latest=False)
-    if not found or not all(trajectories.is_seen_from_above(one, trust) for one in found):
+    if not found:
+        return []
+    from ars.results import trajectories
+
+    if not all(trajectories.is_seen_from_above(one, trust) for one in found):
         return []
     seed = None if len(found) == 1 else 0  # several are drawn in the same episodes
     episodes = trajectories.ALONE if len(found) == 1 else trajectories.BESIDE_OTHERS

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ars.algorithms.base import Algorithm
 from ars.common.settings import counted
 from ars.training.evaluation import Candidate, policy_file
-from ars.training.given_env import is_given
+from ars.training.given_env import only_here
 from policies import save_policy
 
 VIDEOS = "videos"  # the folder, in that of a run
@@ -62,8 +62,10 @@ class Filming:
         if not self._usable or self._every is None or seen or self._last % self._every:
             self._go_on()
             return
-        if is_given(algorithm.rollout_spec.env_id):
-            self._give_up("its environment was given from Python, and films are drawn elsewhere")
+        if only_here(algorithm.rollout_spec.env_id):
+            self._give_up(
+                "its environment is known to this program alone, and films are drawn elsewhere"
+            )
             return
         name = f"iteration-{algorithm.iteration:06}"
         output = self._folder / f"{name}.mp4"

@@ -102,25 +102,25 @@ def is_given(env_id: str) -> bool:
     return env_id.startswith(f"{NAMESPACE}/")
 
 
-def registered_here(env_id: str) -> bool:
-    """Whether the calling program alone has registered an environment, so that no worker knows it.
+def only_here(env_id: str) -> bool:
+    """Whether the calling program alone knows an environment: it was given, or registered by it.
 
-    All know Gymnasium's, the toolkit's, those of packages that announce theirs to Gymnasium, and
-    those that are named with their module.
+    Every process knows Gymnasium's, the toolkit's, those of packages that announce theirs to
+    Gymnasium, and those that are named with their module.
     """
     spec = gymnasium.registry.get(env_id)
     if spec is None or is_given(env_id):
-        return False
+        return is_given(env_id)
     if not isinstance(spec.entry_point, str):
         return True
-    announced = {plugin.module for plugin in entry_points(group="gymnasium.envs")}
-    known = {_package(module) for module in (*_KNOWN_PACKAGES, *announced)}
-    return _package(spec.entry_point) not in known
+    package = _package(spec.entry_point)
+    announced = (_package(plugin.module) for plugin in entry_points(group="gymnasium.envs"))
+    return package not in _KNOWN_PACKAGES and package not in announced
 
 
 def check_known_elsewhere(env_id: str) -> None:
     """Raises: UsageError where other processes do not know the environment."""
-    if registered_here(canonical_name(env_id)):
+    if only_here(canonical_name(env_id)):
         raise UsageError(f"`env` {env_id}: {ONLY_HERE}")
 
 

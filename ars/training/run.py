@@ -22,7 +22,7 @@ from ars.training.config import TrainingConfig
 from ars.training.display import Display
 from ars.training.env_check import Probe, probe
 from ars.training.filming import Filming
-from ars.training.given_env import is_given
+from ars.training.given_env import only_here
 from ars.training.heading import episode_lines, schedule_line
 from ars.training.run_folder import (
     CONFIG,
@@ -177,7 +177,7 @@ def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], No
 
 def _alone(config: TrainingConfig, probed: Probe) -> bool:
     """Whether an evaluation's environment and one of training cannot exist at the same time."""
-    return probed.only_one or (probed.conflict is not None and is_given(config.env_id))
+    return probed.only_one or (probed.conflict is not None and only_here(config.env_id))
 
 
 def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> list[str]:

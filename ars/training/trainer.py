@@ -269,11 +269,8 @@ class Trainer:
         self.budget.evaluated(row["length_mean"])
         self._pending, self.evaluated = None, candidate.iteration
         self._evaluated_timesteps = candidate.timesteps
-        better = (
-            self.best is None
-            or self.algorithm.latest_is_best
-            or row["return_mean"] > self.best.return_mean
-        )
+        beaten = self.best is None or row["return_mean"] > self.best.return_mean
+        better = beaten or self.algorithm.latest_is_best
         if better:
             self.best = Best(candidate, row["return_mean"], Played.of(episodes[0]))
             self._write_policy(BEST_POLICY, candidate)

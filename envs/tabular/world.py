@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import number_of
-from envs.canvas import check_drawing
+from envs.pictured import Pictured
 from envs.tabular.model import Model, Transitions, drawn
-from envs.window import Window
 
 Picture = NDArray[np.uint8]
 
 
-class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
+class FiniteWorld(Pictured[np.int64, np.int64]):
     """A world that is drawn from its transitions.
 
     Args:
@@ -59,16 +58,14 @@ class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
         height: int,
         truncates_at: Sequence[int] = (),
     ) -> None:
-        check_drawing(self.metadata["render_modes"], render_mode, width, height)
+        super().__init__(render_mode, width, height)
         self.P = {s: dict(row) for s, row in transitions.items()}
         self.initial_state_distrib = np.array(starts, np.float64)
         self.states, self.actions = tuple(states), tuple(actions)
         self.truncates_at = frozenset(truncates_at)
         self.observation_space = gymnasium.spaces.Discrete(len(self.states))
         self.action_space = gymnasium.spaces.Discrete(len(self.actions))
-        self.render_mode, self._size = render_mode, (width, height)
         self._model = Model.of(self.P, starts, truncates_at)
-        self._window = Window(type(self).__name__) if render_mode == "human" else None
         self.s = 0
         self.lastaction: int | None = None
 
@@ -109,18 +106,7 @@ class FiniteWorld(gymnasium.Env[np.int64, np.int64]):
 
     def render(self) -> Any:
         """Text, or uint8 [height, width, 3], by the mode; a window updates by itself."""
-        if self.render_mode == "ansi":
-            return self.text()
-        if self.render_mode == "rgb_array":
-            return self.picture(*self._size)
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
-        return None
+        return self.text() if self.render_mode == "ansi" else super().render()
 
-    def _show(self) -> None:
-        if self._window is not None:
-            self._window.show(self.picture(*self._size))
-
-    def close(self) -> None:
-        if self._window is not None:
-            self._window.close()
+    def _picture(self) -> Picture:
+        return self.picture(*self._size)

@@ -16,7 +16,7 @@ from small_worlds import Identity
 from ars.api import Run, UsageError, evaluate, render, train, train_seeds, tune
 from ars.evaluate import main as evaluate_command
 from ars.train import main as train_command
-from ars.training.given_env import registered_here
+from ars.training.given_env import only_here
 from policies import read_policy
 
 FEW = {"n_iterations": 2, "n_directions": 2, "eval_episodes": 2, "verbose": False}
@@ -168,4 +168,4 @@ def test_such_an_id_is_refused_by_what_trains_in_processes_of_its_own(registered
 
 def test_ids_that_every_process_knows_are_not_taken_for_the_program_s_own() -> None:
     for known in ("CartPole-v1", "bullet/Hopper-v0", "no such id"):
-        assert not registered_here(known)
+        assert not only_here(known)
