@@ -55,11 +55,6 @@ class ARSConfig(SearchConfig):
             )
 
     @property
-    def normalized(self) -> bool:
-        """Whether the variant normalises observations."""
-        return self.variant.startswith("v2")
-
-    @property
     def n_used(self) -> int:
         """Directions in the update (b)."""
         if self.n_top is not None:
@@ -73,6 +68,11 @@ class ARS(ParameterSearch):
     Config = ARSConfig
 
     config: ARSConfig
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the variant normalises observations."""
+        return self.config.variant.startswith("v2")
 
     @property
     def delta_std(self) -> float:

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,11 @@ DIVERGING = 1e50  # weights that large explain a fault
 EPISODE_BYTES, NUMBER_BYTES = 1000, 35  # of each result, and of each number in an observation
 
 
+def normalize_observations_setting() -> Any:
+    """The setting of those that have no variants by which to choose."""
+    return setting(True, "normalise observations by the statistics of all earlier iterations")
+
+
 @dataclass(frozen=True)
 class SearchConfig(EpisodeConfig):
     """Settings that every search in the space of weights has."""
@@ -91,11 +96,6 @@ class SearchConfig(EpisodeConfig):
                 f"`hidden_sizes` {in_words(self.hidden_sizes)}: a {self.policy} policy has no "
                 f"hidden layers; add `policy` {' or '.join(others)}"
             )
-
-    @property
-    def normalized(self) -> bool:
-        """Whether policies act on normalised observations."""
-        raise NotImplementedError
 
     @property
     def scores_are_returns(self) -> bool:
@@ -147,6 +147,12 @@ class ParameterSearch(Algorithm):
         self._scores = np.full(n_rollouts, np.nan)
 
     @property
+    def normalized(self) -> bool:
+        """Whether policies act on normalised observations."""
+        normalizes: bool = self.config.normalize_observations
+        return normalizes
+
+    @property
     @abstractmethod
     def delta_std(self) -> float | NDArray[np.float64]:
         """Standard deviation of the next perturbations (nu): of all weights, or of each."""
@@ -171,12 +177,12 @@ class ParameterSearch(Algorithm):
             shift=config.shift,
             reward_clip=config.reward_clip,
             common_seeds=config.common_seeds,
-            statistics=config.normalized,
+            statistics=self.normalized,
             end_when_down=config.end_when_down,
         )
 
     def snapshot(self) -> Snapshot:
-        normalizer = self.statistics.freeze(self.rule) if self.config.normalized else None
+        normalizer = self.statistics.freeze(self.rule) if self.normalized else None
         return Snapshot(self.policy.weights, normalizer)
 
     def iterate(self, pool: Pool) -> Row:
@@ -289,7 +295,7 @@ class ParameterSearch(Algorithm):
             "episodes": np.array(self.episodes),
             "scores": self._scores,
         }
-        if self.config.normalized:
+        if self.normalized:
             state = self.statistics.state()
             record |= {"observations": np.array(state.values["count"]), **state.arrays}
         return record
@@ -303,7 +309,7 @@ class ParameterSearch(Algorithm):
             raise ValueError(f"timesteps fall by {-steps}")
         self.timesteps += steps
         self.episodes += episodes
-        if self.config.normalized:
+        if self.normalized:
             means, m2 = (record[name].astype(np.float64) for name in ("mean", "m2"))
             self.statistics = RunningMeanStd(means, m2, int(record["observations"]))
         row = {"length_mean": steps / episodes if episodes else math.nan, **self._step_row(step)}
@@ -323,7 +329,7 @@ class ParameterSearch(Algorithm):
         names = ("kind", "layer_sizes", "activation", "bias", "scale_actions")
         check_same_network(self.policy.spec, policy.spec, names)
         given = policy.normalizer
-        if (given is not None) != self.config.normalized:
+        if (given is not None) != self.normalized:
             raise UsageError(
                 f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, but {self._in_words} does not"
