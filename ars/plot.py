@@ -42,10 +42,15 @@ def _parser() -> Parser:
 
 
 def _with_table_format(words: Sequence[str]) -> Iterator[str]:
-    """The words with `--table=text` for a `--table` that no format follows."""
+    """The words with `--table=text` for a `--table` that no format follows, nor a wrong one."""
     for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
-        bare = word == "--table" and following.lower() not in TABLE_FORMATS
-        yield "--table=text" if bare else word
+        yield "--table=text" if word == "--table" and not _is_format(following) else word
+
+
+def _is_format(word: str) -> bool:
+    """Whether a word after `--table` is meant as a format: it may be a flag, or a RUN."""
+    is_name = word.replace("-", "").isalnum() and not word.startswith("-")
+    return word.lower() in TABLE_FORMATS or (is_name and not Path(word).exists())
 
 
 @command

@@ -33,12 +33,14 @@ def _parser() -> Parser:
 def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars share`, by default the process's."""
     args = _parser().parse_args(arguments)
-    from ars.training.run_folder import CONFIG, read_json
+    from ars.training.run_folder import CONFIG, one_of_those_in, read_json
     from ars.training.shared_run import PICTURE, share
 
     folder = Path(args.run)
     if not (folder / CONFIG).is_file():
-        raise UsageError(f"`run` {folder}: not a run folder (no {CONFIG} in it)")
+        raise UsageError(
+            f"`run` {folder}: not a run folder (no {CONFIG} in it){one_of_those_in(folder)}"
+        )
     config = read_json(folder / CONFIG)
     name = f"{config.get('env_id')}-{config.get('algo')}-s{config.get('seed')}.zip"
     output = Path(args.output or name.replace("/", "-").replace(":", "-"))

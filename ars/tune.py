@@ -9,7 +9,7 @@ from pathlib import Path
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
-from ars.cli.program import command_line, hint, program
+from ars.cli.program import command_line, program, resuming
 from ars.cli.search import closing, open_search_display, opening
 from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
 from ars.common.errors import RunError
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         else:
             study = Study.new(given.pop("env_id"), given, command_line())
     print(with_flags(opening(study)), flush=True)
-    again = hint("tune", "--resume", study.folder)
+    again = resuming(study.folder, "tune", **study.workers)
     try:
         with open_search_display(study) as display:
             found = study.search(display, trust)
@@ -82,8 +82,8 @@ def main(arguments: Sequence[str]) -> None:
         raise KeyboardInterrupt(f"interrupted and saved; to go on: {again}") from None
     except RunError as error:
         raise RunError(f"{error}; to go on: {again}") from error
-    more = [] if study.config.n_trials is None else ["--n-trials", 2 * study.config.n_trials]
-    print(closing(study, found, hint("tune", "--resume", study.folder, *more)))
+    more = {} if study.config.n_trials is None else {"n_trials": 2 * study.config.n_trials}
+    print(closing(study, found, resuming(study.folder, "tune", **study.workers, **more)))
     if not found.best:
         raise RunError(f"no trial is complete; to go on: {again}")
 

@@ -1,10 +1,11 @@
 """Watch a short training in a real browser: robots move, nothing is logged as an error.
 
-    python scripts/check_watch.py [--output watch.png] [--seconds 25]
+    python scripts/check_watch.py [--output watch.png] [--seconds 300]
 
 Trains a Hopper for a few iterations, serves a page with it and the shipped one (`ars watch RUN
-Hopper`), opens it without a window, and takes two pictures some seconds apart. Needs the extras
-`watch` and `browser` and a chromium, whose renderer in software takes a processor meanwhile.
+Hopper`), opens it without a window, takes pictures until there is a robot, and another one later.
+Prints when it was seen. Needs the extras `watch` and `browser` and a chromium, whose renderer in
+software takes a processor meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from browser import WEBGL, chromium
@@ -28,7 +31,7 @@ SCENE = (0, 200, 630, 600)  # where the robots are, beside the panel
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("watch.png"))
-    parser.add_argument("--seconds", type=float, default=25.0, help="before the first picture")
+    parser.add_argument("--seconds", type=float, default=300.0, help="to wait for a robot")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         run = str(Path(place, "run"))
@@ -59,18 +62,26 @@ def look(serving: subprocess.Popen[str], output: Path, seconds: float) -> list[s
         return [f"no address in: {line!r}"]
     with chromium(WEBGL) as browser, browser.open(found[0], *SIZE) as opened:
         opened.page.set_default_timeout(180e3)  # a busy machine draws slowly
-        opened.page.wait_for_timeout(1e3 * seconds)
-        shots = []
-        for _ in range(2):
+
+        def shot() -> np.ndarray[Any, Any]:
             opened.screenshot(output, whole=False)
-            shots.append(np.asarray(Image.open(output).convert("RGB").crop(SCENE), float))
-            opened.page.wait_for_timeout(2e3)
+            return np.asarray(Image.open(output).convert("RGB").crop(SCENE), float)
+
+        def is_seen(picture: np.ndarray[Any, Any]) -> bool:
+            return bool((np.ptp(picture, axis=2) > 60).mean() >= 1e-3)
+
+        began = time.monotonic()
+        while not is_seen(first := shot()) and time.monotonic() - began < seconds:
+            opened.page.wait_for_timeout(1e3)
+        print(f"looked for a robot for {time.monotonic() - began:.0f} s")
+        opened.page.wait_for_timeout(2e3)
+        second = shot()
         faults = [f"error: {error}" for error in opened.errors]
         ours = found[0].split("//")[1]
         faults += [f"asks for {one}" for one in opened.requests if ours not in one]
-    if (np.ptp(shots[0], axis=2) > 60).mean() < 1e-3:
+    if not is_seen(first):
         faults.append("no robot is in the picture")
-    if abs(shots[0] - shots[1]).mean() < 0.05:
+    if abs(first - second).mean() < 0.05:
         faults.append("nothing moves")
     return faults
 

@@ -18,6 +18,7 @@ from typing import IO, Any
 from ars.cli.exit import command
 from ars.cli.program import resuming
 from ars.cli.result_stream import to_stderr
+from ars.common.errors import ClusterError
 from ars.common.host import hosting
 from ars.common.interrupts import waiting
 from ars.common.parent import end_with_parent
@@ -60,6 +61,10 @@ class Events:
     def working(self, on: Callable[[], str]) -> None:
         """The experiment's display has no room for it."""
 
+    def cluster_failed(self) -> None:
+        """Write that what ends the run is no fault of its settings."""
+        self._write("cluster_failed", None)
+
 
 @command
 def main(arguments: Sequence[str]) -> None:
@@ -81,7 +86,11 @@ def main(arguments: Sequence[str]) -> None:
         else:
             config = resolve_resumed(Path(folder), given, job["command"], job["trust"])
         display = Events(stream, gate if job.get("gated") else None)
-        run_training(config, display, resuming, given.get("run_dir"))
+        try:
+            run_training(config, display, resuming, given.get("run_dir"))
+        except ClusterError:
+            display.cluster_failed()
+            raise
 
 
 if __name__ == "__main__":

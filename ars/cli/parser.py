@@ -169,9 +169,13 @@ class Parser(argparse.ArgumentParser):
         except UsageError as error:
             self.error(str(error))
         result, unknown = super().parse_known_args(words, namespace)
-        if unknown:
-            self._refuse(unknown[0])
-        return result, unknown
+        flags = [word for word in unknown if word.startswith("-")]
+        runs = [a.dest for a in self._actions if a.nargs == "+" and not a.option_strings]
+        if flags or (unknown and not runs):
+            self._refuse([*flags, *unknown][0])
+        if unknown:  # argparse takes the RUNs before a flag alone, and leaves those after it
+            getattr(result, runs[0]).extend(unknown)
+        return result, []
 
     def _refuse(self, word: str) -> NoReturn:
         name, elsewhere = word.split("=")[0], self._elsewhere()

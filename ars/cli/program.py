@@ -40,8 +40,8 @@ def hint(command: str, *words: object) -> str:
     return " ".join((program(command), *map(quoted, words)))
 
 
-def resuming(folder: Path, **settings: Any) -> str:
+def resuming(folder: Path, command: str = "train", **settings: Any) -> str:
     """The command that goes on with a run, with these settings; one of None is left out."""
     given = {name: value for name, value in settings.items() if value is not None}
     flags = [word for name, value in given.items() for word in (flag_name(name), value)]
-    return hint("train", "--resume", folder, *flags)
+    return hint(command, "--resume", folder, *flags)

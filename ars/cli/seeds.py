@@ -53,7 +53,7 @@ def train_seeds(given: dict[str, Any], command: str, trust: bool) -> bool:
     else:
         return False
     jobs = make_config(SeedsConfig, values).jobs
-    again = resuming(experiment.folder)
+    again = resuming(experiment.folder, jobs=jobs, **experiment.config.chosen_workers)
     print(f"experiment {experiment.folder}: seeds {_span(experiment.seeds)}", flush=True)
     try:
         with open_seeds_display(experiment) as display:

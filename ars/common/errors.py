@@ -19,6 +19,10 @@ class RunError(RuntimeError):
     """Anything else that failed: exit status 1."""
 
 
+class ClusterError(RunError):
+    """Ray or its cluster cannot be used, whatever was to be computed there."""
+
+
 class RolloutError(RuntimeError):
     """A rollout failed; the message says, on one line, which one and why.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from ars.common.errors import RunError
+from ars.common.errors import ClusterError
 
 # What Ray 2.60 takes here with two workers: 207 threads; it does not start with 40 open files or
 # 500 MB of addresses, and does with 64 and 2 GB.
@@ -15,10 +15,10 @@ _ADDRESSES = 1_500_000_000  # bytes
 
 
 def check_limits(n_workers: int) -> None:
-    """Raises: RunError that names a limit with which Ray cannot start that many workers here."""
+    """Raises: ClusterError that names a limit with which Ray cannot start so many workers here."""
     trouble = _trouble(n_workers)
     if trouble is not None:
-        raise RunError(f"`n_workers` {n_workers}: {trouble}: raise it, or use `n_workers` 0")
+        raise ClusterError(f"`n_workers` {n_workers}: {trouble}: raise it, or use `n_workers` 0")
 
 
 def _trouble(n_workers: int) -> str | None:

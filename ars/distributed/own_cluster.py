@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ars.common.errors import RunError
+from ars.common.errors import ClusterError
 
 _PROCESSES = Path("/proc")
 _FLAGS = ("--gcs-address=", "--gcs_address=")
@@ -21,26 +21,26 @@ def own_cluster() -> str:
     """The address of the Ray that Ray would take for `auto`, or that RAY_ADDRESS names.
 
     Raises:
-        RunError: there is none, or it is not known to be this user's.
+        ClusterError: there is none, or it is not known to be this user's.
     """
     from ray._private.services import canonicalize_bootstrap_address_or_die
 
     try:
         found: str = canonicalize_bootstrap_address_or_die("auto")
     except (ConnectionError, ValueError):
-        raise RunError(
+        raise ClusterError(
             "`ray_address` auto: no Ray is found here, or more than one; give its address"
         ) from None
     if os.environ.get("RAY_ADDRESS"):
         return found
     owners = set(_owners(found))
     if owners and os.geteuid() not in owners:
-        raise RunError(
+        raise ClusterError(
             f"`ray_address` auto: the Ray at {found} is another user's (user id {min(owners)}); to "
             "use it, give its address"
         )
     if not owners and _PROCESSES.is_dir():
-        raise RunError(
+        raise ClusterError(
             f"`ray_address` auto: no process of the Ray at {found} runs here; to use it, give its "
             "address"
         )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ars.common.errors import RunError
+from ars.common.errors import ClusterError
 from ars.common.home import home_folder
 
 SOCKET_LENGTH = 107 if sys.platform == "linux" else 103  # bytes, the system's limit
@@ -30,7 +30,7 @@ def make_private_folder() -> Path:
     Ray opens its own folder to all, wherever that is. The path is short enough for its sockets.
 
     Raises:
-        RunError: there is no place for it; the message says why, for each that was tried.
+        ClusterError: there is no place for it; the message says why, for each that was tried.
     """
     troubles = []
     for parent in dict.fromkeys(_places()):
@@ -41,7 +41,7 @@ def make_private_folder() -> Path:
             except OSError as error:
                 trouble = error.strerror
         troubles.append(f"{parent}: {trouble}")
-    raise RunError(
+    raise ClusterError(
         f"no folder for Ray ({'; '.join(troubles)}): set TMPDIR to a folder of your own whose path "
         f"has at most {SOCKET_LENGTH - len(_LONGEST_INSIDE)} bytes"
     )

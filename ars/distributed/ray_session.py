@@ -13,7 +13,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from ars.common.errors import RunError, one_line
+from ars.common.errors import ClusterError, RunError, one_line
 from ars.common.interrupts import waiting
 from ars.common.reaper import GRACE_SECONDS, Reaper
 from ars.distributed.limits import check_limits
@@ -37,7 +37,7 @@ _lock = threading.Lock()  # held while Ray starts or stops
 _started: Session | None = None  # by a pool of this process that is still open
 
 
-class RayDied(RunError):
+class RayDied(ClusterError):
     """One of Ray's processes on this machine is gone."""
 
 
@@ -225,6 +225,7 @@ def _join(address: str, env_id: str, env_kwargs: Mapping[str, Any]) -> Session:
 
     if address == "auto":
         address = own_cluster()
+    _check_answer(address)
     with runtime_env(env_id, env_kwargs) as what_is_sent, _stderr_closed():
         # Ray tries for ever if the token is wrong or nothing answers.
         context, release = _in_thread(
@@ -246,6 +247,19 @@ def _join(address: str, env_id: str, env_kwargs: Mapping[str, Any]) -> Session:
     )
 
 
+def _check_answer(address: str) -> None:
+    """Raises: ClusterError if it is plain that nothing answers at `host:port`."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except TimeoutError:  # Ray has its own patience
+        return
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"`ray_address` {address}: cannot connect: {one_line(error)}") from None
+
+
 def _in_thread(
     start: Callable[[], Any],
     seconds: float,
@@ -258,7 +272,7 @@ def _in_thread(
     thread has to live on, because the processes that it started end with it.
 
     Raises:
-        RunError: `start` fails or does not return in time.
+        ClusterError: `start` fails or does not return in time.
         KeyboardInterrupt: the user does not wait; `abandon` is called after `start`, unless this
             process ends before.
     """
@@ -279,14 +293,14 @@ def _in_thread(
         with waiting():
             result = outcome.get(timeout=seconds)
     except queue.Empty:
-        raise RunError(f"{trouble}: no answer") from None
+        raise ClusterError(f"{trouble}: no answer") from None
     except KeyboardInterrupt:
         given_up.set()
         released.set()
         raise
     if isinstance(result, BaseException):
         released.set()
-        raise RunError(f"{trouble}: {one_line(result)}") from None
+        raise ClusterError(f"{trouble}: {one_line(result)}") from None
     return result, released.set
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ars.common.errors import RolloutError, RunError
+from ars.common.errors import ClusterError, RolloutError, RunError
 from ars.common.resources import n_processors, require_memory
 from ars.distributed.calls import Call, OnAnswer, WorkerHandle
 from ars.distributed.nodes import Nodes
@@ -343,7 +343,7 @@ class Supervisor:
         if n_answers != self._n_answers:
             self._n_answers, self._head_answered = n_answers, self.now
         elif self.now - self._head_answered > HEAD_SECONDS:
-            raise RunError(f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s")
+            raise ClusterError(f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s")
         before = len(self._nodes), self._nodes.n_cpus()
         self._nodes.update(self._actors.view.nodes, self.now)
         self._check_for_refusal()
@@ -378,7 +378,7 @@ class Supervisor:
 
     def _check_for_refusal(self) -> None:
         if refusal := self._nodes.refusal():
-            raise RunError(f"no node can be used: {refusal}")
+            raise ClusterError(f"no node can be used: {refusal}")
 
     def _check_for_workers(self) -> None:
         """Raises: RunError if there has been no worker for too long."""
@@ -391,4 +391,4 @@ class Supervisor:
                 if len(self._nodes)
                 else "no node is left in the Ray cluster"
             )
-            raise RunError(f"no worker started within {self._patience:.0f} s: {why}")
+            raise ClusterError(f"no worker started within {self._patience:.0f} s: {why}")

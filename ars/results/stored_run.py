@@ -177,7 +177,7 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
     """The runs that are meant: run folders, and every run folder below other folders.
 
     Args:
-        words: what the user gave.
+        words: what the user gave; also files that `ars share` wrote.
         notify: told what is left out: what cannot be read below a folder, and repetitions.
 
     Raises:
@@ -186,7 +186,7 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
     """
     found: dict[Path, StoredRun] = {}
     for word in words:
-        path = Path(word)
+        path = _unpacked(Path(word))
         named = (path / CONFIG).is_file()
         folders = [path] if named else _run_folders(path, str(word))
         for folder in folders:
@@ -203,6 +203,15 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
     if not found:
         raise UsageError(f"`run` {' '.join(map(str, words))}: no run there that can be read")
     return list(found.values())
+
+
+def _unpacked(path: Path) -> Path:
+    """The folder of a shared run, or the path as it is. Raises: FileError."""
+    if path.suffix != ".zip":
+        return path
+    from ars.training.shared_run import unpacked
+
+    return Path(unpacked(str(path)))
 
 
 def _run_folders(path: Path, word: str) -> list[Path]:

@@ -61,7 +61,8 @@ class Event(NamedTuple, Generic[K]):
 
     Attributes:
         key: the process's.
-        kind: a method of `Display`; `said` for a line on its stderr; `ended` at last.
+        kind: a method of `Display`; `said` for a line on its stderr; `cluster_failed` if what
+            ends it is no fault of its settings; `ended` at last.
         value: the argument; of `ended` why the process failed, or None.
     """
 

@@ -72,7 +72,7 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
         if not (path / name).is_file():
             raise UsageError(
                 f"`{setting}` {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}"
-                f"{_one_of_those_in(path)}"
+                f"{one_of_those_in(path)}"
             )
         path = path / name
         which = "latest policy" if name == LATEST_POLICY else "best policy"
@@ -230,7 +230,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _one_of_those_in(folder: Path) -> str:
+def one_of_those_in(folder: Path) -> str:
     """What to name instead of a folder of runs, such as an experiment's."""
     names = sorted(policy.parent.name for policy in folder.glob(f"*/{BEST_POLICY}"))
     if not names:

@@ -28,6 +28,7 @@ class TrackedRun:
         folder: of the run.
         home: the folder in which the user called.
         id: what the service knows it by, if it goes on; None for a new one.
+        warn: tells the user what the service could not take, where the report goes on.
     """
 
     name: str
@@ -36,6 +37,7 @@ class TrackedRun:
     folder: Path
     home: Path
     id: str | None
+    warn: Callable[[str], None]
 
 
 class Tracker(Protocol):
@@ -62,7 +64,9 @@ class Trackio:
         from trackio import utils
 
         # They would come between the lines of the training.
-        trackio.print = utils.print = trackio.run.print = _say_nothing
+        for module in (trackio, utils, trackio.run):
+            module.print = _say_nothing
+            module._emit_nonfatal_warning = lambda message, *_, **__: run.warn(message)
         self.id = run.id or f"{run.name}-{fresh_id}"  # runs are known by their names
         self._run = trackio.init(
             project=os.environ.get("TRACKIO_PROJECT") or PROJECT,

@@ -114,19 +114,20 @@ class Reporter:
             folder,
             home,
             self._stored_id(),
+            self._warn,
         )
         self._left: queue.SimpleQueue[tuple[dict[str, float], int] | None] = queue.SimpleQueue()
         self._result: dict[str, float] = {}
         self._stopped: str | None = None
-        self._failure: str | None = None
-        self._told = False
+        self._trouble: str | None = None  # the first
+        self._told = self._given_up = False
         self._thread = threading.Thread(target=self._report, name="tracking", daemon=True)
         self._thread.start()
 
     def rows(self, values: Mapping[str, Any], timesteps: int) -> None:
         """Report the numbers of a row."""
-        self._tell_failure()
-        if self._failure is None:
+        self._tell_trouble()
+        if not self._given_up:
             self._left.put((_numbers(values), timesteps))
 
     def result(self, result: dict[str, Any]) -> None:
@@ -140,14 +141,18 @@ class Reporter:
         self._display.working(lambda: f"waiting for {self._service}")
         self._thread.join(LAST_SECONDS if self._stopped is not None else INTERRUPTED_SECONDS)
         if self._thread.is_alive():
-            self._failure = "it does not answer; what it has not taken by now is lost"
-        self._tell_failure()
+            self._warn("it does not answer; what it has not taken by now is lost")
+        self._tell_trouble()
 
-    def _tell_failure(self) -> None:
-        if self._failure is not None and not self._told:
+    def _warn(self, trouble: str) -> None:
+        """Have the user told, by the thread of the training; once, whatever follows."""
+        self._trouble = self._trouble or trouble.rstrip(".")
+
+    def _tell_trouble(self) -> None:
+        if self._trouble is not None and not self._told:
             self._told = True
             self._display.notify(
-                f"warning: `track` {self._service}: {self._failure}; the training is not affected"
+                f"warning: `track` {self._service}: {self._trouble}; the training is not affected"
             )
 
     def _report(self) -> None:
@@ -159,7 +164,8 @@ class Reporter:
             tracker.finish(self._result, self._stopped)
         # Whatever a package raises, and exits among it, is none of the training's business.
         except BaseException as error:
-            self._failure = one_line(error)
+            self._warn(one_line(error))
+            self._given_up = True
 
     def _begin(self) -> Tracker:
         for left in reversed(range(TRIES)):

@@ -166,6 +166,7 @@ class Trials:
         self._failures = 0  # in a row
         self._said: set[str] = set()
         self._killed: set[Key] = set()  # once; trained on from their checkpoints
+        self._off_cluster: set[Key] = set()  # could not use it
         best = best_first(store.rows())
         self._best = best[0].value if best else None
 
@@ -185,7 +186,7 @@ class Trials:
             deadline: by `time.monotonic`, when those under way are saved and left; None: never.
 
         Raises:
-            RunError: one trial after the other has failed.
+            RunError: one trial after the other has failed, or the cluster has.
             KeyboardInterrupt: the user interrupted; all trials under way are saved.
         """
         for stored in unfinished:
@@ -268,8 +269,12 @@ class Trials:
             elif event.value.startswith(KILLED) and event.key not in self._killed:
                 self._killed.add(event.key)
                 self._show.say(f"trial {number}, seed {seed}: {event.value}; it goes on once more")
+            elif event.key in self._off_cluster:  # no settings would do better; this trial goes on
+                raise RunError(f"trial {number}, seed {seed}: {event.value}")
             else:
                 self._fail(trial, f"seed {seed}: {event.value}")
+        elif event.kind == "cluster_failed":
+            self._off_cluster.add(event.key)
         elif trial is None:
             return
         elif event.kind == "evaluation":

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +51,9 @@ class Gate:
             )
         except (OSError, OverflowError) as error:
             self._loop.close()
+            number = getattr(error, "errno", None)
+            if isinstance(error, socket.gaierror) or number == errno.EADDRNOTAVAIL:
+                raise UsageError(f"`host` {host}: is no address of this machine") from None
             raise UsageError(
                 f"`port` {port}: cannot be listened on at {host} "
                 f"({getattr(error, 'strerror', None) or error}); `port` 0 takes any that is free"

@@ -20,6 +20,7 @@ from envs.drawing import why_not_drawn
 from envs.registry import resolve
 
 FPS = 30.0
+_BEHIND = 0.25  # seconds that play may be late, and between pictures while it is
 Env = gymnasium.Env[Any, Any]
 
 
@@ -47,7 +48,7 @@ class _Live(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._show, self._lane = show, lane
         self._count, self._total = 0, 0.0
         self._rate = steps_per_second(env)
-        self._due = time.perf_counter()
+        self._due = self._shown = time.perf_counter()
 
     def reset(self, **details: Any) -> tuple[Any, dict[str, Any]]:
         result = self.env.reset(**details)
@@ -59,12 +60,14 @@ class _Live(gymnasium.Wrapper[Any, Any, Any, Any]):
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._count += 1
         self._total += float(reward)
-        stride = max(1, round(self._rate * self._lane.speed / FPS))
-        if self._count % stride == 0 or terminated or truncated:
+        stride, now = max(1, round(self._rate * self._lane.speed / FPS)), time.perf_counter()
+        # A busy machine leaves out pictures rather than play in slow motion.
+        in_time = now - self._due < 1 / FPS or now - self._shown >= _BEHIND
+        if (self._count % stride == 0 and in_time) or terminated or truncated:
             self._show(self._count, self._total)
-        now = time.perf_counter()
-        self._due = max(self._due + 1 / (self._rate * self._lane.speed), now)
-        self._lane.pause(self._due - now)
+            self._shown = now
+        self._due = max(self._due + 1 / (self._rate * self._lane.speed), now - _BEHIND)
+        self._lane.pause(self._due - time.perf_counter())
         return obs, reward, terminated, truncated or self._lane.changed, info
 
 
@@ -82,7 +85,7 @@ class Lane:
         self._body, self.speed = body, 1.0
         self._wanted: ResolvedPolicy | None = None
         self._news = threading.Condition()
-        self.changed = self._ended = False
+        self.changed = self._ended = self._seen = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -99,11 +102,19 @@ class Lane:
             self._news.notify_all()
         self._thread.join(timeout=5.0)
 
+    def look(self, seen: bool) -> None:
+        """Play while somebody looks; the processor is for trainings otherwise."""
+        with self._news:
+            self._seen = seen
+            self._news.notify_all()
+
     def pause(self, seconds: float) -> None:
-        """Wait, but not if something changes."""
+        """Wait, also until somebody looks, but not if something changes."""
         with self._news:
             if not self.changed and seconds > 0:
                 self._news.wait(seconds)
+            while not (self.changed or self._seen):
+                self._news.wait()
 
     def _run(self) -> None:
         while not self._ended:

@@ -53,6 +53,10 @@ class Robot:
         """Play so many times as fast as real time."""
         self._lane.speed = speed
 
+    def look(self, seen: bool) -> None:
+        """Play while somebody looks."""
+        self._lane.look(seen)
+
     def close(self) -> None:
         """End its play."""
         self._lane.close()
@@ -122,6 +126,7 @@ class Page:
             control_layout="fixed", show_logo=False, show_share_button=False, brand_color=_ORANGE
         )
         server.scene.set_up_direction("+z")
+        _light(server.scene)
         self._status = server.gui.add_markdown("")
         self._charts = [_Chart(server, source) for source in self._sources]
         self._speed = server.gui.add_slider("Speed", min=0.1, max=2.0, step=0.1, initial_value=1.0)
@@ -130,6 +135,8 @@ class Page:
         self.robots = [Robot(server, source, place) for place, source in enumerate(self._sources)]
         self._speed.on_update(lambda event: self._set_speed())
         self._more.on_click(lambda event: self._add())
+        server.on_client_connect(lambda client: self._count())
+        server.on_client_disconnect(lambda client: self._count())
 
     def look(self) -> None:
         """Read what is new in the runs' files, and show it."""
@@ -153,15 +160,36 @@ class Page:
         for robot in self.robots:
             robot.set_speed(float(self._speed.value))
 
+    def _count(self) -> None:
+        """A browser has come, once it draws, or gone."""
+        with self._lock:
+            for robot in self.robots:
+                robot.look(bool(self._server.get_clients()))
+
     def _add(self) -> None:
         with self._lock:
             if len(self.robots) >= MOST:
                 return
             robot = Robot(self._server, self._sources[0], len(self.robots), BEST)
             robot.set_speed(float(self._speed.value))
+            robot.look(True)  # who pressed the button
             self.robots.append(robot)
             self._more.disabled = len(self.robots) >= MOST
             robot.update()
+
+
+def _light(scene: Any) -> None:
+    """Lights that a browser without a graphics card draws quickly, too.
+
+    Viser's own are an environment map, for which the canvas is all but invisible until it is
+    decoded and filtered, and shadows in three cascades, which every pixel of every frame pays for.
+    """
+    scene.configure_environment_map(None)
+    scene.configure_default_lights(enabled=False)
+    scene.add_light_ambient("/light/all", color=(255, 255, 255), intensity=1.6)
+    scene.add_light_directional(
+        "/light/above", color=(255, 255, 255), intensity=2.4, position=(-0.4, -0.6, 1.0)
+    )
 
 
 class _Chart:

@@ -37,7 +37,7 @@ class OnStage:
         self._floor: Any = None
         self._label: Any = None
         self._image: Any = None
-        self._about, self._distance, self._written = "", 0.0, 0.0
+        self._about, self._above, self._written = "", 0.0, 0.0
 
     def remove(self) -> None:
         """Take it off the stage."""
@@ -52,8 +52,9 @@ class OnStage:
         """Make the shapes of a robot, and its floor."""
         self._clear()
         view = model.view
-        self._distance = view.distance
         self._y = self._place * max(WIDTH, 0.75 * view.distance)
+        # Higher behind, where labels would be one upon the other.
+        self._above = (0.36 + 0.1 * self._place) * view.distance
         size = 4 * max(WIDTH, view.distance)
         self._floor = self._server.scene.add_grid(
             f"{self._root}/floor",
@@ -115,7 +116,7 @@ class OnStage:
                 self._y + math.floor(y) - y,
                 model.view.floor,
             )
-            self._write(seconds, total, (0.0, self._y, model.view.height + 0.36 * self._distance))
+            self._write(seconds, total, (0.0, self._y, model.view.height + self._above))
 
     def picture(self, picture: Any, seconds: float, total: float) -> None:
         """Show a picture that stands upright."""

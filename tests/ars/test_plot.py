@@ -104,6 +104,8 @@ def test_weights_of_a_policy_file(capsys: pytest.CaptureFixture[str]) -> None:
         (["runs", "--episodes", "3"], 2, "--episodes 3: has no meaning without --weights"),
         (["runs", "runs", "--weights"], 2, "--weights: shows one policy; give one RUN"),
         (["runs", "--weights"], 2, "RUN runs: a folder without best_policy.safetensors"),
+        (["runs", "--table", "html"], 2, "--table html: must be one of text, markdown, latex, csv"),
+        (["--table", "no/runs"], 2, "RUN no/runs: there is no run folder of that name"),
         (["runs", "--tabel"], 2, "unknown argument --tabel (did you mean --table"),
     ],
 )

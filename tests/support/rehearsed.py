@@ -30,6 +30,7 @@ class Rehearsed:
         most: how many trained at a time.
         evaluated: how often each run was evaluated.
         fails: says why a run fails at its first evaluation; None where it does not.
+        on_cluster: whether they fail for the cluster's sake.
         patience: events after which the user interrupts; None: never.
     """
 
@@ -38,10 +39,12 @@ class Rehearsed:
     evaluated: dict[str, int]
     fails: Callable[[Mapping[str, Any]], str | None]
     patience: int | None
+    on_cluster: bool
 
     @classmethod
     def reset(cls) -> None:
         cls.jobs, cls.most, cls.evaluated, cls.patience = [], 0, {}, None
+        cls.on_cluster = False
         cls.fails = lambda given: None  # type: ignore[method-assign,assignment,misc]
 
     def __init__(self) -> None:
@@ -70,6 +73,8 @@ class Rehearsed:
         total, best = given["total_timesteps"], quality(given)
         for point in range(stored["point"], POINTS + 1):
             if (reason := Rehearsed.fails(given)) is not None:
+                if Rehearsed.on_cluster:
+                    self._events.append(Event(key, "cluster_failed", None))
                 self._events.append(Event(key, "ended", reason))
                 return
             row = {"timesteps": point * total // POINTS, "return_mean": best * point / POINTS}

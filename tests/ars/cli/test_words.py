@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ars import plot
 from ars.train import make_parser
 
 
@@ -90,3 +91,17 @@ def test_what_cannot_be_meant_is_refused(
     err = capsys.readouterr().err
     assert (stopped.value.code, err.count("\n")) == (2, 1)
     assert told in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["a b --output x.png", "a --output x.png b", "--output x.png a b", "a --reference b --x time"],
+)
+def test_runs_may_stand_on_both_sides_of_a_flag(words: str) -> None:
+    assert plot._parser().parse_args(words.split()).run == ["a", "b"]
+
+
+def test_a_wrong_flag_among_runs_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        plot._parser().parse_args(["a", "--output", "x.png", "b", "--tabel"])
+    assert "unknown argument --tabel (did you mean --table" in capsys.readouterr().err

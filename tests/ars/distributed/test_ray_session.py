@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
 import pytest
 
-from ars.common.errors import RunError
+from ars.common.errors import ClusterError, RunError
 from ars.distributed import ray_session
 from ars.distributed.ray_session import Session, start_ray
 
@@ -59,3 +60,13 @@ def test_a_session_that_is_stopped_twice_leaves_the_next_one_alone(stopped: list
         start_ray(3)
     second.stop()
     assert stopped == [1, 2]
+
+
+def test_an_address_that_nobody_listens_at_is_refused_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        ray_session._check_answer(address)
+    with pytest.raises(ClusterError, match=f"`ray_address` {address}: cannot connect: Connection"):
+        ray_session._check_answer(address)
+    for other in ("ray://127.0.0.1:1", "nonsense", "local"):  # for Ray to judge
+        ray_session._check_answer(other)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import ars.evaluate
+import ars.plot
 import ars.share
 import ars.verify
 from ars.api import evaluate, load, train
@@ -49,6 +50,8 @@ def test_the_file_stands_for_the_run(folder: Path, capsys: pytest.CaptureFixture
     assert load(str(moved), at=100).weights.tobytes() == expected[1]
     ars.verify.main([str(moved), "--iterations", "3"])
     assert capsys.readouterr().out.endswith("verified\n")
+    ars.plot.main([str(moved), "--table", "csv"])
+    assert "\nHalfCheetah,ARS,1," in capsys.readouterr().out
     again = train(config=moved, n_workers=0, verbose=False)
     best = "best_policy.safetensors"
     assert (again.folder / best).read_bytes() == (Path("gone") / best).read_bytes()
@@ -87,6 +90,7 @@ def test_what_cannot_be_drawn_is_shared_without_a_picture(
     [
         (["nowhere"], "RUN nowhere: not a run folder (no config.json in it)"),
         (["unfinished"], "RUN unfinished: has no result yet"),
+        (["several"], "several: not a run folder (no config.json in it); it holds 1 run: name one"),
         (["mine", "--output", "a.rar"], "--output a.rar: must end in .zip"),
     ],
 )
@@ -94,6 +98,7 @@ def test_wrong_words_are_one_line(
     words: list[str], told: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("unfinished").mkdir()
+    shutil.copytree(folder, "several/s0")
     Path("unfinished/config.json").write_bytes((folder / "config.json").read_bytes())
     with pytest.raises(SystemExit) as stopped:
         ars.share.main(words)

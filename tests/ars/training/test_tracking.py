@@ -20,6 +20,7 @@ FEW = {"n_iterations": 2, "n_directions": 2, "n_workers": 0, "eval_freq": 1, "ev
 # What the toolkit uses of the real package.
 PACKAGE = """
 from trackio import run, utils
+from trackio.utils import _emit_nonfatal_warning
 
 calls, trouble = [], []
 
@@ -38,6 +39,13 @@ def init(**given):
     return Run()
 """
 
+WARNS = """
+import warnings
+
+def _emit_nonfatal_warning(message, *others, **named):
+    warnings.warn(message)
+"""
+
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -46,7 +54,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(textwrap.dedent(PACKAGE))
     for name in ("run", "utils"):
-        (package / f"{name}.py").touch()
+        (package / f"{name}.py").write_text(WARNS)
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.chdir(tmp_path)
     import trackio  # type: ignore[import-not-found,unused-ignore]
@@ -122,6 +130,16 @@ def test_a_service_that_fails_is_one_warning_and_changes_nothing(
     train.main([*words, "--run-dir", "plain"])
     for name in ("policy.safetensors", "best_policy.safetensors", "tape.bin"):
         assert Path("tracked", name).read_bytes() == Path("plain", name).read_bytes()
+
+
+def test_what_a_service_warns_of_is_told_once_and_the_report_goes_on(
+    service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.trouble.append(lambda: service._emit_nonfatal_warning("this batch is lost.", Warning))
+    api.train("CartPole-v1", track="trackio", **FEW)
+    told = "warning: `track` trackio: this batch is lost; the training is not affected\n"
+    assert capsys.readouterr().out.count(told) == 1
+    assert len(logged(service)) > 2 and service.calls[-1] == ("finish",)
 
 
 def test_a_service_that_does_not_answer_is_not_waited_for(

@@ -149,6 +149,15 @@ def test_an_environment_that_always_fails_stops_the_search(rehearsed: type[Rehea
     assert len({job["command"] for job in rehearsed.jobs}) == 5
 
 
+def test_a_cluster_that_is_lost_costs_no_trial(rehearsed: type[Rehearsed]) -> None:
+    whole = search(n_trials=3, run_dir="whole")
+    rehearsed.on_cluster, lost = True, [None, None, None, "no answer"]
+    rehearsed.fails = lambda given: lost.pop(0) if lost else None
+    with pytest.raises(RunError, match=r"^trial \d+, seed 10\d: no answer$"):
+        search(n_trials=3, run_dir="search")
+    assert results(resume(Path("search"))) == results(whole)
+
+
 def test_a_training_that_is_killed_goes_on_once(rehearsed: type[Rehearsed]) -> None:
     killed = ["its process was ended by SIGKILL"]
     rehearsed.fails = lambda given: killed.pop() if killed else None

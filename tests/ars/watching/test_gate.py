@@ -72,6 +72,12 @@ def test_elsewhere_the_token_is_needed(behind: int) -> None:
         assert get(port, Cookie=cookie.partition(";")[0])[:2] == (200, "the page")
 
 
+def test_an_address_of_another_machine_is_said(behind: int) -> None:
+    host = "198.51.100.7"  # of nobody's machine
+    with pytest.raises(UsageError, match=f"^`host` {host}: is no address of this machine$"):
+        gate(host, 0, behind).__enter__()
+
+
 def test_a_port_in_use_is_said(behind: int) -> None:
     with pytest.raises(UsageError, match=f"`port` {behind}: cannot be listened on at 127.0.0.1"):
         gate("127.0.0.1", behind, behind).__enter__()
