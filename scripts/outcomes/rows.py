@@ -112,7 +112,7 @@ _OF_THE_TASK: Mapping[str, Any] = {"env_kwargs": {}, "init_from": None, "on_nonf
 
 
 def settings_in(config: Mapping[str, Any]) -> str:
-    """What a config.json has that is no default: `step_size=0.04 total_timesteps=3000000`.
+    """What a config.json has that is no default, by name: `step_size=0.04 var_floor=0.01`.
 
     So a setting that is added later, and is off, makes no difference. The length of episodes by
     default is the environment's limit.
@@ -130,7 +130,7 @@ def settings_in(config: Mapping[str, Any]) -> str:
     }
     return " ".join(
         f"{name}={_word(value)}"
-        for name, value in found.items()
+        for name, value in sorted(found.items())
         if value != _stored(defaults.get(name))
     )
 

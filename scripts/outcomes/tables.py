@@ -10,7 +10,6 @@ import numpy as np
 
 import envs
 from ars.common.errors import RunError
-from ars.common.words import digits
 from ars.results.aggregates import interquartile_interval, interquartile_mean
 from ars.results.style import compact, thousands
 from envs.published import published_for
@@ -69,10 +68,14 @@ def _summary(group: SeedGroup) -> list[str]:
         middle,
         _short(returns.min()),
         f"{np.median(metres):.1f}" if metres else "",
-        digits(float(np.median([row.minutes for row in rows])), 0),
+        _minutes(float(np.median([row.minutes for row in rows]))),
         _reached(environment, returns.tolist()),
         ", ".join(published),
     ]
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.2g}"
 
 
 def _reached(environment: str, returns: Sequence[float]) -> str:
