@@ -19,6 +19,11 @@ _PPO_WALKER = {
     "eval_episodes": 5,
 }
 
+# Where standing is worth as much as walking from the start, Walker2D stays with standing.
+_PPO_UPRIGHT = _PPO_WALKER | {
+    "reward_weights": ("alive=0.4", "electricity=0", "stall=0"),
+    "anneal_weights": 1_000_000,
+}
 
 # Schulman et al. (2017), table 5. ale-py ends a game after 108,000 frames, which are 27,000 steps.
 _PPO_ATARI = {
@@ -84,12 +89,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "HalfCheetah": _PPO_WALKER,
     "Ant": _PPO_WALKER,
-    # Where standing is worth as much as walking from the start, it stays with standing.
-    "Walker2D": _PPO_WALKER
-    | {
-        "reward_weights": ("alive=0.4", "electricity=0", "stall=0"),
-        "anneal_weights": 1_000_000,
-    },
+    "Hopper": _PPO_UPRIGHT,
+    "Walker2D": _PPO_UPRIGHT,
     "Squash": {
         "n_envs": 8,
         "n_steps": 64,
