@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZipFile
 
 from ars import __version__
 from ars.cli.exit import command
@@ -14,6 +17,8 @@ from ars.cli.parser import Parser
 from ars.cli.program import program
 from ars.common.own_modules import look_in_current_folder
 from ars.common.settings import near
+
+SHIPPED = Path(__file__).parent / "shipped"
 
 
 class Command(NamedTuple):
@@ -80,6 +85,10 @@ def overview() -> str:
             "     any registered Gymnasium id (CartPole-v1) or module:Id-v0",
             "RUN  a run folder, a policy file or the name of a shipped policy",
             "",
+            "Shipped policies, with their mean return over new episodes:",
+            "",
+            *_columns({path.stem: _worth(path) for path in sorted(SHIPPED.glob("*.zip"))}),
+            "",
             "Algorithms, chosen with --algo:",
             "",
             *_columns({name: entry.description for name, entry in ALGORITHMS.items()}),
@@ -91,6 +100,15 @@ def overview() -> str:
             "Each command lists its options with --help, train HalfCheetah --help also its preset.",
         )
     )
+
+
+def _worth(shipped: Path) -> str:
+    """What a shipped run's policy is worth: `ppo, 2,803 and 36 metres`."""
+    with ZipFile(shipped) as file:
+        config, result = (json.loads(file.read(f"{name}.json")) for name in ("config", "result"))
+    final = result["final_evaluation"]
+    metres = f" and {final['metres_mean']:.0f} metres" if "metres_mean" in final else ""
+    return f"{config['algo']}, {final['return_mean']:,.0f}{metres}"
 
 
 def _columns(rows: Mapping[str, str]) -> list[str]:

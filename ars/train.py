@@ -46,6 +46,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     """
     algorithm_config, presets = ALGORITHMS[algo].Config, ALGORITHMS[algo].presets
     subject = subject or Subject()
+    known = f": {', '.join(presets)}" if presets else ""
     preset = {} if subject.preset is None else known_presets(algo, subject.preset)[subject.preset]
     parser = Parser(
         elsewhere=lambda: settings_of_others(algo),
@@ -64,8 +65,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         "--preset",
         metavar="NAME",
         default=hidden,
-        help=f"a named set of settings: {', '.join(presets)}; or a file of one, such as "
-        f"{program('tune')} writes",
+        help=f"a named set of settings{known}; or a file of one, such as {program('tune')} writes",
     )
     add_env_flags(main, preset)
     add_wrapper_flag(main)

@@ -42,7 +42,8 @@ except ImportError as error:
 
 import envs
 from ars.rollout.episode import compiled_rollout, rollout
-from ars.training.run_folder import SHIPPED
+from ars.training.rebuild import chosen_policy
+from ars.training.run_folder import shipped
 from envs.bullet.client import pybullet, quiet
 from envs.bullet.compiled.player import CompiledPlayer
 from policies import Policy, RunningMeanStd, make_policy, read_policy
@@ -75,11 +76,11 @@ class Started:
 
 def choose_policy(robot: str, env: Any, files: list[Path]) -> tuple[Policy, str]:
     """Return the policy for a robot, and its origin."""
-    shipped = [*SHIPPED.glob("*.safetensors")]
-    for origin, paths in (("given", files), ("shipped", shipped)):
-        for file in map(read_policy, paths):
-            if file.env_id == robot:
-                return file.policy, origin
+    for file in map(read_policy, files):
+        if file.env_id == robot:
+            return file.policy, "given"
+    if robot in shipped():
+        return chosen_policy(robot).file.policy, "shipped"
     if (network := published(robot, env)) is not None:
         return network, "PyBullet's"
     policy = make_policy("linear", env.observation_space, env.action_space)

@@ -76,9 +76,9 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-    from ars.training.run_folder import find_policy
+    from ars.training.rebuild import chosen_policy
 
-    policy = find_policy(start).file.policy if start else None
+    policy = chosen_policy(start).file.policy if start else None
 
     def make() -> VecNormalize:
         env = DummyVecEnv([lambda: gymnasium.make(PEER_ENV)])

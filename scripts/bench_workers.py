@@ -41,13 +41,13 @@ def make_algorithm(robot: str, directions: int) -> ARS:
     from ars.algorithms.base import TrainingContext
     from ars.common.errors import UsageError
     from ars.training.env_check import probe
-    from ars.training.run_folder import find_policy
+    from ars.training.rebuild import chosen_policy
 
     found = probe(robot, {})
     context = TrainingContext(robot, found.observation_space, found.action_space)
     algorithm = ARS(ARSConfig(variant="v2", n_directions=directions), context)
     try:
-        algorithm.start_from(find_policy(robot).file.policy)
+        algorithm.start_from(chosen_policy(robot).file.policy)
     except UsageError as error:
         print(f"from zero: {error}", flush=True)
     return algorithm

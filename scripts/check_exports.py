@@ -66,9 +66,9 @@ def main() -> None:
 
     import envs
     from ars.api import export
-    from ars.training.run_folder import find_policy
+    from ars.training.rebuild import chosen_policy
 
-    file, failed = find_policy(args.policy).file, False
+    file, failed = chosen_policy(args.policy).file, False
     env = envs.make(file.env_id, **file.env_kwargs)
     wanted = returns(env, file.policy, file.policy.act_flat, args.episodes)
     print(f"{'policy':8} {wanted.mean():10,.3f}", flush=True)

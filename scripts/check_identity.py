@@ -27,7 +27,8 @@ from references import PORTED, Reference, published
 
 import envs
 from ars.rollout.episode import Episode, compiled_rollout, rollout
-from ars.training.run_folder import SHIPPED
+from ars.training.rebuild import chosen_policy
+from ars.training.run_folder import shipped
 from envs.bullet.client import quiet
 from policies import Policy, RunningMeanStd, make_policy, read_policy
 
@@ -112,9 +113,8 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--policies", nargs="+", type=Path, default=[], help="policy files")
     arguments = parser.parse_args()
-    files = [
-        read_policy(path) for path in [*sorted(SHIPPED.glob("*.safetensors")), *arguments.policies]
-    ]
+    files = [chosen_policy(name).file for name in shipped()]
+    files += map(read_policy, arguments.policies)
     heads = "episodes ended early    steps  unlike the reference  unlike the compiled   trained"
     print(f"{'robot':24} {heads}")
     differences = 0

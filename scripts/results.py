@@ -58,6 +58,8 @@ PLAN = (
     Planned("Hopper", "ars", 10),
     Planned("HalfCheetah", "ars", 20),
     Planned("HalfCheetah", "ppo", 3),
+    Planned("Walker2D", "ppo", 3),
+    Planned("Ant", "ppo", 3),
     Planned("Walker2D", "ars", 5),
     Planned("Ant", "ars", 5),
 )

@@ -83,7 +83,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_episodes": 20,
     },
     "HalfCheetah": _PPO_WALKER,
-    "Walker2D": _PPO_WALKER,
+    "Ant": _PPO_WALKER,
+    # Where standing is worth as much as walking from the start, it stays with standing.
+    "Walker2D": _PPO_WALKER
+    | {
+        "reward_weights": ("alive=0.4", "electricity=0", "stall=0"),
+        "anneal_weights": 1_000_000,
+    },
     "Squash": {
         "n_envs": 8,
         "n_steps": 64,

@@ -204,7 +204,7 @@ class Rollouts:
         training = task.stream is Stream.TRAINING
         if training:
             delta = direction(spec.seed, task.iteration, task.index, spec.policy.n_weights)
-            policy.weights = snapshot.weights + (task.sign * spec.delta_std) * delta
+            policy.weights = snapshot.weights + (task.sign * snapshot.delta_std) * delta
         else:
             policy.weights = snapshot.weights
         collect = spec.statistics if training else task.watched

@@ -41,11 +41,13 @@ class Snapshot:
     Attributes:
         weights: the policy's, flat.
         normalizer: frozen.
+        delta_std: standard deviation of training's perturbations, of all weights or of each.
         reward_weights: of each term of the reward in training rollouts; None: the true reward.
     """
 
     weights: NDArray[np.float64]
     normalizer: Normalizer | None = None
+    delta_std: float | NDArray[np.float64] = 0.0
     reward_weights: tuple[float, ...] | None = None
 
 
@@ -57,7 +59,6 @@ class RolloutSpec:
     policy: PolicySpec
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
-    delta_std: float = 0.0
     shift: float = 0.0
     reward_clip: float | None = None
     rollout_length: int = 1000

@@ -18,22 +18,34 @@ def space(search: Search) -> dict[str, Any]:
 
     A share of 1 of the directions makes variants v1 and v2 of v1-t and v2-t.
     """
-    limit, total = search.task.time_limit or 1000, search.task.total_timesteps
     settings: dict[str, Any] = {
         "variant": search.choice("variant", "v2-t", "v1-t"),
         "step_size": search.real("step_size", 0.003, 0.3, log=True),
-        "delta_std": search.real("delta_std", 0.003, 0.3, log=True),
-        # At least ten iterations of whole episodes.
-        "n_directions": search.whole(
-            "n_directions", 4, min(64, max(16, total // (20 * limit))), log=True
-        ),
-        "shift": search.choice("shift", 0.0, 1.0),
+        **directions(search, 4, 64),
     }
     if settings["variant"].endswith("-t") and "n_top" not in search.fixed:
         share = search.real("top_share", 0.1, 1.0)
         settings["n_top"] = max(1, round(share * settings["n_directions"]))
     if settings["variant"].startswith("v2"):
         settings["var_floor"] = search.choice("var_floor", 0.0, 0.01)
+    return {**settings, **episodes(search)}
+
+
+def directions(search: Search, fewest: int, most: int) -> dict[str, Any]:
+    """The noise and how often it is drawn."""
+    limit, total = search.task.time_limit or 1000, search.task.total_timesteps
+    # At least ten iterations of whole episodes.
+    fitting = min(most, max(4 * fewest, total // (20 * limit)))
+    return {
+        "delta_std": search.real("delta_std", 0.003, 0.3, log=True),
+        "n_directions": search.whole("n_directions", fewest, fitting, log=True),
+    }
+
+
+def episodes(search: Search) -> dict[str, Any]:
+    """What an episode of training is worth, and how long it is."""
+    limit = search.task.time_limit or 1000
+    settings: dict[str, Any] = {"shift": search.choice("shift", 0.0, 1.0)}
     if limit >= LONG:
         settings["rollout_length"] = search.choice(
             "rollout_length", limit, 6 * limit // 10, 3 * limit // 10

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -18,6 +18,7 @@ import envs
 from ars.algorithms.base import Algorithm
 from ars.common.resources import n_processors, resident
 from ars.common.settings import in_words
+from ars.rollout.pool import Pool
 from ars.training.config import TrainingConfig
 from ars.training.display import Silent
 from ars.training.run import make_pool, opened
@@ -62,21 +63,70 @@ class Pace(NamedTuple):
     episode_steps: float
 
 
+class _Enough(Exception):  # nothing is wrong
+    """Rollouts have been watched for long enough."""
+
+
+class _Stopwatch:
+    """Counts rollouts and their steps after the first one, which compiles; ends the wait in time.
+
+    Attributes:
+        requested: rollouts of the last request.
+        rollouts: that ended, after the first.
+        steps: of those.
+        seconds: that they took.
+    """
+
+    def __init__(self) -> None:
+        self.requested = self.rollouts = self.steps = 0
+        self.seconds = 0.0
+        self._began: float | None = None
+
+    def submitted(self, rollouts: int) -> None:
+        self.requested = rollouts
+
+    def answered(self, rollouts: int, steps: int, seconds: float) -> None:
+        now = time.perf_counter()
+        if self._began is None:
+            self._began = now
+        else:
+            self.rollouts, self.steps = self.rollouts + rollouts, self.steps + steps
+            self.seconds = now - self._began
+
+    def waiting(self) -> None:
+        if self.seconds >= MEASURED_SECONDS:
+            raise _Enough
+
+
 def measured(complete: TrainingConfig, algorithm: Algorithm) -> Pace:
-    """Train for a few seconds in this process; nothing is written."""
+    """Train for a few seconds in this process; nothing is written.
+
+    An iteration of ARS is hundreds of episodes, and is left in the middle.
+    """
     local = dataclasses.replace(
         complete, workers=dataclasses.replace(complete.workers, n_workers="0", ray_address=None)
     )
-    with closing(make_pool(local, algorithm.rollout_spec, lambda line: None)) as pool:
+    watch = _Stopwatch()
+    with closing(make_pool(local, algorithm.rollout_spec, lambda line: None, watch=watch)) as pool:
+        if not algorithm.trains_in_pool:
+            return _by_iterations(algorithm, pool)
+        with suppress(_Enough):
+            while watch.seconds < MEASURED_SECONDS:
+                algorithm.iterate(pool)
+    length = watch.steps / watch.rollouts
+    return Pace(watch.steps / watch.seconds, watch.requested * length, length)
+
+
+def _by_iterations(algorithm: Algorithm, pool: Pool) -> Pace:
+    before, began = algorithm.timesteps, time.perf_counter()
+    algorithm.iterate(pool)  # the first loads a network
+    if time.perf_counter() - began < MEASURED_SECONDS:
         before, began = algorithm.timesteps, time.perf_counter()
-        algorithm.iterate(pool)  # the first compiles, or loads a network
-        if time.perf_counter() - began < MEASURED_SECONDS:
-            before, began = algorithm.timesteps, time.perf_counter()
-        while True:
-            algorithm.iterate(pool)
-            spent = time.perf_counter() - began
-            if spent >= MEASURED_SECONDS:
-                break
+    while True:
+        algorithm.iterate(pool)
+        spent = time.perf_counter() - began
+        if spent >= MEASURED_SECONDS:
+            break
     return Pace(
         (algorithm.timesteps - before) / spent,
         algorithm.timesteps / algorithm.iteration,

@@ -17,7 +17,7 @@ from ars.rendering.film import Moment
 from ars.training.env_check import probe
 from ars.training.evaluation import Candidate, policy_file
 from ars.training.run_folder import TAPE, ResolvedPolicy, describe_policy, find_policy
-from ars.training.shared_run import unpacked
+from ars.training.shared_run import shipped_file, unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.tape import Header, Tape, read_tape
 from ars.training.trust import NotTrusted, check_trust
@@ -26,7 +26,11 @@ from policies import FileError, PolicySpec
 
 
 def chosen_policy(
-    run: str, latest: bool = False, at: int | None = None, trust: bool = False
+    run: str,
+    latest: bool = False,
+    at: int | None = None,
+    trust: bool = False,
+    setting: str = "run",
 ) -> ResolvedPolicy:
     """The policy that RUN means: its best, its latest, or the one it had at some timesteps.
 
@@ -36,6 +40,7 @@ def chosen_policy(
         at: of a run folder with a tape: the policy after as many timesteps, which is the one after
             the last iteration that had used no more.
         trust: import the module that a tape from elsewhere names, if that is needed to read it.
+        setting: the setting that it was given as, for messages.
 
     Raises:
         UsageError: there is no such run or policy, or a module would have to be imported.
@@ -43,7 +48,10 @@ def chosen_policy(
     """
     given, run = run, unpacked(run)
     if at is None:
-        found = find_policy(run, latest)
+        found = find_policy(run, latest, setting)
+        if shipped_file(given) is not None:
+            name, which = Path(given), "latest shipped policy" if latest else "shipped policy"
+            return replace(found, description=describe_policy(which, name, found.file))
         return replace(found, description=found.description.replace(run, given))
     if latest:
         raise UsageError(f"`at` {at}: has no meaning beside `latest`")
@@ -52,7 +60,7 @@ def chosen_policy(
     if at < steps[0]:
         raise UsageError(f"`at` {at}: the tape of {run} begins at {steps[0]:,} timesteps")
     [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1], trust)
-    return resolved
+    return replace(resolved, description=resolved.description.replace(run, given))
 
 
 def training_moments(run: str, count: int = 10, trust: bool = False) -> list[Moment]:

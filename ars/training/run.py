@@ -24,9 +24,9 @@ from ars.training.env_check import Probe, probe
 from ars.training.filming import Filming
 from ars.training.given_env import only_here
 from ars.training.heading import episode_lines, schedule_line
+from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import (
     CONFIG,
-    find_policy,
     lock,
     new_folder,
     refuse_taken,
@@ -137,7 +137,7 @@ def opened(config: TrainingConfig, display: Display) -> Iterator[Opened]:
             resume = config.folder is not None and checkpoint.exists(config.folder)
             initial = None
             if config.init_from is not None and not resume:
-                initial = find_policy(config.init_from, setting="init_from").file.policy
+                initial = chosen_policy(config.init_from, setting="init_from").file.policy
         deep = not ALGORITHMS[config.algo].trains_in_pool
         probed = probe(config.env_id, config.env_kwargs, display.notify, beside_others=deep)
         if config.folder is None:  # a stored run keeps the lengths that it had

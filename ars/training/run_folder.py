@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import envs
 from ars.common.errors import RunError, UsageError, short_message
 from ars.common.settings import counted, near
 from ars.common.shell import quoted
@@ -48,8 +47,13 @@ class ResolvedPolicy:
     description: str
 
 
+def shipped() -> dict[str, Path]:
+    """The shared files of the runs that come with the toolkit, by environment."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.zip"))}
+
+
 def find_policy(run: str, latest: bool = False, setting: str = "run") -> ResolvedPolicy:
-    """The policy that RUN means: a run folder's best (or latest), a file, or a shipped one.
+    """The policy of a run folder, its best (or latest), or of a policy file.
 
     Args:
         run: what the user gave.
@@ -75,24 +79,12 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
     elif path.is_file():
         which = "policy file"
     else:
-        shipped = sorted(file.name.partition(".")[0] for file in SHIPPED.glob("*.safetensors"))
-        name = _environment(run)
-        path, which = SHIPPED / f"{name}.safetensors", "shipped policy"
-        if name not in shipped:
-            raise UsageError(
-                f"`{setting}` {run}: no run folder, policy file or shipped policy of that name"
-                + (near(run, shipped) or f"; shipped are: {', '.join(shipped) or 'none'}")
-            )
+        raise UsageError(
+            f"`{setting}` {run}: no run folder, policy file or shipped policy of that name"
+            + (near(run, shipped()) or f"; shipped are: {', '.join(shipped()) or 'none'}")
+        )
     file = read_policy(path)
     return ResolvedPolicy(path, file, describe_policy(which, path, file))
-
-
-def _environment(run: str) -> str:
-    """The name of an environment in the spelling that shipped policies have."""
-    with suppress(envs.UnknownEnvironment):
-        if ":" not in run:  # which would import a module
-            return envs.canonical_name(run)
-    return run
 
 
 def describe_policy(which: str, path: Path, file: PolicyFile) -> str:

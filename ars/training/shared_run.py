@@ -6,13 +6,16 @@ import atexit
 import functools
 import io
 import json
+import os
 import shutil
 import tempfile
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError, short_message
 from ars.training.run_folder import (
@@ -24,6 +27,7 @@ from ars.training.run_folder import (
     RESULT,
     TAPE,
     read_json,
+    shipped,
 )
 from policies import FileError
 from policies.file import read_plain, write_atomically
@@ -153,15 +157,24 @@ python -m ars.render {file}
 """
 
 
+def shipped_file(run: str) -> Path | None:
+    """The shared file of a RUN that is the name of a shipped policy; None for any other."""
+    if ":" in run or os.sep in run or Path(run).exists():  # a colon would import a module
+        return None
+    with suppress(envs.UnknownEnvironment):
+        run = envs.canonical_name(run)
+    return shipped().get(run)
+
+
 def unpacked(run: str) -> str:
     """The folder of a RUN that is a shared file, unpacked for as long as this process lives.
 
-    Any other RUN is returned as it is.
+    So for the name of a shipped policy. Any other RUN is returned as it is.
 
     Raises:
         FileError: the file is damaged, or holds no run.
     """
-    path = Path(run)
+    path = shipped_file(run) or Path(run)
     if path.suffix != ".zip" or not path.is_file():
         return run
     return str(_unpack(path.resolve(), path.stat().st_mtime_ns))

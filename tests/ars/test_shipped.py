@@ -1,4 +1,4 @@
-"""Every shipped policy loads, is named after its environment and does what it was shipped for."""
+"""Every shipped run loads, is named after its environment and is worth what it says."""
 
 from __future__ import annotations
 
@@ -10,50 +10,68 @@ import gymnasium
 import pytest
 
 import envs
+from ars.__main__ import overview
 from ars.common.seeding import Stream
 from ars.rollout.episode import Rollouts, rollout
 from ars.rollout.task import RolloutSpec, Snapshot, Task, task_seed
 from ars.training.evaluation import evaluate_policy
-from ars.training.run_folder import SHIPPED, find_policy
+from ars.training.rebuild import chosen_policy
+from ars.training.run_folder import RESULT, TAPE, read_json, shipped
+from ars.training.shared_run import unpacked
+from ars.training.verification import verify_run
 
-NAMES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+NAMES = list(shipped())
+WITH_TAPES = [name for name in NAMES if (Path(unpacked(name)) / TAPE).exists()]
+every_shipped_run = pytest.mark.parametrize("name", NAMES)
 
 
-def test_there_are_shipped_policies() -> None:
-    assert "HalfCheetah" in NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_policy_is_found_by_its_environments_name(
+@every_shipped_run
+def test_it_is_found_by_its_environments_name(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = find_policy(name)
+    found = chosen_policy(name)
     assert found.file.env_id == name
-    assert found.description.startswith("shipped policy")
+    assert found.description.startswith(f"shipped policy {name} (iteration ")
     assert envs.resolve(name)
+    assert f"\n  {name} " in overview()
 
 
 @pytest.mark.parametrize("word", ["halfcheetah", "HALFCHEETAH", "halfcheetahbulletenv-v0"])
 def test_its_name_may_be_typed_in_another_way(word: str) -> None:
-    assert find_policy(word).path == find_policy("HalfCheetah").path
+    assert chosen_policy(word).path == chosen_policy("HalfCheetah").path
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_policy_is_far_better_than_none(name: str) -> None:
-    trained = evaluate_policy(find_policy(name), episodes=3)
-    untrained = find_policy(name)
-    untrained.file.policy.weights = 0.0 * untrained.file.policy.weights
-    assert trained["return_min"] > evaluate_policy(untrained, episodes=3)["return_max"] + 500
+def test_a_folder_of_its_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("HalfCheetah").mkdir()
+    assert unpacked("HalfCheetah") == "HalfCheetah"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_shipped_run
+def test_it_is_worth_what_its_result_says(name: str) -> None:
+    said = read_json(Path(unpacked(name)) / RESULT)["final_evaluation"]
+    found = evaluate_policy(chosen_policy(name), episodes=3)
+    # Contacts are chaotic: on another processor episodes differ.
+    spread = said["return_std"] + 0.05 * abs(said["return_mean"])
+    assert abs(found["return_mean"] - said["return_mean"]) < 4 * spread
+    assert said["return_mean"] > said["episodes"] ** -0.5 * said["return_std"]
+    if "metres_mean" in said:
+        assert found["metres_mean"] > 0.5 * said["metres_mean"] > 5
+
+
+@pytest.mark.parametrize("name", WITH_TAPES)
+def test_its_policies_follow_from_its_tape(name: str) -> None:
+    found = verify_run(name, iterations=0)
+    assert found.n_iterations > 0 and found.compared
+
+
+@pytest.mark.parametrize("name", ["HalfCheetah", "Hopper", "Ant"])
 def test_trained_episodes_are_the_references_and_the_compiled_loops(name: str) -> None:
-    found = find_policy(name)
-    policy = found.file.policy
+    policy = chosen_policy(name).file.policy
     spec = RolloutSpec(name, policy.spec, statistics=True)
     snapshot = Snapshot(policy.weights, policy.normalizer)
-    tasks = [Task(Stream.EVALUATION, 0, index) for index in range(4)]
+    tasks = [Task(Stream.EVALUATION, 0, index) for index in range(2)]
     with closing(Rollouts(replace(spec, compiled=False))) as plain:
         expected = plain.run(snapshot, tasks)
     assert max(episode.length for episode in expected) == 1000

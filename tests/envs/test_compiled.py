@@ -229,16 +229,15 @@ def make_rollouts(**changes: Any) -> Rollouts:
     env = envs.make("Hopper")
     policy = make_policy("linear", env.observation_space, env.action_space).spec
     env.close()
-    spec = RolloutSpec("Hopper", policy, seed=5, delta_std=0.5, shift=1.0, statistics=True)
+    spec = RolloutSpec("Hopper", policy, seed=5, shift=1.0, statistics=True)
     return Rollouts(replace(spec, **changes))
 
 
 def run(rollouts: Rollouts) -> list[list[Any]]:
     weights = np.zeros(rollouts.policy.weights.size)
     tasks = [Task(Stream.TRAINING, 0, k, sign) for k in range(3) for sign in (1, -1)]
-    return [
-        bits(e) for e in rollouts.run(Snapshot(weights), [*tasks, Task(Stream.EVALUATION, 0, 1)])
-    ]
+    snapshot = Snapshot(weights, delta_std=0.5)
+    return [bits(e) for e in rollouts.run(snapshot, [*tasks, Task(Stream.EVALUATION, 0, 1)])]
 
 
 def test_rollouts_run_compiled_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,14 +20,13 @@ def digest(name: str, compiled: bool) -> str:
     env = envs.make(name)
     policy = make_policy("linear", env.observation_space, env.action_space).spec
     env.close()
-    spec = RolloutSpec(
-        name, policy, delta_std=0.3, rollout_length=60, statistics=True, compiled=compiled
-    )
+    spec = RolloutSpec(name, policy, rollout_length=60, statistics=True, compiled=compiled)
     rollouts = Rollouts(spec)
     assert rollouts.notice is None and (rollouts._player is not None) == compiled
     tasks = [Task(Stream.TRAINING, 3, k, sign) for k in range(2) for sign in (1, -1)]
     found = hashlib.sha256()
-    for episode in rollouts.run(Snapshot(np.zeros(policy.n_weights)), tasks):
+    snapshot = Snapshot(np.zeros(policy.n_weights), delta_std=0.3)
+    for episode in rollouts.run(snapshot, tasks):
         assert episode.statistics is not None
         words = repr((episode.total_reward, episode.score, episode.length))
         found.update(words.encode())

@@ -23,14 +23,13 @@ def make_spec(env_id: str = "CartPole-v1", **env_kwargs: Any) -> RolloutSpec:
     env = envs.make("CartPole-v1")
     policy = make_policy("linear", env.observation_space, env.action_space).spec
     env.close()
-    return RolloutSpec(
-        env_id, policy, env_kwargs, seed=5, delta_std=0.5, rollout_length=100, statistics=True
-    )
+    return RolloutSpec(env_id, policy, env_kwargs, seed=5, rollout_length=100, statistics=True)
 
 
 def make_snapshot() -> Snapshot:
     rule = NormalizerRule()
-    return Snapshot(np.linspace(-1, 1, 8), Normalizer(np.zeros(4), np.full(4, 0.3), 9, rule))
+    normalizer = Normalizer(np.zeros(4), np.full(4, 0.3), 9, rule)
+    return Snapshot(np.linspace(-1, 1, 8), normalizer, delta_std=0.5)
 
 
 def plain(episodes: Sequence[Episode]) -> list[Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from closeness import close
 from gymnasium import spaces
+from stub_pool import StubPool, scores
 
 from ars.algorithms.ars import ARS, ARSConfig, best_directions
 from ars.algorithms.base import TrainingContext
@@ -17,35 +18,11 @@ from ars.common.seeding import direction
 from ars.common.settings import make_config
 from ars.presets.ars import PRESETS
 from ars.rollout.episode import Episode
-from ars.rollout.task import Snapshot, Task
+from ars.rollout.task import Task
 from policies import RunningMeanStd
 
 OBSERVATIONS = spaces.Box(-np.inf, np.inf, (3,), np.float32)
 ACTIONS = spaces.Box(-1, 1, (2,), np.float32)
-
-
-class StubPool:
-    """A pool whose episodes come from a function of the task."""
-
-    def __init__(self, play: Callable[[Task], Episode]) -> None:
-        self.play = play
-        self.snapshots: list[Snapshot] = []
-        self._results: list[Episode] = []
-
-    def submit(self, snapshot: Snapshot, tasks: Sequence[Task]) -> int:
-        self.snapshots.append(snapshot)
-        self._results = [self.play(task) for task in tasks]
-        return 0
-
-    def collect(self, request: int) -> list[Episode]:
-        return self._results
-
-    def close(self) -> None:
-        pass
-
-
-def scores(table: dict[tuple[int, int], float]) -> StubPool:
-    return StubPool(lambda task: Episode(0.0, table[task.index, task.sign], 10))
 
 
 def make(notify: Callable[[str], None] = print, nonfinite: str = "stop", **settings: object) -> ARS:

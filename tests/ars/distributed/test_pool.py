@@ -67,13 +67,13 @@ def test_two_requests_collected_in_either_order(make_pool: Any, evaluation_first
     spec = make_spec()
     pool = make_pool(spec, 2)
     evaluation = pool.submit(make_snapshot(), EVALUATION)
-    training = pool.submit(Snapshot(np.ones(8)), TRAINING)
+    training = pool.submit(Snapshot(np.ones(8), delta_std=0.5), TRAINING)
     empty = pool.submit(make_snapshot(), [])
     order = [evaluation, training] if evaluation_first else [training, evaluation]
     episodes = {request: pool.collect(request) for request in order}
     local = LocalPool(spec)
     assert plain(episodes[training]) == plain(
-        local.collect(local.submit(Snapshot(np.ones(8)), TRAINING))
+        local.collect(local.submit(Snapshot(np.ones(8), delta_std=0.5), TRAINING))
     )
     assert plain(episodes[evaluation]) == expected(spec, EVALUATION)
     assert pool.collect(empty) == []
@@ -236,7 +236,7 @@ def test_snapshots_of_many_requests_are_not_confused(
     monkeypatch.setattr(ray_actors, "SENT_BYTES", sent_bytes)
     spec = make_spec()
     pool, local = make_pool(spec, 1), LocalPool(spec)
-    snapshots = [Snapshot(np.full(8, 0.1 * n)) for n in range(5)]
+    snapshots = [Snapshot(np.full(8, 0.1 * n), delta_std=0.5) for n in range(5)]
     for tasks in (TRAINING[:4], EVALUATION[:3]):
         requests = [pool.submit(snapshot, tasks) for snapshot in snapshots]
         for request, snapshot in reversed(list(zip(requests, snapshots, strict=True))):
@@ -280,8 +280,8 @@ def test_a_worker_that_cannot_compile_its_loop_is_told_once(make_pool: Any) -> N
     env = envs.make("Hopper")
     policy = make_policy("linear", env.observation_space, env.action_space).spec
     env.close()
-    spec = RolloutSpec("faulty_envs:HopperWithoutNumba-v0", policy, delta_std=0.1)
-    snapshot, tasks = Snapshot(np.zeros(policy.n_weights)), TRAINING[:6]
+    spec = RolloutSpec("faulty_envs:HopperWithoutNumba-v0", policy)
+    snapshot, tasks = Snapshot(np.zeros(policy.n_weights), delta_std=0.1), TRAINING[:6]
     events: list[str] = []
     pool = make_pool(spec, 2, on_event=events.append)
     while len(pool.pids()) < 2:

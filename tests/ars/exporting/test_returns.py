@@ -15,7 +15,7 @@ import envs
 from ars.exporting import recipe
 from ars.exporting.export import export_policy
 from ars.rollout.episode import rollout
-from ars.training.run_folder import find_policy
+from ars.training.rebuild import chosen_policy
 
 
 def returns(act: Callable[[Any], Any], policy: Any) -> list[float]:
@@ -28,7 +28,7 @@ def returns(act: Callable[[Any], Any], policy: Any) -> list[float]:
 
 @pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
 def test_arrays_and_a_header_earn_the_policy_s_returns_to_the_last_bit(tmp_path: Path) -> None:
-    file = find_policy("HalfCheetah").file
+    file = chosen_policy("HalfCheetah").file
     for format, name in (("npz", "cheetah.npz"), ("c", "cheetah.h")):
         export_policy(file, format, tmp_path / name)
     with np.load(tmp_path / "cheetah.npz") as stored:

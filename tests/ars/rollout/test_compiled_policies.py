@@ -62,12 +62,13 @@ def rollouts_of(kind: str, compiled: bool = True, activation: str = "tanh") -> R
         options["hidden_sizes"] = (4,)
     policy = make_policy(kind, env.observation_space, env.action_space, **options).spec
     env.close()
-    spec = RolloutSpec("Hopper", policy, delta_std=0.5, rollout_length=20, compiled=compiled)
+    spec = RolloutSpec("Hopper", policy, rollout_length=20, compiled=compiled)
     return Rollouts(spec)
 
 
 def play(rollouts: Rollouts) -> list[Episode]:
-    snapshot = Snapshot(np.linspace(-1.0, 1.0, rollouts.spec.policy.n_weights))
+    weights = np.linspace(-1.0, 1.0, rollouts.spec.policy.n_weights)
+    snapshot = Snapshot(weights, delta_std=0.5)
     return rollouts.run(snapshot, [Task(Stream.TRAINING, 0, k, 1) for k in range(3)])
 
 
