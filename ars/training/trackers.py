@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,13 +61,13 @@ class Trackio:
     """Trackio: files of this user's, seen with `trackio show`."""
 
     def __init__(self, run: TrackedRun, fresh_id: str) -> None:
-        import trackio
-        from trackio import utils
-
+        trackio: Any = import_module("trackio")
         # They would come between the lines of the training.
-        for module in (trackio, utils, trackio.run):
-            module.print = _say_nothing
-            module._emit_nonfatal_warning = lambda message, *_, **__: run.warn(message)
+        for module in (trackio, import_module("trackio.utils"), import_module("trackio.run")):
+            vars(module).update(
+                print=_say_nothing,
+                _emit_nonfatal_warning=lambda message, *_, **__: run.warn(message),
+            )
         self.id = run.id or f"{run.name}-{fresh_id}"  # runs are known by their names
         self._run = trackio.init(
             project=os.environ.get("TRACKIO_PROJECT") or PROJECT,
