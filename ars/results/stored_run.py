@@ -177,7 +177,7 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
     """The runs that are meant: run folders, and every run folder below other folders.
 
     Args:
-        words: what the user gave; also files that `ars share` wrote.
+        words: what the user gave; also files that `ars share` wrote, and names of shipped runs.
         notify: told what is left out: what cannot be read below a folder, and repetitions.
 
     Raises:
@@ -206,8 +206,8 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
 
 
 def _unpacked(path: Path) -> Path:
-    """The folder of a shared run, or the path as it is. Raises: FileError."""
-    if path.suffix != ".zip":
+    """The folder of a shared or shipped run, or the path as it is. Raises: FileError."""
+    if path.is_dir():
         return path
     from ars.training.shared_run import unpacked
 

@@ -32,20 +32,21 @@ def space(search: Search) -> dict[str, Any]:
 
 
 def directions(search: Search, fewest: int, most: int) -> dict[str, Any]:
-    """The noise and how often it is drawn."""
+    """The noise, how often it is drawn, and what a step must earn."""
     limit, total = search.task.time_limit or 1000, search.task.total_timesteps
     # At least ten iterations of whole episodes.
     fitting = min(most, max(4 * fewest, total // (20 * limit)))
     return {
         "delta_std": search.real("delta_std", 0.003, 0.3, log=True),
         "n_directions": search.whole("n_directions", fewest, fitting, log=True),
+        "shift": search.choice("shift", 0.0, 1.0),
     }
 
 
 def episodes(search: Search) -> dict[str, Any]:
-    """What an episode of training is worth, and how long it is."""
+    """How long an episode of training is, and what it rewards."""
     limit = search.task.time_limit or 1000
-    settings: dict[str, Any] = {"shift": search.choice("shift", 0.0, 1.0)}
+    settings: dict[str, Any] = {}
     if limit >= LONG:
         settings["rollout_length"] = search.choice(
             "rollout_length", limit, 6 * limit // 10, 3 * limit // 10
