@@ -1,9 +1,9 @@
-"""Draw the running robot for README and docs.
+"""Draw running robots for README and docs.
 
-    python scripts/draw_robot.py docs/pictures/half_cheetah.gif [RUN]
+    python scripts/draw_robot.py docs/pictures/half_cheetah.gif [RUN ...]
 
-Renders RUN, or else the shipped HalfCheetah, with `python -m ars.render` and keeps 3.5 seconds in
-which it runs.
+Renders each RUN, side by side, or else the shipped HalfCheetah, with `python -m ars.render` and
+keeps 3.5 seconds in which they run.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ SECONDS = (8.0, 11.5)
 COLORS = 64
 
 
-def draw_robot(output: Path, run: str) -> None:
+def draw_robots(output: Path, runs: list[str]) -> None:
     """Cut `SECONDS` from a longer animation; all frames share one palette."""
     width, height = SIZE
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "whole.gif")
-        words = [run, "--output", str(whole), "--width", str(width)]
+        words = [*runs, "--output", str(whole), "--width", str(width)]
         words += ["--height", str(height)]
         subprocess.run([sys.executable, "-m", "ars.render", *words], check=True)
         with Image.open(whole) as film:
@@ -48,9 +48,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("output", type=Path)
-    parser.add_argument("run", nargs="?", default="HalfCheetah", metavar="RUN", help="run folder")
+    parser.add_argument(
+        "runs", nargs="*", default=["HalfCheetah"], metavar="RUN", help="run folder or shipped run"
+    )
     args = parser.parse_args()
-    draw_robot(args.output, args.run)
+    draw_robots(args.output, args.runs)
 
 
 if __name__ == "__main__":
