@@ -60,7 +60,7 @@ def test_every_seed_is_shown_with_the_median_and_the_worst(results: ModuleType) 
     # The interquartile mean leaves the lowest and the highest out.
     assert summary[1:4] == ["5 of 10", "3M", "30.0"]
     assert re.fullmatch(r"30\.0 \(\d\S* to \d\S*\)", summary[4])
-    assert summary[5:9] == ["10.0", "2.0", "1.50", "2,500: 1 of 5"]
+    assert summary[5:9] == ["10.0", "2.0", "1.5", "2,500: 1 of 5"]
     assert "PPO 2,575 (2M)" in summary[9]
     assert single[1] == "10.0 ± 5.0, 30.0 ± 5.0, 20.0 ± 5.0, 2,600 ± 5, 40.0 ± 5.0"
 
@@ -84,7 +84,7 @@ def test_a_row_of_another_preset_is_not_shown_and_is_trained_again(results: Modu
     results.write_rows(results.TABLE, [row(0), row(1, settings="step_size=9")])
     results.write_tables()
     assert "1 of 10" in results.PAGE.read_text()
-    hopper = [planned for planned in results.PLAN if planned.environment == "Hopper"]
+    hopper = [planned for planned in results.PLAN if planned[:2] == ("Hopper", "ars")]
     assert [name.seed for name in results.missing(hopper)] == list(range(1, 10))
 
 
@@ -94,7 +94,7 @@ def test_a_run_is_taken_if_it_is_what_would_be_trained(
 ) -> None:
     folder = OLD_RUNS["ars-halfcheetah"]
     results.take([folder], results.PLAN)
-    assert "of other settings: rollout_length=50 " in capsys.readouterr().out
+    assert "of other settings: eval_episodes=2 " in capsys.readouterr().out
     assert not results.TABLE.exists()
 
     config = json.loads((folder / "config.json").read_text())
@@ -149,7 +149,7 @@ def test_what_is_trained_is_begun_gone_on_with_or_only_measured(
     config = (old / "config.json").read_text().replace('"seed": 0', '"seed": 1')
     (place / "ars-s1" / "config.json").write_text(config)
     plan = [results.Planned("HalfCheetah", "ars", 3)]
-    with pytest.raises(results.UsageError, match="of other settings: rollout_length=50 "):
+    with pytest.raises(results.UsageError, match="of other settings: eval_episodes=2 "):
         results.train(plan, tmp_path, 1)
 
     theirs = results.settings_in(json.loads(config))

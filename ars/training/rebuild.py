@@ -55,10 +55,10 @@ def chosen_policy(
         return replace(found, description=found.description.replace(run, given))
     if latest:
         raise UsageError(f"`at` {at}: has no meaning beside `latest`")
-    tape = tape_of(run, f"`at` {at}")
+    tape = tape_of(given, f"`at` {at}")
     steps = tape.timesteps
     if at < steps[0]:
-        raise UsageError(f"`at` {at}: the tape of {run} begins at {steps[0]:,} timesteps")
+        raise UsageError(f"`at` {at}: the tape of {given} begins at {steps[0]:,} timesteps")
     [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1], trust)
     return replace(resolved, description=resolved.description.replace(run, given))
 
@@ -158,15 +158,15 @@ def tape_of(run: str, shown: str) -> Tape:
         UsageError: it has none.
         FileError: it is damaged.
     """
-    run = unpacked(run)
+    given, run = run, unpacked(run)
     path = Path(run) / TAPE
     if not Path(run).is_dir():
         found = find_policy(run)  # which says it where there is no such RUN at all
         raise UsageError(f"{shown}: {found.path} is one policy; only a run folder has a tape")
     if not path.is_file():
         raise UsageError(
-            f"{shown}: {run} has no {TAPE}; ARS runs write one, but not those of earlier versions "
-            "or of deep algorithms"
+            f"{shown}: {given} has no {TAPE}; ARS runs write one, but not those of earlier "
+            "versions or of deep algorithms"
         )
     return read_tape(path)
 

@@ -112,8 +112,8 @@ def verify_run(
         FileError, RunError, RolloutError: it is not verified; the message says what differs.
     """
     parse_workers(n_workers)  # refused before anything is done
-    run = unpacked(run)
     tape = tape_of(run, f"`run` {run}")
+    run = unpacked(run)
     config = resolve_resumed(Path(run), {}, trust=trust)
     header = tape.header.run  # which names an environment too
     check_trust(Path(run), str(header.get("env_id")), header.get("env_kwargs") or {}, trust)

@@ -83,7 +83,7 @@ def test_wrong_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, told in (
         ([run, "--episodes", "2"], "--episodes 2: has no meaning with --over-training"),
         ([OLD_RUNS["ppo"]], f"--over-training: {OLD_RUNS['ppo']} has no tape.bin"),
-        (["HalfCheetah"], "--over-training: "),
+        (["Ant"], "--over-training: Ant has no tape.bin"),
     ):
         status, line = refusal(render.main, [*words, "--over-training"], capsys)
         assert status == 2

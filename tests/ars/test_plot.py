@@ -94,7 +94,7 @@ def test_weights_of_a_policy_file(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], 2, "the following arguments are required: RUN"),
         (["nowhere"], 2, "RUN nowhere: there is no run folder of that name"),
-        (["HalfCheetah"], 2, "RUN HalfCheetah: there is no run folder of that name"),
+        (["HalfCheta"], 2, "RUN HalfCheta: there is no run folder of that name"),
         (["runs", "--output", "x.jpg"], 2, "--output x.jpg: must end in .png, .svg, .pdf"),
         (["runs", "--output", "no/x.png"], 2, "--output no/x.png: cannot be written (No such"),
         (["runs", "--output", "runs.png"], 2, "--output runs.png: cannot be written (it is a"),

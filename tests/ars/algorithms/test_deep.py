@@ -238,7 +238,10 @@ def test_what_a_network_that_diverges_does_is_not_the_environments_fault(
         ("CartPole-v1 --on-nonfinite exclude", "cannot leave a step out"),
         ("CartPole-v1 --gamma 1.01", "--gamma 1.01: must be at most 1"),
         ("CartPole-v1 --env-processes -1", "--env-processes -1: must be at least 0"),
-        ("CartPole-v1 --n-directions 8", "--n-directions: a setting of --algo ars; this run's"),
+        (
+            "CartPole-v1 --n-directions 8",
+            "--n-directions: a setting of --algo ars, pgpe, sep-",
+        ),
         ("CartPole-v1 --learning-rates 1", "did you mean --learning-rate"),
     ],
 )

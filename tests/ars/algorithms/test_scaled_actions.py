@@ -25,6 +25,8 @@ SCALING = [
 ARS = {"variant": "v1", "hidden_sizes": (), "n_directions": 4, "delta_std": 0.2, "step_size": 0.2}
 SMALL: dict[str, dict[str, Any]] = {
     "ars": ARS,
+    "pgpe": {"hidden_sizes": (), "n_directions": 4},
+    "sep-cma-es": {"hidden_sizes": (), "n_directions": 4},
     "ppo": {"learning_rate": 1e-2, "n_envs": 4, "n_steps": 64, "batch_size": 64, "n_epochs": 5},
     "a2c": {"n_envs": 2, "iteration_steps": 20},
     "actor-critic": {"iteration_steps": 20},

@@ -186,7 +186,7 @@ def test_an_interrupt_saves_and_is_raised_with_the_call_that_goes_on() -> None:
             "`env_kwargs` hard: CartPole-v1 does not take",
         ),
         ("CartPole-v1", {"gamma": 0.9}, "a setting of `algo` dqn"),
-        ("CartPole-v1", {"algo": "arz"}, "`algo` arz: must be one of ars, dqn"),
+        ("CartPole-v1", {"algo": "arz"}, "`algo` arz: must be one of ars, pgpe"),
         ("CartPole-v1", {"seed": 1.5}, "`seed` 1.5: must be of type int"),
         ("CartPole-v1", {"env_kwargs": {"f": print}}, "`env_kwargs`: must be"),
         ("CartPole-v1", {"resume": "nowhere"}, "`resume` nowhere: not a run folder"),

@@ -117,7 +117,7 @@ def test_an_interrupt_saves_every_seed_and_they_go_on_exactly() -> None:
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (
         130,
-        "interrupted and saved; to go on: python -m ars.train --resume many\n",
+        "interrupted and saved; to go on: python -m ars.train --resume many --jobs 2\n",
     )
     rows = [len(Path(f"many/s{n}/progress.csv").read_text().splitlines()) for n in (0, 1)]
     again = train_seeds(resume="many", n_iterations=max(rows) + 1, verbose=False)

@@ -40,8 +40,8 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"algo": "dqnn"}, "`algo` dqnn: must be one of ars, dqn, ppo, a2c, actor-critic"),
-        ({"algo": ["ars"]}, "`algo` ['ars']: must be one of ars, dqn, ppo, a2c, actor-critic"),
+        ({"algo": "dqnn"}, "`algo` dqnn: must be one of ars, pgpe, sep-cma-es, dqn, ppo"),
+        ({"algo": ["ars"]}, "`algo` ['ars']: must be one of ars, pgpe, sep-cma-es, dqn, ppo"),
         ({"preset": ["course"]}, "`preset` ['course']: unknown"),
         ({"n_direction": 4}, "`n_direction`: there is no such setting (did you mean n_directions"),
         ({"lr": 4}, "`lr`: there is no such setting (did you mean step_size?)"),

@@ -343,7 +343,7 @@ def test_wrong_words(
         ([hopper, "--iterations", "-1"], 2, "--iterations -1: must be at least 0"),
         ([hopper, "--n-workers", "some"], 2, "--n-workers some: must be auto or a whole number"),
         ([hopper, "--sead", "1"], 2, "unknown argument --sead (did you mean --seed"),
-        (["HalfCheetah"], 2, "RUN HalfCheetah: "),
+        (["Ant"], 2, "RUN Ant: Ant has no tape.bin"),
         (["nowhere"], 2, "RUN nowhere: no run folder"),
         ([OLD_RUNS["dqn"]], 2, f"RUN {OLD_RUNS['dqn']}: {OLD_RUNS['dqn']} has no tape.bin"),
         ([copied], 1, f"{copied / TAPE}: damaged: it ends within the record of iteration 6"),
