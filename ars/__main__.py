@@ -17,8 +17,7 @@ from ars.cli.parser import Parser
 from ars.cli.program import program
 from ars.common.own_modules import look_in_current_folder
 from ars.common.settings import near
-
-SHIPPED = Path(__file__).parent / "shipped"
+from ars.common.shipped import shipped
 
 
 class Command(NamedTuple):
@@ -87,7 +86,7 @@ def overview() -> str:
             "",
             "Shipped policies, with their mean return over new episodes:",
             "",
-            *_columns({path.stem: _worth(path) for path in sorted(SHIPPED.glob("*.zip"))}),
+            *_columns({name: _worth(path) for name, path in shipped().items()}),
             "",
             "Algorithms, chosen with --algo:",
             "",

@@ -41,9 +41,9 @@ except ImportError as error:
     sys.exit(f"the reference is missing ({error}): pip install -e '.[test]'")
 
 import envs
+from ars.common.shipped import shipped
 from ars.rollout.episode import compiled_rollout, rollout
 from ars.training.rebuild import chosen_policy
-from ars.training.run_folder import shipped
 from envs.bullet.client import pybullet, quiet
 from envs.bullet.compiled.player import CompiledPlayer
 from policies import Policy, RunningMeanStd, make_policy, read_policy

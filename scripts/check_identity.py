@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from references import PORTED, Reference, published
 
 import envs
+from ars.common.shipped import shipped
 from ars.rollout.episode import Episode, compiled_rollout, rollout
 from ars.training.rebuild import chosen_policy
-from ars.training.run_folder import shipped
 from envs.bullet.client import quiet
 from policies import Policy, RunningMeanStd, make_policy, read_policy
 

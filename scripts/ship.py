@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 from ars.api import evaluate
-from ars.training.run_folder import CONFIG, SHIPPED, TAPE, read_json
+from ars.common.shipped import SHIPPED
+from ars.training.run_folder import CONFIG, TAPE, read_json
 from ars.training.shared_run import FILES, share
 
 LARGEST_TAPE = 2**20  # bytes

@@ -15,6 +15,7 @@ from typing import Any
 from ars.common.errors import RunError, UsageError, short_message
 from ars.common.settings import counted, near
 from ars.common.shell import quoted
+from ars.common.shipped import shipped
 from policies import FileError, PolicyFile, read_policy
 from policies.file import read_plain
 
@@ -35,7 +36,6 @@ BEST_POLICY = "best_policy.safetensors"
 LOCK = ".lock"
 LOCK_SECONDS = 2.0
 LARGEST_JSON = 2**26  # bytes
-SHIPPED = Path(__file__).parents[1] / "shipped"
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,6 @@ class ResolvedPolicy:
     path: Path
     file: PolicyFile
     description: str
-
-
-def shipped() -> dict[str, Path]:
-    """The shared files of the runs that come with the toolkit, by environment."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.zip"))}
 
 
 def find_policy(run: str, latest: bool = False, setting: str = "run") -> ResolvedPolicy:

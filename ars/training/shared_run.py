@@ -18,6 +18,7 @@ from typing import Any
 import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError, short_message
+from ars.common.shipped import shipped
 from ars.training.run_folder import (
     BEST_POLICY,
     CONFIG,
@@ -27,7 +28,6 @@ from ars.training.run_folder import (
     RESULT,
     TAPE,
     read_json,
-    shipped,
 )
 from policies import FileError
 from policies.file import read_plain, write_atomically

@@ -12,11 +12,12 @@ import pytest
 import envs
 from ars.__main__ import overview
 from ars.common.seeding import Stream
+from ars.common.shipped import shipped
 from ars.rollout.episode import Rollouts, rollout
 from ars.rollout.task import RolloutSpec, Snapshot, Task, task_seed
 from ars.training.evaluation import evaluate_policy
 from ars.training.rebuild import chosen_policy
-from ars.training.run_folder import RESULT, TAPE, read_json, shipped
+from ars.training.run_folder import RESULT, TAPE, read_json
 from ars.training.shared_run import unpacked
 from ars.training.verification import verify_run
 
