@@ -82,7 +82,14 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
-            + (near(preset, presets) or f"; known are {', '.join(presets)}, and files")
+            + (
+                near(preset, presets)
+                or (
+                    f"; known are {', '.join(presets)}, and files"
+                    if presets
+                    else "; it names a file here"
+                )
+            )
         )
     defaults: Mapping[str, Any] = {"total_timesteps": DEFAULT_TIMESTEPS}
     if preset is not None:
