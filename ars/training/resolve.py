@@ -87,7 +87,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
                 or (
                     f"; known are {', '.join(presets)}, and files"
                     if presets
-                    else "; it names a file here"
+                    else f"; {algo} has no presets, and takes files"
                 )
             )
         )
