@@ -61,6 +61,7 @@ PLAN = (
     Planned("Hopper", "ppo", 3),
     Planned("Walker2D", "ppo", 3),
     Planned("Ant", "ppo", 3),
+    Planned("Reacher", "ppo", 5),
     Planned("Walker2D", "ars", 5),
     Planned("Ant", "ars", 5),
 )

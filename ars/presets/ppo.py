@@ -25,6 +25,24 @@ _PPO_UPRIGHT = _PPO_WALKER | {
     "anneal_weights": 1_000_000,
 }
 
+# Short episodes whose starts differ much: little noise, and many passes over few steps.
+_PPO_ARM = {
+    "n_envs": 8,
+    "n_steps": 512,
+    "batch_size": 64,
+    "n_epochs": 10,
+    "gae_lambda": 0.9,
+    "learning_rate_schedule": "linear",
+    "log_std_init": -1.0,
+    "hidden_sizes": (128, 128),
+    "activation": "relu",
+    "normalize_observations": True,
+    "normalize_rewards": True,
+    "total_timesteps": 600_000,
+    "eval_freq": 10,
+    "eval_episodes": 50,
+}
+
 # Schulman et al. (2017), table 5. ale-py ends a game after 108,000 frames, which are 27,000 steps.
 _PPO_ATARI = {
     "env_kwargs": {"pixels": "atari", "fire": True},
@@ -91,6 +109,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "Ant": _PPO_WALKER,
     "Hopper": _PPO_UPRIGHT,
     "Walker2D": _PPO_UPRIGHT,
+    "Reacher": _PPO_ARM,
     "Squash": {
         "n_envs": 8,
         "n_steps": 64,
