@@ -19,6 +19,11 @@ _PPO_WALKER = {
     "eval_episodes": 5,
 }
 
+_PPO_RUNNER = _PPO_WALKER | {
+    "reward_weights": ("alive=0", "electricity=0", "stall=0"),
+    "anneal_weights": 1_000_000,
+}
+
 # Where standing is worth as much as walking from the start, Walker2D stays with standing.
 _PPO_UPRIGHT = _PPO_WALKER | {
     "reward_weights": ("alive=0.4", "electricity=0", "stall=0"),
@@ -105,7 +110,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 4,
         "eval_episodes": 20,
     },
-    "HalfCheetah": _PPO_WALKER,
+    "HalfCheetah": _PPO_RUNNER,
     "Ant": _PPO_WALKER,
     "Hopper": _PPO_UPRIGHT,
     "Walker2D": _PPO_UPRIGHT,
