@@ -72,6 +72,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "anneal_weights": 2_000_000,
         "eval_freq": 5,
     },
+    # Unless small variances are floored, some seeds dive forwards for millions of steps.
+    "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
+    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
     # Ant falls unless being up pays; from standing it learns to walk where moving costs nothing.
     "Ant": _robot(0.04, 0.05, 32, 16, 0.0, 5)
     | _SHORT_ROLLOUTS
@@ -80,9 +83,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "anneal_weights": 3_000_000,
         "eval_freq": 10,
     },
-    # Unless small variances are floored, some seeds dive forwards for millions of steps.
-    "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
-    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
     "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
     # Where upright, and near it, some observations hardly vary: the floor keeps them small. What
     # balances are gains of tens, which noise of 0.03 takes long to reach.
