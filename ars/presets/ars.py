@@ -113,15 +113,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 5,
         "eval_episodes": 100,
     },
-    # It trots by a clock of as many steps a second; a rollout that falls saves energy.
-    "Minitaur": _robot(0.05, 0.05, 8, 4, 0.0, 0.08)
+    # It trots by a clock; without one it stands or falls.
+    "Minitaur": _robot(0.05, 0.05, 8, 4, 0.0, 0.12)
     | _SHORT_ROLLOUTS
-    | {
-        "env_kwargs": {"clock": (6.4,)},
-        "rollout_length": 200,
-        "eval_freq": 5,
-        "eval_episodes": 2,
-    },
+    | {"env_kwargs": {"clock": (6.4,)}, "eval_freq": 5, "eval_episodes": 4},
     # MuJoCo tasks of the paper, both versions that Gymnasium keeps.
     **{f"{name}-{version}": values for name, values in _PAPER.items() for version in ("v4", "v5")},
     # The same noise for all rollouts of an iteration: they differ by their controllers alone.
