@@ -14,6 +14,7 @@ import gymnasium
 
 from envs.atari import WrongOptions
 from envs.atari import make as view
+from envs.clock import frequencies_in, with_clock, without_clock
 from envs.packages import explain, one_line, silence_mujoco
 from envs.suggestions import (
     is_stub,
@@ -267,6 +268,7 @@ def make(
     env_id: str,
     pixels: str | None = None,
     wrappers: str | Sequence[str] = (),
+    clock: float | Sequence[float] = (),
     **kwargs: Any,
 ) -> gymnasium.Env[Any, Any]:
     """Make an environment with its usual time limit.
@@ -275,17 +277,19 @@ def make(
         env_id: as for `resolve`.
         pixels: preprocessing of an Atari game, "atari" or "pong"; see `envs.atari`.
         wrappers: put around it, the first one named innermost; see `envs.wrapping`.
+        clock: frequencies, in hertz, of a clock in the observations; see `envs.clock`.
         **kwargs: for `gymnasium.make` and the environment, such as `render_mode`.
 
     Raises:
         UnknownEnvironment: there is no such environment or module.
-        WrongOptions: `pixels` or one of its options does not fit the environment, or a wrapper
-            cannot be used.
+        WrongOptions: `pixels`, one of its options or `clock` does not fit the environment, or a
+            wrapper cannot be used.
         RuntimeError: a wrapper fails.
         gymnasium.error.DependencyNotInstalled: a required package is missing; the one-line message
             says how to install it.
     """
     canonical, around = resolve(env_id), find(names_in(wrappers))
+    frequencies = frequencies_in(clock)
     _refuse_fifos(kwargs)
     kwargs.setdefault("disable_env_checker", True)
     spec = gymnasium.registry[canonical.rpartition(":")[2]]
@@ -299,7 +303,8 @@ def make(
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         reason = explain(spec, error)
         raise gymnasium.error.DependencyNotInstalled(f"environment {env_id!r} {reason}") from error
-    return put_around(env, around)
+    env = put_around(env, around)
+    return with_clock(env, frequencies) if frequencies else env
 
 
 def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
@@ -312,7 +317,7 @@ def _refuse_fifos(kwargs: Mapping[str, Any]) -> None:
 
 
 # Arguments that `make` uses itself instead of passing them to the environment.
-OPTIONS = ("pixels", "wrappers")
+OPTIONS = ("pixels", "wrappers", "clock")
 
 
 def merge_kwargs(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -339,7 +344,7 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
         return None, None
     if not isinstance(env, gymnasium.Wrapper):
         return None, None
-    if env.env is not robot:
+    if without_clock(env).env is not robot:
         return None, (
             f"{type(robot).__name__} runs at about half its speed in {type(env).__name__}: its "
             "compiled loop knows no wrappers"

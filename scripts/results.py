@@ -64,6 +64,7 @@ PLAN = (
     Planned("Reacher", "ppo", 5),
     Planned("Walker2D", "ars", 5),
     Planned("Ant", "ars", 5),
+    Planned("Minitaur", "ars", 3),
 )
 
 

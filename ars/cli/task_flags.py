@@ -10,6 +10,7 @@ from typing import Any
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.cli.program import program
+from ars.cli.values import number
 from ars.cli.words import KeyValues
 from ars.common.settings import as_spelled
 from envs.atari import VIEWS
@@ -59,4 +60,12 @@ def add_env_flags(
         default=argparse.SUPPRESS,
         help="observations of an Atari game: atari, 4 grey frames of 84x84; pong, the difference "
         "of two frames, 80x80",
+    )
+    parser.add_argument(
+        "--clock",
+        nargs="+",
+        type=number,
+        metavar="HZ",
+        default=argparse.SUPPRESS,
+        help="add a clock to observations: sine and cosine of these frequencies",
     )

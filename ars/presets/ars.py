@@ -72,6 +72,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "anneal_weights": 2_000_000,
         "eval_freq": 5,
     },
+    # Unless small variances are floored, some seeds dive forwards for millions of steps.
+    "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
+    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
     # Ant falls unless being up pays; from standing it learns to walk where moving costs nothing.
     "Ant": _robot(0.04, 0.05, 32, 16, 0.0, 5)
     | _SHORT_ROLLOUTS
@@ -80,9 +83,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "anneal_weights": 3_000_000,
         "eval_freq": 10,
     },
-    # Unless small variances are floored, some seeds dive forwards for millions of steps.
-    "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
-    "Walker2D": _robot(0.03, 0.025, 40, 30, 1.0, 20),
     "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
     # Where upright, and near it, some observations hardly vary: the floor keeps them small. What
     # balances are gains of tens, which noise of 0.03 takes long to reach.
@@ -113,6 +113,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "eval_freq": 5,
         "eval_episodes": 100,
     },
+    # It trots by a clock; without one it stands or falls.
+    "Minitaur": _robot(0.05, 0.05, 8, 4, 0.0, 0.12)
+    | _SHORT_ROLLOUTS
+    | {"env_kwargs": {"clock": (6.4,)}, "eval_freq": 5, "eval_episodes": 4},
     # MuJoCo tasks of the paper, both versions that Gymnasium keeps.
     **{f"{name}-{version}": values for name, values in _PAPER.items() for version in ("v4", "v5")},
     # The same noise for all rollouts of an iteration: they differ by their controllers alone.

@@ -41,7 +41,7 @@ from ars.training.settings_file import known_presets, preset_algorithm
 from ars.training.stored_settings import current_settings, is_raised, raisable_settings
 from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
-from envs import wrapping
+from envs import clock, wrapping
 from policies import FileError
 from policies.state import State
 
@@ -359,10 +359,11 @@ def _checked(config: TrainingConfig) -> TrainingConfig:
 def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
+    merged = {**given.get("env_kwargs", {}), **own}
+    if clock.OPTION in merged:
+        merged[clock.OPTION] = clock.frequencies_in(merged[clock.OPTION])
     try:
-        text = json.dumps(
-            {**given.get("env_kwargs", {}), **own}, allow_nan=False, default=_python_number
-        )
+        text = json.dumps(merged, allow_nan=False, default=_python_number)
     except (TypeError, ValueError) as error:
         raise UsageError(f"`env_kwargs`: must be what JSON can hold ({error})") from None
     kwargs: dict[str, Any] = json.loads(text)

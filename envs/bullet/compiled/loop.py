@@ -68,11 +68,14 @@ def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float
         reward_clip: float,
         obs: Array32,
         action: Array32,
+        clock: Array32,
         mean: Array,
         m2: Array,
     ) -> tuple[float, float, int, int, float]:
         digest  # noqa: B018  becomes part of Numba's cache key, see `jit.source_digest`
         total = score = 0.0
+        n_seen = obs.size - clock.shape[1]
+        seen = obs[:n_seen]  # by the robot; the rest is the clock's
         for count in range(max_steps):
             if not finite(obs):
                 return total, score, count, BAD_OBSERVATION, 0.0
@@ -80,7 +83,8 @@ def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float
             compute_action(policy, obs, action)
             if not finite(action):
                 return total, score, count, BAD_ACTION, 0.0
-            reward, over, answered = step(task, action, obs)
+            reward, over, answered = step(task, action, seen)
+            obs[n_seen:] = clock[count + 1]
             if not answered:
                 return total, score, count, NO_ANSWER, 0.0
             if not math.isfinite(reward):
@@ -104,6 +108,7 @@ def _make_play(digest: str) -> Callable[..., tuple[float, float, int, int, float
 #     reward_clip: bound on each reward in the score; infinity for none.
 #     obs: float32 [obs], the first observation; overwritten.
 #     action: float32 [n], overwritten.
+#     clock: float32 [max_steps + 1, m], the last numbers of the observation after so many steps.
 #     mean, m2: zeros [obs], to which the statistics of the observations acted on are written; [0]
 #         for no statistics.
 #

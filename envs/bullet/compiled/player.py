@@ -22,6 +22,7 @@ from envs.bullet.flagrun import HumanoidFlagrun
 from envs.bullet.locomotion import LocomotionEnv
 from envs.bullet.manipulation import ManipulationEnv
 from envs.bullet.pendulum import PendulumEnv
+from envs.clock import Clock
 
 # For each family of robots, the function that makes its task and the function that copies the state
 # after a reset to the task. The first matching entry is used.
@@ -53,14 +54,18 @@ class CompiledPlayer:
     lay_out_policy = staticmethod(lay_out_policy)
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        robot = env.env if isinstance(env, TimeLimit) else None
+        limited: Any = env.env if isinstance(env, Clock) else env
+        robot = limited.env if isinstance(limited, TimeLimit) else None
         if not isinstance(robot, BulletEnv) or robot.render_mode is not None:
             raise ValueError(f"{env} is not a robot of ours without pictures")
         self.env = env
         self._robot: Any = robot
-        self._longest = (env.spec and env.spec.max_episode_steps) or 0
+        self._longest: int = (limited.spec and limited.spec.max_episode_steps) or 0
         if self._longest < 1:
             raise ValueError(f"{env} does not say how long its episodes are")
+        steps = range(self._longest + 1)
+        times = [env.after(step) if isinstance(env, Clock) else () for step in steps]
+        self._clock = np.array(times, np.float32)
         make_task, self._begin = _family_of(robot)
         self._task = make_task(robot)
         self._compare_with_plain()
@@ -112,7 +117,7 @@ class CompiledPlayer:
         task.weights[:] = self._robot.reward_weights
         task.sums[:] = 0.0
         total, score, length, end, reward = loop.play(
-            task, policy, max_steps, float(shift), clip, obs, action, mean, m2
+            task, policy, max_steps, float(shift), clip, obs, action, self._clock, mean, m2
         )
         *terms, metres = task.sums.tolist()
         self._robot.record(terms, metres)
@@ -129,7 +134,7 @@ class CompiledPlayer:
 
     def _compare_with_plain(self) -> None:
         """Check on this machine that both loops give the same start of an episode (a few ms)."""
-        (size,) = self._robot.observation_space.shape
+        size = math.prod(self.env.observation_space.shape or ())
         action = np.linspace(-0.9, 0.8, *self._robot.action_space.shape)
         weights = np.append(np.zeros(size * action.size), action)
         policy = lay_out_policy(weights, (size, action.size), bias=True)
