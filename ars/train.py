@@ -16,7 +16,12 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, hint, program, resuming
 from ars.cli.seeds import train_seeds
-from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
+from ars.cli.task_flags import (
+    add_algo_flag,
+    add_env_argument,
+    add_env_flags,
+    refuse_env_flags_twice,
+)
 from ars.common.host import hosting
 from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
@@ -165,6 +170,7 @@ def main(arguments: Sequence[str]) -> None:
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
+    refuse_env_flags_twice(parser, given)
     trust = given.pop("trust")
     dry = given.pop("dry_run")
     if given.pop("config", None) is not None:

@@ -11,7 +11,12 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, program, resuming
 from ars.cli.search import closing, open_search_display, opening
-from ars.cli.task_flags import add_algo_flag, add_env_argument, add_env_flags
+from ars.cli.task_flags import (
+    add_algo_flag,
+    add_env_argument,
+    add_env_flags,
+    refuse_env_flags_twice,
+)
 from ars.common.errors import RunError
 from ars.common.host import hosting
 from ars.common.settings import as_spelled
@@ -63,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars tune`, by default the process's."""
     parser = make_parser(_chosen_algorithm(arguments))
     given = vars(parser.parse_args(arguments))
+    refuse_env_flags_twice(parser, given)
     trust = given.pop("trust")
     if "resume" not in given and "env_id" not in given:
         parser.error(f"name an environment, for example: {program('tune')} HalfCheetah")

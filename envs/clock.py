@@ -11,6 +11,7 @@ al., 2023, arXiv 2310.05808).
 from __future__ import annotations
 
 import math
+import sys
 from numbers import Real
 from typing import Any
 
@@ -32,7 +33,7 @@ def frequencies_in(given: Any) -> list[float]:
     numbers = list(given) if isinstance(given, list | tuple) else [given]
     for number in numbers:
         real = isinstance(number, Real) and not isinstance(number, bool)
-        if not real or not 0 < number < math.inf:
+        if not real or not 0 < number <= sys.float_info.max:
             raise WrongOptions(f"`clock` {number!r}: must be a frequency in hertz, above 0")
     return [float(number) for number in numbers]
 
@@ -46,7 +47,7 @@ def with_clock(env: gymnasium.Env[Any, Any], frequencies: list[float]) -> Clock:
         raise
 
 
-def without_clock(env: gymnasium.Wrapper[Any, Any, Any, Any]) -> Any:
+def without_clock(env: gymnasium.Env[Any, Any]) -> Any:
     """What is around an environment but for its clock, if it has one."""
     return env.env if isinstance(env, Clock) else env
 

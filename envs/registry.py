@@ -342,11 +342,12 @@ def accelerate(env: gymnasium.Env[Any, Any]) -> tuple[CompiledPlayer | None, str
     known = f"{type(robot).__module__}:{type(robot).__qualname__}" in _COMPILED
     if not known or env.render_mode is not None:
         return None, None
-    if not isinstance(env, gymnasium.Wrapper):
+    limited = without_clock(env)
+    if not isinstance(limited, gymnasium.Wrapper):
         return None, None
-    if without_clock(env).env is not robot:
+    if limited.env is not robot:
         return None, (
-            f"{type(robot).__name__} runs at about half its speed in {type(env).__name__}: its "
+            f"{type(robot).__name__} runs at about half its speed in {type(limited).__name__}: its "
             "compiled loop knows no wrappers"
         )
     try:

@@ -116,7 +116,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # It trots by a clock; without one it stands or falls.
     "Minitaur": _robot(0.05, 0.05, 8, 4, 0.0, 0.12)
     | _SHORT_ROLLOUTS
-    | {"env_kwargs": {"clock": (6.4,)}, "eval_freq": 5, "eval_episodes": 4},
+    | {"env_kwargs": {"clock": [6.4]}, "eval_freq": 5, "eval_episodes": 4},
     # MuJoCo tasks of the paper, both versions that Gymnasium keeps.
     **{f"{name}-{version}": values for name, values in _PAPER.items() for version in ("v4", "v5")},
     # The same noise for all rollouts of an iteration: they differ by their controllers alone.

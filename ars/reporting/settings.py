@@ -72,6 +72,7 @@ def _origin(run: StoredRun, name: str, value: Any, starts_as: str) -> str:
     preset = run.config.get("preset")
     if run.algo in ALGORITHMS and isinstance(preset, str):
         values = ALGORITHMS[run.algo].presets.get(preset, {})
+        values = values.get("env_kwargs", {}) if bare != name else values
         if bare in values and json.loads(json.dumps(values[bare])) == value:
             return f"preset {preset}"
     if bare in _OF_ENVIRONMENT:

@@ -96,7 +96,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         if preset not in algorithm.presets:
             _refuse_unknown_in_file(algo, preset, presets[preset])
         defaults = preset_values(algorithm.Config, presets[preset], given)
-    env_kwargs = envs.merge_kwargs(defaults.get("env_kwargs", {}), _given_kwargs(given))
+    env_kwargs = envs.merge_kwargs(_given_kwargs(defaults), _given_kwargs(given))
     values = {**_kept_from_start(algorithm.Config, defaults, given), **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
@@ -240,6 +240,8 @@ def _refuse_changes(
                 "`eval_timesteps` and `eval_episodes` may change"
             )
     for name, value in _given_kwargs(given).items():
+        if name in envs.OPTIONS and not (value or stored_kwargs.get(name)):
+            continue  # none of them, as before
         if name not in stored_kwargs or stored_kwargs[name] != value:
             shown, stored = f"{name}={value}", f"`env_kwargs` {json.dumps(stored_kwargs)}"
             if name in envs.OPTIONS:

@@ -15,6 +15,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 import ars.train
 import envs
 from ars.rollout.episode import compiled_rollout, rollout
+from ars.training.resolve import resolve_new
 from policies import RunningMeanStd, load_policy, make_policy
 
 
@@ -65,6 +66,7 @@ def test_compiled_code_plays_the_same_episodes_by_the_clock() -> None:
         ("Hopper", [1, True], "`clock` True: must be"),
         ("Hopper", ["1"], "`clock` '1': must be"),
         ("Hopper", math.inf, "`clock` inf: must be"),
+        ("Hopper", 10**400, "`clock` 1000"),
         ("Hopper", math.nan, "`clock` nan: must be"),
         ("Hopper", {"hz": 1}, "`clock` {'hz': 1}: must be"),
         ("Hopper", 31, "`clock` 31: 60 steps a second show no more than 30 hertz"),
@@ -83,6 +85,33 @@ def test_an_environment_without_time_has_no_clock(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(CartPoleEnv.metadata, "render_fps")
     with pytest.raises(envs.WrongOptions, match="does not say how many steps a second has"):
         envs.make("CartPole-v1", clock=1)
+
+
+def test_an_endless_episode_has_a_clock() -> None:
+    with closing(envs.make("Hopper", clock=3, max_episode_steps=-1)) as env:
+        assert envs.accelerate(env) == (None, None)
+
+
+def test_a_long_limit_costs_nothing_until_it_is_played() -> None:
+    with closing(envs.make("Hopper", clock=3, max_episode_steps=10**9)) as env:
+        player, _ = envs.accelerate(env)
+        assert player is not None
+
+
+def test_a_preset_s_file_may_have_a_clock(tmp_path: Path) -> None:
+    file = tmp_path / "preset.toml"
+    for text in ("clock = 2", "env_kwargs = {clock = 2}"):
+        file.write_text(text)
+        config = resolve_new("Hopper", {"preset": str(file)})
+        assert config.env_kwargs == {"clock": [2.0]}
+        assert resolve_new("Hopper", {"preset": str(file), "clock": []}).env_kwargs["clock"] == []
+
+
+def test_two_clocks_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for twice in (["--clock", "2", "--clock", "3"], ["--clock", "2", "--env-kwargs", "clock=3"]):
+        with pytest.raises(SystemExit):
+            ars.train.main([*twice, "Hopper"])
+        assert "--clock: is given twice" in capsys.readouterr().err
 
 
 def test_a_run_remembers_its_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,13 +16,13 @@ from gymnasium.wrappers import TimeLimit
 
 from envs.bullet.base import BulletEnv, check_action
 from envs.bullet.compiled import flagrun, locomotion, loop, manipulation, pendulum
-from envs.bullet.compiled.jit import Array
+from envs.bullet.compiled.jit import Array, Array32
 from envs.bullet.compiled.policy import ACTIVATIONS, CompiledPolicy, lay_out_policy
 from envs.bullet.flagrun import HumanoidFlagrun
 from envs.bullet.locomotion import LocomotionEnv
 from envs.bullet.manipulation import ManipulationEnv
 from envs.bullet.pendulum import PendulumEnv
-from envs.clock import Clock
+from envs.clock import Clock, without_clock
 
 # For each family of robots, the function that makes its task and the function that copies the state
 # after a reset to the task. The first matching entry is used.
@@ -54,7 +54,7 @@ class CompiledPlayer:
     lay_out_policy = staticmethod(lay_out_policy)
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        limited: Any = env.env if isinstance(env, Clock) else env
+        limited = without_clock(env)
         robot = limited.env if isinstance(limited, TimeLimit) else None
         if not isinstance(robot, BulletEnv) or robot.render_mode is not None:
             raise ValueError(f"{env} is not a robot of ours without pictures")
@@ -63,9 +63,7 @@ class CompiledPlayer:
         self._longest: int = (limited.spec and limited.spec.max_episode_steps) or 0
         if self._longest < 1:
             raise ValueError(f"{env} does not say how long its episodes are")
-        steps = range(self._longest + 1)
-        times = [env.after(step) if isinstance(env, Clock) else () for step in steps]
-        self._clock = np.array(times, np.float32)
+        self._clock = np.zeros((0, 0), np.float32)
         make_task, self._begin = _family_of(robot)
         self._task = make_task(robot)
         self._compare_with_plain()
@@ -113,11 +111,12 @@ class CompiledPlayer:
         max_steps = min(max_steps, self._longest)
         clip = math.inf if reward_clip is None else float(reward_clip)
         action = np.zeros(joints, np.float32)
+        clock = self._clock_until(max_steps)
         task = self._begin(self._robot, self._task, max_steps)
         task.weights[:] = self._robot.reward_weights
         task.sums[:] = 0.0
         total, score, length, end, reward = loop.play(
-            task, policy, max_steps, float(shift), clip, obs, action, self._clock, mean, m2
+            task, policy, max_steps, float(shift), clip, obs, action, clock, mean, m2
         )
         *terms, metres = task.sums.tolist()
         self._robot.record(terms, metres)
@@ -131,6 +130,18 @@ class CompiledPlayer:
         elif end == loop.BAD_REWARD:
             fault = f"reward {length} is {reward}"
         return total, score, length, fault
+
+    def _clock_until(self, steps: int) -> Array32:
+        """What a clock appends after 0 to at least `steps` steps: [steps + 1, m]; m is 0 for none.
+
+        It is computed when it is needed: an episode may be far shorter than its limit.
+        """
+        if not isinstance(self.env, Clock):
+            return np.zeros((steps + 1, 0), np.float32)
+        if len(self._clock) <= steps:
+            times = [self.env.after(step) for step in range(steps + 1)]
+            self._clock = np.array(times, np.float32)
+        return self._clock
 
     def _compare_with_plain(self) -> None:
         """Check on this machine that both loops give the same start of an episode (a few ms)."""
