@@ -165,8 +165,8 @@ def tape_of(run: str, shown: str) -> Tape:
         raise UsageError(f"{shown}: {found.path} is one policy; only a run folder has a tape")
     if not path.is_file():
         raise UsageError(
-            f"{shown}: {given} has no {TAPE}; ARS runs write one, but not those of earlier "
-            "versions or of deep algorithms"
+            f"{shown}: {given} has no {TAPE}; ARS, PGPE and separable CMA-ES write one, "
+            "earlier versions and other algorithms do not"
         )
     return read_tape(path)
 

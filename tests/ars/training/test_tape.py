@@ -211,8 +211,8 @@ def test_moments_are_spread_over_the_training(hopper: Path) -> None:
 def test_where_there_is_no_tape_at_is_refused(tmp_path: Path, hopper: Path) -> None:
     deep = str(OLD_RUNS["dqn"])
     for run, at, told in (
-        (deep, 5, r"`at` 5: \S+dqn has no tape\.bin; ARS runs write one"),
-        ("Ant", 5, r"`at` 5: Ant has no tape\.bin; ARS runs write one"),
+        (deep, 5, r"`at` 5: \S+dqn has no tape\.bin; ARS, PGPE"),
+        ("Ant", 5, r"`at` 5: Ant has no tape\.bin; ARS, PGPE"),
         (str(hopper / "policy.safetensors"), 5, "`at` 5: .* is one policy"),
         (str(hopper), -1, r"`at` -1: the tape of \S+ begins at 0 timesteps"),
         ("nowhere", 5, "no run folder, policy file or shipped policy"),
