@@ -7,8 +7,8 @@ PPO with the tuned settings of RL Baselines3 Zoo (hyperparams/ars.yml and ppo.ym
 `pybullet_envs_gymnasium`). Each has one core and so many minutes, its own evaluations included:
 five episodes about every 20,000 steps there, what the preset says here. Contestants of one robot
 and seed start one after the other in turns, ours first for even seeds. Prints, for each, after how
-many seconds an evaluation first reached the return, or the best one when time was up; then the
-table for docs/results.md. What has ended is kept in the folder: stopped, the same command goes on.
+many seconds an evaluation first reached the return, or the best one when time was up; then a table.
+What has ended is kept in the folder: stopped, the same command goes on with the others.
 
 Needs Stable-Baselines3: pip install -e ".[bench]"
 """
@@ -20,11 +20,14 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from policies.file import write_atomically
 
 TARGETS = {"Hopper": 2000.0, "HalfCheetah": 1200.0, "Ant": 1500.0}
 EPISODES, EVERY = 5, 20_000  # of Stable-Baselines3's evaluations
@@ -93,6 +96,7 @@ def ours(robot: str, algo: str, seed: int, minutes: float, folder: Path) -> Fini
     words = [robot, "--algo", algo, "--seed", seed, "--n-workers", 0, "--run-dir", folder]
     words += ["--target-return", TARGETS[robot], "--time-budget", f"{round(60 * minutes)}s"]
     command = [sys.executable, "-m", "ars.train", *map(str, words)]
+    shutil.rmtree(folder, ignore_errors=True)  # one that was stopped: a race has no second half
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread())
     rows = list(csv.DictReader((folder / "evaluations.csv").read_text().splitlines()))
     best = max(float(row["return_mean"]) for row in rows)
@@ -211,7 +215,7 @@ def main() -> None:
     for robot in args.only:
         for seed in args.seeds:
             for one in CONTESTANTS if seed % 2 == 0 else CONTESTANTS[::-1]:
-                name = f"{robot}-{one.toolkit}-{one.algo}-s{seed}"
+                name = f"{robot}-{one.toolkit}-{one.algo}-s{seed}-{args.minutes:g}min"
                 kept = args.runs / f"{name}.json"
                 if not kept.exists():
                     run = (
@@ -219,7 +223,7 @@ def main() -> None:
                         if one.toolkit == "ours"
                         else theirs(robot, one.algo, seed, args.minutes)
                     )
-                    kept.write_text(json.dumps(run))
+                    write_atomically(kept, json.dumps(run).encode())
                 finish = Finish(*json.loads(kept.read_text()))
                 found.setdefault((robot, one), []).append(finish)
                 print(f"{robot}, seed {seed}, {one.toolkit} {one.algo}: {finish}", flush=True)

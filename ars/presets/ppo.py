@@ -30,19 +30,13 @@ _PPO_UPRIGHT = _PPO_WALKER | {
     "anneal_weights": 1_000_000,
 }
 
-# Short episodes whose starts differ much: little noise, and many passes over few steps.
-_PPO_ARM = {
+# Short episodes whose starts differ much: less noise at first, and small minibatches.
+_PPO_ARM = _PPO_WALKER | {
     "n_envs": 8,
-    "n_steps": 512,
     "batch_size": 64,
-    "n_epochs": 10,
-    "gae_lambda": 0.9,
-    "learning_rate_schedule": "linear",
     "log_std_init": -1.0,
     "hidden_sizes": (128, 128),
     "activation": "relu",
-    "normalize_observations": True,
-    "normalize_rewards": True,
     "total_timesteps": 600_000,
     "eval_freq": 10,
     "eval_episodes": 50,
