@@ -65,7 +65,7 @@ def _parser() -> Parser:
         prog=program("verify"),
         description="Verify a run: check its tape, rebuild every policy, replay iterations.",
     )
-    parser.add_argument("run", metavar="RUN", help="run folder with a tape (of ars)")
+    parser.add_argument("run", metavar="RUN", help="run folder with a tape")
     add_flags(parser, VerifyConfig)
     add_trust_flag(parser)
     return parser

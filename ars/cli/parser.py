@@ -91,7 +91,7 @@ def add_policy_flags(parser: argparse._ActionsContainer, several: bool = False) 
         "--at",
         type=whole_number,
         metavar="TIMESTEPS",
-        help="the policy that a run folder had after as many timesteps, from its tape (ars)",
+        help="the policy that a run folder had after as many timesteps, from its tape",
     )
     add_trust_flag(parser)
 

@@ -50,7 +50,7 @@ class PlotConfig:
     )
     at: int | None = setting(
         None,
-        "the policy that a run folder had after as many timesteps, from its tape (ars)",
+        "the policy that a run folder had after as many timesteps, from its tape",
         at_least=0,
         requires=_WEIGHTS,
     )
