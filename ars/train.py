@@ -20,7 +20,6 @@ from ars.cli.task_flags import (
     add_algo_flag,
     add_env_argument,
     add_env_flags,
-    refuse_env_flags_twice,
 )
 from ars.common.host import hosting
 from ars.common.settings import as_spelled, make_config
@@ -170,7 +169,6 @@ def main(arguments: Sequence[str]) -> None:
     asks = {"-h", "--help"} & set(arguments)
     parser = make_parser(algo, _subject(arguments, algo) if asks else None)
     given = vars(parser.parse_args(arguments))
-    refuse_env_flags_twice(parser, given)
     trust = given.pop("trust")
     dry = given.pop("dry_run")
     if given.pop("config", None) is not None:

@@ -15,7 +15,6 @@ from ars.cli.task_flags import (
     add_algo_flag,
     add_env_argument,
     add_env_flags,
-    refuse_env_flags_twice,
 )
 from ars.common.errors import RunError
 from ars.common.host import hosting
@@ -68,7 +67,6 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars tune`, by default the process's."""
     parser = make_parser(_chosen_algorithm(arguments))
     given = vars(parser.parse_args(arguments))
-    refuse_env_flags_twice(parser, given)
     trust = given.pop("trust")
     if "resume" not in given and "env_id" not in given:
         parser.error(f"name an environment, for example: {program('tune')} HalfCheetah")

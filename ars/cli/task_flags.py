@@ -8,7 +8,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.cli.program import program
 from ars.cli.values import is_number, number
@@ -71,10 +70,3 @@ def add_env_flags(
         default=argparse.SUPPRESS,
         help="add a clock to observations: sine and cosine of these frequencies",
     )
-
-
-def refuse_env_flags_twice(parser: argparse.ArgumentParser, given: Mapping[str, Any]) -> None:
-    """End with an error if --env-kwargs says what a flag of its own says too."""
-    for name in envs.OPTIONS:
-        if name in given and name in given.get("env_kwargs", {}):
-            parser.error(f"`{name}`: is given twice, as `env_kwargs` {name}=... too")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
 from ars.common.settings import in_words
@@ -91,9 +92,13 @@ def with_file(
         kept.pop("env_kwargs", None)
     if settings.file is not None and not trust:
         _check_origin(settings.file, settings.of_a_run, kept, given)
-    if "env_kwargs" in kept and "env_kwargs" in given:
-        given = {**given, "env_kwargs": {**kept["env_kwargs"], **given["env_kwargs"]}}
-    return overridden(kept, given)
+    stored, own = kept.pop("env_kwargs", {}), given.get("env_kwargs", {})
+    # An option of `envs.make` has two spellings: given in one, it replaces the file's in the other.
+    kept = {name: kept[name] for name in kept if not (name in envs.OPTIONS and name in own)}
+    stored = {name: stored[name] for name in stored if not (name in envs.OPTIONS and name in given)}
+    return overridden(
+        kept, {**given, **({"env_kwargs": {**stored, **own}} if stored or own else {})}
+    )
 
 
 def _check_origin(

@@ -85,9 +85,13 @@ class Study:
         import_optuna()
         own, given = _split(given, setting_names(TuneConfig))
         run_dir = given.pop("run_dir", None)
-        algo = resolve_new(env_id, {"algo": given["algo"]} if "algo" in given else {}).algo
+        # What its preset adds to the environment, a clock or pixels, belongs to the task.
+        alone = resolve_new(env_id, {name: given[name] for name in _OF_THE_TASK if name in given})
+        algo = alone.algo
         _refuse_unknown(algo, given)
         workers, given = without_workers(given)
+        given = {name: value for name, value in given.items() if name not in envs.OPTIONS}
+        given["env_kwargs"] = alone.env_kwargs
         name = envs.canonical_name(env_id)
         asked = make_config(TuneConfig, own)
         config = _complete(asked, name, algo)

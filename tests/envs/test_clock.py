@@ -14,8 +14,12 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 import ars.train
 import envs
+from ars.api import train
+from ars.common.errors import UsageError
 from ars.rollout.episode import compiled_rollout, rollout
+from ars.training.config_file import settings_in, with_file
 from ars.training.resolve import resolve_new
+from ars.tuning.study import Study
 from policies import RunningMeanStd, load_policy, make_policy
 
 
@@ -112,6 +116,26 @@ def test_two_clocks_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):
             ars.train.main([*twice, "Hopper"])
         assert "--clock: is given twice" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="`clock`: is given twice"):
+        train("Hopper", clock=2, env_kwargs={"clock": 3})
+
+
+def test_a_clock_replaces_the_one_in_a_file_of_settings_however_both_are_spelled(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "settings.toml"
+    for text in ("clock = 2", "env_kwargs = {clock = 2}"):
+        file.write_text(f'env = "Hopper"\n{text}')
+        for mine in ({"clock": 3}, {"env_kwargs": {"clock": 3}}):
+            given = with_file(settings_in(file), mine)
+            assert resolve_new(given.pop("env_id"), given).env_kwargs == {"clock": [3.0]}
+
+
+def test_a_search_has_the_clock_of_the_preset(tmp_path: Path) -> None:
+    for given, clock in (({}, [6.4]), ({"clock": 2}, [2.0]), ({"clock": []}, [])):
+        settings = {"run_dir": str(tmp_path / "search"), "total_timesteps": 2000, **given}
+        study = Study.new("Minitaur", settings, "test")
+        assert study.fixed["env_kwargs"] == {"clock": clock}
 
 
 def test_a_run_remembers_its_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
