@@ -87,6 +87,10 @@ class SearchConfig(EpisodeConfig):
         at_most=LARGE,
     )
     activation: str = setting("tanh", "hidden activation", choices=tuple(ACTIVATIONS))
+    bias: bool = setting(
+        False,
+        "give a linear policy a bias, without which it has no constant actions; others have one",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,7 +127,9 @@ class ParameterSearch(Algorithm):
 
     def __init__(self, config: SearchConfig, context: TrainingContext) -> None:
         self.config, self.context = config, context
-        sizes = {"hidden_sizes": config.hidden_sizes} if config.hidden_sizes else {}
+        options: dict[str, Any] = {"bias": True} if config.bias else {}
+        if config.hidden_sizes:
+            options["hidden_sizes"] = config.hidden_sizes
         self.policy = make_policy_that_fits(
             config.policy,
             context.observation_space,
@@ -131,7 +137,7 @@ class ParameterSearch(Algorithm):
             activation=config.activation,
             clip_actions=config.action_clip,
             scale_actions=config.scale_actions,
-            **sizes,
+            **options,
         )
         spec = self.policy.spec
         if spec.hidden_sizes:
