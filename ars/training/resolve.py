@@ -361,9 +361,12 @@ def _checked(config: TrainingConfig) -> TrainingConfig:
 def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
-    for name in own.keys() & given.get("env_kwargs", {}).keys():
+    named = given.get("env_kwargs", {})
+    if not isinstance(named, Mapping):
+        raise UsageError(f"`env_kwargs` {in_words(named)}: must be arguments by name, as a dict")
+    for name in own.keys() & named.keys():
         raise UsageError(f"`{name}`: is given twice, as `env_kwargs` {name}=... too")
-    merged = {**given.get("env_kwargs", {}), **own}
+    merged = {**named, **own}
     if clock.OPTION in merged:
         merged[clock.OPTION] = clock.frequencies_in(merged[clock.OPTION])
     try:

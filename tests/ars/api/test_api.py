@@ -189,6 +189,7 @@ def test_an_interrupt_saves_and_is_raised_with_the_call_that_goes_on() -> None:
         ("CartPole-v1", {"algo": "arz"}, "`algo` arz: must be one of ars, pgpe"),
         ("CartPole-v1", {"seed": 1.5}, "`seed` 1.5: must be of type int"),
         ("CartPole-v1", {"env_kwargs": {"f": print}}, "`env_kwargs`: must be"),
+        ("CartPole-v1", {"env_kwargs": "hard=1"}, "`env_kwargs` hard=1: must be arguments by name"),
         ("CartPole-v1", {"resume": "nowhere"}, "`resume` nowhere: not a run folder"),
         (3, {}, "`env` 3: must be a name, a Gymnasium environment, its class, or a function"),
         (dict, {}, "`env` <class 'dict'>: must be a name, a Gymnasium environment, its class"),
