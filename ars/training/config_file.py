@@ -12,7 +12,7 @@ from ars.common.errors import UsageError
 from ars.common.settings import in_words
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
-from ars.training.resolve import overridden
+from ars.training.resolve import env_arguments, overridden
 from ars.training.run_folder import CONFIG
 from ars.training.settings_file import read_settings
 from ars.training.shared_run import unpacked
@@ -92,13 +92,12 @@ def with_file(
         kept.pop("env_kwargs", None)
     if settings.file is not None and not trust:
         _check_origin(settings.file, settings.of_a_run, kept, given)
-    stored, own = kept.pop("env_kwargs", {}), given.get("env_kwargs", {})
+    stored, own = kept.pop("env_kwargs", {}), env_arguments(given)
     # An option of `envs.make` has two spellings: given in one, it replaces the file's in the other.
     kept = {name: kept[name] for name in kept if not (name in envs.OPTIONS and name in own)}
     stored = {name: stored[name] for name in stored if not (name in envs.OPTIONS and name in given)}
-    return overridden(
-        kept, {**given, **({"env_kwargs": {**stored, **own}} if stored or own else {})}
-    )
+    kwargs = {**stored, **own}
+    return overridden(kept, {**given, "env_kwargs": kwargs} if kwargs else given)
 
 
 def _check_origin(

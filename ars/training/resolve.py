@@ -358,12 +358,18 @@ def _checked(config: TrainingConfig) -> TrainingConfig:
     return config
 
 
+def env_arguments(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `env_kwargs` among settings. Raises: UsageError if they are not arguments by name."""
+    found = given.get("env_kwargs", {})
+    if not isinstance(found, Mapping):
+        raise UsageError(f"`env_kwargs` {in_words(found)}: must be arguments by name, as a dict")
+    return found
+
+
 def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
-    named = given.get("env_kwargs", {})
-    if not isinstance(named, Mapping):
-        raise UsageError(f"`env_kwargs` {in_words(named)}: must be arguments by name, as a dict")
+    named = env_arguments(given)
     for name in own.keys() & named.keys():
         raise UsageError(f"`{name}`: is given twice, as `env_kwargs` {name}=... too")
     merged = {**named, **own}
