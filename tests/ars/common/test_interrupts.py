@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,14 @@ from ars.common import interrupts, loading
 from ars.common.interrupts import Interrupts
 
 HERE = os.getpid()
+
+
+@pytest.fixture(autouse=True)
+def _not_under_nohup() -> Iterator[None]:
+    """Under nohup SIGHUP is ignored, which programs respect and their children inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def send(number: int = signal.SIGINT) -> None:
@@ -71,14 +79,11 @@ def test_an_interrupt_that_a_destructor_loses_comes_again() -> None:
 
 
 def test_what_nohup_ignores_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        assert interrupts.numbers() == [signal.SIGINT, signal.SIGTERM]
-        stop = Interrupts()
-        with stop.handled(), stop.allowed():
-            send(signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert interrupts.numbers() == [signal.SIGINT, signal.SIGTERM]
+    stop = Interrupts()
+    with stop.handled(), stop.allowed():
+        send(signal.SIGHUP)
 
 
 def test_only_a_second_ctrl_c_insists() -> None:
