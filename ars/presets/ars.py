@@ -74,9 +74,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     # Unless small variances are floored, some seeds dive forwards for millions of steps.
     "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
-    # It must bend its knees to stay up, which takes a bias; even so, some seeds dive for long.
-    "Walker2D": _robot(0.04, 0.03, 32, 16, 1.0, 6)
-    | {"var_floor": 0.01, "bias": True, "eval_freq": 5},
+    # It must bend its knees to stay up, which takes a bias. Where being up pays nothing it dives,
+    # and where it pays more it stands.
+    "Walker2D": _robot(0.04, 0.05, 32, 16, 0.0, 6)
+    | _SHORT_ROLLOUTS
+    | {
+        "bias": True,
+        "reward_weights": ("alive=0.25", "electricity=0", "stall=0"),
+        "eval_freq": 10,
+    },
     # Ant falls unless being up pays; from standing it learns to walk where moving costs nothing.
     "Ant": _robot(0.04, 0.05, 32, 16, 0.0, 5)
     | _SHORT_ROLLOUTS
