@@ -74,8 +74,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     # Unless small variances are floored, some seeds dive forwards for millions of steps.
     "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
-    # It must bend its knees to stay up, which takes a bias. With these rollouts, where being up pays
-    # more it stands.
+    # It must bend its knees to stay up, which takes a bias. Where being up pays more, it stands.
     "Walker2D": _robot(0.04, 0.05, 32, 16, 0.0, 6)
     | _SHORT_ROLLOUTS
     | {
