@@ -14,14 +14,15 @@ v2   v1 on observations normalised with the statistics of all earlier iterations
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ars.algorithms.base import Row
+from ars.algorithms.base import Record, Row
 from ars.algorithms.parameter_search import ParameterSearch, SearchConfig
+from ars.algorithms.schedules import Scheduled, horizon_setting, schedule_setting
 from ars.common.errors import UsageError
 from ars.common.settings import setting
 from ars.common.statistics import deviation
@@ -44,6 +45,8 @@ class ARSConfig(SearchConfig):
         depends_on=("n_directions", "variant"),
     )
     step_size: float = setting(0.02, "step size (alpha)", above=0)
+    step_size_schedule: str = schedule_setting()
+    horizon: int | None = horizon_setting()
     delta_std: float = setting(0.03, "standard deviation of the exploration noise (nu)", above=0)
 
     def __post_init__(self) -> None:
@@ -62,7 +65,7 @@ class ARSConfig(SearchConfig):
         return max(1, self.n_directions // 2) if self.variant.endswith("-t") else self.n_directions
 
 
-class ARS(ParameterSearch):
+class ARS(Scheduled, ParameterSearch):
     """Augmented Random Search; the update is `_update`."""
 
     Config = ARSConfig
@@ -87,6 +90,10 @@ class ARS(ParameterSearch):
     @property
     def _in_words(self) -> str:
         return f"variant {self.config.variant}"
+
+    @property
+    def _slows_down(self) -> bool:
+        return self.config.step_size_schedule == "linear"
 
     def _move(self, scored: list[int], scores: NDArray[np.float64]) -> tuple[list[int], Row]:
         plus, minus = scores[:, 0].tolist(), scores[:, 1].tolist()
@@ -121,8 +128,31 @@ class ARS(ParameterSearch):
             for k in top:
                 gradient += (plus[k] - minus[k]) * self._direction(k)
             # 3. The step.
-            step = (config.step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
+            step_size = self._scheduled("step_size")
+            step = (step_size / (len(top) * (sigma if scaled else 1.0))) * gradient
         return sigma, self._take(step)
+
+    # A horizon may be raised on resume, so that each record has its iteration's own.
+
+    @property
+    def _horizon(self) -> int:
+        """The horizon of the schedule; 0 where there is none."""
+        return self.config.horizon or 0
+
+    def tape_record(self) -> Record:
+        horizon = {"horizon": np.array(self._horizon)} if self._slows_down else {}
+        return {**super().tape_record(), **horizon}
+
+    def adopt(self, record: Record) -> None:
+        if self._slows_down:
+            self.config = replace(self.config, horizon=int(record["horizon"]) or None)
+
+    def replay(self, record: Record) -> Row:
+        before = self._horizon
+        self.adopt(record)
+        if self._horizon < before:
+            raise ValueError(f"the horizon falls from {before:,} to {self._horizon:,}")
+        return super().replay(record)
 
 
 def best_directions(

@@ -179,6 +179,9 @@ class Algorithm(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no tape")
 
+    def adopt(self, record: Record) -> None:  # noqa: B027  # most have nothing that may change
+        """Take over the settings that may change on resume, before an iteration is played again."""
+
     def environments_lent(self) -> AbstractContextManager[None]:
         """Close environments of its own for the block, where only one may exist."""
         return nullcontext()

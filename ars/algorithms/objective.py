@@ -49,6 +49,12 @@ class ObjectiveConfig:
         at_least=1,
         depends_on=("reward_weights",),
     )
+    anneal_from: int = setting(
+        0,
+        "timestep from which they come back",
+        at_least=0,
+        depends_on=("reward_weights", "anneal_weights"),
+    )
     end_when_down: bool = setting(
         False, "end training's episodes of a robot that goes on when it is down"
     )
@@ -57,6 +63,10 @@ class ObjectiveConfig:
         if self.anneal_weights is not None and not self.reward_weights:
             raise UsageError(
                 f"`anneal_weights` {self.anneal_weights}: has no meaning without `reward_weights`"
+            )
+        if self.anneal_from and self.anneal_weights is None:
+            raise UsageError(
+                f"`anneal_from` {self.anneal_from}: has no meaning without `anneal_weights`"
             )
 
 
@@ -86,12 +96,13 @@ class WeightSchedule:
         if config.end_when_down and not objective.can_be_down:
             raise UsageError(f"`end_when_down`: {env_id} has no state that counts as down")
         self._first = tuple(given.get(name, 1.0) for name in known)
-        self._over = config.anneal_weights
+        self._from, self._over = config.anneal_from, config.anneal_weights
         self.used = any(weight != 1.0 for weight in self._first)
 
     def at(self, timesteps: int) -> tuple[float, ...] | None:
         """The weights after so many timesteps of the run; None where all are one."""
-        if not self.used or (self._over is not None and timesteps >= self._over):
+        since = max(0, timesteps - self._from)
+        if not self.used or (self._over is not None and since >= self._over):
             return None
-        share = 0.0 if self._over is None else timesteps / self._over
+        share = 0.0 if self._over is None else since / self._over
         return tuple(weight + share * (1.0 - weight) for weight in self._first)

@@ -52,6 +52,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     "seed": "random_seed",
     "shift": "alive_bonus alive_bonus_offset",
     "step_size": "lr alpha learning_rate stepsize",
+    "step_size_schedule": "learning_rate_schedule anneal_lr lr_schedule",
     "target_return": "target_reward reward_threshold",
     "target_tau": "tau polyak",
     "target_update": "target_network_frequency target_network_update_freq target_update_interval",

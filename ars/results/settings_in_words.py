@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ars.algorithms import ALGORITHMS
 from ars.results.stored_run import StoredRun
-from ars.training.stored_settings import current_settings, raisable_settings
+from ars.training.stored_settings import current_settings, without_idle_horizon
 
 Settings = Mapping[str, Any]
 
@@ -44,11 +44,7 @@ def settings_of(run: StoredRun) -> dict[str, Any]:
         except ValueError:  # a retired setting was in use: it stays among them
             defaults = current_settings(kind, {})
             settings = {**defaults, **stored}
-        falls = settings.get("prioritized") or any(
-            value == "linear" for name, value in settings.items() if name.endswith("_schedule")
-        )
-        for name in () if falls else raisable_settings(kind):
-            settings.pop(name, None)
+        settings = without_idle_horizon(kind, settings)
     kwargs = config.get("env_kwargs")
     kwargs = kwargs if isinstance(kwargs, dict) else {}
     return {

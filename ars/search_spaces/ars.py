@@ -21,6 +21,7 @@ def space(search: Search) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "variant": search.choice("variant", "v2-t", "v1-t"),
         "step_size": search.real("step_size", 0.003, 0.3, log=True),
+        "step_size_schedule": search.choice("step_size_schedule", "constant", "linear"),
         **directions(search, 4, 64),
     }
     if settings["variant"].endswith("-t") and "n_top" not in search.fixed:

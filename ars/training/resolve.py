@@ -38,7 +38,13 @@ from ars.training.config import (
 )
 from ars.training.run_folder import CONFIG, read_json
 from ars.training.settings_file import known_presets, preset_algorithm
-from ars.training.stored_settings import current_settings, is_raised, raisable_settings
+from ars.training.stored_settings import (
+    current_settings,
+    is_raised,
+    kept_from_start,
+    raisable_settings,
+    refuse_idle_horizon,
+)
 from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
 from envs import clock, wrapping
@@ -97,7 +103,8 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             _refuse_unknown_in_file(algo, preset, presets[preset])
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(_given_kwargs(defaults), _given_kwargs(given))
-    values = {**_kept_from_start(algorithm.Config, defaults, given), **overridden(defaults, given)}
+    horizons = kept_from_start(algorithm.Config, {**defaults, **given})
+    values = {**horizons, **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
     config = _checked(
@@ -116,6 +123,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             notes=notes,
         )
     )
+    refuse_idle_horizon(config.algorithm, given)
     if preset is not None:
         notes += _what_the_preset_decides(config, presets[preset], defaults, given)
     return config
@@ -310,21 +318,6 @@ def _refuse_unknown_in_file(algo: str, file: str, values: Mapping[str, Any]) -> 
         _refuse_unknown(algo, values)
     except UsageError as error:
         raise UsageError(f"`preset` {file}: {error}") from None
-
-
-def _kept_from_start(
-    config: type[Any], defaults: Mapping[str, Any], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The settings that take another one's value at the start and keep it on resume.
-
-    A schedule's horizon, for example, is the timesteps planned now, even if the run is extended.
-    """
-    planned = {"total_timesteps": DEFAULT_TIMESTEPS, **defaults, **given}
-    return {
-        field.name: planned[field.metadata["starts_as"]]
-        for field in dataclasses.fields(config)
-        if field.metadata["starts_as"] is not None
-    }
 
 
 def overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ars.common.errors import UsageError
+from ars.training.config import DEFAULT_TIMESTEPS
 from ars.training.run_folder import CONFIG
 
 
@@ -37,6 +39,38 @@ def raisable_settings(config: type[Any]) -> list[str]:
     """The settings that begin as another one's value and may be raised on resume: horizons."""
     fields = dataclasses.fields(config)
     return [field.name for field in fields if field.metadata["starts_as"] is not None]
+
+
+def without_idle_horizon(config: type[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings but for a horizon towards which nothing falls, which decides nothing."""
+    falls = settings.get("prioritized") or any(
+        value == "linear" for name, value in settings.items() if name.endswith("_schedule")
+    )
+    idle = () if falls else raisable_settings(config)
+    return {name: value for name, value in settings.items() if name not in idle}
+
+
+def refuse_idle_horizon(config: Any, given: Mapping[str, Any]) -> None:
+    """Refuse a horizon that is given where nothing falls towards it. Raises: UsageError."""
+    used = without_idle_horizon(type(config), dataclasses.asdict(config))
+    for name in given.keys() & (set(raisable_settings(type(config))) - used.keys()):
+        episodes = "; `rollout_length` cuts episodes" if hasattr(config, "rollout_length") else ""
+        raise UsageError(
+            f"`{name}` {given[name]}: has no meaning where no schedule is linear{episodes}"
+        )
+
+
+def kept_from_start(config: type[Any], planned: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that take another one's value at the start and keep it on resume.
+
+    A schedule's horizon, for example, is the timesteps planned now, even if the run is extended.
+    """
+    planned = {"total_timesteps": DEFAULT_TIMESTEPS, **planned}
+    return {
+        field.name: planned[field.metadata["starts_as"]]
+        for field in dataclasses.fields(config)
+        if field.metadata["starts_as"] is not None
+    }
 
 
 def is_raised(value: Any, stored: Any) -> bool:

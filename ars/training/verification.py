@@ -32,7 +32,7 @@ from ars.training.resolve import resolve_resumed
 from ars.training.run import make_pool
 from ars.training.run_folder import BEST_POLICY, CONFIG, LATEST_POLICY, PROGRESS, read_json
 from ars.training.shared_run import unpacked
-from ars.training.stored_settings import check_identity
+from ars.training.stored_settings import check_identity, raisable_settings
 from ars.training.tape import Tape, machine_now
 from ars.training.trust import check_trust
 from policies import FileError, PolicyFile, read_policy
@@ -165,10 +165,7 @@ class _Verifier:
         self.compared: list[str] = []
         self.algorithm = make_algorithm(tape.header, tape.path, trust)
         self._rows = _rows(self.folder / PROGRESS)
-        try:
-            self._check_identity(tape.header.run)
-        except ValueError as error:
-            raise RunError(f"{tape.path}: not the tape of this run ({error})") from None
+        self._check_tape_identity(tape.header.run)
 
     def rebuild(self, drawn: set[int]) -> dict[int, State]:
         """Rebuild every policy and compare; returns the states before the drawn records."""
@@ -186,6 +183,9 @@ class _Verifier:
                 check(self.algorithm)
             if position in drawn:
                 befores[position] = self.algorithm.state()
+        config = self.algorithm.config
+        raised = {name: getattr(config, name) for name in raisable_settings(type(config))}
+        self._check_tape_identity(self.tape.header.run | raised)
         self.compared.insert(0, f"{counted(n_rows, 'row')} of {PROGRESS}")
         return befores
 
@@ -206,6 +206,7 @@ class _Verifier:
         ):
             for position, before in befores.items():
                 algorithm.restore(before)
+                algorithm.adopt(self.tape.record(position))
                 row = algorithm.iterate(InterruptiblePool(pool, interrupts))
                 found = algorithm.tape_record()
                 assert found is not None
@@ -220,6 +221,12 @@ class _Verifier:
     def _check_identity(self, claimed: dict[str, Any]) -> None:
         """Raises: ValueError if the tape or the checkpoint is of another run."""
         check_identity(claimed, self.config.identity, type(self.config.algorithm))
+
+    def _check_tape_identity(self, claimed: dict[str, Any]) -> None:
+        try:
+            self._check_identity(claimed)
+        except ValueError as error:
+            raise RunError(f"{self.tape.path}: not the tape of this run ({error})") from None
 
     def _check_start(self) -> None:
         """A tape of a whole training begins in the state that the settings give."""

@@ -18,7 +18,7 @@ from ars.algorithms import ALGORITHMS
 from ars.common.settings import in_words
 from ars.training.config import RunConfig
 from ars.training.resolve import resolve_new
-from ars.training.stored_settings import current_settings
+from ars.training.stored_settings import current_settings, without_idle_horizon
 from policies import FileError
 from policies.file import write_atomically
 
@@ -124,7 +124,7 @@ def settings_in(config: Mapping[str, Any]) -> str:
         **_OF_THE_TASK,
     }
     found = {
-        **current_settings(kind, config["config"]),
+        **without_idle_horizon(kind, current_settings(kind, config["config"])),
         **{name: config["run"].get(name) for name in _OF_THE_RUN},
         **{name: config.get(name, off) for name, off in _OF_THE_TASK.items()},
     }

@@ -56,6 +56,23 @@ def test_brs_does_not_divide() -> None:
     close(ars.policy.weights, expected, 1e-14)
 
 
+def test_a_falling_step_size_is_what_is_left_of_the_horizon() -> None:
+    constant, falling = (
+        make(variant="v1", n_directions=3, horizon=100, step_size_schedule=schedule)
+        for schedule in ("constant", "linear")
+    )
+    for ars in (constant, falling):
+        ars.timesteps = 75
+        ars.iterate(scores(TABLE))
+    close(falling.policy.weights, constant.policy.weights / 4, 1e-14)
+
+
+def test_a_horizon_that_falls_in_a_tape_is_refused() -> None:
+    ars = make(horizon=100, step_size_schedule="linear")
+    with pytest.raises(ValueError, match="the horizon falls from 100 to 99"):
+        ars.replay({**ars.tape_record(), "horizon": np.array(99)})
+
+
 def test_v2_t_uses_the_best_directions_only_and_their_deviation() -> None:
     ars = make(variant="v2-t", n_directions=3, n_top=2, step_size=0.1)
     row = ars.iterate(scores(TABLE))

@@ -50,6 +50,14 @@ def test_weights_come_back_linearly_and_are_then_off() -> None:
     assert weights.at(100) is weights.at(10**9) is None
 
 
+def test_weights_may_begin_to_come_back_later() -> None:
+    weights = schedule(reward_weights=["alive=0"], anneal_weights=100, anneal_from=50)
+    assert weights.at(0) == weights.at(50) == (0.0, 1.0, 1.0)
+    assert weights.at(75) == (0.25, 1.0, 1.0)
+    assert weights.at(149) == (0.99, 1.0, 1.0)
+    assert weights.at(150) is None
+
+
 def test_weights_stay_unless_they_are_annealed() -> None:
     assert schedule(reward_weights={"progress": 2}).at(10**9) == (1.0, 2.0, 1.0)
     assert schedule().at(0) is schedule(reward_weights=("alive=1",)).at(0) is None
@@ -65,6 +73,11 @@ def test_weights_stay_unless_they_are_annealed() -> None:
         ({"reward_weights": ("alive=nan",)}, RUNNER, "alive=nan: must be a term and a number"),
         ({"reward_weights": ("alive=0", "alive=1")}, RUNNER, "weighs alive twice"),
         ({"anneal_weights": 5}, RUNNER, "has no meaning without `reward_weights`"),
+        (
+            {"reward_weights": ("alive=0",), "anneal_from": 5},
+            RUNNER,
+            "`anneal_from` 5: has no meaning without `anneal_weights`",
+        ),
         ({"end_when_down": True}, ObjectiveSpec(), "Robot has no state that counts as down"),
     ],
 )
