@@ -74,13 +74,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     # Unless small variances are floored, some seeds dive forwards for millions of steps.
     "Hopper": _robot(0.04, 0.03, 32, 16, 1.0, 3) | {"var_floor": 0.01},
-    # It must bend its knees to stay up, which takes a bias. Where being up pays more, it stands.
-    "Walker2D": _robot(0.04, 0.05, 32, 16, 0.0, 6)
+    # It must bend its knees to stay up, which takes a bias, and walks fast by a clock. Where being
+    # up pays more at first, it stands; once it walks, that and small steps keep it from falling.
+    "Walker2D": _robot(0.08, 0.05, 64, 32, 0.0, 6)
     | _SHORT_ROLLOUTS
     | {
         "bias": True,
-        "reward_weights": ("alive=0.25", "electricity=0", "stall=0"),
-        "eval_freq": 10,
+        "env_kwargs": {"clock": [1.5]},
+        "step_size_schedule": "linear",
+        "reward_weights": ("alive=0.1", "electricity=0", "stall=0"),
+        "anneal_from": 3_000_000,
+        "anneal_weights": 3_000_000,
+        "eval_freq": 5,
     },
     # Ant falls unless being up pays; from standing it learns to walk where moving costs nothing.
     "Ant": _robot(0.04, 0.05, 32, 16, 0.0, 5)
