@@ -51,7 +51,12 @@ def without_idle_horizon(config: type[Any], settings: Mapping[str, Any]) -> dict
 
 
 def refuse_idle_horizon(config: Any, given: Mapping[str, Any]) -> None:
-    """Refuse a horizon that is given where nothing falls towards it. Raises: UsageError."""
+    """Refuse a horizon where nothing falls towards it, unless the schedules are given as well.
+
+    They are where the settings are those of a run. Raises: UsageError.
+    """
+    if any(name.endswith("_schedule") for name in given):
+        return
     used = without_idle_horizon(type(config), dataclasses.asdict(config))
     for name in given.keys() & (set(raisable_settings(type(config))) - used.keys()):
         episodes = "; `rollout_length` cuts episodes" if hasattr(config, "rollout_length") else ""

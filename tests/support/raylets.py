@@ -26,8 +26,11 @@ class Raylets:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        from ray._common.utils import get_default_ray_temp_dir
         from ray.cluster_utils import Cluster
 
+        # It notes its address there even if its folder is another, and there may be none yet.
+        Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)
         self._private = make_private_folder() if folder is None else None
         self.folder = folder or self._private / RAY_FOLDER
         self._cluster = Cluster(
