@@ -100,7 +100,7 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     add_flags(group, algorithm_config, but_of=ObjectiveConfig, preset=preset)
     if issubclass(algorithm_config, ObjectiveConfig):
         about = with_flags(" ".join(str(ObjectiveConfig.__doc__).split()))
-        add_flags(parser.add_argument_group("reward", about), ObjectiveConfig)
+        add_flags(parser.add_argument_group("reward", about), ObjectiveConfig, preset=preset)
     return parser
 
 

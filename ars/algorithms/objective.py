@@ -51,7 +51,7 @@ class ObjectiveConfig:
     )
     anneal_from: int = setting(
         0,
-        "timestep from which they come back",
+        "timestep from which `reward_weights` come back",
         at_least=0,
         depends_on=("reward_weights", "anneal_weights"),
     )

@@ -21,6 +21,7 @@ def shown(words: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("HalfCheetah", "The preset HalfCheetah runs for 3,000,000 timesteps"),
         ("HalfCheetah", "step size (alpha) (default: 0.02, preset: 0.04)"),
         ("halfcheetah --seed 3", "1,000 where it has none) (preset: 300)"),
+        ("HalfCheetah", "alive=0 electricity=0 (preset: alive=0 electricity=0 stall=0)"),
         ("HalfCheetahBulletEnv-v0", "The preset HalfCheetah runs for"),
         ("bullet/HalfCheetah-v0", "The preset HalfCheetah runs for"),
         ("cartpole-v1 --algo PPO", "The preset CartPole-v1 runs for 100,000 timesteps"),
