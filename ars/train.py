@@ -192,7 +192,7 @@ def main(arguments: Sequence[str]) -> None:
         with open_display(config) as display:
             folder, result = run_training(config, display, resuming, given.get("run_dir"))
         reason = why_not_drawn(envs.resolve(config.env_id))
-    more = config.chosen_workers | going_on(result, stretch=bool(config.schedules))
+    more = config.chosen_workers | going_on(result, config.horizon)
     print(
         f"{with_flags(summary(config.env_id, result))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"

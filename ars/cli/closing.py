@@ -27,14 +27,15 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
     return "\n" + "\n".join(line for line in lines if line)
 
 
-def going_on(result: dict[str, Any], stretch: bool) -> dict[str, int]:
+def going_on(result: dict[str, Any], horizon: int | None) -> dict[str, int]:
     """The settings with which a run that has ended goes on: for as long again.
 
     Args:
         result: what result.json holds.
-        stretch: whether there are schedules, whose horizon has to move too.
+        horizon: of the run's schedules, which moves if they would end before; None without.
     """
     if result["stopped"].startswith("time budget"):  # it has the same one again
         return {}
-    longer = {"total_timesteps": 2 * result["timesteps"]}
-    return {**longer, "horizon": longer["total_timesteps"]} if stretch else longer
+    planned = 2 * result["timesteps"]
+    ends_before = horizon is not None and horizon < planned
+    return {"total_timesteps": planned, **({"horizon": planned} if ends_before else {})}

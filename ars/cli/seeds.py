@@ -81,7 +81,7 @@ def summary(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
     finals = {seed: result["final_evaluation"] for seed, result in results.items()}
     trained = [f"{result['timesteps']:,}" for result in results.values()]
     first = next(iter(results.values()))
-    more = config.chosen_workers | going_on(first, stretch=bool(config.schedules))
+    more = config.chosen_workers | going_on(first, config.horizon)
     return (
         f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n\n"
         f"  evaluate them  {hint('evaluate', folder)}\n"

@@ -197,6 +197,11 @@ class TrainingConfig:
         linear = [n for n in names if f"{n}_schedule" in names]
         return [n for n in linear if getattr(self.algorithm, f"{n}_schedule") == "linear"]
 
+    @property
+    def horizon(self) -> int | None:
+        """The timesteps by which `schedules` have fallen; None where there are none."""
+        return self.algorithm.horizon if self.schedules else None
+
     def within(self, time_limit: int | None) -> TrainingConfig:
         """This configuration with the episode lengths that an environment's time limit gives."""
         return dataclasses.replace(self, algorithm=self.algorithm.within(time_limit))

@@ -52,9 +52,8 @@ def schedule_line(config: TrainingConfig, algorithm: Algorithm) -> str | None:
         config: of the run.
         algorithm: what learns, as it begins or goes on.
     """
-    horizon = getattr(config.algorithm, "horizon", None)
-    names = config.schedules
-    if horizon is None or not names:
+    horizon, names = config.horizon, config.schedules
+    if horizon is None:
         return None
     last = _last_iteration_begins(config, algorithm)
     passes = last >= horizon if math.isfinite(last) else algorithm.timesteps >= horizon

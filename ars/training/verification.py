@@ -183,6 +183,7 @@ class _Verifier:
                 check(self.algorithm)
             if position in drawn:
                 befores[position] = self.algorithm.state()
+        # The records say what was raised since the header: never above what config.json has.
         config = self.algorithm.config
         raised = {name: getattr(config, name) for name in raisable_settings(type(config))}
         self._check_tape_identity(self.tape.header.run | raised)

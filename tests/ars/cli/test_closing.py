@@ -50,14 +50,15 @@ def test_who_earns_nothing_does_not_stand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stopped", "stretch", "settings"),
+    ("stopped", "horizon", "settings"),
     [
-        ("500 timesteps done", False, {"total_timesteps": 1000}),
-        ("500 timesteps done", True, {"total_timesteps": 1000, "horizon": 1000}),
-        ("time budget 60s used", True, {}),
+        ("500 timesteps done", None, {"total_timesteps": 1000}),
+        ("500 timesteps done", 500, {"total_timesteps": 1000, "horizon": 1000}),
+        ("2 iterations done", 6000, {"total_timesteps": 1000}),  # a horizon is never lowered
+        ("time budget 60s used", 500, {}),
     ],
 )
 def test_a_run_goes_on_for_as_long_again(
-    stopped: str, stretch: bool, settings: dict[str, Any]
+    stopped: str, horizon: int | None, settings: dict[str, Any]
 ) -> None:
-    assert going_on({"stopped": stopped, "timesteps": 500}, stretch) == settings
+    assert going_on({"stopped": stopped, "timesteps": 500}, horizon) == settings
