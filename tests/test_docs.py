@@ -28,7 +28,6 @@ NOT_RUN = {
     **dict.fromkeys(
         (
             "python -m ars.train HalfCheetah-v5 --n-seeds",
-            "python -m ars.train HalfCheetah --algo ppo --n-seeds",
             "python -m ars.train CartPole-v1 --algo ppo --n-seeds",
             "python -m ars.train Hopper --n-seeds",
             "python -m ars.train LQR --n-seeds",

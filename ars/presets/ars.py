@@ -62,7 +62,7 @@ _SHORT_ROLLOUTS = {
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # PyBullet robots, measured (docs/results.md), but for Humanoid, which starts from the paper's
+    # PyBullet robots, measured (docs/presets.md), but for Humanoid, which starts from the paper's
     # settings for the same body.
     # With the alive term and a price of energy from the start, the search ends in standing.
     "HalfCheetah": _robot(0.04, 0.05, 32, 16, 0.0, 3)
