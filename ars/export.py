@@ -45,6 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     size = done.path.stat().st_size
     print(f"wrote {done.path}: {size / 1e3:,.1f} kB, its actions are {done.comparison}")
     print(f"beside it: {', '.join(str(path) for path in done.beside)}")
+    if done.clock:
+        print(f"{done.clock}.")
 
 
 if __name__ == "__main__":

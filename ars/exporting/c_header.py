@@ -44,7 +44,7 @@ _TOP = """\
  *     double observation[{NAME}_N_OBSERVATIONS];
  *     {example}
  *
- * C99 or C++11, without dependencies. {compare}
+ * C99 or C++11, without dependencies. {compare}{clock}
  */
 #ifndef {NAME}_POLICY_H
 #define {NAME}_POLICY_H
@@ -185,6 +185,7 @@ class Header:
                 env_id=_comment(self.origin.env_id),
                 description=_comment(self.origin.description),
                 compare=compare,
+                clock=f"\n * {_comment(self.origin.clock)}." if self.origin.clock else "",
             )
         ]
         if len(plain.layers) > 1:

@@ -12,6 +12,7 @@ from ars.common.errors import RunError, UsageError
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy
+from envs.clock import OPTION, frequencies_in
 from policies import PolicyFile
 from policies.file import write_atomically
 
@@ -20,11 +21,13 @@ VECTORS = ".vectors.npz"  # the ending of the file of observations and actions b
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: the file, what stands beside it, and how its actions compare, in words."""
+    """What was written: the file, what stands beside it, and in words how its actions compare and
+    which of its inputs are a clock's."""
 
     path: Path
     beside: tuple[Path, ...]
     comparison: str
+    clock: str = ""
 
 
 def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
@@ -40,7 +43,7 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
         RunError: a program that is needed is missing, or the result does not act as the policy.
     """
     _check_writable(output)
-    origin = Origin(output.stem, file.env_id, describe(file))
+    origin = Origin(output.stem, file.env_id, describe(file), clock_inputs(file))
     exported = load_writer(format)(file.policy, plain_policy(file.policy), origin)
     checked = check(file.policy, exported)
     vectors = io.BytesIO()
@@ -61,6 +64,7 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
         output,
         tuple(files),
         f"equal to the policy's {comparison} for {N_OBSERVATIONS:,} observations",
+        origin.clock,
     )
 
 
@@ -73,6 +77,18 @@ def describe(file: PolicyFile) -> str:
         if isinstance(training.get(name), int):
             words.append(f"{name} {training[name]:,}")
     return ", ".join(words)
+
+
+def clock_inputs(file: PolicyFile) -> str:
+    """Which inputs of the policy are those of its environment's clock, and how to compute them."""
+    frequencies = frequencies_in(file.env_kwargs.get(OPTION, []))
+    if not frequencies:
+        return ""
+    each = ", then ".join(f"{frequency:g}" for frequency in frequencies)
+    return (
+        f"The last {2 * len(frequencies)} of its {file.policy.spec.observation.size} inputs are "
+        f"sin and cos of 2 pi f t, t seconds after a start, f = {each} hertz"
+    )
 
 
 def _check_writable(output: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,11 +23,19 @@ class Origin:
         name: the file's, without its ending.
         env_id: the environment that the policy acts in.
         description: of the policy, one line.
+        clock: which of its inputs are a clock's, in words; empty where it has none.
     """
 
     name: str
     env_id: str
     description: str
+    clock: str = ""
+
+    @property
+    def about(self) -> str:
+        """As JSON, for formats that keep a text."""
+        about = {"env_id": self.env_id, "policy": self.description}
+        return json.dumps({**about, "clock": self.clock} if self.clock else about)
 
 
 @dataclass(frozen=True)

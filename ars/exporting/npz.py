@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,9 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
             "or torch"
         )
     arrays = _arrays(plain)
-    about = {"env_id": origin.env_id, "policy": origin.description}
     arrays |= {
         "recipe": np.array(Path(recipe.__file__).read_text()),
-        "about": np.array(json.dumps(about)),
+        "about": np.array(origin.about),
     }
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]  # none of them is called allow_pickle

@@ -6,7 +6,6 @@ torch and its exporter. ONNX Runtime checks it.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -89,8 +88,7 @@ class _Graph:
         )  # fmt: skip
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
         model.ir_version, model.producer_name = IR_VERSION, "ars"
-        about = {"env_id": origin.env_id, "policy": origin.description}
-        helper.set_model_props(model, {"about": json.dumps(about)})
+        helper.set_model_props(model, {"about": origin.about})
         return model
 
     def _add(self, kind: str, *constants: NDArray[Any], **attributes: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import warnings
 from typing import Any
 
@@ -70,7 +69,6 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
     spec = policy.spec.observation
     dtype = _torch_type(np.dtype(spec.dtype), "observation")
     sample = torch.zeros((_SAMPLE, *spec.shape), dtype=dtype)
-    about = {"env_id": origin.env_id, "policy": origin.description}
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of functions that it replaces
@@ -79,7 +77,7 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
             (sample,),
             dynamic_shapes={"observation": {0: torch.export.Dim("batch")}},
         )
-        torch.export.save(program, file, extra_files={"about.json": json.dumps(about)})
+        torch.export.save(program, file, extra_files={"about.json": origin.about})
         data = file.getvalue()
         loaded: Any = torch.export.load(io.BytesIO(data)).module()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,24 @@ def test_a_header_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CC", "no-such-compiler")
     with pytest.raises(RunError, match=r"no C compiler here \(CC is no-such-compiler\)"):
         exported(joints(), "c", tmp_path)
+
+
+def with_a_clock() -> PolicyFile:
+    policy = with_weights(make_policy("linear", FLOATS, JOINTS))
+    return PolicyFile(policy, "Robot-v0", env_kwargs={"clock": [1.5]})
+
+
+def test_says_which_inputs_are_a_clock(tmp_path: Path) -> None:
+    done = export_policy(with_a_clock(), "npz", tmp_path / "robot.npz")
+    assert "last 2 of its 4 inputs" in done.clock
+    assert "f = 1.5 hertz" in done.clock
+    assert json.loads(np.load(done.path)["about"].item())["clock"] == done.clock
+    without = exported(joints(), "npz", tmp_path)
+    assert without.clock == ""
+    assert "clock" not in json.loads(np.load(without.path)["about"].item())
+
+
+@needs_compiler
+def test_a_header_says_which_inputs_are_a_clock(tmp_path: Path) -> None:
+    done = export_policy(with_a_clock(), "c", tmp_path / "robot.h")
+    assert done.clock in done.path.read_text()
