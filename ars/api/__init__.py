@@ -18,7 +18,7 @@ that fails in a run. Everything here works in a notebook and in any thread.
 """
 
 from ars.api.exchange import export, import_policy
-from ars.api.policies import evaluate, load, render, verify
+from ars.api.policies import evaluate, load, make_env, render, verify
 from ars.api.training import train, train_seeds
 from ars.api.tuning import tune
 from ars.api.watching import watch
@@ -42,6 +42,7 @@ __all__ = [
     "export",
     "import_policy",
     "load",
+    "make_env",
     "plot",
     "plot_weights",
     "render",

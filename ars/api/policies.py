@@ -9,14 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
+import envs
 from ars.api.warn import warn
 from ars.common.errors import UsageError
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
-from ars.training.evaluation import acting, evaluate_policy
+from ars.training.evaluation import acting, evaluate_policy, making
 from ars.training.finished import Run
-from ars.training.given_env import GivenEnv
+from ars.training.given_env import GivenEnv, check_given
 from ars.training.given_run import folder_of, policy_in_env, training_id
 from ars.training.rebuild import chosen_policy, training_moments
 from ars.training.verification import Verification, verify_run
@@ -45,6 +48,42 @@ def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) 
     dtype('float32')
     """
     return chosen_policy(str(folder_of(run)), latest, at).file.policy
+
+
+def make_env(
+    run: str | Path | Run, render_mode: str | None = None, *, trust: bool = False
+) -> gymnasium.Env[Any, Any]:
+    """Make the environment that a policy acts in, with the clock and wrappers of its training.
+
+    Args:
+        run: as for `load`.
+        render_mode: as `gymnasium.make` takes it.
+        trust: import the module that a file from elsewhere names.
+
+    Returns:
+        The environment; the caller closes it. Its episodes end after the environment's own number
+        of steps, also where those of the training ended sooner.
+
+    Raises:
+        UsageError, UnknownEnvironment: arguments that cannot be used.
+        RunError: the environment fails.
+        FileError: the policy's file is damaged.
+
+    >>> policy, env = load("Minitaur"), make_env("Minitaur")
+    >>> observation, info = env.reset(seed=0)
+    >>> observation[-2:].tolist()  # its clock, at the start
+    [0.0, 1.0]
+    >>> env.step(policy.act(observation))[0].shape
+    (30,)
+    >>> env.close()
+    """
+    if isinstance(run, Policy):
+        raise UsageError("`run`: a policy does not know its environment, give its run")
+    with policy_in_env(run, False, None, None, trust) as resolved:
+        file, added = resolved.file, {} if render_mode is None else {"render_mode": render_mode}
+        check_given(file.env_id)
+        with making(file.env_id, added):
+            return envs.make(file.env_id, **{**file.env_kwargs, **added})
 
 
 def evaluate(

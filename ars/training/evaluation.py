@@ -217,22 +217,38 @@ def _open(
     )
     if (why := recompiled(file.env_id)) is not None:
         warn(why)
-    try:
+    with making(file.env_id, env_kwargs):
         rollouts = Rollouts(spec)
+    if rollouts.notice is not None:
+        warn(rollouts.notice)
+    rollouts.policy = file.policy
+    return rollouts
+
+
+@contextmanager
+def making(env_id: str, env_kwargs: Mapping[str, Any]) -> Iterator[None]:
+    """Turn what an environment raises while it is made into errors of one line.
+
+    Args:
+        env_id: its id.
+        env_kwargs: the arguments that it gets beside those of its training.
+
+    Raises:
+        UsageError, WrongOptions, UnknownEnvironment: it does not take its arguments.
+        RunError: it fails.
+    """
+    try:
+        yield
     except (UnknownEnvironment, WrongOptions):
         raise
     except failures() as error:
         for name in ("width", "height"):
             if isinstance(error, TypeError) and name in env_kwargs and f"'{name}'" in str(error):
-                raise UsageError(f"`{name}`: {file.env_id} does not let it be chosen") from None
+                raise UsageError(f"`{name}`: {env_id} does not let it be chosen") from None
         hint = ""
         if "render_mode" in env_kwargs:
-            hint = drawing_hint(registered_spec(resolve(file.env_id)), error)
-        raise RunError(f"{file.env_id}: cannot be made: {one_line(error)}{hint}") from error
-    if rollouts.notice is not None:
-        warn(rollouts.notice)
-    rollouts.policy = file.policy
-    return rollouts
+            hint = drawing_hint(registered_spec(resolve(env_id)), error)
+        raise RunError(f"{env_id}: cannot be made: {one_line(error)}{hint}") from error
 
 
 def evaluate_policy(

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from ars import api, evaluate
-from ars.api import Run, RunError, UnknownEnvironment, UsageError, load, train
+from ars.api import Run, RunError, UnknownEnvironment, UsageError, load, make_env, train
 
 FEW = {"n_iterations": 2, "n_directions": 2, "eval_freq": 1, "eval_episodes": 2}
 HERE = {**FEW, "n_workers": 0, "verbose": False}
@@ -291,3 +291,30 @@ def test_pictures_are_written_and_their_file_is_returned(
     with Image.open(path) as sheet:
         assert sheet.size == (4 * 65 + 3 * 4, 3 * 49 + 2 * 4)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_environment_of_a_run_has_its_clock() -> None:
+    run = train("Hopper", clock=2.0, rollout_length=20, eval_length=20, **HERE)
+    env = make_env(run)
+    observation, _ = env.reset(seed=1)
+    assert observation[-2:].tolist() == [0.0, 1.0]
+    observation, *_ = env.step(load(run).act(observation))
+    angle = 2 * np.pi * 2.0 / 60
+    assert observation[-2:] == pytest.approx([np.sin(angle), np.cos(angle)])
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"run": "nowhere"}, UsageError, "no run folder, policy file or shipped policy"),
+        ({"run": "Hopper", "render_mode": "x"}, RunError, "Hopper: cannot be made: .*'x'"),
+    ],
+)
+def test_environments_that_cannot_be_made_are_refused(
+    arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        make_env(**arguments)
+    with pytest.raises(UsageError, match="give its run"):
+        make_env(load("Hopper"))  # type: ignore[arg-type]
