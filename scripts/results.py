@@ -57,6 +57,8 @@ PLAN = (
     Planned("Reacher", "ars", 5),
     Planned("Hopper", "ars", 10),
     Planned("HalfCheetah", "ars", 20),
+    Planned("HalfCheetah", "sep-cma-es", 5),
+    Planned("HalfCheetah", "pgpe", 5),
     Planned("HalfCheetah", "ppo", 3),
     Planned("Hopper", "ppo", 3),
     Planned("Walker2D", "ppo", 3),

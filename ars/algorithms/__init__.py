@@ -83,12 +83,14 @@ ALGORITHMS: Mapping[str, RegisteredAlgorithm] = {
     "pgpe": RegisteredAlgorithm(
         "ars.algorithms.pgpe:PGPE",
         "PGPE with ClipUp: a search that learns its noise too",
-        space_entry_point="ars.search_spaces.evolution:pgpe",
+        "ars.presets.evolution:PGPE",
+        "ars.search_spaces.evolution:pgpe",
     ),
     "sep-cma-es": RegisteredAlgorithm(
         "ars.algorithms.sep_cma_es:SepCMAES",
         "separable CMA-ES: an evolution strategy by ranks",
-        space_entry_point="ars.search_spaces.evolution:sep_cma_es",
+        "ars.presets.evolution:SEP_CMA_ES",
+        "ars.search_spaces.evolution:sep_cma_es",
     ),
     "dqn": RegisteredAlgorithm(
         "ars.algorithms.dqn:DQN",
