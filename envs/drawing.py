@@ -19,6 +19,13 @@ def registered_spec(env_id: str) -> EnvSpec | None:
     return gymnasium.registry.get(env_id.rpartition(":")[2])
 
 
+def registered_creator(env_id: str) -> Any:
+    """What makes a registered environment, most often its class; None if nothing says."""
+    spec = registered_spec(env_id)
+    make = None if spec is None else spec.entry_point
+    return load_env_creator(make) if isinstance(make, str) else make
+
+
 def why_not_drawn(env_id: str) -> str | None:
     """Why no picture of an environment can be drawn; None if nothing speaks against it.
 
@@ -30,9 +37,7 @@ def why_not_drawn(env_id: str) -> str | None:
         return None
     if (hint := _pygame_hint(spec)) and importlib.util.find_spec("pygame") is None:
         return f"needs pygame: {hint}"
-    make: Any = spec.entry_point
-    if isinstance(make, str):
-        make = load_env_creator(make)
+    make = registered_creator(env_id)
     if not inspect.isclass(make):
         return None
     modes = (getattr(make, "metadata", None) or {}).get("render_modes") or ()

@@ -13,11 +13,11 @@ import gymnasium
 
 import envs
 from ars.api.warn import warn
-from ars.common.errors import UsageError
+from ars.common.errors import RunError, UsageError
 from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
-from ars.training.evaluation import acting, evaluate_policy, making
+from ars.training.evaluation import acting, check_spaces, evaluate_policy, making
 from ars.training.finished import Run
 from ars.training.given_env import GivenEnv, check_given
 from ars.training.given_run import folder_of, policy_in_env, training_id
@@ -51,13 +51,18 @@ def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) 
 
 
 def make_env(
-    run: str | Path | Run, render_mode: str | None = None, *, trust: bool = False
+    run: str | Path | Run | Policy,
+    render_mode: str | None = None,
+    *,
+    env: str | GivenEnv | None = None,
+    trust: bool = False,
 ) -> gymnasium.Env[Any, Any]:
     """Make the environment that a policy acts in, with the clock and wrappers of its training.
 
     Args:
-        run: as for `load`.
+        run: as for `evaluate`.
         render_mode: as `gymnasium.make` takes it.
+        env: as for `evaluate`.
         trust: import the module that a file from elsewhere names.
 
     Returns:
@@ -66,7 +71,7 @@ def make_env(
 
     Raises:
         UsageError, UnknownEnvironment: arguments that cannot be used.
-        RunError: the environment fails.
+        RunError: the environment fails, or does not match the policy.
         FileError: the policy's file is damaged.
 
     >>> policy, env = load("Minitaur"), make_env("Minitaur")
@@ -77,13 +82,18 @@ def make_env(
     (30,)
     >>> env.close()
     """
-    if isinstance(run, Policy):
-        raise UsageError("`run`: a policy does not know its environment, give its run")
-    with policy_in_env(run, False, None, None, trust) as resolved:
-        file, added = resolved.file, {} if render_mode is None else {"render_mode": render_mode}
+    added = {} if render_mode is None else {"render_mode": render_mode}
+    with policy_in_env(run, False, None, env, trust) as resolved:
+        file = resolved.file
         check_given(file.env_id)
         with making(file.env_id, added):
-            return envs.make(file.env_id, **{**file.env_kwargs, **added})
+            made = envs.make(file.env_id, **{**file.env_kwargs, **added})
+        try:
+            check_spaces(resolved, made)
+        except RunError:
+            made.close()
+            raise
+        return made
 
 
 def evaluate(

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ars.common.errors import RunError, UsageError
+from ars.common.errors import RunError, UsageError, failures
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy
+from ars.training.given_env import is_given
+from ars.training.trust import foreign_module
+from envs import resolve
 from envs.clock import OPTION, frequencies_in
+from envs.drawing import registered_creator
 from policies import PolicyFile
 from policies.file import write_atomically
 
@@ -84,11 +88,26 @@ def clock_inputs(file: PolicyFile) -> str:
     frequencies = frequencies_in(file.env_kwargs.get(OPTION, []))
     if not frequencies:
         return ""
-    each = ", then ".join(f"{frequency:g}" for frequency in frequencies)
+    each = ", then ".join(f"{frequency!r}" for frequency in frequencies)
+    rate = _steps_per_second(file.env_id)
+    divisor = "r" if rate is None else f"{rate:g}"
     return (
         f"The last {2 * len(frequencies)} of its {file.policy.spec.observation.size} inputs are "
-        f"sin and cos of 2 pi f t, t seconds after a start, f = {each} hertz"
+        f"sin and cos of 2 pi f k / {divisor}, k steps after a start, f = {each}"
+        + ("" if rate is not None else ", r the `render_fps` of its environment")
     )
+
+
+def _steps_per_second(env_id: str) -> float | None:
+    """By which the clock goes; None where to know it would run code that only a file names."""
+    if foreign_module(env_id) is not None or is_given(env_id):
+        return None
+    try:
+        metadata = getattr(registered_creator(resolve(env_id)), "metadata", {})
+    except failures():  # it is not installed
+        return None
+    rate = metadata.get("render_fps")
+    return float(rate) if isinstance(rate, int | float) else None
 
 
 def _check_writable(output: Path) -> None:

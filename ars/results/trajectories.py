@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
-from gymnasium.envs.registration import load_env_creator
 
 import envs
 from ars.common.errors import RunError, failures
@@ -20,7 +19,7 @@ from ars.rollout.task import Snapshot, Task, describe
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
 from ars.training.trust import check_trust
-from envs.drawing import registered_spec
+from envs.drawing import registered_creator
 from envs.top_view import SeenFromAbove, TopView
 
 if TYPE_CHECKING:
@@ -56,10 +55,7 @@ def is_seen_from_above(resolved: ResolvedPolicy, trust: bool) -> bool:
     file = resolved.file
     try:
         check_trust(resolved.path, file.env_id, file.env_kwargs, trust)
-        spec = registered_spec(envs.resolve(file.env_id))
-        make: Any = None if spec is None else spec.entry_point
-        if isinstance(make, str):
-            make = load_env_creator(make)
+        make = registered_creator(envs.resolve(file.env_id))
     except failures():  # the curve can be drawn all the same
         return False
     return inspect.isclass(make) and issubclass(make, SeenFromAbove)

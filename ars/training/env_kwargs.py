@@ -6,12 +6,10 @@ import inspect
 import re
 from typing import Any
 
-import gymnasium
-from gymnasium.envs.registration import load_env_creator
-
 import envs
 from ars.common.errors import one_line
 from ars.common.settings import as_words, near
+from envs.drawing import registered_creator
 
 
 def why_refused(env_id: str, env_kwargs: dict[str, Any], error: TypeError) -> str | None:
@@ -37,8 +35,7 @@ def why_refused(env_id: str, env_kwargs: dict[str, Any], error: TypeError) -> st
 
 def _parameters(env_id: str) -> list[str]:
     """The names of the arguments that an environment's constructor takes, as far as is known."""
-    entry_point = gymnasium.registry[envs.resolve(env_id).rpartition(":")[2]].entry_point
-    creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+    creator = registered_creator(envs.resolve(env_id))
     try:
         parameters = inspect.signature(creator).parameters.values() if creator else ()
     except (TypeError, ValueError):  # it is not written in Python

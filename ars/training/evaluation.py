@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
+
 from ars.algorithms.base import Algorithm
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import hosting
@@ -187,7 +189,7 @@ def acting(
         hosting(warn),
         closing(_open(resolved, seed, stochastic, warn, env_kwargs)) as rollouts,
     ):
-        _check_spaces(resolved, rollouts)
+        check_spaces(resolved, rollouts.env)
         limit, length = time_limit(rollouts.env), rollouts.spec.rollout_length
         if limit is not None and length < limit:
             warn(
@@ -332,9 +334,10 @@ def _stored(training: dict[str, Any], name: str, least: int, default: int) -> in
     return value if isinstance(value, int) and value >= least else default
 
 
-def _check_spaces(resolved: ResolvedPolicy, rollouts: Rollouts) -> None:
-    env, policy = rollouts.env, rollouts.spec.policy
-    start = f"{rollouts.spec.env_id}: {resolved.path} was trained on another version of it: "
+def check_spaces(resolved: ResolvedPolicy, env: gymnasium.Env[Any, Any]) -> None:
+    """Raises: RunError where an environment's spaces are not those of a policy."""
+    policy, env_id = resolved.file.policy.spec, resolved.file.env_id
+    start = f"{env_id}: {resolved.path} was trained on another version of it: "
     observation = observation_spec(env.observation_space)
     if observation.size != policy.observation.size:
         raise RunError(

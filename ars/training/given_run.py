@@ -13,7 +13,7 @@ from ars.training.finished import Run
 from ars.training.given_env import GivenEnv, is_given, registered
 from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import CONFIG, ResolvedPolicy, read_json
-from ars.training.trust import check_trust
+from ars.training.trust import check_trust, foreign_modules
 from envs import canonical_name
 from policies import Policy, PolicyFile
 
@@ -71,11 +71,14 @@ def policy_in_env(
     name, given = name_or_given(env)
     name = None if name is None else canonical_name(name)
     with nullcontext(name) if given is None else registered(given) as env_id:
-        if env_id is None or env_id == stored.env_id:
-            if env_id is None:
-                check_trust(resolved.path, stored.env_id, stored.env_kwargs, trust)
+        used = stored.env_id if env_id is None else env_id
+        own = used == stored.env_id
+        kwargs = stored.env_kwargs if own or is_given(stored.env_id) else {}
+        # An environment that was given or named is the user's, what a file adds to it may not be.
+        if env_id is None or foreign_modules("", kwargs):
+            check_trust(resolved.path, stored.env_id, stored.env_kwargs, trust)
+        if own:
             yield resolved
         else:
-            kwargs = stored.env_kwargs if is_given(stored.env_id) else {}
-            file = PolicyFile(stored.policy, env_id, kwargs, stored.training)
+            file = PolicyFile(stored.policy, used, kwargs, stored.training)
             yield dataclasses.replace(resolved, file=file)

@@ -309,6 +309,7 @@ def test_the_environment_of_a_run_has_its_clock() -> None:
     [
         ({"run": "nowhere"}, UsageError, "no run folder, policy file or shipped policy"),
         ({"run": "Hopper", "render_mode": "x"}, RunError, "Hopper: cannot be made: .*'x'"),
+        ({"run": "Hopper", "env": "CartPole-v1"}, RunError, "observations of 4 numbers"),
     ],
 )
 def test_environments_that_cannot_be_made_are_refused(
@@ -316,5 +317,17 @@ def test_environments_that_cannot_be_made_are_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         make_env(**arguments)
-    with pytest.raises(UsageError, match="give its run"):
-        make_env(load("Hopper"))  # type: ignore[arg-type]
+
+
+def test_wrappers_of_a_file_ask_first_also_around_an_environment_that_is_given(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "around.py").write_text("import gymnasium\nclass Plain(gymnasium.Wrapper): pass\n")
+    monkeypatch.syspath_prepend(folder)
+    run = train(lambda: gymnasium.make("CartPole-v1"), wrappers=["around:Plain"], **HERE)
+    assert api.evaluate(run, 1)["episodes"] == 1
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "of another"))
+    for use in (make_env, api.evaluate):
+        with pytest.raises(UsageError, match="would run the module around"):
+            use(run)
+    make_env(run, trust=True).close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 from c_policy import COMPILER
 from gymnasium import spaces
 
+import envs
 from ars.common.errors import RunError, UsageError
 from ars.exporting import export
-from ars.exporting.export import export_policy
+from ars.exporting.export import clock_inputs, export_policy
 from ars.exporting.formats import Exported
 from ars.exporting.settings import FORMATS
 from policies import Normalizer, NormalizerRule, Policy, PolicyFile, make_policy
@@ -220,15 +223,30 @@ def test_a_header_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exported(joints(), "c", tmp_path)
 
 
-def with_a_clock() -> PolicyFile:
+def with_a_clock(env_id: str = "Robot-v0") -> PolicyFile:
     policy = with_weights(make_policy("linear", FLOATS, JOINTS))
-    return PolicyFile(policy, "Robot-v0", env_kwargs={"clock": [1.5]})
+    return PolicyFile(policy, env_id, env_kwargs={"clock": [1.5]})
+
+
+def test_says_how_its_clock_goes_in_steps() -> None:
+    env = envs.make("Hopper", clock=[1.5, 1 / 3])
+    env.reset(seed=0)
+    for _ in range(7):
+        observation, *_ = env.step(env.action_space.sample())
+    env.close()
+    said = clock_inputs(replace(with_a_clock("Hopper"), env_kwargs={"clock": [1.5, 1 / 3]}))
+    found = re.search(r"last 4 .*2 pi f k / (\d+), k steps .* f = (\S+), then (\S+)", said)
+    assert found is not None
+    rate, *frequencies = map(float, found.groups())
+    angles = [2 * np.pi * frequency * 7 / rate for frequency in frequencies]
+    wanted = [of(angle) for angle in angles for of in (np.sin, np.cos)]
+    assert observation[-4:] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_says_which_inputs_are_a_clock(tmp_path: Path) -> None:
     done = export_policy(with_a_clock(), "npz", tmp_path / "robot.npz")
     assert "last 2 of its 4 inputs" in done.clock
-    assert "f = 1.5 hertz" in done.clock
+    assert "f = 1.5, r the `render_fps` of its environment" in done.clock
     assert json.loads(np.load(done.path)["about"].item())["clock"] == done.clock
     without = exported(joints(), "npz", tmp_path)
     assert without.clock == ""
