@@ -81,7 +81,7 @@ SMALLER = {
     "total_timesteps=+100, eval_episodes=1, n_directions=4",
     r"\btotal_timesteps=[\d_]+": "n_iterations=1, eval_episodes=1, rollout_length=50, n_workers=0",
     r"\bepisodes=\d+": "episodes=1",
-    r"(render\([^()]*)\)": r"\1, width=64, height=48)",
+    r"((?<!\.)\brender\([^()]*)\)": r"\1, width=64, height=48)",
 }
 
 SHOWN_ONLY = {"", "text"}  # languages of blocks that are no code

@@ -12,8 +12,6 @@ from ars.common.errors import RunError, UsageError, failures
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy
-from ars.training.given_env import is_given
-from ars.training.trust import foreign_module
 from envs import resolve
 from envs.clock import OPTION, frequencies_in
 from envs.drawing import registered_creator
@@ -100,7 +98,7 @@ def clock_inputs(file: PolicyFile) -> str:
 
 def _steps_per_second(env_id: str) -> float | None:
     """By which the clock goes; None where to know it would run code that only a file names."""
-    if foreign_module(env_id) is not None or is_given(env_id):
+    if ":" in env_id:
         return None
     try:
         metadata = getattr(registered_creator(resolve(env_id)), "metadata", {})
