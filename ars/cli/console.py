@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 # A first iteration that takes as long is typical; a shorter one may have compiled or loaded much.
 WARM_SECONDS = 20.0
+EVALUATION = "evaluation", "best"  # the numbers that an evaluation changes
 MOMENT_SECONDS = 2.0  # without a new row, after which the panel says what the run is doing
 
 # Rewrites a library's message for the user, whose settings are flags or keyword arguments.
@@ -119,6 +120,7 @@ class PlainDisplay:
         self._numbers, self._translate = numbers, translate
         self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
+        self._shown: dict[str, Any] = {}  # the row of the last line
         self._output = output()
         self._life_sign = LifeSign(self._write)
         self.working = self._life_sign.working
@@ -133,6 +135,7 @@ class PlainDisplay:
     def progress(self, row: dict[str, Any]) -> None:
         """Show an iteration."""
         self._numbers.progress(row)
+        self._life_sign.heard()
         # An evaluation that follows this row would show it too, so wait for the next row.
         if self._overdue:
             self._show()
@@ -141,15 +144,16 @@ class PlainDisplay:
             self.notify(line)
 
     def evaluation(self, row: dict[str, Any]) -> None:
-        """Show an evaluation."""
+        """Show an evaluation, with the last iteration unless that was shown already."""
         self._numbers.evaluation(row)
-        self._show()
+        self._show(only=EVALUATION if self._shown is self._numbers.row else None)
 
-    def _show(self) -> None:
+    def _show(self, only: Sequence[str] | None = None) -> None:
         self._last, self._overdue = time.monotonic(), False
         if self._numbers.row:
-            cells = self._numbers.cells()
-            self._say("  ".join(f"{name} {value}" for name, value in cells))
+            self._shown, cells = self._numbers.row, self._numbers.cells()
+            shown = [cell for cell in cells if only is None or cell[0] in only]
+            self._say("  ".join(f"{name} {value}" for name, value in shown))
 
     def notify(self, message: str) -> None:
         """Show a message."""

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from ars.common.words import duration
 
-FIRST, LATER = 10.0, 30.0  # seconds of silence before the first line in a row, and the others
+FIRST, LATER = 10.0, 30.0  # seconds of silence before the first line, and between the others
 LOOKS = 1.0  # seconds between two looks
 
 
 class LifeSign:
-    """Says what a run is doing whenever nothing was said for some time, from a thread of its own.
+    """Says what a run is doing whenever nothing was heard for some time, from a thread of its own.
 
     Args:
         say: says a line.
@@ -42,7 +42,7 @@ class LifeSign:
         self._on = on
 
     def heard(self) -> None:
-        """Something else will be said. Raises: BrokenPipeError, if a line of ours met it."""
+        """Something was done, or will be said. Raises: BrokenPipeError, if our line met it."""
         broken, self._broken = self._broken, None
         if broken is not None:
             raise broken

@@ -103,3 +103,41 @@ def test_a_run_that_has_nothing_to_say_shows_that_it_lives(
             time.sleep(0.01)
             said += capsys.readouterr().out
     assert "iteration 1: 3 of 32 episodes played, 0 s so far\n" in said
+
+
+def test_a_run_whose_iterations_end_does_not_say_that_it_lives(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(life_sign, "FIRST", 10.0)
+    monkeypatch.setattr(life_sign, "LOOKS", 0.001)
+    with PlainDisplay(Progress(RunConfig(n_iterations=9), None)) as display:
+        display.working(lambda: "iteration 3: 5 of 32 episodes played")
+        for iteration in (1, 2):
+            clock.now += 6
+            display.progress(row(iteration))
+            time.sleep(0.05)  # fifty looks
+        assert "episodes played" not in capsys.readouterr().out
+        clock.now += 11
+        deadline, said = time.perf_counter() + 10, ""
+        while "episodes played" not in said and time.perf_counter() < deadline:
+            time.sleep(0.01)
+            said += capsys.readouterr().out
+    assert "iteration 3: 5 of 32 episodes played, 11 s so far\n" in said
+
+
+def test_an_evaluation_of_an_iteration_that_was_shown_is_shown_alone(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = PlainDisplay(Progress(RunConfig(n_iterations=9), None))
+    for iteration in (1, 2):
+        clock.now += 11
+        display.progress(row(iteration))
+    display.evaluation({"return_mean": 400.0, "iteration": 1, "best": 1})
+    clock.now += 1
+    display.progress(row(3))
+    display.evaluation({"return_mean": 300.0, "iteration": 3, "best": 0})
+    lines = [line for line in capsys.readouterr().out.splitlines() if "to go" not in line]
+    assert lines[0].startswith("iteration 2  timesteps 200  ")
+    assert lines[1] == "evaluation 400.0 (after 1)  best 400.0"
+    assert lines[2].startswith("iteration 3  ")
+    assert "evaluation 300.0 (after 3)  best 400.0" in lines[2]
