@@ -12,27 +12,21 @@ _TASK = (
     *("env_kwargs", "total_timesteps", "rollout_length", "eval_length", "eval_episodes"),
     *("shift", "var_floor", "bias", "reward_weights", "anneal_weights", "anneal_from"),
 )
+_EPISODES = 320  # of training between two evaluations, as in ARS's
 
 
-def _task(name: str) -> dict[str, Any]:
-    return {key: value for key, value in ARS[name].items() if key in _TASK}
-
-
-def _pgpe(name: str, n_directions: int, delta_std: float, step_size: float) -> dict[str, Any]:
-    search = {"n_directions": n_directions, "delta_std": delta_std, "step_size": step_size}
-    return {**_task(name), **search, "eval_freq": 160 // n_directions}
-
-
-def _sep_cma_es(name: str, n_directions: int, delta_std: float) -> dict[str, Any]:
-    search = {"n_directions": n_directions, "delta_std": delta_std}
-    return {**_task(name), **search, "eval_freq": 320 // n_directions}
+def _preset(name: str, n_signs: int, n_directions: int, **search: float) -> dict[str, Any]:
+    """A preset of a search that plays every direction with so many signs."""
+    task = {key: value for key, value in ARS[name].items() if key in _TASK}
+    eval_freq = max(1, _EPISODES // (n_signs * n_directions))
+    return {**task, "n_directions": n_directions, **search, "eval_freq": eval_freq}
 
 
 # Measured (docs/presets.md).
 PGPE: Mapping[str, Mapping[str, Any]] = {
-    "HalfCheetah": _pgpe("HalfCheetah", 16, 0.1, 0.05),
+    "HalfCheetah": _preset("HalfCheetah", 2, 16, delta_std=0.1, step_size=0.05),
 }
 
 SEP_CMA_ES: Mapping[str, Mapping[str, Any]] = {
-    "HalfCheetah": _sep_cma_es("HalfCheetah", 64, 0.1),
+    "HalfCheetah": _preset("HalfCheetah", 1, 64, delta_std=0.1),
 }
