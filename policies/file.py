@@ -56,9 +56,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
+def json_bytes(data: Any) -> bytes:
+    """Indented JSON with a newline at its end."""
+    return (json.dumps(data, indent=2) + "\n").encode()
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write indented JSON atomically."""
-    write_atomically(path, (json.dumps(data, indent=2) + "\n").encode())
+    write_atomically(path, json_bytes(data))
 
 
 def read_plain(path: Path, at_most: int | None = None) -> bytes:

@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -30,18 +31,23 @@ from ars.training.run_folder import (
     read_json,
 )
 from policies import FileError
-from policies.file import read_plain, write_atomically
+from policies.file import json_bytes, read_plain, write_atomically
 
 # What is taken out of a file: nothing else in it is looked at.
 FILES = (CONFIG, RESULT, BEST_POLICY, LATEST_POLICY, TAPE, PROGRESS, EVALUATIONS)
 CARD, PICTURE = "README.md", "picture.png"
 LARGEST = 2**31  # bytes, unpacked
 _BROKEN = zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error
+# The folders of an absolute path, up to its last name.
+_FOLDERS = re.compile(r"""(?<=')[~/][^']*/|(?<=")[~/][^"]*/|(?<![\w.:/'"])[~/]\S*/(?=\S)""")
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes at any time
 
 
 def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]:
     """Write a run to one file, with a card that describes it.
+
+    Of absolute paths in its commands only the last name is kept: the folders before it are
+    nobody else's business.
 
     Args:
         folder: of the run.
@@ -66,6 +72,9 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
         contents[CARD] = card(config, result, list(contents), output.name).encode()
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{folder}: not a run's files ({error!r})") from None
+    if isinstance(commands := config.get("commands"), list):
+        config["commands"] = [_FOLDERS.sub("", str(command)) for command in commands]
+        contents[CONFIG] = json_bytes(config)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):

@@ -72,6 +72,26 @@ def test_it_has_a_card_and_a_picture_and_always_the_same_bytes(folder: Path) -> 
     assert model["results"][0]["metrics"][0]["value"].startswith(f"{mean:.2f} +/- ")
 
 
+def test_no_folder_of_the_machine_leaves_it(folder: Path) -> None:
+    data = json.loads((folder / "config.json").read_text())
+    commands = [
+        "python -m ars.train HalfCheetah --config envs/a.json --run-dir /me/secret/run  # seed 1",
+        "python -m ars.train --resume '/home/me/my secret/run' --env-kwargs 'clock=[1.5]'",
+        "python -m ars.train https://x/y ~/secret/run",
+    ]
+    (folder / "config.json").write_text(json.dumps(data | {"commands": commands}))
+    share(folder, Path("a.zip"))
+    with zipfile.ZipFile("a.zip") as archive:
+        shared = json.loads(archive.read("config.json"))
+    assert shared == data | {
+        "commands": [
+            "python -m ars.train HalfCheetah --config envs/a.json --run-dir run  # seed 1",
+            "python -m ars.train --resume 'run' --env-kwargs 'clock=[1.5]'",
+            "python -m ars.train https://x/y run",
+        ]
+    }
+
+
 def test_what_cannot_be_drawn_is_shared_without_a_picture(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
