@@ -56,6 +56,8 @@ PLAN = (
     Planned("InvertedDoublePendulum", "ars", 10),
     Planned("Reacher", "ars", 5),
     Planned("Hopper", "ars", 10),
+    Planned("Hopper", "sep-cma-es", 5),
+    Planned("Hopper", "pgpe", 5),
     Planned("HalfCheetah", "ars", 20),
     Planned("HalfCheetah", "sep-cma-es", 5),
     Planned("HalfCheetah", "pgpe", 5),
