@@ -62,7 +62,9 @@ def main(arguments: Sequence[str]) -> None:
     [run] = args.run
     resolved = chosen_policy(run, args.latest, args.at, args.trust)
     check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
-    moments = training_moments(run, trust=args.trust) if config.over_training else []
+    moments = []
+    if config.over_training:
+        moments = training_moments(run, trust=args.trust, latest=args.latest, at=args.at)
     told = f"{len(moments)} policies of {run}" if moments else resolved.description
     print(told, flush=True)
     open_env = partial(acting, resolved, config.seed)

@@ -194,7 +194,7 @@ def main(arguments: Sequence[str]) -> None:
         reason = why_not_drawn(envs.resolve(config.env_id))
     more = config.chosen_workers | going_on(result, config.horizon)
     print(
-        f"{with_flags(summary(config.env_id, result))}\n\n"
+        f"{with_flags(summary(config.env_id, result, config.weighs_rewards))}\n\n"
         f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
         f"  evaluate it   {hint('evaluate', folder)}\n"
         f"  its curve     {hint('plot', folder)}\n"

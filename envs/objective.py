@@ -91,16 +91,17 @@ class Objective:
         """The weighed reward of a step; only where the terms are `in_info`.
 
         Raises:
-            ValueError: a term is no number, or not finite.
+            ValueError: a term that has a weight is no finite number.
         """
         sums = self._sums
         for i, key in enumerate(self._keys):
-            sums[i] += float(info.get(key, 0.0))
+            sums[i] += _finite(info.get(key)) or 0.0
         self._total += reward
         for i, factor in self._factors:
-            reward += factor * float(info.get(self._keys[i], 0.0))
-        if self._factors and not math.isfinite(reward):
-            raise ValueError(f"a term of the reward is not finite: {dict(info)}")
+            key = self._keys[i]
+            if (term := _finite(info.get(key))) is None and key in info:
+                raise ValueError(f"{key} in `info` is {info[key]!r}, and must be a finite number")
+            reward += factor * (term or 0.0)
         return reward
 
     def end(self, info: Any = None) -> Tally:
@@ -127,6 +128,14 @@ class Objective:
 
 
 def _number(info: Any, name: str) -> float | None:
-    """What `info` holds under `name`, if that is a number."""
-    value = info.get(name) if isinstance(info, Mapping) and isinstance(name, str) else None
-    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+    """What `info` holds under `name`, if that is a finite number."""
+    return _finite(info.get(name)) if isinstance(info, Mapping) and isinstance(name, str) else None
+
+
+def _finite(value: Any) -> float | None:
+    """A value, if it is a finite number."""
+    if not isinstance(value, float):  # as nearly all are; each step asks
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return None
+        value = float(value)
+    return value if math.isfinite(value) else None

@@ -197,7 +197,10 @@ def render(
     if over_training and isinstance(run, Policy):
         raise UsageError("`over_training`: a policy has no tape, give its run")
     with policy_in_env(run, latest, at, env, trust) as resolved:
-        moments = training_moments(str(folder_of(run)), trust=trust) if over_training else []
+        moments = []
+        if over_training:
+            folder = str(folder_of(run))
+            moments = training_moments(folder, trust=trust, latest=latest, at=at)
         open_env = partial(acting, resolved, config.seed, warn=warn)
         return record(open_env, config, path, moments=moments).path
 

@@ -126,7 +126,7 @@ def train(
                 resolved, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
             )
         if verbose:
-            print(summary(resolved.env_id, result), file=output())
+            print(summary(resolved.env_id, result, resolved.weighs_rewards), file=output())
     return Run(path, given, resolved.chosen_workers)
 
 

@@ -9,8 +9,8 @@ from ars.common.words import digits, duration
 from ars.results.in_words import shares, standing, travelled
 
 
-def summary(env_id: str, result: dict[str, Any]) -> str:
-    """What a run reached and cost, from what result.json holds."""
+def summary(env_id: str, result: dict[str, Any], weighed: bool) -> str:
+    """What a run reached and cost, from what result.json holds; `weighed`: see `standing`."""
     final = result["final_evaluation"]
     seconds = max(result["seconds"], 1e-3)  # none have passed where a clock stands still
     robot = ", ".join([*travelled(final), *map(str, shares(env_id, final["return_mean"]))])
@@ -19,7 +19,7 @@ def summary(env_id: str, result: dict[str, Any]) -> str:
         f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
         f"{final['iteration']:,}){':' if robot else ''}",
         robot,
-        standing(final),
+        standing(final, weighed),
         f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
         f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
         f"({result['timesteps'] / seconds:,.0f} steps/s)",

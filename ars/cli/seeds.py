@@ -19,6 +19,7 @@ from ars.common.errors import UsageError
 from ars.common.settings import counted, make_config
 from ars.common.shell import quoted
 from ars.common.words import digits, rounded
+from ars.results.in_words import standing
 from ars.training.experiment import Experiment, Outcome, SeedsConfig, failure, is_experiment
 
 if TYPE_CHECKING:
@@ -82,8 +83,10 @@ def summary(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
     trained = [f"{result['timesteps']:,}" for result in results.values()]
     first = next(iter(results.values()))
     more = config.chosen_workers | going_on(first, config.horizon)
+    stand = {seed: standing(final, config.weighs_rewards) for seed, final in finals.items()}
+    stands = "".join(f"seed {seed}: {line}\n" for seed, line in stand.items() if line)
     return (
-        f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n\n"
+        f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n{stands}\n"
         f"  evaluate them  {hint('evaluate', folder)}\n"
         f"  see one run    {hint('render', experiment.place(next(iter(results))))}\n"
         f"  train on       {resuming(folder, **more)}"

@@ -22,8 +22,8 @@ def _preset(name: str, n_signs: int, n_directions: int, **search: float) -> dict
     return {**task, "n_directions": n_directions, **search, "eval_freq": eval_freq}
 
 
-# Measured (docs/presets.md). Ranks do not show how much longer a hop lasts than a dive: a part of what
-# being up pays has to stay.
+# Measured (docs/presets.md). Ranks do not show how much longer a hop lasts than a dive: a part of
+# what being up pays has to stay.
 PGPE: Mapping[str, Mapping[str, Any]] = {
     "HalfCheetah": _preset("HalfCheetah", 2, 16, delta_std=0.1, step_size=0.05),
     "Hopper": _preset("Hopper", 2, 32, delta_std=0.1, step_size=0.1, shift=0.9),

@@ -126,13 +126,14 @@ def sentences(group: Group, endings: Sequence[Ending]) -> list[str]:
         best = f"; its best evaluation so far is {digits(one.best)}" if one.rows else ""
         found.append(f"{which} has not ended: it is {so_far}{best}.")
     finals = [one.final for one in endings if one.final is not None]
-    return found + (_robot(finals) if finals else [])
+    weighed = bool(first.config["config"].get("reward_weights"))
+    return found + (_robot(finals, weighed) if finals else [])
 
 
-def _robot(finals: Sequence[Numbers]) -> list[str]:
+def _robot(finals: Sequence[Numbers], weighed: bool) -> list[str]:
     """Whether it runs, in a sentence; nothing where metres are not counted."""
     final = median(finals)
-    if text := standing(dict(final)):
+    if text := standing(dict(final), weighed):
         return [f"{text[0].upper()}{text[1:]}."]
     words = travelled(dict(final))
     if not words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import envs
@@ -54,16 +55,22 @@ def shares(env_id: str, return_mean: float) -> list[Share]:
     ]
 
 
-def standing(final: dict[str, Any]) -> str:
-    """A line for a robot that earns by standing, with what may help; else nothing."""
+def standing(final: Mapping[str, Any], weighed: bool) -> str:
+    """A line for a robot that earns by standing; else nothing.
+
+    Args:
+        final: its evaluation.
+        weighed: whether it was trained with `reward_weights`, which may help where there are none.
+    """
     for standing, running in _FOR_STANDING.items():
         up, ran = final.get(f"{standing}_mean", 0.0), final.get(f"{running}_mean", math.inf)
         near = final.get("metres_mean", math.inf) < _NOT_FAR
         if up > max(ran, 0.0) and near and final["length_mean"] >= _UP_FOR:
             off = [f"{name}=0" for name in (standing, *_COSTS) if f"{name}_mean" in final]
-            return (
+            found = (
                 f"it stands rather than runs: {up:,.0f} of its return are for being up "
-                f"({standing}), {ran:,.0f} for getting on ({running}); what may help: "
-                f"`reward_weights` {' '.join(off)} `anneal_weights` 2000000"
+                f"({standing}), {round(ran):,} for getting on ({running})"
             )
+            may_help = f"`reward_weights` {' '.join(off)} `anneal_weights` 2000000"
+            return found if weighed else f"{found}; what may help: {may_help}"
     return ""

@@ -177,6 +177,11 @@ class TrainingConfig:
         return {name: value for name, value in chosen.items() if value != defaults[name]}
 
     @property
+    def weighs_rewards(self) -> bool:
+        """Whether terms of the reward are weighed while training."""
+        return bool(getattr(self.algorithm, "reward_weights", ()))
+
+    @property
     def budget_seconds(self) -> float | None:
         """The time budget in seconds."""
         return None if self.run.time_budget is None else parse_duration(self.run.time_budget)

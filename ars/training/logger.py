@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from ars.common.settings import counted
 from policies import FileError
 from policies.file import read_plain
 
@@ -129,9 +130,14 @@ def read_table(path: Path, data: bytes | None = None) -> dict[str, list[str]]:
     """
     try:
         text = (read_plain(path) if data is None else data).decode()
-        names, *rows = csv.reader(io.StringIO(text, newline=""))
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+        names, rows = (lines[0], lines[1:]) if lines else ([], [])  # none: no row was written yet
         if len(set(names)) < len(names):
             raise ValueError("two columns of one name")
+        for number, row in enumerate(rows, 1):
+            if len(row) != len(names):
+                cells = counted(len(row), "cell")
+                raise ValueError(f"its row {number:,} has {cells}, its columns are {len(names)}")
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
         return {name: list(values) for name, values in zip(names, columns, strict=True)}
     except FileError:

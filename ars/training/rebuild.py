@@ -16,7 +16,13 @@ from ars.common.settings import make_config
 from ars.rendering.film import Moment
 from ars.training.env_check import probe
 from ars.training.evaluation import Candidate, policy_file
-from ars.training.run_folder import TAPE, ResolvedPolicy, describe_policy, find_policy
+from ars.training.run_folder import (
+    TAPE,
+    ResolvedPolicy,
+    describe_policy,
+    find_policy,
+    one_of_those_in,
+)
 from ars.training.shared_run import shipped_file, unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.tape import Header, Tape, read_tape
@@ -53,6 +59,8 @@ def chosen_policy(
             name, which = Path(given), "latest shipped policy" if latest else "shipped policy"
             return replace(found, description=describe_policy(which, name, found.file))
         return replace(found, description=found.description.replace(run, given))
+    if isinstance(at, bool) or not isinstance(at, int):
+        raise UsageError(f"`at` {at}: must be of type int")
     if latest:
         raise UsageError(f"`at` {at}: has no meaning beside `latest`")
     tape = tape_of(given, f"`at` {at}")
@@ -63,18 +71,29 @@ def chosen_policy(
     return replace(resolved, description=resolved.description.replace(run, given))
 
 
-def training_moments(run: str, count: int = 10, trust: bool = False) -> list[Moment]:
+def training_moments(
+    run: str,
+    count: int = 10,
+    trust: bool = False,
+    *,
+    latest: bool = False,
+    at: int | None = None,
+) -> list[Moment]:
     """Policies of a run, evenly spaced in timesteps, from the first to the last.
 
     Args:
         run: the run folder.
         count: how many; fewer if the run had fewer.
         trust: as for `chosen_policy`.
+        latest: refused, and so is `at`: they choose a single policy.
 
     Raises:
-        UsageError: the run has no tape.
+        UsageError: the run has no tape, or a single policy is asked for.
         FileError: it is damaged.
     """
+    if latest or at is not None:
+        one = "`latest`" if latest else f"`at` {at}"
+        raise UsageError(f"{one}: has no meaning beside `over_training`")
     tape = tape_of(run, "`over_training`")
     steps = tape.timesteps
     span = steps[-1] - steps[0]
@@ -148,7 +167,12 @@ def make_algorithm(header: Header, path: Path, trust: bool = False) -> Algorithm
 
 
 def tape_of(run: str, shown: str) -> Tape:
-    """The tape of a RUN.
+    """The tape of a RUN. Arguments and errors: see `tape_path`; FileError: it is damaged."""
+    return read_tape(tape_path(run, shown))
+
+
+def tape_path(run: str, shown: str) -> Path:
+    """The file of a RUN's tape.
 
     Args:
         run: the run folder.
@@ -156,7 +180,6 @@ def tape_of(run: str, shown: str) -> Tape:
 
     Raises:
         UsageError: it has none.
-        FileError: it is damaged.
     """
     given, run = run, unpacked(run)
     path = Path(run) / TAPE
@@ -164,11 +187,12 @@ def tape_of(run: str, shown: str) -> Tape:
         found = find_policy(run)  # which says it where there is no such RUN at all
         raise UsageError(f"{shown}: {found.path} is one policy; only a run folder has a tape")
     if not path.is_file():
-        raise UsageError(
-            f"{shown}: {given} has no {TAPE}; ARS, PGPE and separable CMA-ES write one, "
-            "earlier versions and other algorithms do not"
+        why = one_of_those_in(Path(run)) or (
+            "; ARS, PGPE and separable CMA-ES write one, earlier versions and other algorithms "
+            "do not"
         )
-    return read_tape(path)
+        raise UsageError(f"{shown}: {given} has no {TAPE}{why}")
+    return path
 
 
 def _policies(tape: Tape, positions: list[int], trust: bool) -> list[ResolvedPolicy]:

@@ -15,6 +15,7 @@ import numpy as np
 
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
+from ars.algorithms.objective import parse_weights
 from ars.common.errors import UsageError
 from ars.common.settings import (
     as_spelled,
@@ -181,7 +182,8 @@ def resolve_resumed(
     given = _as_declared(data["algo"], given)
     _refuse_changes(given, fixed, stored_kwargs, raisable_settings(algorithm.Config))
     _refuse_unknown(data["algo"], given)
-    values = overridden({**fixed, **free}, given)
+    changed = {name: value for name, value in given.items() if not _is_same(name, value, fixed)}
+    values = overridden({**fixed, **free}, changed)
     return _checked(
         TrainingConfig(
             env_id,
@@ -234,7 +236,7 @@ def _refuse_changes(
     Those that are `raisable` may have a larger number.
     """
     for name, value in given.items():
-        if name in fixed and _comparable(value) != _comparable(fixed[name]):
+        if name in fixed and not _is_same(name, value, fixed):
             if name in raisable and is_raised(value, fixed[name]):
                 continue
             if name in raisable:
@@ -387,6 +389,12 @@ def _python_number(value: Any) -> Any:
     raise TypeError(f"not {value!r}")
 
 
-def _comparable(value: Any) -> Any:
+def _is_same(name: str, value: Any, stored: Mapping[str, Any]) -> bool:
+    return name in stored and bool(_comparable(name, value) == _comparable(name, stored[name]))
+
+
+def _comparable(name: str, value: Any) -> Any:
     value = as_words(value) if isinstance(value, Mapping) else value
+    if name == "reward_weights":  # in any order, and 0.0 is 0
+        return parse_weights(value)
     return list(value) if isinstance(value, tuple) else value

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ars.algorithms.base import Algorithm, Row
-from ars.common.errors import RunError
+from ars.common.errors import RunError, UsageError
 from ars.common.interrupts import Interrupts
 from ars.common.settings import counted
 from ars.training import checkpoint
@@ -27,13 +27,12 @@ from ars.training.config import TrainingConfig, parse_workers
 from ars.training.evaluation import Candidate, policy_file
 from ars.training.interruptible_pool import InterruptiblePool
 from ars.training.logger import read_table
-from ars.training.rebuild import make_algorithm, replayed, tape_of
+from ars.training.rebuild import make_algorithm, replayed, tape_path
 from ars.training.resolve import resolve_resumed
 from ars.training.run import make_pool
 from ars.training.run_folder import BEST_POLICY, CONFIG, LATEST_POLICY, PROGRESS, read_json
-from ars.training.shared_run import unpacked
 from ars.training.stored_settings import check_identity, raisable_settings
-from ars.training.tape import Tape, machine_now
+from ars.training.tape import Tape, machine_now, read_tape
 from ars.training.trust import check_trust
 from policies import FileError, PolicyFile, read_policy
 from policies.state import State
@@ -112,15 +111,19 @@ def verify_run(
         FileError, RunError, RolloutError: it is not verified; the message says what differs.
     """
     parse_workers(n_workers)  # refused before anything is done
-    tape = tape_of(run, f"`run` {run}")
-    run = unpacked(run)
-    config = resolve_resumed(Path(run), {}, trust=trust)
+    path = tape_path(run, f"`run` {run}")
+    folder = path.parent
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"`run` {run}: not a run folder (no {CONFIG} in it)")
+    claims = _Claims.of(folder)  # first: a run that goes on writes its tape before what it claims
+    tape = read_tape(path)
+    config = resolve_resumed(folder, {}, trust=trust)
     header = tape.header.run  # which names an environment too
-    check_trust(Path(run), str(header.get("env_id")), header.get("env_kwargs") or {}, trust)
+    check_trust(folder, str(header.get("env_id")), header.get("env_kwargs") or {}, trust)
     workers = dataclasses.replace(config.workers, n_workers=n_workers, ray_address=None)
     config = dataclasses.replace(config, workers=workers)
-    other_machine = _other_machine(tape, Path(run))
-    verifier = _Verifier(tape, config, Comparison(exact=other_machine is None), trust)
+    other_machine = _other_machine(tape, folder)
+    verifier = _Verifier(tape, claims, config, Comparison(exact=other_machine is None), trust)
     n = len(tape.records)
     n_drawn = min(n, math.ceil(share * n) if iterations is None else iterations)
     drawn = np.random.default_rng(seed).permutation(n)[:n_drawn].tolist()
@@ -128,7 +131,7 @@ def verify_run(
     n_rollouts = verifier.play(befores, on_iteration, notify)
     first = tape.header.first
     played = [first + index + 1 for index in befores]
-    return Verification(Path(run), n, first, verifier.compared, played, n_rollouts, other_machine)
+    return Verification(folder, n, first, verifier.compared, played, n_rollouts, other_machine)
 
 
 def _other_machine(tape: Tape, folder: Path) -> str | None:
@@ -153,18 +156,47 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+@dataclass(frozen=True)
+class _Claims:
+    """What the files of a run say, to be compared with its tape.
+
+    Attributes:
+        folder: of the run.
+        rows: of progress.csv, by iteration.
+        policies: its policy files.
+        checkpoint: its last one; None without.
+    """
+
+    folder: Path
+    rows: dict[int, dict[str, str]]
+    policies: dict[Path, PolicyFile]
+    checkpoint: State | None
+
+    @classmethod
+    def of(cls, folder: Path) -> _Claims:
+        """Read them. Raises: FileError."""
+        rows = _rows(folder / PROGRESS)
+        paths = [folder / name for name in (LATEST_POLICY, BEST_POLICY)]
+        policies = {path: read_policy(path) for path in paths if path.is_file()}
+        saved = checkpoint.load(folder) if checkpoint.exists(folder) else None
+        return cls(folder, rows, policies, saved)
+
+
 class _Verifier:
     """Compares a tape with the files of its run, and its iterations with their rollouts."""
 
     def __init__(
-        self, tape: Tape, config: TrainingConfig, comparison: Comparison, trust: bool
+        self,
+        tape: Tape,
+        claims: _Claims,
+        config: TrainingConfig,
+        comparison: Comparison,
+        trust: bool,
     ) -> None:
-        assert config.folder is not None
-        self.tape, self.config, self.comparison = tape, config, comparison
-        self.folder = config.folder
+        self.tape, self.claims, self.config, self.comparison = tape, claims, config, comparison
+        self.folder, self._rows = claims.folder, claims.rows
         self.compared: list[str] = []
         self.algorithm = make_algorithm(tape.header, tape.path, trust)
-        self._rows = _rows(self.folder / PROGRESS)
         self._check_tape_identity(tape.header.run)
 
     def rebuild(self, drawn: set[int]) -> dict[int, State]:
@@ -187,6 +219,11 @@ class _Verifier:
         config = self.algorithm.config
         raised = {name: getattr(config, name) for name in raisable_settings(type(config))}
         self._check_tape_identity(self.tape.header.run | raised)
+        if beyond := [iteration for iteration in self._rows if iteration > self.tape.last]:
+            raise RunError(
+                f"{self.folder / PROGRESS}: has a row of iteration {min(beyond):,}; the tape ends "
+                f"after iteration {self.tape.last:,}"
+            )
         self.compared.insert(0, f"{counted(n_rows, 'row')} of {PROGRESS}")
         return befores
 
@@ -270,15 +307,12 @@ class _Verifier:
 
     def _file_checks(self) -> Iterator[tuple[int, Check]]:
         """The checks of the run's files, each with the iteration that its file is of."""
-        for name in (LATEST_POLICY, BEST_POLICY):
-            path = self.folder / name
-            if path.is_file():
-                file = read_policy(path)
-                check = self._policy_check(path, file)
-                yield self._reached(path, file.training.get("iteration")), check
-        if not checkpoint.exists(self.folder):
+        for path, file in self.claims.policies.items():
+            check = self._policy_check(path, file)
+            yield self._reached(path, file.training.get("iteration")), check
+        path, state = checkpoint.path(self.folder), self.claims.checkpoint
+        if state is None:
             return
-        path, state = checkpoint.path(self.folder), checkpoint.load(self.folder)
         try:
             self._check_identity(state.value("run", dict))
             stored = State(state.arrays, state.value("algorithm", dict))
@@ -333,6 +367,9 @@ def _rows(path: Path) -> dict[int, dict[str, str]]:
     table = read_table(path)
     rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     try:
-        return {int(row["iteration"]): row for row in rows}
+        found = {int(row["iteration"]): row for row in rows}
+        if len(found) < len(rows):
+            raise ValueError("two rows of one iteration")
     except (ValueError, KeyError) as error:
         raise FileError(f"{path}: not the {PROGRESS} of a run ({error})") from None
+    return found

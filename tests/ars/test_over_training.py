@@ -84,6 +84,8 @@ def test_wrong_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([run, "--episodes", "2"], "--episodes 2: has no meaning with --over-training"),
         ([OLD_RUNS["ppo"]], f"--over-training: {OLD_RUNS['ppo']} has no tape.bin"),
         (["Ant"], "--over-training: Ant has no tape.bin"),
+        ([run, "--at", "5"], "--at 5: has no meaning beside --over-training"),
+        ([run, "--latest"], "--latest: has no meaning beside --over-training"),
     ):
         status, line = refusal(render.main, [*words, "--over-training"], capsys)
         assert status == 2

@@ -176,3 +176,21 @@ def test_an_environment_that_names_no_terms_has_none() -> None:
     tally = objective.end({"reward_text": "much", "reward_return": 1.0, 3: 4.0})
     assert (tally.terms, tally.metres, objective.describe().terms) == ((), None, ())
     env.close()
+
+
+class Told:
+    """An environment whose `info` names the terms of its reward."""
+
+
+@pytest.mark.parametrize("found", [None, float("nan"), "1", True, {}])
+def test_a_term_that_is_no_number_counts_nothing_unless_it_is_weighed(found: Any) -> None:
+    objective = Objective(Told(), ("forward", "ctrl"))  # type: ignore[arg-type]
+    objective.begin({})
+    assert objective.weigh(2.0, {"reward_forward": 1.5, "reward_ctrl": 0.5}) == 2.0
+    assert objective.weigh(2.0, {"reward_forward": found, "reward_ctrl": np.float32(0.5)}) == 2.0
+    tally = objective.end({})
+    assert (tally.total_reward, tally.terms) == (4.0, (1.5, 1.0))
+    objective.weigh_by((0.0, 1.0))
+    with pytest.raises(ValueError, match=r"reward_forward in `info` is .*must be a finite number"):
+        objective.weigh(2.0, {"reward_forward": found})
+    assert objective.weigh(2.0, {}) == 2.0

@@ -9,11 +9,11 @@ import pytest
 from ars.cli.closing import going_on, summary
 
 
-def closing_of(env_id: str = "Robot", **final: float) -> str:
+def closing_of(env_id: str = "Robot", weighed: bool = False, **final: float) -> str:
     row = {"return_mean": 1811.0, "return_std": 12.0, "episodes": 20, "iteration": 340}
     row |= {"length_mean": 1000.0, **final}
     result = {"final_evaluation": row, "seconds": 2.0, "timesteps": 5, "iterations": 6}
-    return summary(env_id, {**result, "stopped": "done"})
+    return summary(env_id, {**result, "stopped": "done"}, weighed)
 
 
 @pytest.mark.parametrize("env_id", ["HalfCheetah", "bullet/HalfCheetah-v0"])
@@ -47,6 +47,16 @@ def test_who_earns_nothing_does_not_stand() -> None:
     lies = {"survive_mean": 0.0, "forward_mean": -0.1, "metres_mean": 0.0}
     assert "stands" not in closing_of(**lies)
     assert "stands" not in closing_of(forward_mean=-0.1, metres_mean=0.0)
+
+
+def test_advice_that_was_followed_is_not_given_again() -> None:
+    stands = {"survive_mean": 1000.0, "forward_mean": -0.1, "metres_mean": 0.0}
+    line = (
+        "it stands rather than runs: 1,000 of its return are for being up (survive), 0 for getting "
+        "on (forward)"
+    )
+    assert f"\n{line}; what may help: " in closing_of(**stands)
+    assert f"\n{line}\n" in closing_of(weighed=True, **stands)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ import pytest
 import ars.evaluate
 import ars.train
 from ars.api import RunError, train, train_seeds
+from ars.cli.seeds import summary
 from ars.common.errors import UsageError
 from ars.common.seeding import Stream
 from ars.rollout.task import RolloutSpec, Task, task_seed
 from ars.training import experiment as module
-from ars.training.experiment import Experiment
+from ars.training.experiment import Experiment, Outcome
 from ars.training.seed_processes import SilentShow
 from policies import FileError
 
@@ -88,6 +89,21 @@ def test_a_seed_that_fails_is_named_and_stops_no_other(
     alone = train("faulty_envs:Raises-v0", env_kwargs=kwargs, seed=1, n_workers=0, **FEW)
     names = Path("many/s1/policy.safetensors"), alone.folder / "policy.safetensors"
     assert names[0].read_bytes() == names[1].read_bytes()
+
+
+def test_seeds_that_stand_are_named() -> None:
+    experiment = Experiment.new("HalfCheetah", {"n_iterations": 1}, 2, "a command")
+    final = {"return_mean": 980.0, "return_std": 1.0, "return_min": 978.0, "episodes": 5}
+    final |= {"alive_mean": 1000.0, "progress_mean": 18.0, "metres_mean": 0.3, "length_mean": 1000}
+    runs = {"progress_mean": 1500.0, "metres_mean": 25.0}
+    shared = {"timesteps": 64, "stopped": "1 iteration done"}
+    outcomes = [
+        Outcome(seed, experiment.place(seed), {**shared, "final_evaluation": final | more})
+        for seed, more in enumerate(({}, runs))
+    ]
+    lines = summary(experiment, outcomes).splitlines()
+    assert [line.partition(":")[0] for line in lines if "stands" in line] == ["seed 0"]
+    assert "what may help" not in "".join(lines)  # the preset has it
 
 
 def test_the_folder_is_evaluated_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -303,6 +303,62 @@ def test_the_chance_is_counted_right(n: int, m: int, k: int) -> None:
     assert chance_to_find(n, m, k) == pytest.approx(hits / len(draws))
 
 
+def change_rows(change: Callable[[list[str]], None]) -> Callable[[Path], None]:
+    """Change the lines of progress.csv."""
+
+    def edit(folder: Path) -> None:
+        lines = (folder / "progress.csv").read_text().splitlines(keepends=True)
+        change(lines)
+        (folder / "progress.csv").write_text("".join(lines))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda lines: lines.insert(3, lines[3]), "two rows of one iteration"),
+        (lambda lines: lines.append(f"7{lines[6][1:]}"), "has a row of iteration 7; the tape ends"),
+        (lambda lines: lines.insert(3, "3,4\n"), r"its row 3 has 2 cells, its columns are \d+"),
+    ],
+)
+def test_rows_that_the_tape_does_not_give_are_found(
+    change: Callable[[list[str]], None], told: str, copied: Path
+) -> None:
+    change_rows(change)(copied)
+    with pytest.raises((RunError, FileError), match=rf"progress\.csv: .*{told}"):
+        verify_run(str(copied))
+
+
+def test_a_run_can_be_verified_while_it_goes_on(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = verification._Claims.of
+
+    def read_and_go_on(folder: Path) -> verification._Claims:
+        claims = read(folder)
+        resume(folder, "--n-iterations", "8")
+        return claims
+
+    monkeypatch.setattr(verification._Claims, "of", read_and_go_on)
+    found = verify_all(copied)
+    assert found.n_iterations == 8 and "6 rows of progress.csv" in found.compared
+
+
+def test_a_run_that_ended_in_its_first_iteration_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ars.algorithms.parameter_search.ParameterSearch.iterate", interrupt)
+    with pytest.raises(SystemExit):
+        train(tmp_path / "run", *SIX)
+    assert (tmp_path / "run/progress.csv").read_bytes() == b""
+    found = verify_run(str(tmp_path / "run"))
+    assert (found.n_iterations, found.compared[0]) == (0, "0 rows of progress.csv")
+
+
 # Other machines
 
 
@@ -318,6 +374,7 @@ def test_another_processor_is_told(copied: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "not comparable bit for bit (processor " in said
     assert "Abacus 3 here): compared within a scale" in said
+    assert "probability" not in said and "only a mean score that is off by more than" in said
     assert said.endswith("verified\n")
 
 
@@ -335,9 +392,17 @@ def test_on_another_processor_more_than_bits_is_found(copied: Path) -> None:
 
 
 def test_wrong_words(
-    hopper: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, copied: Path
+    hopper: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    copied: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (copied / TAPE).write_bytes((copied / TAPE).read_bytes()[:-3])
+    shutil.copytree(hopper, tmp_path / "several/s0")
+    shutil.copytree(hopper, tmp_path / "unnamed")
+    (tmp_path / "unnamed/config.json").unlink()
     for words, status, told in (
         ([hopper, "--share", "1.5"], 2, "--share 1.5: must be at most 1"),
         ([hopper, "--iterations", "-1"], 2, "--iterations -1: must be at least 0"),
@@ -346,6 +411,8 @@ def test_wrong_words(
         (["Ant"], 2, "RUN Ant: Ant has no tape.bin"),
         (["nowhere"], 2, "RUN nowhere: no run folder"),
         ([OLD_RUNS["dqn"]], 2, f"RUN {OLD_RUNS['dqn']}: {OLD_RUNS['dqn']} has no tape.bin"),
+        (["several"], 2, "RUN several: several has no tape.bin; it holds 1 run: name one, for"),
+        (["unnamed"], 2, "RUN unnamed: not a run folder (no config.json in it)"),
         ([copied], 1, f"{copied / TAPE}: damaged: it ends within the record of iteration 6"),
     ):
         found = refusal(verify.main, list(words), capsys)

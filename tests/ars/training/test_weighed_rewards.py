@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,14 @@ def test_mujoco_robots_are_weighed_by_the_terms_of_their_info(tmp_path: Path) ->
     assert found["sigma_r"][0] != columns(true / "progress.csv")["sigma_r"][0]
 
 
+def test_on_resume_weights_may_be_written_in_any_way(weighed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(weighed, tmp_path / "run"))
+    resume(folder, "--n-iterations", "7", "--reward-weights", "electricity=0.30", "alive=0.0")
+    with pytest.raises(SystemExit):
+        resume(folder, "--n-iterations", "8", "--reward-weights", "electricity=0.3", "alive=0.1")
+    assert len(columns(folder / "progress.csv")["iteration"]) == 7
+
+
 PPO = {"algo": "ppo", "n_envs": 2, "n_steps": 32, "batch_size": 32, "rollout_length": 20}
 PPO |= {"eval_episodes": 1, "eval_freq": 2, "n_workers": 0, "verbose": False}
 PPO |= {"reward_weights": {"alive": 0}, "anneal_weights": 200, "end_when_down": True}
@@ -202,7 +211,7 @@ def closing_of(**final: float) -> str:
     row = {"return_mean": 980.0, "return_std": 1.0, "episodes": 2, "iteration": 3, **final}
     row = {"length_mean": 1000.0, **row}
     result = {"final_evaluation": row, "seconds": 2.0, "timesteps": 5, "iterations": 6}
-    return summary("Robot", {**result, "stopped": "done"})
+    return summary("Robot", {**result, "stopped": "done"}, weighed=False)
 
 
 def test_the_closing_says_how_far_and_how_fast_and_who_stands() -> None:
