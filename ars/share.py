@@ -46,6 +46,8 @@ def main(arguments: Sequence[str]) -> None:
     output = Path(args.output or name.replace("/", "-").replace(":", "-"))
     if output.suffix != ".zip":
         raise UsageError(f"`output` {output}: must end in .zip")
+    if output.is_dir() or not output.parent.is_dir():
+        raise UsageError(f"`output` {output}: is a folder, or in none")
     picture, why = None, ""
     try:
         picture = _picture(args.run, args.trust)

@@ -193,6 +193,8 @@ class Algorithm(ABC):
 def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str]) -> None:
     """Raises: UsageError if a policy to start from differs in one of the attributes `names`."""
     for name in names:
+        if name == "activation" and not ours.hidden_sizes:
+            continue  # a linear policy has none
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")

@@ -55,6 +55,8 @@ def import_file(
     if actor.algo is not None:
         about["algo"] = actor.algo
     file = PolicyFile(policy, env_id, dict(env_kwargs), about)
+    if output.suffix != ".safetensors":
+        raise UsageError(f"`output` {output}: must end in .safetensors")
     if output.is_dir() or not output.parent.is_dir():
         raise UsageError(f"`output` {output}: is a folder, or in none")
     save_policy(output, file)

@@ -27,6 +27,7 @@ from ars.training.heading import episode_lines, schedule_line
 from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import (
     CONFIG,
+    RESULT,
     lock,
     new_folder,
     refuse_taken,
@@ -135,6 +136,8 @@ def opened(config: TrainingConfig, display: Display) -> Iterator[Opened]:
         with at_home():
             # A run that ended before its first checkpoint starts over.
             resume = config.folder is not None and checkpoint.exists(config.folder)
+            if config.folder is not None and not resume and (config.folder / RESULT).is_file():
+                raise UsageError(f"`resume` {config.folder}: it has ended and kept no checkpoint")
             initial = None
             if config.init_from is not None and not resume:
                 initial = chosen_policy(config.init_from, setting="init_from").file.policy

@@ -19,6 +19,7 @@ from typing import Any
 import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError, short_message
+from ars.common.shell import quoted
 from ars.common.shipped import shipped
 from ars.training.run_folder import (
     BEST_POLICY,
@@ -61,7 +62,12 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
         UsageError: it is not a run folder, or has no result yet.
         FileError: a file in it is damaged.
     """
-    for name, what in ((CONFIG, "not a run folder"), (RESULT, "has no result yet")):
+    needed = {
+        CONFIG: "not a run folder",
+        RESULT: "has no result yet",
+        BEST_POLICY: "has no policy",
+    }
+    for name, what in needed.items():
         if not (folder / name).is_file():
             raise UsageError(f"`run` {folder}: {what} (no {name} in it)")
     contents = {name: read_plain(folder / name) for name in FILES if (folder / name).is_file()}
@@ -94,13 +100,14 @@ def card(config: dict[str, Any], result: dict[str, Any], names: list[str], file:
     """
     env_id, algo, final = config["env_id"], config["algo"], result["final_evaluation"]
     mean, deviation = final["return_mean"], final["return_std"]
+    is_deep = not ALGORITHMS[algo].trains_in_pool and "hidden_sizes" in config["config"]
     metadata = {
         "library_name": "ars-toolkit",
         "tags": [
             env_id,
             algo,
             "reinforcement-learning",
-            *(() if ALGORITHMS[algo].trains_in_pool else ("deep-reinforcement-learning",)),
+            *(("deep-reinforcement-learning",) if is_deep else ()),
         ],
         "model-index": [
             {
@@ -138,6 +145,7 @@ def card(config: dict[str, Any], result: dict[str, Any], names: list[str], file:
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     picture = f"\n![The policy at work]({PICTURE})\n" if PICTURE in names else ""
+    file = quoted(file)
     verify = f"python -m ars.verify {file}   # every policy from its tape\n" * (TAPE in names)
     settings = json.dumps(config["config"], indent=2)
     return f"""---

@@ -149,6 +149,7 @@ class Trainer:
         self._begin_evaluation()
         before, steps = self.budget.spent, self.algorithm.timesteps
         row = self._iterate()
+        (self.folder / RESULT).unlink(missing_ok=True)  # that of a run that goes on: untrue now
         seconds = self._iteration_seconds = self.budget.spent - before
         steps = self.algorithm.timesteps - steps
         self.logs.iteration()

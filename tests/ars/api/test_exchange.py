@@ -114,6 +114,8 @@ def test_import_policy_is_the_command_in_python(folder: Path) -> None:
         (["p.npz", "Pendulum-v1", "--statistics", "p.npz"], 2, "error: --statistics p.npz: a "
          "policy of the original ARS code has its own"),
         (["p.npz", "Pendulum-v1", "--output", "no/p.safetensors"], 2, "error: --output "),
+        (["p.npz", "Pendulum-v1", "--output", "p.npz"], 2, "error: --output p.npz: must end in "
+         ".safetensors"),
         (["p.npz"], 2, "error: the following arguments are required: ENV"),
     ],
 )  # fmt: skip

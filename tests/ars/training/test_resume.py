@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 from hopper_runs import SMALL, resume, start, train, wait_for_rows
 from learners import outcome, without_times
+from pictures import refusal
+
+import ars.train
 
 
 @pytest.mark.parametrize("first", [1, 2, 4, 6, 9])
@@ -34,6 +38,38 @@ def test_flags_that_are_repeated_on_resume_change_nothing(tmp_path: Path) -> Non
     assert json.loads((folder / "config.json").read_text())["config"]["n_top"] == 1
     whole = train(tmp_path / "b", *words, "--n-iterations", "3")
     assert outcome(folder) == outcome(whole)
+
+
+def test_the_result_of_a_run_that_goes_on_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = train(tmp_path / "run", "--n-iterations", "2")
+    resume(folder, "--n-iterations", "2")  # nothing is left to do: it stays
+    assert (folder / "result.json").is_file()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ars.training.trainer.Trainer._finish", interrupt)
+        with pytest.raises(SystemExit):
+            resume(folder, "--n-iterations", "4")
+    assert not (folder / "result.json").exists()
+    resume(folder)
+    assert json.loads((folder / "result.json").read_text())["iterations"] == 4
+
+
+def test_what_has_ended_without_a_checkpoint_is_not_begun_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tmp_path / "run", "--n-iterations", "1")
+    shutil.rmtree(folder / "checkpoint")
+    before = (folder / "progress.csv").read_bytes()
+    words = ["--resume", folder, "--n-iterations", "2"]
+    status, line = refusal(ars.train.main, words, capsys)
+    assert status == 2
+    assert line == f"error: --resume {folder}: it has ended and kept no checkpoint"
+    assert (folder / "progress.csv").read_bytes() == before
 
 
 FULL_DISK = """

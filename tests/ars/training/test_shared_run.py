@@ -60,12 +60,13 @@ def test_the_file_stands_for_the_run(folder: Path, capsys: pytest.CaptureFixture
 def test_it_has_a_card_and_a_picture_and_always_the_same_bytes(folder: Path) -> None:
     for place in ("one", "two"):
         Path(place).mkdir()
-        ars.share.main([str(folder), "--output", f"{place}/a.zip"])
-    assert Path("one/a.zip").read_bytes() == Path("two/a.zip").read_bytes()
-    with zipfile.ZipFile("one/a.zip") as archive:
+        ars.share.main([str(folder), "--output", f"{place}/my run.zip"])
+    assert Path("one/my run.zip").read_bytes() == Path("two/my run.zip").read_bytes()
+    with zipfile.ZipFile("one/my run.zip") as archive:
         card, picture = archive.read("README.md").decode(), archive.read("picture.png")
     assert picture.startswith(b"\x89PNG")
     assert card.startswith('---\nlibrary_name: "ars-toolkit"\n')
+    assert "\npython -m ars.evaluate 'my run.zip'\n" in card
     metadata = dict(line.split(": ", 1) for line in card.split("---\n")[1].splitlines())
     [model] = json.loads(metadata["model-index"])
     mean = json.loads((folder / "result.json").read_text())["final_evaluation"]["return_mean"]
@@ -112,6 +113,8 @@ def test_what_cannot_be_drawn_is_shared_without_a_picture(
         (["unfinished"], "RUN unfinished: has no result yet"),
         (["several"], "several: not a run folder (no config.json in it); it holds 1 run: name one"),
         (["mine", "--output", "a.rar"], "--output a.rar: must end in .zip"),
+        (["mine", "--output", "no/a.zip"], "--output no/a.zip: is a folder, or in none"),
+        (["lost"], "RUN lost: has no policy (no best_policy.safetensors in it)"),
     ],
 )
 def test_wrong_words_are_one_line(
@@ -119,6 +122,8 @@ def test_wrong_words_are_one_line(
 ) -> None:
     Path("unfinished").mkdir()
     shutil.copytree(folder, "several/s0")
+    shutil.copytree(folder, "lost")
+    Path("lost/best_policy.safetensors").unlink()
     Path("unfinished/config.json").write_bytes((folder / "config.json").read_bytes())
     with pytest.raises(SystemExit) as stopped:
         ars.share.main(words)

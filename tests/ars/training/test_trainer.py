@@ -133,6 +133,16 @@ def test_a_run_stops_when_its_time_is_up(tmp_path: Path) -> None:
     assert "time budget 0.5s used" in (folder / "result.json").read_text()
 
 
+def test_a_linear_policy_to_start_from_has_no_activation(tmp_path: Path) -> None:
+    first = train(tmp_path / "a", "--n-iterations", "1", "--activation", "relu")
+    words = ["--init-from", str(first), "--n-iterations", "1"]
+    train(tmp_path / "b", *words, "--activation", "tanh")
+    hidden = ["--policy", "mlp", "--hidden-sizes", "4", "--n-iterations", "1"]
+    first = train(tmp_path / "c", *hidden, "--activation", "relu")
+    with pytest.raises(SystemExit):
+        train(tmp_path / "d", *hidden, "--init-from", str(first), "--activation", "tanh")
+
+
 def test_init_from_starts_with_a_trained_policy(tmp_path: Path) -> None:
     first = train(tmp_path / "a", "--n-iterations", "2")
     second = train(
