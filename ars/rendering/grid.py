@@ -67,7 +67,9 @@ class _Reel:
 
 def captions(runs: Sequence[str]) -> list[str]:
     """What tells runs apart: the last parts of their paths, as many as are needed."""
-    parts = [Path(run).with_suffix("").parts or (run,) for run in runs]
+    paths = [Path(run) for run in runs]
+    named = [path.resolve() if path.name in ("", "..") else path for path in paths]
+    parts = [(path.with_suffix("") if path.name else path).parts for path in named]
     for count in range(1, max(map(len, parts)) + 1):
         found = ["/".join(one[-count:]) for one in parts]
         if len(set(found)) == len(set(runs)):

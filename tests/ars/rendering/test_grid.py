@@ -50,6 +50,25 @@ def test_captions_are_as_short_as_tells_runs_apart() -> None:
     assert captions(["x" * 60, "y"])[0] == "..." + "x" * 25
 
 
+def test_a_folder_that_is_named_by_its_place_has_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ars-s1" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "ars-s1")
+    assert captions([".", "../ars-s0"]) == ["ars-s1", "ars-s0"]
+    monkeypatch.chdir("deeper")
+    assert captions(["..", "../../ars-s0"]) == ["ars-s1", "ars-s0"]
+
+
+@pytest.mark.parametrize("run", ["", "/"])
+def test_what_is_no_run_is_refused_in_one_line(
+    run: str, square: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, line = refusal(render.main, [run, square], capsys)
+    assert status == 2
+    assert line.startswith(f"error: RUN {run}: a folder without best_policy.safetensors")
+
+
 @pytest.mark.parametrize("words", [["--over-training"], ["--window"]])
 def test_what_shows_one_run_says_so(
     words: list[str],
