@@ -11,7 +11,7 @@ from PIL import Image
 
 from ars import render
 from ars.rendering.film import Film, RenderConfig
-from ars.rendering.grid import captions
+from ars.rendering.grid import LONGEST, captions
 from ars.rendering.video import KINDS
 
 pytestmark = pytest.mark.usefixtures("no_display")
@@ -48,6 +48,28 @@ def test_captions_are_as_short_as_tells_runs_apart() -> None:
     assert captions(["Hopper", "Ant"]) == ["Hopper", "Ant"]
     assert captions(["a", "a"]) == ["a", "a"]
     assert captions(["x" * 60, "y"])[0] == "..." + "x" * 25
+
+
+def test_captions_keep_what_is_no_ending_of_a_file() -> None:
+    assert captions(["runs/lr0.1", "runs/lr0.2"]) == ["lr0.1", "lr0.2"]
+    assert captions(["Hopper.zip", "x/ant.safetensors"]) == ["Hopper", "ant"]
+    assert captions(["run", "run.zip"]) == ["run", "run.zip"]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        ["a-" + "x" * 40, "b-" + "x" * 40],
+        ["x" * 20 + "-a-" + "x" * 20, "x" * 20 + "-b-" + "x" * 20],
+        ["x" * 40 + "-a-" + "x" * 40, "x" * 40 + "-b-" + "x" * 40],
+        [f"{a}{'x' * 40}{b}" for a in "ab" for b in "cd"],
+    ],
+)
+def test_captions_that_are_cut_differ(runs: list[str]) -> None:
+    found = captions([*runs, runs[0]])
+    assert len(set(found)) == len(runs)
+    assert found[-1] == found[0]
+    assert all(len(caption) == LONGEST for caption in found)
 
 
 def test_a_folder_that_is_named_by_its_place_has_its_own_name(
