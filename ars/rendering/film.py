@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -86,7 +87,8 @@ class Film:
         self._chosen: set[tuple[int, int]] | None = None
         self.taken = 0
         self.starts: list[int] = []
-        self._each = longest // self._stride + 1
+        self._longest = longest
+        self._each = math.ceil(longest / self._stride) + 1
         self.fps = shown / self._stride
         self.total = 0
 
@@ -99,11 +101,13 @@ class Film:
             episode = bisect.bisect_right(ends, state)
             self._chosen.add((episode, state - (ends[episode - 1] if episode else 0)))
 
-    def wants(self, episode: int, step: int) -> bool:
-        """Whether to take a picture after `step` steps of `episode`."""
+    def wants(self, episode: int, step: int, ended: bool) -> bool:
+        """Whether to take a picture after `step` steps of `episode`, which may have `ended`."""
         if self._chosen is not None:
             return (episode, step) in self._chosen
-        return step % self._stride == 0 and self.taken < self._kind.frames
+        # The last step is always shown: the largest reward is often its.
+        due = ended or step == self._longest or step % self._stride == 0
+        return due and self.taken < self._kind.frames
 
     def finish(self, shot: Shot) -> Image:
         """Scale and label a picture for the file."""
@@ -179,7 +183,8 @@ class TrainingFilm(Film):
         super().__init__(kind, config, name, steps_per_second, 0)
         seconds = MOMENT_SECONDS
         if not kind.moments:
-            seconds = min(seconds, kind.frames / self.fps / len(moments))
+            # One picture of each is left for the end of an episode.
+            seconds = min(seconds, (kind.frames / len(moments) - 1) / self.fps)
         self.steps = max(1, int(seconds * steps_per_second * config.speed))
         self._moments, self._episodes = moments, episodes
         if kind.moments:
@@ -189,12 +194,16 @@ class TrainingFilm(Film):
     def _count(self, episode: int) -> int:
         if self._chosen is not None:
             return len(self._chosen)
-        shown = (min(self.steps - 1, one.length) for one in self._episodes)
-        return min(sum(steps // self._stride + 1 for steps in shown), self._kind.frames)
+        lengths = [one.length for one in self._episodes]
+        before = (math.ceil(min(self.steps, length) / self._stride) for length in lengths)
+        ends = sum(length <= self.steps for length in lengths)
+        return min(sum(before) + ends, self._kind.frames)
 
-    def wants(self, episode: int, step: int) -> bool:
+    def wants(self, episode: int, step: int, ended: bool) -> bool:
         """Whether the state after `step` steps of `episode` is to be taken."""
-        return super().wants(episode, step) and (step < self.steps or self._kind.moments)
+        ended = step == self._episodes[episode].length  # a limit of steps ends it too
+        within = ended or step < self.steps or self._kind.moments
+        return within and super().wants(episode, step, ended)
 
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         steps, episode = self._moments[shot.episode].timesteps, self._episodes[shot.episode]

@@ -173,7 +173,7 @@ def _compose(
         picture = Image.new("RGB", whole, _BETWEEN)
         for index, reel in enumerate(reels):
             row, column = divmod(index, columns)
-            tile = _padded(reel.read(int(number * reel.fps / fps)), width, height)
+            tile = _padded(reel.read(int(number * (reel.fps / fps))), width, height)
             picture.paste(tile, (column * (width + GAP), row * (height + GAP)))
         writer.add(picture)
     return count

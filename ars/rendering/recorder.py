@@ -73,7 +73,8 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: it must render to arrays.
-        wants: called with episode and step, 0 after a reset; whether to take a picture.
+        wants: called with episode, step, 0 after a reset, and whether the episode has ended;
+            whether to take a picture.
         take: called with each picture.
 
     Raises:
@@ -83,7 +84,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(
         self,
         env: Env,
-        wants: Callable[[int, int], bool],
+        wants: Callable[[int, int, bool], bool],
         take: Callable[[Shot], None],
     ) -> None:
         super().__init__(env)
@@ -98,7 +99,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._episode, self._step, self._total = self._episode + 1, 0, 0.0
         self._info = result[1]
         self._objective.begin(self._info)
-        self._take_if_wanted()
+        self._take_if_wanted(ended=False)
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -107,11 +108,11 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._step += 1
         self._total += float(result[1])
         self._info = result[4]
-        self._take_if_wanted()
+        self._take_if_wanted(ended=bool(result[2] or result[3]))
         return result
 
-    def _take_if_wanted(self) -> None:
-        if self._wants(self._episode, self._step):
+    def _take_if_wanted(self, ended: bool) -> None:
+        if self._wants(self._episode, self._step, ended):
             picture, metres = self._draw(), self._objective.end(self._info).metres
             self._take(Shot(picture, self._episode, self._step, self._total, metres))
 

@@ -66,7 +66,7 @@ def test_gif_loops_in_real_time(square: Path) -> None:
         assert gif.size == (65, 49)
         assert gif.info["loop"] == 0
         assert gif.info["duration"] == 50
-        assert gif.n_frames == 14  # every third step of 21, twice
+        assert gif.n_frames == 16  # every third step of 21 and the last, twice
         first = np.array(gif.convert("RGB"))
         assert tuple(first[45, 60]) == (200, 0, 0)
 

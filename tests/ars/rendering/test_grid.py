@@ -25,11 +25,11 @@ def test_two_policies_move_side_by_side(
     render.main([str(square), str(other), "--output", str(output)])
     with Image.open(output) as gif:
         assert gif.size == (2 * 65 + 4, 49)
-        assert gif.n_frames == 7
-        gif.seek(6)
+        assert gif.n_frames == 8
+        gif.seek(7)
         last = np.array(gif.convert("RGB"))
     for left in (0, 69):
-        assert (last[32, left + 38 : left + 44] > 200).all()
+        assert (last[32, left + 42 : left + 48] > 200).all()  # after the last of 20 steps
     said = capsys.readouterr().out
     assert "square, episode 1: return" in said
     assert "other, episode 1: return" in said
@@ -120,5 +120,5 @@ def test_a_window_without_a_display_is_refused(
 )
 def test_slow_motion_shows_more_of_the_steps(speed: float, steps: list[int], fps: float) -> None:
     film = Film(KINDS[".mp4"], RenderConfig(speed=speed), "Ant", 60.0, 20)
-    assert [step for step in range(6) if film.wants(0, step)] == steps
+    assert [step for step in range(6) if film.wants(0, step, False)] == steps
     assert film.fps == fps

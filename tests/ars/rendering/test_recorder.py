@@ -63,10 +63,21 @@ class Grows(Square):
 
 
 def test_pictures_of_another_size_are_refused() -> None:
-    camera = Camera(Grows("rgb_array"), lambda episode, step: True, lambda shot: None)
+    camera = Camera(Grows("rgb_array"), lambda episode, step, ended: True, lambda shot: None)
     camera.reset(seed=0)
     with pytest.raises(RunError, match="gave a picture of 8x11, after one of 8x10"):
         camera.step(0)
+
+
+def test_the_camera_says_which_step_is_the_last() -> None:
+    asked: list[tuple[int, int, bool]] = []
+    camera = Camera(Square("rgb_array"), lambda *moment: asked.append(moment) is not None, print)
+    for _ in range(2):
+        camera.reset(seed=0)
+        for _ in range(20):
+            camera.step(0)
+    assert [moment for moment in asked if moment[2]] == [(0, 20, True), (1, 20, True)]
+    assert len(asked) == 2 * 21
 
 
 class Walks(Square):
@@ -81,12 +92,12 @@ class Walks(Square):
 
 def test_a_shot_knows_how_far_a_robot_came() -> None:
     shots: list[Shot] = []
-    camera = Camera(Walks("rgb_array"), lambda episode, step: True, shots.append)
+    camera = Camera(Walks("rgb_array"), lambda episode, step, ended: True, shots.append)
     camera.reset(seed=0)
     for _ in range(4):
         camera.step(0)
     camera.reset(seed=0)
     assert [shot.metres for shot in shots] == [0.0, 0.25, 0.5, 0.75, 1.0, 0.0]
-    still = Camera(Square("rgb_array"), lambda episode, step: True, shots.append)
+    still = Camera(Square("rgb_array"), lambda episode, step, ended: True, shots.append)
     still.reset(seed=0)
     assert shots[-1].metres is None
