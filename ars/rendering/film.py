@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ars.common.settings import LARGEST_SEED, setting
+from ars.common.words import rounded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -136,12 +137,11 @@ class Film:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
         seconds = shot.step / self._steps_per_second
-        lines = self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s"
+        lines = self._name + which, f"return {rounded(shot.total)}", f"time {seconds:.1f} s"
         if shot.metres is None:
             return lines
-        # Adding zero turns -0.0 into 0.0.
-        metres, speed = round(shot.metres, 1) + 0.0, shot.metres / seconds if seconds else 0.0
-        return *lines, f"{metres:,.1f} m, {round(speed, 1) + 0.0:.1f} m/s"
+        speed = shot.metres / seconds if seconds else 0.0
+        return *lines, f"{rounded(shot.metres)} m, {rounded(speed)} m/s"
 
     @property
     def seconds(self) -> float:
@@ -207,4 +207,4 @@ class TrainingFilm(Film):
 
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         steps, episode = self._moments[shot.episode].timesteps, self._episodes[shot.episode]
-        return self._name, f"{steps:,} timesteps", f"return {episode.total_reward:,.0f}"
+        return self._name, f"{steps:,} timesteps", f"return {rounded(episode.total_reward, 0)}"

@@ -67,6 +67,17 @@ def test_the_total_of_a_gif_is_at_most_what_it_may_have() -> None:
     assert gif.total == KINDS[".gif"].frames
 
 
+def test_a_return_of_zero_has_no_sign() -> None:
+    for total in (-0.0, -0.04):
+        assert film(".mp4")._lines(Shot(PICTURE, 0, 0, total))[1] == "return 0.0"
+    policy: Any = None
+    training = TrainingFilm(
+        KINDS[".mp4"], RenderConfig(), "Ant", 60.0, [Moment(policy, 5)], [Episode(-0.4, -0.4, 9)]
+    )
+    lines = training._lines(Shot(PICTURE, 0, 0, 0.0))
+    assert lines == ("Ant", "5 timesteps", "return 0")
+
+
 @pytest.mark.parametrize(
     ("metres", "step", "line"),
     [
