@@ -28,7 +28,7 @@ class RenderConfig:
     """Settings of a rendering."""
 
     output: str | None = setting(
-        None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
+        None, "file to write: .mp4, .gif (at most 400 pictures) or .png (12 moments)"
     )
     episodes: int = setting(1, "episodes to show", at_least=1, requires={"over_training": (False,)})
     seed: int | None = setting(

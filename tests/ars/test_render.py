@@ -20,6 +20,7 @@ from PIL import Image
 
 from ars import render
 from ars.common.seeding import Stream, reset_seed
+from ars.rendering.video import KINDS
 from ars.rollout.episode import rollout
 from envs import window
 from policies import read_policy
@@ -69,6 +70,13 @@ def test_gif_loops_in_real_time(square: Path) -> None:
         assert gif.n_frames == 16  # every third step of 21 and the last, twice
         first = np.array(gif.convert("RGB"))
         assert tuple(first[45, 60]) == (200, 0, 0)
+
+
+def test_help_says_how_long_a_gif_may_be(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        render.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f".gif (at most {KINDS['.gif'].frames} pictures)" in said
 
 
 def test_sheet_shows_first_and_last_moment(square: Path) -> None:
