@@ -67,6 +67,7 @@ class Film:
         name: of the environment, for the label.
         steps_per_second: of simulated time.
         longest: the most steps of an episode.
+        above: whether the label is above the pictures instead of on them.
 
     Attributes:
         fps: pictures per second of the file.
@@ -76,7 +77,13 @@ class Film:
     """
 
     def __init__(
-        self, kind: Kind, config: RenderConfig, name: str, steps_per_second: float, longest: int
+        self,
+        kind: Kind,
+        config: RenderConfig,
+        name: str,
+        steps_per_second: float,
+        longest: int,
+        above: bool = False,
     ) -> None:
         from ars.rendering.recorder import Label
 
@@ -84,7 +91,7 @@ class Film:
         self._steps_per_second = steps_per_second
         shown = steps_per_second * config.speed  # in a second of the film
         self._stride = max(1, round(shown / kind.fps))
-        self._label = Label()
+        self._label = Label(above)
         self._chosen: set[tuple[int, int]] | None = None
         self.taken = 0
         self.starts: list[int] = []
@@ -123,8 +130,7 @@ class Film:
         if width is not None and image.width > width and not chosen:
             height = round(image.height * width / image.width)
             image = image.resize((width, height), Image.Resampling.LANCZOS)
-        self._label.draw(image, self._lines(shot))
-        return image
+        return self._label.draw(image, self._lines(shot))
 
     def _count(self, episode: int) -> int:
         """How many pictures there will be, should this episode and all later ones be long."""
@@ -163,7 +169,7 @@ class TrainingFilm(Film):
     A sheet has the last moment of those seconds. The labels show the return of the whole episode.
 
     Args:
-        kind, config, name, steps_per_second: as for `Film`.
+        kind, config, name, steps_per_second, above: as for `Film`.
         moments: the policies.
         episodes: the whole episode of each, played before.
 
@@ -179,8 +185,9 @@ class TrainingFilm(Film):
         steps_per_second: float,
         moments: Sequence[Moment],
         episodes: Sequence[Episode],
+        above: bool = False,
     ) -> None:
-        super().__init__(kind, config, name, steps_per_second, 0)
+        super().__init__(kind, config, name, steps_per_second, 0, above)
         seconds = MOMENT_SECONDS
         if not kind.moments:
             # One picture of each is left for the end of an episode.

@@ -153,6 +153,14 @@ def draw_within(env: Env, width: int | None) -> None:
         world.draw_within(width)
 
 
+def follows_a_robot(env: Env) -> bool:
+    """Whether a robot of ours or of Gymnasium's MuJoCo is drawn, and by a camera of its own.
+
+    Any corner of other pictures may matter: they often show a whole world from above.
+    """
+    return hasattr(env.unwrapped, "mujoco_renderer") or hasattr(env.unwrapped, "draw_within")
+
+
 def drawn_smoothly(env: Env) -> bool:
     """Whether there is nothing better to draw an environment with."""
     return bool(getattr(env.unwrapped, "drawn_smoothly", True))
@@ -188,28 +196,41 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-class Label:
-    """Writes a few lines on a dark box in the upper left corner of a picture.
+_DARK = (16, 20, 28)
 
-    A picture so small that the box would hide half its height has no fourth line, or no box.
+
+class Label:
+    """Writes a few lines on a dark box in the upper left corner of a picture, or above it.
+
+    A picture so small that the box would have half its height has no fourth line, or no box.
+
+    Args:
+        above: whether the picture stays whole and gets a band above it, an even number of pixels
+            high.
     """
 
-    def __init__(self) -> None:
-        self._width = 0.0
+    def __init__(self, above: bool = False) -> None:
+        self._above, self._width = above, 0.0
 
-    def draw(self, image: Image.Image, lines: Sequence[str]) -> None:
-        """Draw on an RGB image, in place."""
+    def draw(self, image: Image.Image, lines: Sequence[str]) -> Image.Image:
+        """An RGB image with the lines; unless they go above, it is drawn on in place."""
         font = _font(max(13, image.height // 24))
-        pen = ImageDraw.Draw(image, "RGBA")
         ascent, descent = font.getmetrics()
         line, margin = (ascent + descent) * 1.1, ascent * 0.5
         room = int((image.height / 2 - 2 * margin) / line)
         if room < min(len(lines), 3):
-            return
+            return image
         lines = lines[:room]
+        height = 2 * margin + line * len(lines)
+        if self._above:
+            band = 2 * (int(height) // 2 + 1)
+            whole = Image.new("RGB", (image.width, image.height + band), _DARK)
+            whole.paste(image, (0, band))
+            image = whole
+        pen = ImageDraw.Draw(image, "RGBA")
         # The box never shrinks: it would flicker as digits come and go.
         self._width = max(self._width, *(pen.textlength(text, font) for text in lines))
-        corner = (2 * margin + self._width, 2 * margin + line * len(lines))
-        pen.rectangle(((0, 0), corner), fill=(16, 20, 28, 190))
+        pen.rectangle(((0, 0), (2 * margin + self._width, height)), fill=(*_DARK, 190))
         for row, text in enumerate(lines):
             pen.text((margin, margin + row * line), text, font=font, fill=(255, 255, 255, 255))
+        return image

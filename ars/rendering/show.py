@@ -120,15 +120,15 @@ def shoot(
         if not (config.width or config.height):
             recorder.draw_within(rollouts.env, kind.width)
         name = name or _short_name(rollouts.spec.env_id)
-        speed = steps_per_second(rollouts.env)
+        speed, above = steps_per_second(rollouts.env), not recorder.follows_a_robot(rollouts.env)
         # An episode depends on seed and actions alone: a first pass tells its length and return.
         if moments:
             whole = _play_moments(rollouts, moments)
-            training = TrainingFilm(kind, config, name, speed, moments, whole)
+            training = TrainingFilm(kind, config, name, speed, moments, whole, above)
             film: Film = training
             play = partial(_play_moments, rollouts, moments, training.steps)
         else:
-            film = Film(kind, config, name, speed, rollouts.spec.rollout_length)
+            film = Film(kind, config, name, speed, rollouts.spec.rollout_length, above)
             play = partial(_play_all, rollouts, config)
             if kind.moments:
                 film.choose([episode.length for episode in play()])

@@ -45,6 +45,15 @@ def test_video_of_a_robot(cheetah: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert re.search(r"wrote \S+run.mp4: 200x150, 21 frames, 0.7 s, [\d.]+ kB", said)
 
 
+def test_a_world_from_above_is_not_covered(tmp_path: Path) -> None:
+    run, output = save(tmp_path / "x.safetensors", "GridWorld"), tmp_path / "x.mp4"
+    render.main([str(run), "--output", str(output), "--width", "200", "--height", "150"])
+    _, frames = frames_of(output)
+    assert frames.shape[2] == 200 and frames.shape[1] > 150
+    assert (frames[0, :6] < 40).all()
+    assert (frames[0, -149:-140, :40] > 200).mean() > 0.9  # the upper left cell
+
+
 def test_episodes_shown_are_those_of_the_rendering_seeds(
     square: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pictures import Square
 from PIL import Image
 
+import envs
 from ars.common.errors import RunError
-from ars.rendering.recorder import Camera, Shot, as_picture
+from ars.rendering.recorder import Camera, Label, Shot, as_picture, follows_a_robot
 
 GREY = (np.arange(20).reshape(4, 5) * 12).astype(np.uint8)
 COLOURS = np.stack([GREY, GREY // 2, GREY // 3], axis=2)
@@ -55,6 +56,29 @@ def test_whole_numbers_in_any_usual_order_are_a_picture(
 def test_anything_else_is_named(given: Any, told: str) -> None:
     with pytest.raises(RunError, match=told):
         as_picture(given)
+
+
+def test_a_label_above_leaves_the_picture_whole() -> None:
+    world = Image.effect_noise((201, 255), 90).convert("RGB")
+    labelled = Label(above=True).draw(world.copy(), ["GridWorld", "return 0.0", "time 0.0 s"])
+    band = labelled.height - world.height
+    assert labelled.width == world.width and 48 < band < 80 and band % 2 == 0
+    assert labelled.crop((0, band, *labelled.size)) == world
+    above = np.asarray(labelled)[:band]
+    assert (above[..., 0] > 200).any() and (above[-3:] < 30).all()
+
+
+def test_a_label_on_a_robots_picture_keeps_its_size() -> None:
+    picture = Image.new("RGB", (200, 150), "white")
+    assert Label().draw(picture, ["Ant", "return 0.0", "time 0.0 s"]) is picture
+    assert picture.size == (200, 150) and picture.getpixel((2, 2)) != (255, 255, 255)
+
+
+@pytest.mark.parametrize(("name", "follows"), [("Hopper", True), ("GridWorld", False)])
+def test_robots_alone_are_followed(name: str, follows: bool) -> None:
+    env = envs.make(name, render_mode="rgb_array")
+    assert follows_a_robot(env) is follows
+    env.close()
 
 
 class Grows(Square):
