@@ -99,6 +99,13 @@ def record(
     return replace(done, path=output)
 
 
+def expect_no_display() -> None:
+    """Have environments that are opened from now on draw to arrays where there is no display."""
+    if not has_display():
+        os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
+
+
 def shoot(
     open_env: Opener,
     config: RenderConfig,
@@ -112,9 +119,7 @@ def shoot(
 
     `name` is what pictures are labelled with, by default the environment's.
     """
-    if not has_display():
-        os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
+    expect_no_display()
     with open_env(**_picture_options("rgb_array", config)) as rollouts:
         recorder.follow(rollouts.env)
         if not (config.width or config.height):
