@@ -159,7 +159,7 @@ def render(
 
     Args:
         run: as for `evaluate`; a list of runs shows their policies side by side.
-        output: the file: .mp4, .gif (at most 20 s) or .png (12 moments).
+        output: the file: .mp4, .gif (at most 400 pictures) or .png (12 moments).
         episodes: how many to show.
         seed: of the episodes; None: the training run's.
         width: in pixels, where the environment lets it be chosen.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ars.common.settings import LARGEST_SEED, setting
+from ars.common.words import rounded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +28,7 @@ class RenderConfig:
     """Settings of a rendering."""
 
     output: str | None = setting(
-        None, "file to write: .mp4, .gif (at most 20 s) or .png (12 moments)"
+        None, "file to write: .mp4, .gif (at most 400 pictures) or .png (12 moments)"
     )
     episodes: int = setting(1, "episodes to show", at_least=1, requires={"over_training": (False,)})
     seed: int | None = setting(
@@ -65,6 +67,7 @@ class Film:
         name: of the environment, for the label.
         steps_per_second: of simulated time.
         longest: the most steps of an episode.
+        above: whether the label is above the pictures instead of on them.
 
     Attributes:
         fps: pictures per second of the file.
@@ -74,7 +77,13 @@ class Film:
     """
 
     def __init__(
-        self, kind: Kind, config: RenderConfig, name: str, steps_per_second: float, longest: int
+        self,
+        kind: Kind,
+        config: RenderConfig,
+        name: str,
+        steps_per_second: float,
+        longest: int,
+        above: bool = False,
     ) -> None:
         from ars.rendering.recorder import Label
 
@@ -82,11 +91,12 @@ class Film:
         self._steps_per_second = steps_per_second
         shown = steps_per_second * config.speed  # in a second of the film
         self._stride = max(1, round(shown / kind.fps))
-        self._label = Label()
+        self._label = Label(above)
         self._chosen: set[tuple[int, int]] | None = None
         self.taken = 0
         self.starts: list[int] = []
-        self._each = longest // self._stride + 1
+        self._longest = longest
+        self._each = math.ceil(longest / self._stride) + 1
         self.fps = shown / self._stride
         self.total = 0
 
@@ -99,11 +109,13 @@ class Film:
             episode = bisect.bisect_right(ends, state)
             self._chosen.add((episode, state - (ends[episode - 1] if episode else 0)))
 
-    def wants(self, episode: int, step: int) -> bool:
-        """Whether to take a picture after `step` steps of `episode`."""
+    def wants(self, episode: int, step: int, ended: bool) -> bool:
+        """Whether to take a picture after `step` steps of `episode`, which may have `ended`."""
         if self._chosen is not None:
             return (episode, step) in self._chosen
-        return step % self._stride == 0 and self.taken < self._kind.frames
+        # The last step is always shown: the largest reward is often its.
+        due = ended or step == self._longest or step % self._stride == 0
+        return due and self.taken < self._kind.frames
 
     def finish(self, shot: Shot) -> Image:
         """Scale and label a picture for the file."""
@@ -118,8 +130,7 @@ class Film:
         if width is not None and image.width > width and not chosen:
             height = round(image.height * width / image.width)
             image = image.resize((width, height), Image.Resampling.LANCZOS)
-        self._label.draw(image, self._lines(shot))
-        return image
+        return self._label.draw(image, self._lines(shot))
 
     def _count(self, episode: int) -> int:
         """How many pictures there will be, should this episode and all later ones be long."""
@@ -132,12 +143,11 @@ class Film:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
         seconds = shot.step / self._steps_per_second
-        lines = self._name + which, f"return {shot.total:,.1f}", f"time {seconds:.1f} s"
+        lines = self._name + which, f"return {rounded(shot.total)}", f"time {seconds:.1f} s"
         if shot.metres is None:
             return lines
-        # Adding zero turns -0.0 into 0.0.
-        metres, speed = round(shot.metres, 1) + 0.0, shot.metres / seconds if seconds else 0.0
-        return *lines, f"{metres:,.1f} m, {round(speed, 1) + 0.0:.1f} m/s"
+        speed = shot.metres / seconds if seconds else 0.0
+        return *lines, f"{rounded(shot.metres)} m, {rounded(speed)} m/s"
 
     @property
     def seconds(self) -> float:
@@ -159,7 +169,7 @@ class TrainingFilm(Film):
     A sheet has the last moment of those seconds. The labels show the return of the whole episode.
 
     Args:
-        kind, config, name, steps_per_second: as for `Film`.
+        kind, config, name, steps_per_second, above: as for `Film`.
         moments: the policies.
         episodes: the whole episode of each, played before.
 
@@ -175,11 +185,13 @@ class TrainingFilm(Film):
         steps_per_second: float,
         moments: Sequence[Moment],
         episodes: Sequence[Episode],
+        above: bool = False,
     ) -> None:
-        super().__init__(kind, config, name, steps_per_second, 0)
+        super().__init__(kind, config, name, steps_per_second, 0, above)
         seconds = MOMENT_SECONDS
         if not kind.moments:
-            seconds = min(seconds, kind.frames / self.fps / len(moments))
+            # One picture of each is left for the end of an episode.
+            seconds = min(seconds, (kind.frames / len(moments) - 1) / self.fps)
         self.steps = max(1, int(seconds * steps_per_second * config.speed))
         self._moments, self._episodes = moments, episodes
         if kind.moments:
@@ -189,13 +201,17 @@ class TrainingFilm(Film):
     def _count(self, episode: int) -> int:
         if self._chosen is not None:
             return len(self._chosen)
-        shown = (min(self.steps - 1, one.length) for one in self._episodes)
-        return min(sum(steps // self._stride + 1 for steps in shown), self._kind.frames)
+        lengths = [one.length for one in self._episodes]
+        before = (math.ceil(min(self.steps, length) / self._stride) for length in lengths)
+        ends = sum(length <= self.steps for length in lengths)
+        return min(sum(before) + ends, self._kind.frames)
 
-    def wants(self, episode: int, step: int) -> bool:
+    def wants(self, episode: int, step: int, ended: bool) -> bool:
         """Whether the state after `step` steps of `episode` is to be taken."""
-        return super().wants(episode, step) and (step < self.steps or self._kind.moments)
+        ended = step == self._episodes[episode].length  # a limit of steps ends it too
+        within = ended or step < self.steps or self._kind.moments
+        return within and super().wants(episode, step, ended)
 
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         steps, episode = self._moments[shot.episode].timesteps, self._episodes[shot.episode]
-        return self._name, f"{steps:,} timesteps", f"return {episode.total_reward:,.0f}"
+        return self._name, f"{steps:,} timesteps", f"return {rounded(episode.total_reward, 0)}"

@@ -21,6 +21,9 @@ MOST = 16  # policies
 GAP = 4  # pixels between them
 WIDEST = {".mp4": 1280, ".gif": 720}  # pixels of the whole, where the user did not choose
 MOMENTS = 4  # of each policy on a sheet
+LONGEST = 28  # letters of a caption
+_LEFT_OUT = "..."
+_ENDINGS = (".safetensors", ".zip")  # of policy files and shared runs; "lr0.1" has none
 _BETWEEN = (16, 20, 28)
 
 
@@ -66,13 +69,32 @@ class _Reel:
 
 
 def captions(runs: Sequence[str]) -> list[str]:
-    """What tells runs apart: the last parts of their paths, as many as are needed."""
-    parts = [Path(run).with_suffix("").parts or (run,) for run in runs]
+    """What tells runs apart, equal for equal runs alone, of at most `LONGEST` letters.
+
+    The last parts of their paths, as many as are needed; of long ones the beginning, the end or
+    both, or else a number and the end.
+    """
+    paths = [Path(run) for run in runs]
+    paths = [path.resolve() if path.name in ("", "..") else path for path in paths]
+    short = [path.with_suffix("") if path.suffix in _ENDINGS else path for path in paths]
+    parts = [path.parts for path in (short if len({*short}) == len({*paths}) else paths)]
     for count in range(1, max(map(len, parts)) + 1):
-        found = ["/".join(one[-count:]) for one in parts]
-        if len(set(found)) == len(set(runs)):
+        found = [str(Path(*one[-count:])) for one in parts]
+        if len({*found}) == len({*parts}):
             break
-    return [f"...{text[-25:]}" if len(text) > 28 else text for text in found]
+    for head in range(LONGEST - len(_LEFT_OUT) + 1):
+        cut = [_cut(text, head) for text in found]
+        if len({*cut}) == len({*found}):
+            return cut
+    order = list(dict.fromkeys(found))
+    return [_cut(f"{order.index(text) + 1}: {text}", len(f"{MOST}: ")) for text in found]
+
+
+def _cut(text: str, head: int) -> str:
+    """A text without what its first `head` letters and its end leave no room for."""
+    if len(text) <= LONGEST:
+        return text
+    return text[:head] + _LEFT_OUT + text[len(text) - (LONGEST - len(_LEFT_OUT) - head) :]
 
 
 def record_grid(
@@ -151,7 +173,7 @@ def _compose(
         picture = Image.new("RGB", whole, _BETWEEN)
         for index, reel in enumerate(reels):
             row, column = divmod(index, columns)
-            tile = _padded(reel.read(int(number * reel.fps / fps)), width, height)
+            tile = _padded(reel.read(int(number * (reel.fps / fps))), width, height)
             picture.paste(tile, (column * (width + GAP), row * (height + GAP)))
         writer.add(picture)
     return count

@@ -73,7 +73,8 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: it must render to arrays.
-        wants: called with episode and step, 0 after a reset; whether to take a picture.
+        wants: called with episode, step, 0 after a reset, and whether the episode has ended;
+            whether to take a picture.
         take: called with each picture.
 
     Raises:
@@ -83,7 +84,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     def __init__(
         self,
         env: Env,
-        wants: Callable[[int, int], bool],
+        wants: Callable[[int, int, bool], bool],
         take: Callable[[Shot], None],
     ) -> None:
         super().__init__(env)
@@ -98,7 +99,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._episode, self._step, self._total = self._episode + 1, 0, 0.0
         self._info = result[1]
         self._objective.begin(self._info)
-        self._take_if_wanted()
+        self._take_if_wanted(ended=False)
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -107,11 +108,11 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._step += 1
         self._total += float(result[1])
         self._info = result[4]
-        self._take_if_wanted()
+        self._take_if_wanted(ended=bool(result[2] or result[3]))
         return result
 
-    def _take_if_wanted(self) -> None:
-        if self._wants(self._episode, self._step):
+    def _take_if_wanted(self, ended: bool) -> None:
+        if self._wants(self._episode, self._step, ended):
             picture, metres = self._draw(), self._objective.end(self._info).metres
             self._take(Shot(picture, self._episode, self._step, self._total, metres))
 
@@ -152,6 +153,14 @@ def draw_within(env: Env, width: int | None) -> None:
         world.draw_within(width)
 
 
+def follows_a_robot(env: Env) -> bool:
+    """Whether a robot of ours or of Gymnasium's MuJoCo is drawn, and by a camera of its own.
+
+    Any corner of other pictures may matter: they often show a whole world from above.
+    """
+    return hasattr(env.unwrapped, "mujoco_renderer") or hasattr(env.unwrapped, "draw_within")
+
+
 def drawn_smoothly(env: Env) -> bool:
     """Whether there is nothing better to draw an environment with."""
     return bool(getattr(env.unwrapped, "drawn_smoothly", True))
@@ -187,28 +196,41 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-class Label:
-    """Writes a few lines on a dark box in the upper left corner of a picture.
+_DARK = (16, 20, 28)
 
-    A picture so small that the box would hide half its height has no fourth line, or no box.
+
+class Label:
+    """Writes a few lines on a dark box in the upper left corner of a picture, or above it.
+
+    A picture so small that the box would have half its height has no fourth line, or no box.
+
+    Args:
+        above: whether the picture stays whole and gets a band above it, an even number of pixels
+            high.
     """
 
-    def __init__(self) -> None:
-        self._width = 0.0
+    def __init__(self, above: bool = False) -> None:
+        self._above, self._width = above, 0.0
 
-    def draw(self, image: Image.Image, lines: Sequence[str]) -> None:
-        """Draw on an RGB image, in place."""
+    def draw(self, image: Image.Image, lines: Sequence[str]) -> Image.Image:
+        """An RGB image with the lines; unless they go above, it is drawn on in place."""
         font = _font(max(13, image.height // 24))
-        pen = ImageDraw.Draw(image, "RGBA")
         ascent, descent = font.getmetrics()
         line, margin = (ascent + descent) * 1.1, ascent * 0.5
         room = int((image.height / 2 - 2 * margin) / line)
         if room < min(len(lines), 3):
-            return
+            return image
         lines = lines[:room]
+        height = 2 * margin + line * len(lines)
+        if self._above:
+            band = 2 * (int(height) // 2 + 1)
+            whole = Image.new("RGB", (image.width, image.height + band), _DARK)
+            whole.paste(image, (0, band))
+            image = whole
+        pen = ImageDraw.Draw(image, "RGBA")
         # The box never shrinks: it would flicker as digits come and go.
         self._width = max(self._width, *(pen.textlength(text, font) for text in lines))
-        corner = (2 * margin + self._width, 2 * margin + line * len(lines))
-        pen.rectangle(((0, 0), corner), fill=(16, 20, 28, 190))
+        pen.rectangle(((0, 0), (2 * margin + self._width, height)), fill=(*_DARK, 190))
         for row, text in enumerate(lines):
             pen.text((margin, margin + row * line), text, font=font, fill=(255, 255, 255, 255))
+        return image

@@ -99,6 +99,13 @@ def record(
     return replace(done, path=output)
 
 
+def expect_no_display() -> None:
+    """Have environments that are opened from now on draw to arrays where there is no display."""
+    if not has_display():
+        os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
+
+
 def shoot(
     open_env: Opener,
     config: RenderConfig,
@@ -112,23 +119,21 @@ def shoot(
 
     `name` is what pictures are labelled with, by default the environment's.
     """
-    if not has_display():
-        os.environ.setdefault("MUJOCO_GL", "egl")  # MuJoCo reads it when it is first imported
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains
+    expect_no_display()
     with open_env(**_picture_options("rgb_array", config)) as rollouts:
         recorder.follow(rollouts.env)
         if not (config.width or config.height):
             recorder.draw_within(rollouts.env, kind.width)
         name = name or _short_name(rollouts.spec.env_id)
-        speed = steps_per_second(rollouts.env)
+        speed, above = steps_per_second(rollouts.env), not recorder.follows_a_robot(rollouts.env)
         # An episode depends on seed and actions alone: a first pass tells its length and return.
         if moments:
             whole = _play_moments(rollouts, moments)
-            training = TrainingFilm(kind, config, name, speed, moments, whole)
+            training = TrainingFilm(kind, config, name, speed, moments, whole, above)
             film: Film = training
             play = partial(_play_moments, rollouts, moments, training.steps)
         else:
-            film = Film(kind, config, name, speed, rollouts.spec.rollout_length)
+            film = Film(kind, config, name, speed, rollouts.spec.rollout_length, above)
             play = partial(_play_all, rollouts, config)
             if kind.moments:
                 film.choose([episode.length for episode in play()])

@@ -186,7 +186,8 @@ class Kind:
 
 KINDS = {
     ".mp4": Kind(Mp4, fps=30),
-    # A GIF is for web pages, is held in memory and grows by 0.4 MB a second: it ends after 20 s.
+    # A GIF is for web pages, is held in memory and grows by 0.4 MB a second: it ends after 400
+    # pictures, 20 s of a robot in real time.
     ".gif": Kind(Gif, fps=20, width=480, frames=400),
     ".png": Kind(Sheet, fps=30, width=320, frames=12, moments=True),
 }

@@ -12,7 +12,7 @@ import gymnasium
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering.recorder import as_picture, follow
-from ars.rendering.show import steps_per_second
+from ars.rendering.show import expect_no_display, steps_per_second
 from ars.rollout.episode import rollout
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
@@ -137,6 +137,7 @@ class Lane:
         env_id = resolved.file.env_id
         if (reason := why_not_drawn(resolve(env_id))) is not None:
             raise RunError(f"{env_id} is no robot that a browser can draw, and {reason}")
+        expect_no_display()
         # A robot of ours draws nothing before it is asked to.
         with acting(resolved, None, warn=lambda line: None, render_mode="rgb_array") as rollouts:
             env, rate = rollouts.env, steps_per_second(rollouts.env)

@@ -37,7 +37,7 @@ def test_each_policy_plays_the_same_episode(run: Path, capsys: pytest.CaptureFix
         expected = rollout(Square(), moment.policy, seed, 40).total_reward
         assert f"{moment.timesteps:,} timesteps: return {expected:,.2f}, 20 steps" in said
     with Image.open(run / "x.gif") as gif:
-        assert gif.n_frames == 4 * 7  # every third step of 21, of each
+        assert gif.n_frames == 4 * 8  # every third step of 21 and the last, of each
 
 
 def test_of_long_episodes_the_first_seconds_are_shown(

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ars import render
 from ars.common.seeding import Stream, reset_seed
+from ars.rendering.video import KINDS
 from ars.rollout.episode import rollout
 from envs import window
 from policies import read_policy
@@ -44,6 +45,15 @@ def test_video_of_a_robot(cheetah: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert re.search(r"wrote \S+run.mp4: 200x150, 21 frames, 0.7 s, [\d.]+ kB", said)
 
 
+def test_a_world_from_above_is_not_covered(tmp_path: Path) -> None:
+    run, output = save(tmp_path / "x.safetensors", "GridWorld"), tmp_path / "x.mp4"
+    render.main([str(run), "--output", str(output), "--width", "200", "--height", "150"])
+    _, frames = frames_of(output)
+    assert frames.shape[2] == 200 and frames.shape[1] > 150
+    assert (frames[0, :6] < 40).all()
+    assert (frames[0, -149:-140, :40] > 200).mean() > 0.9  # the upper left cell
+
+
 def test_episodes_shown_are_those_of_the_rendering_seeds(
     square: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,9 +76,16 @@ def test_gif_loops_in_real_time(square: Path) -> None:
         assert gif.size == (65, 49)
         assert gif.info["loop"] == 0
         assert gif.info["duration"] == 50
-        assert gif.n_frames == 14  # every third step of 21, twice
+        assert gif.n_frames == 16  # every third step of 21 and the last, twice
         first = np.array(gif.convert("RGB"))
         assert tuple(first[45, 60]) == (200, 0, 0)
+
+
+def test_help_says_how_long_a_gif_may_be(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        render.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f".gif (at most {KINDS['.gif'].frames} pictures)" in said
 
 
 def test_sheet_shows_first_and_last_moment(square: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from ars.rendering.film import Film, RenderConfig
+from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
 from ars.rendering.recorder import Shot
 from ars.rendering.video import KINDS
+from ars.rollout.episode import Episode
 
 PICTURE = np.zeros((40, 40, 3), np.uint8)
 
@@ -21,11 +24,34 @@ def test_the_total_is_that_of_the_longest_episodes_until_one_ends_early() -> Non
     totals = []
     for episode, length in enumerate((20, 6, 20)):
         for step in range(length + 1):
-            if video.wants(episode, step):
+            if video.wants(episode, step, step == length):
                 video.finish(Shot(PICTURE, episode, step, 0.0))
                 totals.append(video.total)
     assert totals == [33] * 15 + [26] * 11  # every second state of 21, 7 and 21
     assert totals[-1] == len(totals)
+
+
+@pytest.mark.parametrize(("length", "longest"), [(7, 20), (7, 7), (8, 20)])
+def test_the_last_step_is_shown(length: int, longest: int) -> None:
+    video = film(".mp4", longest=longest)  # every second state
+    states = range(length + 1)
+    shown = [step for step in states if video.wants(0, step, step == length < longest)]
+    assert shown == [0, 2, 4, 6, length]
+
+
+@pytest.mark.parametrize(("length", "shown"), [(3, [0, 2, 3]), (6, [0, 2, 4, 6]), (9, [0, 2, 4])])
+def test_the_last_step_of_a_policy_of_a_training_is_shown(
+    length: int, shown: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ars.rendering.film.MOMENT_SECONDS", 0.1)  # 6 steps of 60 a second
+    policy: Any = None
+    episode = Episode(0.0, 0.0, length)
+    training = TrainingFilm(
+        KINDS[".mp4"], RenderConfig(), "Ant", 60.0, [Moment(policy, 0)], [episode]
+    )
+    steps = range(min(length, training.steps) + 1)
+    assert [step for step in steps if training.wants(0, step, False)] == shown
+    assert training._count(0) == len(shown)
 
 
 def test_the_total_of_a_sheet_is_the_moments_chosen() -> None:
@@ -39,6 +65,17 @@ def test_the_total_of_a_gif_is_at_most_what_it_may_have() -> None:
     gif = film(".gif", longest=100_000)
     gif.finish(Shot(PICTURE, 0, 0, 0.0))
     assert gif.total == KINDS[".gif"].frames
+
+
+def test_a_return_of_zero_has_no_sign() -> None:
+    for total in (-0.0, -0.04):
+        assert film(".mp4")._lines(Shot(PICTURE, 0, 0, total))[1] == "return 0.0"
+    policy: Any = None
+    training = TrainingFilm(
+        KINDS[".mp4"], RenderConfig(), "Ant", 60.0, [Moment(policy, 5)], [Episode(-0.4, -0.4, 9)]
+    )
+    lines = training._lines(Shot(PICTURE, 0, 0, 0.0))
+    assert lines == ("Ant", "5 timesteps", "return 0")
 
 
 @pytest.mark.parametrize(

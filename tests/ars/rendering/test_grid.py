@@ -11,7 +11,7 @@ from PIL import Image
 
 from ars import render
 from ars.rendering.film import Film, RenderConfig
-from ars.rendering.grid import captions
+from ars.rendering.grid import LONGEST, captions
 from ars.rendering.video import KINDS
 
 pytestmark = pytest.mark.usefixtures("no_display")
@@ -25,11 +25,11 @@ def test_two_policies_move_side_by_side(
     render.main([str(square), str(other), "--output", str(output)])
     with Image.open(output) as gif:
         assert gif.size == (2 * 65 + 4, 49)
-        assert gif.n_frames == 7
-        gif.seek(6)
+        assert gif.n_frames == 8
+        gif.seek(7)
         last = np.array(gif.convert("RGB"))
     for left in (0, 69):
-        assert (last[32, left + 38 : left + 44] > 200).all()
+        assert (last[32, left + 42 : left + 48] > 200).all()  # after the last of 20 steps
     said = capsys.readouterr().out
     assert "square, episode 1: return" in said
     assert "other, episode 1: return" in said
@@ -48,6 +48,47 @@ def test_captions_are_as_short_as_tells_runs_apart() -> None:
     assert captions(["Hopper", "Ant"]) == ["Hopper", "Ant"]
     assert captions(["a", "a"]) == ["a", "a"]
     assert captions(["x" * 60, "y"])[0] == "..." + "x" * 25
+
+
+def test_captions_keep_what_is_no_ending_of_a_file() -> None:
+    assert captions(["runs/lr0.1", "runs/lr0.2"]) == ["lr0.1", "lr0.2"]
+    assert captions(["Hopper.zip", "x/ant.safetensors"]) == ["Hopper", "ant"]
+    assert captions(["run", "run.zip"]) == ["run", "run.zip"]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        ["a-" + "x" * 40, "b-" + "x" * 40],
+        ["x" * 20 + "-a-" + "x" * 20, "x" * 20 + "-b-" + "x" * 20],
+        ["x" * 40 + "-a-" + "x" * 40, "x" * 40 + "-b-" + "x" * 40],
+        [f"{a}{'x' * 40}{b}" for a in "ab" for b in "cd"],
+    ],
+)
+def test_captions_that_are_cut_differ(runs: list[str]) -> None:
+    found = captions([*runs, runs[0]])
+    assert len(set(found)) == len(runs)
+    assert found[-1] == found[0]
+    assert all(len(caption) == LONGEST for caption in found)
+
+
+def test_a_folder_that_is_named_by_its_place_has_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ars-s1" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "ars-s1")
+    assert captions([".", "../ars-s0"]) == ["ars-s1", "ars-s0"]
+    monkeypatch.chdir("deeper")
+    assert captions(["..", "../../ars-s0"]) == ["ars-s1", "ars-s0"]
+
+
+@pytest.mark.parametrize("run", ["", "/"])
+def test_what_is_no_run_is_refused_in_one_line(
+    run: str, square: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, line = refusal(render.main, [run, square], capsys)
+    assert status == 2
+    assert line.startswith(f"error: RUN {run}: a folder without best_policy.safetensors")
 
 
 @pytest.mark.parametrize("words", [["--over-training"], ["--window"]])
@@ -79,5 +120,5 @@ def test_a_window_without_a_display_is_refused(
 )
 def test_slow_motion_shows_more_of_the_steps(speed: float, steps: list[int], fps: float) -> None:
     film = Film(KINDS[".mp4"], RenderConfig(speed=speed), "Ant", 60.0, 20)
-    assert [step for step in range(6) if film.wants(0, step)] == steps
+    assert [step for step in range(6) if film.wants(0, step, False)] == steps
     assert film.fps == fps

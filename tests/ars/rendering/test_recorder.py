@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pictures import Square
 from PIL import Image
 
+import envs
 from ars.common.errors import RunError
-from ars.rendering.recorder import Camera, Shot, as_picture
+from ars.rendering.recorder import Camera, Label, Shot, as_picture, follows_a_robot
 
 GREY = (np.arange(20).reshape(4, 5) * 12).astype(np.uint8)
 COLOURS = np.stack([GREY, GREY // 2, GREY // 3], axis=2)
@@ -57,16 +58,50 @@ def test_anything_else_is_named(given: Any, told: str) -> None:
         as_picture(given)
 
 
+def test_a_label_above_leaves_the_picture_whole() -> None:
+    world = Image.effect_noise((201, 255), 90).convert("RGB")
+    labelled = Label(above=True).draw(world.copy(), ["GridWorld", "return 0.0", "time 0.0 s"])
+    band = labelled.height - world.height
+    assert labelled.width == world.width and 48 < band < 80 and band % 2 == 0
+    assert labelled.crop((0, band, *labelled.size)) == world
+    above = np.asarray(labelled)[:band]
+    assert (above[..., 0] > 200).any() and (above[-3:] < 30).all()
+
+
+def test_a_label_on_a_robots_picture_keeps_its_size() -> None:
+    picture = Image.new("RGB", (200, 150), "white")
+    assert Label().draw(picture, ["Ant", "return 0.0", "time 0.0 s"]) is picture
+    assert picture.size == (200, 150) and picture.getpixel((2, 2)) != (255, 255, 255)
+
+
+@pytest.mark.parametrize(("name", "follows"), [("Hopper", True), ("GridWorld", False)])
+def test_robots_alone_are_followed(name: str, follows: bool) -> None:
+    env = envs.make(name, render_mode="rgb_array")
+    assert follows_a_robot(env) is follows
+    env.close()
+
+
 class Grows(Square):
     def render(self) -> Any:
         return np.zeros((10 + self.count, 8, 3), np.uint8)
 
 
 def test_pictures_of_another_size_are_refused() -> None:
-    camera = Camera(Grows("rgb_array"), lambda episode, step: True, lambda shot: None)
+    camera = Camera(Grows("rgb_array"), lambda episode, step, ended: True, lambda shot: None)
     camera.reset(seed=0)
     with pytest.raises(RunError, match="gave a picture of 8x11, after one of 8x10"):
         camera.step(0)
+
+
+def test_the_camera_says_which_step_is_the_last() -> None:
+    asked: list[tuple[int, int, bool]] = []
+    camera = Camera(Square("rgb_array"), lambda *moment: asked.append(moment) is not None, print)
+    for _ in range(2):
+        camera.reset(seed=0)
+        for _ in range(20):
+            camera.step(0)
+    assert [moment for moment in asked if moment[2]] == [(0, 20, True), (1, 20, True)]
+    assert len(asked) == 2 * 21
 
 
 class Walks(Square):
@@ -81,12 +116,12 @@ class Walks(Square):
 
 def test_a_shot_knows_how_far_a_robot_came() -> None:
     shots: list[Shot] = []
-    camera = Camera(Walks("rgb_array"), lambda episode, step: True, shots.append)
+    camera = Camera(Walks("rgb_array"), lambda episode, step, ended: True, shots.append)
     camera.reset(seed=0)
     for _ in range(4):
         camera.step(0)
     camera.reset(seed=0)
     assert [shot.metres for shot in shots] == [0.0, 0.25, 0.5, 0.75, 1.0, 0.0]
-    still = Camera(Square("rgb_array"), lambda episode, step: True, shots.append)
+    still = Camera(Square("rgb_array"), lambda episode, step, ended: True, shots.append)
     still.reset(seed=0)
     assert shots[-1].metres is None

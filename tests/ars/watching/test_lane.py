@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -27,7 +28,8 @@ class Body:
 
     def model(self, model: Any) -> None: ...
 
-    def picture(self, picture: Any, seconds: float, total: float) -> None: ...
+    def picture(self, picture: Any, seconds: float, total: float) -> None:
+        self.move(None, seconds, total)
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -59,6 +61,22 @@ def test_it_plays_while_somebody_looks(cheetah: Path) -> None:
         assert body.moves == before
         lane.play(chosen_policy(str(cheetah)))  # another policy is shown as it begins, all the same
         body.wait_for(before + 1)
+    finally:
+        lane.close()
+
+
+@pytest.mark.usefixtures("no_display")
+def test_pygame_is_told_that_there_is_no_display(
+    square: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "")  # so that it is as before afterwards
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    body = Body()
+    lane = Lane(body)
+    try:
+        lane.play(chosen_policy(str(square)))
+        body.wait_for(1)
+        assert os.environ["SDL_VIDEODRIVER"] == "dummy"
     finally:
         lane.close()
 
