@@ -36,7 +36,7 @@ def report(
 
     Raises:
         UsageError: there is no such run, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
 
     >>> from ars.api import train
     >>> run = train("CartPole-v1", n_iterations=2, seed=8, n_workers=0, verbose=False)

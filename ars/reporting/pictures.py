@@ -24,12 +24,14 @@ from ars.training.rebuild import training_moments
 from ars.training.run_folder import TAPE, ResolvedPolicy
 from ars.training.trust import check_trust
 from envs import UnknownEnvironment, WrongOptions
+from policies import FileError
 
 # Says what takes a while; the block calls its function after each of so many steps.
 Working = Callable[[str], AbstractContextManager[Callable[[int], None]]]
 
-# What may go wrong with an environment or a policy from elsewhere; the rest of the page is made.
-FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions)
+# What may go wrong with an environment, a policy from elsewhere or a tape; the rest of the page is
+# made.
+FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions, FileError)
 
 SIZE, SMALL = (400, 300), (320, 240)  # pixels, where the environment lets them be chosen
 MOMENTS, SECONDS, FPS = 8, 8, 20

@@ -36,7 +36,7 @@ def plot(
 
     Raises:
         UsageError: there is no such run, none has a curve, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
 
     >>> from ars.api import train
     >>> run = train("CartPole-v1", n_iterations=2, seed=6, n_workers=0, verbose=False)
@@ -64,7 +64,7 @@ def compare(*runs: str | Path | Run, verbose: bool = False) -> list[GroupScore]:
 
     Raises:
         UsageError: there is no such run, or none was evaluated.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
 
     >>> from ars.api import train
     >>> run = train("CartPole-v1", n_iterations=2, seed=7, n_workers=0, verbose=False)

@@ -27,7 +27,7 @@ def compare_runs(words: Words, notify: Notify) -> list[GroupScore]:
 
     Raises:
         UsageError: there is no such run, or none that was evaluated.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
     """
     return group_scores(grouped(find_runs(words, notify), notify), notify)
 
@@ -46,7 +46,7 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
 
     Raises:
         UsageError: there is no such run, none has a curve, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
     """
     from ars.results.figure import draw
 

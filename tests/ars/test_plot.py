@@ -127,9 +127,29 @@ def test_a_figure_that_fails_leaves_the_one_before(
     capsys.readouterr()
     log = runs / "ars-s0" / "evaluations.csv"
     log.write_text(log.read_text().replace("200", "x"))
-    status, line = refusal(plot.main, ["runs"], capsys)
+    words = ["runs/ars-s0", "--output", "runs/learning_curves.png"]
+    status, line = refusal(plot.main, words, capsys)
     assert (status, line.startswith(f"error: {log}: not a log of a run")) == (1, True)
     assert (runs / "learning_curves.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [[], ["--table"]])
+def test_a_damaged_log_below_a_folder_is_left_out_and_said(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    *_, damaged = store_seeds(Path("exp"), 3)
+    (damaged / "result.json").unlink()  # a table shows evaluations where one has not ended
+    log = damaged / "evaluations.csv"
+    log.write_text(log.read_text().replace("200", "x"))
+    plot.main(["exp", *words])
+    out, err = capsys.readouterr()
+    assert "2 runs" in out or out.splitlines()[1].split()[1] == "2"
+    assert f"left out: {log}: not a log of a run" in err
+    for named in (["exp/ars-s2"], ["exp", "exp/ars-s2"]):
+        with pytest.raises(SystemExit, match="1"):
+            plot.main([*named, *words])
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert line.startswith(f"error: {log}: not a log of a run")
 
 
 def test_from_python(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

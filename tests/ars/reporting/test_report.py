@@ -164,6 +164,35 @@ def test_an_experiment_without_a_tape_says_what_is_missing(monkeypatch: pytest.M
     assert len(page.all("video")) == 1 and "there is no tape to rebuild them from" in page.text
 
 
+@pytest.mark.parametrize("name", ["evaluations.csv", "best_policy.safetensors"])
+def test_what_is_damaged_below_a_folder_is_left_out_and_said(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_run(Path("exp", "good"), algo="ppo")
+    path = store_run(Path("exp", "bad")) / name
+    path.write_text("a,b\n1,2\n")
+    page = write_page("exp")
+    assert f"left out: {path}: " in page.text and "trained by PPO" in page.text
+    # Without its log nothing of a run is shown, without its policy all but that.
+    assert ("trained by ARS" in page.text) == (name != "evaluations.csv")
+    status, line = refusal(report.main, ["exp/bad"], capsys)
+    assert (status, line.startswith(f"error: {path}: ")) == (1, True)
+
+
+def test_where_every_run_below_a_folder_is_damaged_there_is_no_page() -> None:
+    store_run(Path("exp", "bad")).joinpath("evaluations.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(api.UsageError, match="`run` exp: no run there that can be read"):
+        write_page("exp")
+
+
+def test_of_a_damaged_tape_the_rest_of_the_page_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOMENTS", 2)
+    run = api.train(Square, n_iterations=1, **FEW)
+    (run.folder / "tape.bin").write_bytes(b"?")
+    page = write_page(run, episodes=0)
+    assert len(page.all("video")) == 1 and f"Not drawn: {run.folder}/tape.bin: " in page.text
+
+
 def test_a_module_from_elsewhere_is_imported_only_if_it_is_trusted() -> None:
     run = api.train("CartPole-v1", n_iterations=1, n_workers=0, **FEW)
     path = run.folder / "best_policy.safetensors"
