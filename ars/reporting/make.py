@@ -195,7 +195,7 @@ class _Reporter:
                     losses = find_losses(resolved, weights, episodes, False, advance)
                 text = carriers(weights, losses)
                 found.append(f"{text[0].upper()}{text[1:]}.")
-            except pictures.FAILURES as error:
+            except plotting.FAILURES as error:
                 found.append(f"Which inputs carry it could not be found: {error}")
         from ars.results.heat_map import draw_weights
 

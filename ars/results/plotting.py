@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ars.common.errors import UsageError
+from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.settings import counted
 from ars.rendering.video import replacing
 from ars.results import style
@@ -14,8 +14,13 @@ from ars.results.plot_config import PlotConfig
 from ars.results.stored_run import Notify, find_runs
 from ars.results.table import GroupScore, group_scores
 from ars.training.run_folder import ResolvedPolicy
+from envs import UnknownEnvironment, WrongOptions
+from policies import FileError
 
 Words = Sequence[str | Path]
+
+# What may go wrong with an environment, or a file from elsewhere, where the rest is shown anyway.
+FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions, FileError)
 
 
 def compare_runs(words: Words, notify: Notify) -> list[GroupScore]:
@@ -92,12 +97,18 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
 def plot_policies(words: Words, output: Path, notify: Notify, trust: bool = False) -> list[str]:
     """Write a figure of what runs have learned, if their world can be shown.
 
-    That is their tables, or their trajectories in a world that is seen from above. Arguments,
-    returns and errors as for `plot_tables`; `notify` is told what is special of the episodes.
-
-    Raises:
-        RunError, RolloutError: an episode fails or is not finite.
+    That is their tables, or their trajectories in a world that is seen from above. Nobody asked
+    for it: where it fails, that is said. Arguments and returns as for `plot_tables`; `notify` is
+    told what is special of the episodes, and why nothing is drawn.
     """
+    try:
+        return _plot_policies(words, output, notify, trust)
+    except FAILURES as error:
+        notify(f"{output} is not drawn: {error}")
+        return []
+
+
+def _plot_policies(words: Words, output: Path, notify: Notify, trust: bool) -> list[str]:
     if described := plot_tables(words, output, trust):
         return described
     found = _policies_of(words, trust, latest=False)

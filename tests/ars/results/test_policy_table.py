@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import envs
-from ars import plot
+from ars import api, plot
 from ars.results.policy_table import policy_table
 from ars.training.run_folder import find_policy
 from envs.tabular.layout import Graph, Grid, Hands, layout_of
@@ -82,3 +82,21 @@ def test_a_table_that_is_too_large_is_told(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit, match="2"):
         plot.main([store("Taxi-v4"), "--weights"])
     assert "a table of 500 states, of which no picture is known" in capsys.readouterr().err
+
+
+def test_a_picture_that_nobody_asked_for_is_left_out_with_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = {"n_iterations": 1, "eval_episodes": 1, "verbose": False}
+    for env_id, said in (
+        ("Taxi-v4", ": a table of 500 states, of which no picture is known; at most 60 are"),
+        ("GridWorld", "/policy.safetensors: "),
+    ):
+        run = api.train(env_id, algo="q-learning", **few).folder
+        if env_id == "GridWorld":
+            (run / "policy.safetensors").write_text("?")
+        capsys.readouterr()
+        plot.main([str(run)])
+        out, err = capsys.readouterr()
+        assert out.startswith(f"wrote {run}/learning_curves.png") and out.count("\n") == 1
+        assert err.startswith(f"{run}/policy.png is not drawn: ") and said in err
