@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
         _default_output(args.run, name) if config.output is None else config.output
     )
     if config.weights:
-        if described := plotting.plot_tables(args.run, output, args.trust):
+        if described := plotting.plot_tables(args.run, config, output, args.trust):
             print(*described, f"wrote {output}", sep="\n")
             return
         if len(args.run) > 1:

@@ -22,6 +22,9 @@ Words = Sequence[str | Path]
 # What may go wrong with an environment, or a file from elsewhere, where the rest is shown anyway.
 FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions, FileError)
 
+# Settings of `weights`; of a table all is shown, the latest, and no tape has one.
+_OF_LINEAR_POLICIES = ("episodes", "each_weight", "at")
+
 
 def compare_runs(words: Words, notify: Notify) -> list[GroupScore]:
     """The rows of a table that compares runs.
@@ -65,11 +68,12 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
     return lines
 
 
-def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
+def plot_tables(words: Words, config: PlotConfig, output: Path, trust: bool = False) -> list[str]:
     """Write a figure of the latest tables of runs, side by side, if all of them have one.
 
     Args:
         words: run folders, or policy files.
+        config: what was asked for.
         output: the file, one of `style.check_output`.
         trust: import the module that a file from elsewhere names.
 
@@ -77,7 +81,8 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
         Lines that describe the policies; none where nothing was drawn.
 
     Raises:
-        UsageError: a table is too large, or the file cannot be written.
+        UsageError: a table is too large, something was asked for that is of linear policies alone,
+            or the file cannot be written.
         FileError: a file is damaged.
     """
     from ars.results.policy_table import draw_tables, is_table, policy_table
@@ -86,6 +91,10 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
     found = _policies_of(words, trust)
     if not found or not all(map(is_table, found)):
         return []
+    for name in _OF_LINEAR_POLICIES:
+        if (value := getattr(config, name)) != getattr(PlotConfig, name):
+            shown = "" if value is True else f" {value}"
+            raise UsageError(f"`{name}`{shown}: has no meaning for a table of values")
     for one in found:
         check_trust(one.path, one.file.env_id, one.file.env_kwargs, trust)
     tables = [policy_table(one) for one in found]
@@ -109,7 +118,7 @@ def plot_policies(words: Words, output: Path, notify: Notify, trust: bool = Fals
 
 
 def _plot_policies(words: Words, output: Path, notify: Notify, trust: bool) -> list[str]:
-    if described := plot_tables(words, output, trust):
+    if described := plot_tables(words, PlotConfig(), output, trust):
         return described
     found = _policies_of(words, trust, latest=False)
     if not found:

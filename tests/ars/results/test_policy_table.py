@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import refusal
 from PIL import Image
 
 import envs
@@ -100,3 +101,12 @@ def test_a_picture_that_nobody_asked_for_is_left_out_with_a_word(
         out, err = capsys.readouterr()
         assert out.startswith(f"wrote {run}/learning_curves.png") and out.count("\n") == 1
         assert err.startswith(f"{run}/policy.png is not drawn: ") and said in err
+
+
+@pytest.mark.parametrize("words", [["--at", "1000"], ["--each-weight"], ["--episodes", "3"]])
+def test_what_is_of_linear_policies_has_no_meaning_for_a_table(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"error: {' '.join(words)}: has no meaning for a table of values"
+    assert refusal(plot.main, [store("GridWorld"), "--weights", *words], capsys) == (2, line)
+    assert not list(Path().glob("*.png"))
