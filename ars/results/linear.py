@@ -18,6 +18,7 @@ from ars.rollout.episode import Rollouts
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
+from envs.clock import OPTION, frequencies_in
 from envs.naming import SpaceNames, space_names
 
 MOST_INPUTS = 400  # of a heat map that can still be read
@@ -73,9 +74,11 @@ def linear_weights(resolved: ResolvedPolicy) -> LinearWeights:
             f"most {MOST_INPUTS} of each"
         )
     flat, size = policy.network_weights, n_in * n_out
+    file = resolved.file
+    clock = frequencies_in(file.env_kwargs.get(OPTION, []))
     return LinearWeights(
-        resolved.file.env_id,
-        space_names(resolved.file.env_id, n_in, n_out),
+        file.env_id,
+        space_names(file.env_id, n_in, n_out, clock),
         flat[:size].reshape(n_out, n_in).copy(),
         flat[size:].copy() if spec.bias else None,
         policy.normalizer is not None,

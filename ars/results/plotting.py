@@ -22,7 +22,7 @@ Words = Sequence[str | Path]
 # What may go wrong with an environment, or a file from elsewhere, where the rest is shown anyway.
 FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions, FileError)
 
-# Settings of `weights`; of a table all is shown, the latest, and no tape has one.
+# What `weights` cannot do with a table, which is of no input and on no tape.
 _OF_LINEAR_POLICIES = ("episodes", "each_weight", "at")
 
 

@@ -13,6 +13,7 @@ from ars.common.errors import UsageError
 from ars.results import style
 from ars.results.heat_map import draw_weights
 from ars.results.linear import carriers, find_losses, linear_weights
+from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import ResolvedPolicy, find_policy
 from policies import PolicyFile, make_policy, save_policy
 
@@ -77,6 +78,12 @@ def test_only_linear_policies_of_some_size_are_shown(tmp_path: Path) -> None:
     large = resolved(tmp_path / "large.safetensors", env_id="Squash")
     with pytest.raises(UsageError, match=r"inputs and 3 outputs; `weights` shows at most 400"):
         linear_weights(large)
+
+
+def test_the_inputs_of_a_clock_are_named() -> None:
+    names = linear_weights(chosen_policy("Minitaur")).names.observation
+    assert names[0] == "front left L angle"
+    assert names[-2:] == ("clock 6.4 Hz sine", "clock 6.4 Hz cosine")
 
 
 def test_without_names_there_are_numbers(tmp_path: Path) -> None:
