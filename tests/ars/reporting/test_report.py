@@ -146,6 +146,20 @@ def test_seeds_are_a_section_and_settings_that_differ_are_another() -> None:
     assert best[0] == "2"
 
 
+@pytest.mark.parametrize(("kept", "marked"), [("1,1,1", "200"), ("1,1,0", "100"), (None, "100")])
+def test_the_evaluation_of_the_policy_that_was_kept_is_marked(
+    kept: str | None, marked: str
+) -> None:
+    run = store_run(Path("run"), (1.0, 3.0, 2.0), (0, 100, 200), algo="value-iteration")
+    if kept is not None:
+        path = run / "evaluations.csv"
+        lines = zip(path.read_text().splitlines(), ["best", *kept.split(",")], strict=True)
+        path.write_text("".join(f"{line},{cell}\n" for line, cell in lines))
+    write_page("run")
+    best = re.findall(r'<tr class="best"[^>]*><td>(\w+)', Path("page.html").read_text())
+    assert best == [marked]
+
+
 def test_a_run_that_has_not_ended_is_shown_as_far_as_it_is() -> None:
     store_run(Path("run"), final=None)
     page = write_page("run")
