@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ars.common.settings import make_config
@@ -10,9 +11,11 @@ from ars.results.table import GroupScore
 from ars.training.finished import Run
 from ars.training.given_run import folder_of
 
+Given = str | Path | Run
+
 
 def plot(
-    *runs: str | Path | Run,
+    *runs: Given | Sequence[Given],
     output: str | Path = "learning_curves.png",
     x: str = "timesteps",
     training: bool = False,
@@ -24,7 +27,7 @@ def plot(
     A line over several runs is their interquartile mean with a bootstrap interval of 95 %.
 
     Args:
-        *runs: runs, their folders, or folders with run folders somewhere below.
+        *runs: runs, their folders, folders with run folders somewhere below, or lists of these.
         output: the file: .png, .svg or .pdf.
         x: what curves run over: `"timesteps"`, `"episodes"` or `"time"`.
         training: returns of training's own episodes instead of evaluations.
@@ -47,11 +50,13 @@ def plot(
 
     values = {"x": x, "training": training, "reference": reference}
     config, path = make_config(PlotConfig, values), style.check_output(output)
-    plotting.plot_curves([*map(folder_of, runs)], config, path, print if verbose else _ignore)
+    plotting.plot_curves(
+        [*map(folder_of, each_of(runs))], config, path, print if verbose else _ignore
+    )
     return path
 
 
-def compare(*runs: str | Path | Run, verbose: bool = False) -> list[GroupScore]:
+def compare(*runs: Given | Sequence[Given], verbose: bool = False) -> list[GroupScore]:
     """Compare runs: those that differ in their seed alone are one row.
 
     Args:
@@ -73,7 +78,7 @@ def compare(*runs: str | Path | Run, verbose: bool = False) -> list[GroupScore]:
     """
     from ars.results import plotting
 
-    return plotting.compare_runs([*map(folder_of, runs)], print if verbose else _ignore)
+    return plotting.compare_runs([*map(folder_of, each_of(runs))], print if verbose else _ignore)
 
 
 def plot_weights(
@@ -115,6 +120,14 @@ def plot_weights(
     path = style.check_output(output)
     plotting.plot_weights(str(folder_of(run)), config, path, trust)
     return path
+
+
+def each_of(runs: Sequence[Given | Sequence[Given]]) -> list[Given]:
+    """The runs that were given, also those in lists such as `train_seeds` returns."""
+    found: list[Given] = []
+    for given in runs:
+        found += [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+    return found
 
 
 def _ignore(message: str) -> None:

@@ -171,6 +171,15 @@ def test_from_python(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
             call()
 
 
+def test_a_list_of_runs_stands_for_each_of_them() -> None:
+    seeds = [api.Run.open(folder) for folder in store_seeds(Path("runs"), 2)]
+    other = store_run(Path("other"), algo="ppo")
+    assert api.plot(seeds, other, output="a.svg").is_file()
+    assert [row.n_runs for row in api.compare(seeds, other)] == [2, 1]
+    page = api.report(seeds, output="a.html", pictures=False, verbose=False).read_text()
+    assert "with seeds 0, 1." in page
+
+
 def test_a_run_in_progress_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     run = store_run(Path("going"), final=None)
     with (run / "evaluations.csv").open("a") as file:
