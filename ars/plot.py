@@ -60,6 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     config = make_config(PlotConfig, vars(args))
     from ars.results import plotting, style
     from ars.results.table import FORMATS
+    from ars.training.rebuild import chosen_policy
 
     name = "weights.png" if config.weights else "learning_curves.png"
     output = style.check_output(
@@ -71,8 +72,9 @@ def main(arguments: Sequence[str]) -> None:
             return
         if len(args.run) > 1:
             raise UsageError("`weights`: shows one policy; give one RUN")
+        resolved = chosen_policy(args.run[0], config.latest, config.at, args.trust)
         with progress("switching off") as advance:
-            found = plotting.plot_weights(args.run[0], config, output, args.trust, advance)
+            found = plotting.plot_weights(resolved, config, output, _tell, args.trust, advance)
         print(*found, f"wrote {output}", sep="\n")
         return
     if config.table is not None:

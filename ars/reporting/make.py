@@ -192,7 +192,7 @@ class _Reporter:
                 file = resolved.file
                 check_trust(resolved.path, file.env_id, file.env_kwargs, self._trust)
                 with self._working("switching off inputs") as advance:
-                    losses = find_losses(resolved, weights, episodes, False, advance)
+                    losses = find_losses(resolved, weights, episodes, False, self._notify, advance)
                 text = carriers(weights, losses)
                 found.append(f"{text[0].upper()}{text[1:]}.")
             except plotting.FAILURES as error:

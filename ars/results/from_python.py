@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ars.common.settings import make_config
 from ars.results.plot_config import PlotConfig
 from ars.results.table import GroupScore
 from ars.training.finished import Run
-from ars.training.given_run import folder_of
+from ars.training.given_env import GivenEnv
+from ars.training.given_run import folder_of, policy_in_env
+from ars.training.rebuild import chosen_policy
 
 Given = str | Path | Run
 
@@ -89,6 +93,7 @@ def plot_weights(
     each_weight: bool = False,
     latest: bool = False,
     at: int | None = None,
+    env: str | GivenEnv | None = None,
     trust: bool = False,
 ) -> Path:
     """Write a figure of a linear policy: its weights, and what it loses without each input.
@@ -100,6 +105,7 @@ def plot_weights(
         each_weight: also what it loses without each weight, which takes longer.
         latest: as for `load`.
         at: as for `load`.
+        env: as for `evaluate`.
         trust: as for `evaluate`.
 
     Returns:
@@ -118,7 +124,14 @@ def plot_weights(
     values = {"episodes": episodes, "each_weight": each_weight, "latest": latest, "at": at}
     config = make_config(PlotConfig, {**values, "weights": True})
     path = style.check_output(output)
-    plotting.plot_weights(str(folder_of(run)), config, path, trust)
+    warn = partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
+    if not config.episodes:  # nothing is played
+        resolved = chosen_policy(str(folder_of(run)), latest, at, trust)
+        plotting.plot_weights(resolved, config, path, warn)
+        return path
+    with policy_in_env(run, latest, at, env, trust) as resolved:
+        # Whether the policy's file may name its modules has been checked.
+        plotting.plot_weights(resolved, config, path, warn, trust=True)
     return path
 
 

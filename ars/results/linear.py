@@ -14,6 +14,7 @@ from ars.common.settings import counted
 from ars.common.statistics import mean
 from ars.common.words import digits
 from ars.results.aggregates import Array
+from ars.results.stored_run import Notify
 from ars.rollout.episode import Rollouts
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.evaluation import acting
@@ -90,6 +91,7 @@ def find_losses(
     weights: LinearWeights,
     episodes: int,
     each_weight: bool,
+    notify: Notify,
     on_evaluation: Callable[[int], None] = lambda total: None,
 ) -> Losses:
     """Play the same episodes with each input, and perhaps each weight, switched off in turn.
@@ -99,6 +101,7 @@ def find_losses(
         weights: its weights.
         episodes: how many, with the seeds of training's final evaluation.
         each_weight: also without each weight alone.
+        notify: told what is not as expected of the environment.
         on_evaluation: called after the episodes of each, with how many such there will be.
 
     Raises:
@@ -109,7 +112,7 @@ def find_losses(
     flat, normalizer = resolved.file.policy.weights, resolved.file.policy.normalizer
     returns = []
     own = replace(resolved, file=deepcopy(resolved.file))  # its weights are changed
-    with acting(own, None) as rollouts:
+    with acting(own, None, warn=notify) as rollouts:
         for off in variants:
             changed = flat.copy()
             changed[: n_out * n_in].reshape(n_out, n_in)[off] = 0.0

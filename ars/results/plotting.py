@@ -155,18 +155,20 @@ def _policies_of(words: Words, trust: bool, latest: bool = True) -> list[Resolve
 
 
 def plot_weights(
-    run: str,
+    resolved: ResolvedPolicy,
     config: PlotConfig,
     output: Path,
+    notify: Notify,
     trust: bool = False,
     on_evaluation: Callable[[int], None] = lambda total: None,
 ) -> list[str]:
     """Write a figure of a linear policy's weights, and of what it loses without each input.
 
     Args:
-        run: a run folder, a policy file or the name of a shipped policy.
+        resolved: the policy.
         config: what to draw.
         output: the file, one of `style.check_output`.
+        notify: told what is not as expected of the environment.
         trust: import the module that a file from elsewhere names.
         on_evaluation: called after the episodes with each thing switched off, with how many such
             there will be.
@@ -175,23 +177,20 @@ def plot_weights(
         Lines to say: which policy it is, and which inputs carry it.
 
     Raises:
-        UsageError: there is no such policy, it is not linear, or the file cannot be written.
-        FileError: its file is damaged.
+        UsageError: the policy is not linear, or the file cannot be written.
         RunError, RolloutError: an episode fails or is not finite.
     """
     from ars.results.heat_map import draw_weights
     from ars.results.linear import carriers, find_losses, linear_weights
-    from ars.training.rebuild import chosen_policy
     from ars.training.trust import check_trust
 
-    resolved = chosen_policy(run, config.latest, config.at, trust)
     weights = linear_weights(resolved)
     with replacing(output) as temporary, style.print_style():
         losses = None
         if config.episodes:
             check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, trust)
             losses = find_losses(
-                resolved, weights, config.episodes, config.each_weight, on_evaluation
+                resolved, weights, config.episodes, config.each_weight, notify, on_evaluation
             )
         style.write(draw_weights(weights, losses), temporary, output.suffix)
     return [resolved.description, *([] if losses is None else [carriers(weights, losses)])]

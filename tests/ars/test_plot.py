@@ -6,7 +6,7 @@ import doctest
 from pathlib import Path
 
 import pytest
-from pictures import refusal, save
+from pictures import Square, refusal, save
 from PIL import Image
 from stored_runs import store_run, store_seeds
 
@@ -169,6 +169,17 @@ def test_from_python(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ):
         with pytest.raises(api.UsageError):
             call()
+
+
+def test_weights_in_an_environment_that_was_given() -> None:
+    few = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
+    run = api.train(Square, n_iterations=1, **few)
+    assert api.plot_weights(run, "a.svg", episodes=1).is_file()
+    assert api.plot_weights(run.folder, "b.svg", episodes=1, env=Square).is_file()
+    assert Path("a.svg").read_bytes() == Path("b.svg").read_bytes()
+    with pytest.raises(api.UsageError, match="give it again, as env="):
+        api.plot_weights(run.folder, "c.svg", episodes=1)
+    assert api.plot_weights(run.folder, "c.svg", episodes=0).is_file()
 
 
 def test_a_list_of_runs_stands_for_each_of_them() -> None:

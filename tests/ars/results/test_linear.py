@@ -49,7 +49,7 @@ def test_weights_have_the_names_of_inputs_and_actions(tmp_path: Path) -> None:
 def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
     policy = balancing(tmp_path / "p.safetensors")
     weights, totals, before = linear_weights(policy), [], policy.file.policy.weights.copy()
-    losses = find_losses(policy, weights, 2, each_weight=True, on_evaluation=totals.append)
+    losses = find_losses(policy, weights, 2, True, pytest.fail, totals.append)
     assert losses.return_mean > 150
     assert losses.inputs[:2].tolist() == [0.0, 0.0]
     assert losses.inputs[3] > 100
@@ -65,7 +65,7 @@ def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
 def test_a_policy_that_does_nothing_loses_nothing(tmp_path: Path) -> None:
     policy = resolved(tmp_path / "p.safetensors")
     weights = linear_weights(policy)
-    losses = find_losses(policy, weights, 1, each_weight=False)
+    losses = find_losses(policy, weights, 1, False, pytest.fail)
     assert losses.weights is None
     assert carriers(weights, losses).endswith("; it loses nothing without any one input")
     with style.print_style():
@@ -95,7 +95,7 @@ def test_without_names_there_are_numbers(tmp_path: Path) -> None:
 def test_every_text_of_the_figure_lies_on_its_page(each_weight: bool, tmp_path: Path) -> None:
     policy = balancing(tmp_path / "p.safetensors")
     weights = linear_weights(policy)
-    losses = find_losses(policy, weights, 1, each_weight)
+    losses = find_losses(policy, weights, 1, each_weight, pytest.fail)
     with style.print_style():
         figure = draw_weights(weights, losses)
         box = figure.get_tightbbox()
