@@ -91,13 +91,14 @@ class _Reporter:
             comparisons,
             note,
             sections,
-            list(dict.fromkeys(self._notes)),
+            self._notes,
             __version__,
         )
 
     def _notify(self, line: str) -> None:
-        self._notes.append(line)
-        self._tell(line)
+        if line not in self._notes:  # each film and figure plays in the same environment
+            self._notes.append(line)
+            self._tell(line)
 
     def _is_whole(self, run: StoredRun) -> bool:
         """Whether the logs of a run can be read. Raises: FileError if one that was named cannot."""

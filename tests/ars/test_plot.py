@@ -191,6 +191,15 @@ def test_a_list_of_runs_stands_for_each_of_them() -> None:
     assert "with seeds 0, 1." in page
 
 
+def test_a_table_and_its_figure_say_a_thing_once(capsys: pytest.CaptureFixture[str]) -> None:
+    run = store_run(Path("going"), final=None)
+    with (run / "evaluations.csv").open("a") as file:
+        file.write("4,400,5,1")
+    plot.main(["going", "--table", "--output", "x.svg"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count("going/evaluations.csv: its last row is incomplete and left out") == 1
+
+
 def test_a_run_in_progress_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     run = store_run(Path("going"), final=None)
     with (run / "evaluations.csv").open("a") as file:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gymnasium.wrappers import TimeLimit
 from pictures import Square, refusal
 from stored_runs import store_run, store_seeds
 
@@ -109,6 +110,21 @@ def test_a_page_shows_a_policy_at_work_and_those_of_its_training(
     assert "0 timesteps: return " in page.text and "80 timesteps: return " in page.text
     assert "it loses" in page.text
     assert len(page.all("svg")) == 2  # the curve and the weights
+
+
+def test_what_films_and_weights_have_to_say_is_said_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def world(render_mode: str | None = None) -> Any:
+        return TimeLimit(Square(render_mode), 15)
+
+    run = api.train(world, n_iterations=1, eval_length=10, **FEW)
+    capfd.readouterr()
+    api.report(run, output="page.html", episodes=1)
+    out, err = capfd.readouterr()
+    told = "episodes are cut at 10 steps, as in the evaluations of training"
+    assert (out.count(told), err) == (1, "")
+    assert Path("page.html").read_text().count(told) == 1
 
 
 def test_a_world_without_pictures_gets_a_page_without_them() -> None:
