@@ -8,6 +8,7 @@ that of a policy in a world that is seen from above, its ways through it.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
@@ -60,31 +61,34 @@ def main(arguments: Sequence[str]) -> None:
     config = make_config(PlotConfig, vars(args))
     from ars.results import plotting, style
     from ars.results.table import FORMATS
+    from ars.training.rebuild import chosen_policy
 
+    tell = functools.cache(_tell)  # a table and a figure of the same runs have the same to say
     name = "weights.png" if config.weights else "learning_curves.png"
     output = style.check_output(
         _default_output(args.run, name) if config.output is None else config.output
     )
     if config.weights:
-        if described := plotting.plot_tables(args.run, output, args.trust):
+        if described := plotting.plot_tables(args.run, config, output, args.trust):
             print(*described, f"wrote {output}", sep="\n")
             return
         if len(args.run) > 1:
             raise UsageError("`weights`: shows one policy; give one RUN")
+        resolved = chosen_policy(args.run[0], config.latest, config.at, args.trust)
         with progress("switching off") as advance:
-            found = plotting.plot_weights(args.run[0], config, output, args.trust, advance)
+            found = plotting.plot_weights(resolved, config, output, tell, args.trust, advance)
         print(*found, f"wrote {output}", sep="\n")
         return
     if config.table is not None:
-        print(FORMATS[config.table](plotting.compare_runs(args.run, _tell)))
+        print(FORMATS[config.table](plotting.compare_runs(args.run, tell)))
     if config.table is None or config.output is not None:
-        lines = plotting.plot_curves(args.run, config, output, _tell)
+        lines = plotting.plot_curves(args.run, config, output, tell)
         print(
             f"wrote {output}: {plotting.summary(lines)}", file=sys.stderr if config.table else None
         )
     if config.table is None and config.output is None:
         beside = _default_output(args.run, "policy.png")
-        if described := plotting.plot_policies(args.run, beside, _tell, args.trust):
+        if described := plotting.plot_policies(args.run, beside, tell, args.trust):
             print(*described, f"wrote {beside}", sep="\n")
 
 

@@ -165,20 +165,27 @@ SPACE_NAMES = {
 }
 
 
-def space_names(env_id: str, n_observation: int, n_action: int) -> SpaceNames:
+def space_names(
+    env_id: str, n_observation: int, n_action: int, clock: Sequence[float] = ()
+) -> SpaceNames:
     """Names for the numbers of an environment's observations and actions; else their indices.
 
     Args:
         env_id: as it is registered; of one of the toolkit's also its short name.
         n_observation: how many numbers an observation has; wrappers and arguments may change it.
         n_action: how many numbers, or choices, an action has.
+        clock: the frequencies of its clock, in hertz, whose numbers are an observation's last.
     """
     if env_id.startswith(("bullet/", "driving/")):
         env_id = env_id.partition("/")[2].removesuffix("-v0")
     known = SPACE_NAMES.get(env_id, SpaceNames((), ()))
     observation, action = known
-    if len(observation) != n_observation:
-        observation = tuple(f"input {index}" for index in range(n_observation))
+    times = tuple(f"clock {hertz:g} Hz {part}" for hertz in clock for part in ("sine", "cosine"))
+    if len(times) > n_observation:  # in a file that others have edited
+        times = ()
+    n_own = n_observation - len(times)
+    if len(observation) != n_own:
+        observation = tuple(f"input {index}" for index in range(n_own))
     if len(action) != n_action:
         action = tuple(f"action {index}" for index in range(n_action))
-    return SpaceNames(observation, action)
+    return SpaceNames(observation + times, action)

@@ -220,9 +220,11 @@ def seeds_table(endings: Sequence[Ending]) -> Table | None:
 
 
 def evaluations_table(one: Ending) -> Table:
-    """The scheduled evaluations of a run, its best one marked."""
+    """The scheduled evaluations of a run, that of its best policy marked."""
     rows = one.rows
     best = max(range(len(rows)), key=lambda index: rows[index]["return_mean"], default=None)
+    # The log says which were kept: of a planning algorithm the latest, whatever it returns.
+    best = max((index for index, row in enumerate(rows) if row.get("best") == 1), default=best)
     chosen, note = list(range(len(rows))), ""
     if best is not None and len(rows) > MOST_ROWS:
         spread = np.linspace(0, len(rows) - 1, MOST_ROWS - 1).astype(int).tolist()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from ars.common.settings import make_config
 from ars.reporting.config import ReportConfig
+from ars.results.from_python import Given, each_of
 from ars.training.finished import Run
 from ars.training.given_run import folder_of, training_id
 
 
 def report(
-    *runs: str | Path | Run,
+    *runs: Given | Sequence[Given],
     output: str | Path = "report.html",
     pictures: bool = True,
     episodes: int | None = None,
@@ -23,7 +24,7 @@ def report(
     """Write one HTML page about runs that stands alone: curves, settings, weights, films.
 
     Args:
-        *runs: runs, their folders, or folders with run folders somewhere below.
+        *runs: as for `plot`.
         output: the file, .html.
         pictures: draw moments, a video and the policies of the training, which takes a while.
         episodes: how many without each input of a linear policy; 0: its weights alone; None: a few,
@@ -36,7 +37,7 @@ def report(
 
     Raises:
         UsageError: there is no such run, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
 
     >>> from ars.api import train
     >>> run = train("CartPole-v1", n_iterations=2, seed=8, n_workers=0, verbose=False)
@@ -53,9 +54,10 @@ def report(
         tell(what)
         return nullcontext(lambda total: None)
 
+    meant = each_of(runs)
     with ExitStack() as given:
-        for run in runs:
+        for run in meant:
             if isinstance(run, Run) and run.env is not None:
                 given.enter_context(training_id(None, run.env, run.folder))
-        report([*map(folder_of, runs)], config, path, tell, working, trust)
+        report([*map(folder_of, meant)], config, path, tell, working, trust)
     return path

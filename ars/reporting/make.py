@@ -17,7 +17,7 @@ from ars.reporting.settings import setting_rows
 from ars.results import plotting, style
 from ars.results.curves import Group, Line, grouped, lines_of
 from ars.results.linear import carriers, find_losses, linear_weights
-from ars.results.stored_run import Notify, find_runs
+from ars.results.stored_run import Notify, StoredRun, find_runs
 from ars.results.svg import inline
 from ars.results.table import by_env, grid, group_scores
 from ars.training.rebuild import chosen_policy
@@ -55,7 +55,7 @@ def report(
 
     Raises:
         UsageError: there is no such run, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
     """
     with replacing(output) as temporary:
         reporter = _Reporter(config, notify, working, trust)
@@ -74,7 +74,10 @@ class _Reporter:
 
     def page(self, words: Sequence[str]) -> Page:
         """Everything on the page of these runs."""
-        groups = grouped(find_runs(words, self._notify), self._notify)
+        runs = [run for run in find_runs(words, self._notify) if self._is_whole(run)]
+        if not runs:
+            raise UsageError(f"`run` {' '.join(words)}: no run there that can be read")
+        groups = grouped(runs, self._notify)
         lines = lines_of(groups, "timesteps", False, self._notify)
         n_runs = sum(len(group.runs) for group in groups)
         comparisons, note = self._comparisons(groups) if n_runs > 1 else ([], "")
@@ -88,13 +91,22 @@ class _Reporter:
             comparisons,
             note,
             sections,
-            list(dict.fromkeys(self._notes)),
+            self._notes,
             __version__,
         )
 
     def _notify(self, line: str) -> None:
-        self._notes.append(line)
-        self._tell(line)
+        if line not in self._notes:  # each film and figure plays in the same environment
+            self._notes.append(line)
+            self._tell(line)
+
+    def _is_whole(self, run: StoredRun) -> bool:
+        """Whether the logs of a run can be read. Raises: FileError if one that was named cannot."""
+        with run.left_out_if_damaged(self._notify):
+            run.curve("timesteps", False, _ignore)
+            facts.ending(run, _ignore)
+            return True
+        return False
 
     def _curve(self, lines: Sequence[Line]) -> tuple[str, str]:
         if not lines:
@@ -102,7 +114,7 @@ class _Reporter:
         from ars.results.figure import draw
 
         with style.print_style():
-            figure = draw(lines, "timesteps", False, True, lambda line: None)
+            figure = draw(lines, "timesteps", False, True, _ignore)
             shown = inline(figure, "curve", "learning curves: return over timesteps")
         return shown, plotting.summary(lines)
 
@@ -121,7 +133,7 @@ class _Reporter:
     def _section(self, group: Group, index: int) -> Section:
         endings = [facts.ending(run, self._notify) for run in group.runs]
         best = max(endings, key=lambda one: one.score)
-        shown, weights, drawn = self._look(best.run.folder, index)
+        shown, weights, drawn = self._look(best.run, index)
         if len(endings) > 1 and shown:
             shown = f"Of seed {best.run.seed}, the best of them: {shown[0].lower()}{shown[1:]}"
         tables = [
@@ -144,19 +156,23 @@ class _Reporter:
             drawn,
         )
 
-    def _look(self, folder: Path, index: int) -> tuple[str, Weights | None, Pictures]:
+    def _look(self, run: StoredRun, index: int) -> tuple[str, Weights | None, Pictures]:
         """What the policy of a run is, what it consists of, and how it looks."""
+        resolved = None
         try:
-            resolved = chosen_policy(str(folder), trust=self._trust)
+            with run.left_out_if_damaged(self._notify):
+                resolved = chosen_policy(str(run.folder), trust=self._trust)
         except UsageError:
             return "", None, Pictures(notes=["There is no policy yet."])
+        if resolved is None:
+            return "", None, Pictures(notes=["The file of its policy is damaged."])
         if index >= MOST_SHOWN:
             few = f"Weights and pictures are shown of the first {MOST_SHOWN} groups of runs."
             return _named(resolved), None, Pictures(notes=[few])
         weights = self._weights(resolved, index)
         if not self._config.pictures:
             return _named(resolved), weights, Pictures(notes=["Pictures were not asked for."])
-        drawn = pictures.draw(folder, resolved, self._trust, self._working, self._notify)
+        drawn = pictures.draw(run.folder, resolved, self._trust, self._working, self._notify)
         return _named(resolved), weights, drawn
 
     def _weights(self, resolved: ResolvedPolicy, index: int) -> Weights:
@@ -177,16 +193,20 @@ class _Reporter:
                 file = resolved.file
                 check_trust(resolved.path, file.env_id, file.env_kwargs, self._trust)
                 with self._working("switching off inputs") as advance:
-                    losses = find_losses(resolved, weights, episodes, False, advance)
+                    losses = find_losses(resolved, weights, episodes, False, self._notify, advance)
                 text = carriers(weights, losses)
                 found.append(f"{text[0].upper()}{text[1:]}.")
-            except pictures.FAILURES as error:
+            except plotting.FAILURES as error:
                 found.append(f"Which inputs carry it could not be found: {error}")
         from ars.results.heat_map import draw_weights
 
         with style.print_style():
             name = f"weights{index}"
             return Weights(found, inline(draw_weights(weights, losses), name, "weights"))
+
+
+def _ignore(line: str) -> None:
+    """Say nothing."""
 
 
 def _named(resolved: ResolvedPolicy) -> str:

@@ -12,24 +12,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.errors import UsageError
 from ars.common.settings import counted
 from ars.common.words import digits
 from ars.rendering import video
 from ars.rendering.film import Moment, RenderConfig
 from ars.rendering.show import Opener, Recording, shoot
 from ars.reporting.parts import Pictures, Stop
+from ars.results.plotting import FAILURES
 from ars.training.evaluation import acting
 from ars.training.rebuild import training_moments
 from ars.training.run_folder import TAPE, ResolvedPolicy
 from ars.training.trust import check_trust
-from envs import UnknownEnvironment, WrongOptions
 
 # Says what takes a while; the block calls its function after each of so many steps.
 Working = Callable[[str], AbstractContextManager[Callable[[int], None]]]
-
-# What may go wrong with an environment or a policy from elsewhere; the rest of the page is made.
-FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions)
 
 SIZE, SMALL = (400, 300), (320, 240)  # pixels, where the environment lets them be chosen
 MOMENTS, SECONDS, FPS = 8, 8, 20

@@ -87,10 +87,11 @@ def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) ->
         groups: those of `grouped`.
         x: what they run over, one of `ars.results.stored_run.AXES`.
         training: mean returns of training's own episodes instead of evaluations.
-        notify: told which runs have no curve, are not finished or end before others.
+        notify: told which runs have no curve or a damaged one, are not finished or end before
+            others.
 
     Raises:
-        FileError: a log is damaged.
+        FileError: a log of a run that was named is damaged.
     """
     found = []
     open_ended = [run for group in groups for run in group.runs if run.final_return is None]
@@ -99,13 +100,14 @@ def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) ->
     for group in groups:
         members, curves = [], []
         for run in group.runs:
-            curve = run.curve(x, training, notify)
-            if not curve.x.size:
-                row = "iteration" if training else "evaluation"
-                notify(f"left out: {run.folder}: has no {row} yet")
-                continue
-            members.append(run)
-            curves.append(curve)
+            with run.left_out_if_damaged(notify):
+                curve = run.curve(x, training, notify)
+                if not curve.x.size:
+                    row = "iteration" if training else "evaluation"
+                    notify(f"left out: {run.folder}: has no {row} yet")
+                    continue
+                members.append(run)
+                curves.append(curve)
         if curves:
             found.append(_line(group._replace(runs=members), curves, x, notify))
     _tell_shorter(found, x, notify)

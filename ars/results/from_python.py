@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ars.common.settings import make_config
 from ars.results.plot_config import PlotConfig
 from ars.results.table import GroupScore
 from ars.training.finished import Run
-from ars.training.given_run import folder_of
+from ars.training.given_env import GivenEnv
+from ars.training.given_run import folder_of, policy_in_env
+from ars.training.rebuild import chosen_policy
+
+Given = str | Path | Run
 
 
 def plot(
-    *runs: str | Path | Run,
+    *runs: Given | Sequence[Given],
     output: str | Path = "learning_curves.png",
     x: str = "timesteps",
     training: bool = False,
@@ -24,7 +31,7 @@ def plot(
     A line over several runs is their interquartile mean with a bootstrap interval of 95 %.
 
     Args:
-        *runs: runs, their folders, or folders with run folders somewhere below.
+        *runs: runs, their folders, folders with run folders somewhere below, or lists of these.
         output: the file: .png, .svg or .pdf.
         x: what curves run over: `"timesteps"`, `"episodes"` or `"time"`.
         training: returns of training's own episodes instead of evaluations.
@@ -36,7 +43,7 @@ def plot(
 
     Raises:
         UsageError: there is no such run, none has a curve, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
 
     >>> from ars.api import train
     >>> run = train("CartPole-v1", n_iterations=2, seed=6, n_workers=0, verbose=False)
@@ -47,11 +54,13 @@ def plot(
 
     values = {"x": x, "training": training, "reference": reference}
     config, path = make_config(PlotConfig, values), style.check_output(output)
-    plotting.plot_curves([*map(folder_of, runs)], config, path, print if verbose else _ignore)
+    plotting.plot_curves(
+        [*map(folder_of, each_of(runs))], config, path, print if verbose else _ignore
+    )
     return path
 
 
-def compare(*runs: str | Path | Run, verbose: bool = False) -> list[GroupScore]:
+def compare(*runs: Given | Sequence[Given], verbose: bool = False) -> list[GroupScore]:
     """Compare runs: those that differ in their seed alone are one row.
 
     Args:
@@ -64,7 +73,7 @@ def compare(*runs: str | Path | Run, verbose: bool = False) -> list[GroupScore]:
 
     Raises:
         UsageError: there is no such run, or none was evaluated.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
 
     >>> from ars.api import train
     >>> run = train("CartPole-v1", n_iterations=2, seed=7, n_workers=0, verbose=False)
@@ -73,7 +82,7 @@ def compare(*runs: str | Path | Run, verbose: bool = False) -> list[GroupScore]:
     """
     from ars.results import plotting
 
-    return plotting.compare_runs([*map(folder_of, runs)], print if verbose else _ignore)
+    return plotting.compare_runs([*map(folder_of, each_of(runs))], print if verbose else _ignore)
 
 
 def plot_weights(
@@ -84,6 +93,7 @@ def plot_weights(
     each_weight: bool = False,
     latest: bool = False,
     at: int | None = None,
+    env: str | GivenEnv | None = None,
     trust: bool = False,
 ) -> Path:
     """Write a figure of a linear policy: its weights, and what it loses without each input.
@@ -95,6 +105,7 @@ def plot_weights(
         each_weight: also what it loses without each weight, which takes longer.
         latest: as for `load`.
         at: as for `load`.
+        env: as for `evaluate`.
         trust: as for `evaluate`.
 
     Returns:
@@ -113,8 +124,23 @@ def plot_weights(
     values = {"episodes": episodes, "each_weight": each_weight, "latest": latest, "at": at}
     config = make_config(PlotConfig, {**values, "weights": True})
     path = style.check_output(output)
-    plotting.plot_weights(str(folder_of(run)), config, path, trust)
+    warn = partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
+    if not config.episodes:  # nothing is played
+        resolved = chosen_policy(str(folder_of(run)), latest, at, trust)
+        plotting.plot_weights(resolved, config, path, warn)
+        return path
+    with policy_in_env(run, latest, at, env, trust) as resolved:
+        # Whether the policy's file may name its modules has been checked.
+        plotting.plot_weights(resolved, config, path, warn, trust=True)
     return path
+
+
+def each_of(runs: Sequence[Given | Sequence[Given]]) -> list[Given]:
+    """The runs that were given, also those in lists such as `train_seeds` returns."""
+    found: list[Given] = []
+    for given in runs:
+        found += [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+    return found
 
 
 def _ignore(message: str) -> None:

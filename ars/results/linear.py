@@ -14,10 +14,12 @@ from ars.common.settings import counted
 from ars.common.statistics import mean
 from ars.common.words import digits
 from ars.results.aggregates import Array
+from ars.results.stored_run import Notify
 from ars.rollout.episode import Rollouts
 from ars.rollout.task import Snapshot, Task, describe
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
+from envs.clock import OPTION, frequencies_in
 from envs.naming import SpaceNames, space_names
 
 MOST_INPUTS = 400  # of a heat map that can still be read
@@ -73,9 +75,11 @@ def linear_weights(resolved: ResolvedPolicy) -> LinearWeights:
             f"most {MOST_INPUTS} of each"
         )
     flat, size = policy.network_weights, n_in * n_out
+    file = resolved.file
+    clock = frequencies_in(file.env_kwargs.get(OPTION, []))
     return LinearWeights(
-        resolved.file.env_id,
-        space_names(resolved.file.env_id, n_in, n_out),
+        file.env_id,
+        space_names(file.env_id, n_in, n_out, clock),
         flat[:size].reshape(n_out, n_in).copy(),
         flat[size:].copy() if spec.bias else None,
         policy.normalizer is not None,
@@ -87,6 +91,7 @@ def find_losses(
     weights: LinearWeights,
     episodes: int,
     each_weight: bool,
+    notify: Notify,
     on_evaluation: Callable[[int], None] = lambda total: None,
 ) -> Losses:
     """Play the same episodes with each input, and perhaps each weight, switched off in turn.
@@ -96,6 +101,7 @@ def find_losses(
         weights: its weights.
         episodes: how many, with the seeds of training's final evaluation.
         each_weight: also without each weight alone.
+        notify: told what is not as expected of the environment.
         on_evaluation: called after the episodes of each, with how many such there will be.
 
     Raises:
@@ -106,7 +112,7 @@ def find_losses(
     flat, normalizer = resolved.file.policy.weights, resolved.file.policy.normalizer
     returns = []
     own = replace(resolved, file=deepcopy(resolved.file))  # its weights are changed
-    with acting(own, None) as rollouts:
+    with acting(own, None, warn=notify) as rollouts:
         for off in variants:
             changed = flat.copy()
             changed[: n_out * n_in].reshape(n_out, n_in)[off] = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ars.common.errors import UsageError
+from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.settings import counted
 from ars.rendering.video import replacing
 from ars.results import style
@@ -14,8 +14,16 @@ from ars.results.plot_config import PlotConfig
 from ars.results.stored_run import Notify, find_runs
 from ars.results.table import GroupScore, group_scores
 from ars.training.run_folder import ResolvedPolicy
+from envs import UnknownEnvironment, WrongOptions
+from policies import FileError
 
 Words = Sequence[str | Path]
+
+# What may go wrong with an environment, or a file from elsewhere, where the rest is shown anyway.
+FAILURES = (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions, FileError)
+
+# What `weights` cannot do with a table, which is of no input and on no tape.
+_OF_LINEAR_POLICIES = ("episodes", "each_weight", "at")
 
 
 def compare_runs(words: Words, notify: Notify) -> list[GroupScore]:
@@ -27,7 +35,7 @@ def compare_runs(words: Words, notify: Notify) -> list[GroupScore]:
 
     Raises:
         UsageError: there is no such run, or none that was evaluated.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
     """
     return group_scores(grouped(find_runs(words, notify), notify), notify)
 
@@ -46,7 +54,7 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
 
     Raises:
         UsageError: there is no such run, none has a curve, or the file cannot be written.
-        FileError: the files of a run are damaged.
+        FileError: the files of a run that was named are damaged.
     """
     from ars.results.figure import draw
 
@@ -60,11 +68,12 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
     return lines
 
 
-def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
+def plot_tables(words: Words, config: PlotConfig, output: Path, trust: bool = False) -> list[str]:
     """Write a figure of the latest tables of runs, side by side, if all of them have one.
 
     Args:
         words: run folders, or policy files.
+        config: what was asked for.
         output: the file, one of `style.check_output`.
         trust: import the module that a file from elsewhere names.
 
@@ -72,7 +81,8 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
         Lines that describe the policies; none where nothing was drawn.
 
     Raises:
-        UsageError: a table is too large, or the file cannot be written.
+        UsageError: a table is too large, something was asked for that is of linear policies alone,
+            or the file cannot be written.
         FileError: a file is damaged.
     """
     from ars.results.policy_table import draw_tables, is_table, policy_table
@@ -81,6 +91,10 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
     found = _policies_of(words, trust)
     if not found or not all(map(is_table, found)):
         return []
+    for name in _OF_LINEAR_POLICIES:
+        if (value := getattr(config, name)) != getattr(PlotConfig, name):
+            shown = "" if value is True else f" {value}"
+            raise UsageError(f"`{name}`{shown}: has no meaning for a table of values")
     for one in found:
         check_trust(one.path, one.file.env_id, one.file.env_kwargs, trust)
     tables = [policy_table(one) for one in found]
@@ -92,13 +106,19 @@ def plot_tables(words: Words, output: Path, trust: bool = False) -> list[str]:
 def plot_policies(words: Words, output: Path, notify: Notify, trust: bool = False) -> list[str]:
     """Write a figure of what runs have learned, if their world can be shown.
 
-    That is their tables, or their trajectories in a world that is seen from above. Arguments,
-    returns and errors as for `plot_tables`; `notify` is told what is special of the episodes.
-
-    Raises:
-        RunError, RolloutError: an episode fails or is not finite.
+    That is their tables, or their trajectories in a world that is seen from above. Nobody asked
+    for it: where it fails, that is said. Arguments and returns as for `plot_tables`; `notify` is
+    told what is special of the episodes, and why nothing is drawn.
     """
-    if described := plot_tables(words, output, trust):
+    try:
+        return _plot_policies(words, output, notify, trust)
+    except FAILURES as error:
+        notify(f"{output} is not drawn: {error}")
+        return []
+
+
+def _plot_policies(words: Words, output: Path, notify: Notify, trust: bool) -> list[str]:
+    if described := plot_tables(words, PlotConfig(), output, trust):
         return described
     found = _policies_of(words, trust, latest=False)
     if not found:
@@ -135,18 +155,20 @@ def _policies_of(words: Words, trust: bool, latest: bool = True) -> list[Resolve
 
 
 def plot_weights(
-    run: str,
+    resolved: ResolvedPolicy,
     config: PlotConfig,
     output: Path,
+    notify: Notify,
     trust: bool = False,
     on_evaluation: Callable[[int], None] = lambda total: None,
 ) -> list[str]:
     """Write a figure of a linear policy's weights, and of what it loses without each input.
 
     Args:
-        run: a run folder, a policy file or the name of a shipped policy.
+        resolved: the policy.
         config: what to draw.
         output: the file, one of `style.check_output`.
+        notify: told what is not as expected of the environment.
         trust: import the module that a file from elsewhere names.
         on_evaluation: called after the episodes with each thing switched off, with how many such
             there will be.
@@ -155,23 +177,20 @@ def plot_weights(
         Lines to say: which policy it is, and which inputs carry it.
 
     Raises:
-        UsageError: there is no such policy, it is not linear, or the file cannot be written.
-        FileError: its file is damaged.
+        UsageError: the policy is not linear, or the file cannot be written.
         RunError, RolloutError: an episode fails or is not finite.
     """
     from ars.results.heat_map import draw_weights
     from ars.results.linear import carriers, find_losses, linear_weights
-    from ars.training.rebuild import chosen_policy
     from ars.training.trust import check_trust
 
-    resolved = chosen_policy(run, config.latest, config.at, trust)
     weights = linear_weights(resolved)
     with replacing(output) as temporary, style.print_style():
         losses = None
         if config.episodes:
             check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, trust)
             losses = find_losses(
-                resolved, weights, config.episodes, config.each_weight, on_evaluation
+                resolved, weights, config.episodes, config.each_weight, notify, on_evaluation
             )
         style.write(draw_weights(weights, losses), temporary, output.suffix)
     return [resolved.description, *([] if losses is None else [carriers(weights, losses)])]

@@ -6,7 +6,8 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,12 +48,14 @@ class StoredRun:
         config: what config.json holds.
         final_return: of the final evaluation, the mean return; None where the run has not ended.
         timesteps: when it ended.
+        named: whether the user named it; else it was found below a folder.
     """
 
     folder: Path
     config: Mapping[str, Any]
     final_return: float | None = None
     timesteps: int | None = None
+    named: bool = True
 
     @classmethod
     def open(cls, folder: Path) -> StoredRun:
@@ -88,6 +91,20 @@ class StoredRun:
         run = self.config.get("run")
         found = run.get("eval_episodes") if isinstance(run, dict) else None
         return found if isinstance(found, int) else None
+
+    @contextmanager
+    def left_out_if_damaged(self, notify: Notify) -> Iterator[None]:
+        """Read its files in the block; one found below a folder is only said to be damaged.
+
+        Raises:
+            FileError: it was named, and a file is damaged.
+        """
+        try:
+            yield
+        except FileError as error:
+            if self.named:
+                raise
+            notify(f"left out: {error}")
 
     def curve(self, x: str, training: bool, notify: Notify) -> Curve:
         """The learning curve; empty where there is no row yet.
@@ -193,9 +210,10 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
             if (real := folder.resolve()) in found:
                 if named:
                     notify(f"{folder}: is given twice and taken once")
+                    found[real] = replace(found[real], named=True)
                 continue
             try:
-                found[real] = StoredRun.open(folder)
+                found[real] = replace(StoredRun.open(folder), named=named)
             except FileError as error:
                 if named:
                     raise

@@ -61,7 +61,7 @@ def group_scores(groups: Sequence[Group], notify: Notify) -> list[GroupScore]:
 
     Raises:
         UsageError: no run has a score.
-        FileError: a log is damaged.
+        FileError: a log of a run that was named is damaged.
     """
     open_ended = [run for group in groups for run in group.runs if run.final_return is None]
     final = not open_ended
@@ -80,11 +80,12 @@ def group_scores(groups: Sequence[Group], notify: Notify) -> list[GroupScore]:
             if final:
                 scored.append((run.final_return, run.timesteps))
                 continue
-            curve = run.curve("timesteps", False, notify)
-            if curve.x.size:
-                scored.append((float(curve.y[-1]), int(curve.x[-1])))
-            else:
-                notify(f"left out: {run.folder}: has no evaluation yet")
+            with run.left_out_if_damaged(notify):
+                curve = run.curve("timesteps", False, notify)
+                if curve.x.size:
+                    scored.append((float(curve.y[-1]), int(curve.x[-1])))
+                else:
+                    notify(f"left out: {run.folder}: has no evaluation yet")
         if not scored:
             continue
         scores = np.array([score for score, _ in scored])

@@ -6,7 +6,7 @@ import doctest
 from pathlib import Path
 
 import pytest
-from pictures import refusal, save
+from pictures import Square, refusal, save
 from PIL import Image
 from stored_runs import store_run, store_seeds
 
@@ -127,9 +127,29 @@ def test_a_figure_that_fails_leaves_the_one_before(
     capsys.readouterr()
     log = runs / "ars-s0" / "evaluations.csv"
     log.write_text(log.read_text().replace("200", "x"))
-    status, line = refusal(plot.main, ["runs"], capsys)
+    words = ["runs/ars-s0", "--output", "runs/learning_curves.png"]
+    status, line = refusal(plot.main, words, capsys)
     assert (status, line.startswith(f"error: {log}: not a log of a run")) == (1, True)
     assert (runs / "learning_curves.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [[], ["--table"]])
+def test_a_damaged_log_below_a_folder_is_left_out_and_said(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    *_, damaged = store_seeds(Path("exp"), 3)
+    (damaged / "result.json").unlink()  # a table shows evaluations where one has not ended
+    log = damaged / "evaluations.csv"
+    log.write_text(log.read_text().replace("200", "x"))
+    plot.main(["exp", *words])
+    out, err = capsys.readouterr()
+    assert "2 runs" in out or out.splitlines()[1].split()[1] == "2"
+    assert f"left out: {log}: not a log of a run" in err
+    for named in (["exp/ars-s2"], ["exp", "exp/ars-s2"]):
+        with pytest.raises(SystemExit, match="1"):
+            plot.main([*named, *words])
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert line.startswith(f"error: {log}: not a log of a run")
 
 
 def test_from_python(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +169,35 @@ def test_from_python(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ):
         with pytest.raises(api.UsageError):
             call()
+
+
+def test_weights_in_an_environment_that_was_given() -> None:
+    few = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
+    run = api.train(Square, n_iterations=1, **few)
+    assert api.plot_weights(run, "a.svg", episodes=1).is_file()
+    assert api.plot_weights(run.folder, "b.svg", episodes=1, env=Square).is_file()
+    assert Path("a.svg").read_bytes() == Path("b.svg").read_bytes()
+    with pytest.raises(api.UsageError, match="give it again, as env="):
+        api.plot_weights(run.folder, "c.svg", episodes=1)
+    assert api.plot_weights(run.folder, "c.svg", episodes=0).is_file()
+
+
+def test_a_list_of_runs_stands_for_each_of_them() -> None:
+    seeds = [api.Run.open(folder) for folder in store_seeds(Path("runs"), 2)]
+    other = store_run(Path("other"), algo="ppo")
+    assert api.plot(seeds, other, output="a.svg").is_file()
+    assert [row.n_runs for row in api.compare(seeds, other)] == [2, 1]
+    page = api.report(seeds, output="a.html", pictures=False, verbose=False).read_text()
+    assert "with seeds 0, 1." in page
+
+
+def test_a_table_and_its_figure_say_a_thing_once(capsys: pytest.CaptureFixture[str]) -> None:
+    run = store_run(Path("going"), final=None)
+    with (run / "evaluations.csv").open("a") as file:
+        file.write("4,400,5,1")
+    plot.main(["going", "--table", "--output", "x.svg"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count("going/evaluations.csv: its last row is incomplete and left out") == 1
 
 
 def test_a_run_in_progress_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import envs
+from envs.clock import Clock
 from envs.naming import SPACE_NAMES, space_names
 from policies import space_spec
 
@@ -70,3 +71,25 @@ def test_of_a_changed_world_the_numbers_have_indices() -> None:
     assert names.observation == tuple(f"input {index}" for index in range(5))
     assert names.action == ("push left", "push right")
     assert space_names("Unheard-v0", 1, 1) == (("input 0",), ("action 0",))
+
+
+@pytest.mark.parametrize(
+    "env_id", ["Minitaur", "Hopper", "Pendulum-v1", "MountainCarContinuous-v0"]
+)
+def test_a_clock_s_numbers_are_named_after_the_others(env_id: str) -> None:
+    env = envs.make(env_id, clock=[6.4, 1.5])
+    try:
+        size = env.observation_space.shape[0]
+        assert isinstance(env, Clock)
+        after = env.after(1)  # a step: sines first, and the faster one is the larger
+    finally:
+        env.close()
+    own, action = SPACE_NAMES[env_id]
+    names = space_names(env_id, size, len(action), [6.4, 1.5])
+    clock = "clock 6.4 Hz sine", "clock 6.4 Hz cosine", "clock 1.5 Hz sine", "clock 1.5 Hz cosine"
+    assert names == ((*own, *clock), action) and len(names.observation) == size
+    assert after[0] > after[2] > 0 and after[1] < after[3] < 1
+    assert space_names("Unheard-v0", 3, 1, [1.0]).observation == (
+        *("input 0", "clock 1 Hz sine", "clock 1 Hz cosine"),
+    )
+    assert space_names("Unheard-v0", 1, 1, [1.0]).observation == ("input 0",)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gymnasium.wrappers import TimeLimit
 from pictures import Square, refusal
 from stored_runs import store_run, store_seeds
 
@@ -111,6 +112,21 @@ def test_a_page_shows_a_policy_at_work_and_those_of_its_training(
     assert len(page.all("svg")) == 2  # the curve and the weights
 
 
+def test_what_films_and_weights_have_to_say_is_said_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def world(render_mode: str | None = None) -> Any:
+        return TimeLimit(Square(render_mode), 15)
+
+    run = api.train(world, n_iterations=1, eval_length=10, **FEW)
+    capfd.readouterr()
+    api.report(run, output="page.html", episodes=1)
+    out, err = capfd.readouterr()
+    told = "episodes are cut at 10 steps, as in the evaluations of training"
+    assert (out.count(told), err) == (1, "")
+    assert Path("page.html").read_text().count(told) == 1
+
+
 def test_a_world_without_pictures_gets_a_page_without_them() -> None:
     class Blind(Square):
         def render(self) -> Any:
@@ -146,6 +162,20 @@ def test_seeds_are_a_section_and_settings_that_differ_are_another() -> None:
     assert best[0] == "2"
 
 
+@pytest.mark.parametrize(("kept", "marked"), [("1,1,1", "200"), ("1,1,0", "100"), (None, "100")])
+def test_the_evaluation_of_the_policy_that_was_kept_is_marked(
+    kept: str | None, marked: str
+) -> None:
+    run = store_run(Path("run"), (1.0, 3.0, 2.0), (0, 100, 200), algo="value-iteration")
+    if kept is not None:
+        path = run / "evaluations.csv"
+        lines = zip(path.read_text().splitlines(), ["best", *kept.split(",")], strict=True)
+        path.write_text("".join(f"{line},{cell}\n" for line, cell in lines))
+    write_page("run")
+    best = re.findall(r'<tr class="best"[^>]*><td>(\w+)', Path("page.html").read_text())
+    assert best == [marked]
+
+
 def test_a_run_that_has_not_ended_is_shown_as_far_as_it_is() -> None:
     store_run(Path("run"), final=None)
     page = write_page("run")
@@ -162,6 +192,35 @@ def test_an_experiment_without_a_tape_says_what_is_missing(monkeypatch: pytest.M
     (run.folder / "tape.bin").unlink()
     page = write_page(run, episodes=0)
     assert len(page.all("video")) == 1 and "there is no tape to rebuild them from" in page.text
+
+
+@pytest.mark.parametrize("name", ["evaluations.csv", "best_policy.safetensors"])
+def test_what_is_damaged_below_a_folder_is_left_out_and_said(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store_run(Path("exp", "good"), algo="ppo")
+    path = store_run(Path("exp", "bad")) / name
+    path.write_text("a,b\n1,2\n")
+    page = write_page("exp")
+    assert f"left out: {path}: " in page.text and "trained by PPO" in page.text
+    # Without its log nothing of a run is shown, without its policy all but that.
+    assert ("trained by ARS" in page.text) == (name != "evaluations.csv")
+    status, line = refusal(report.main, ["exp/bad"], capsys)
+    assert (status, line.startswith(f"error: {path}: ")) == (1, True)
+
+
+def test_where_every_run_below_a_folder_is_damaged_there_is_no_page() -> None:
+    store_run(Path("exp", "bad")).joinpath("evaluations.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(api.UsageError, match="`run` exp: no run there that can be read"):
+        write_page("exp")
+
+
+def test_of_a_damaged_tape_the_rest_of_the_page_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOMENTS", 2)
+    run = api.train(Square, n_iterations=1, **FEW)
+    (run.folder / "tape.bin").write_bytes(b"?")
+    page = write_page(run, episodes=0)
+    assert len(page.all("video")) == 1 and f"Not drawn: {run.folder}/tape.bin: " in page.text
 
 
 def test_a_module_from_elsewhere_is_imported_only_if_it_is_trusted() -> None:

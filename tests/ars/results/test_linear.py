@@ -13,6 +13,7 @@ from ars.common.errors import UsageError
 from ars.results import style
 from ars.results.heat_map import draw_weights
 from ars.results.linear import carriers, find_losses, linear_weights
+from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import ResolvedPolicy, find_policy
 from policies import PolicyFile, make_policy, save_policy
 
@@ -48,7 +49,7 @@ def test_weights_have_the_names_of_inputs_and_actions(tmp_path: Path) -> None:
 def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
     policy = balancing(tmp_path / "p.safetensors")
     weights, totals, before = linear_weights(policy), [], policy.file.policy.weights.copy()
-    losses = find_losses(policy, weights, 2, each_weight=True, on_evaluation=totals.append)
+    losses = find_losses(policy, weights, 2, True, pytest.fail, totals.append)
     assert losses.return_mean > 150
     assert losses.inputs[:2].tolist() == [0.0, 0.0]
     assert losses.inputs[3] > 100
@@ -64,7 +65,7 @@ def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
 def test_a_policy_that_does_nothing_loses_nothing(tmp_path: Path) -> None:
     policy = resolved(tmp_path / "p.safetensors")
     weights = linear_weights(policy)
-    losses = find_losses(policy, weights, 1, each_weight=False)
+    losses = find_losses(policy, weights, 1, False, pytest.fail)
     assert losses.weights is None
     assert carriers(weights, losses).endswith("; it loses nothing without any one input")
     with style.print_style():
@@ -79,6 +80,12 @@ def test_only_linear_policies_of_some_size_are_shown(tmp_path: Path) -> None:
         linear_weights(large)
 
 
+def test_the_inputs_of_a_clock_are_named() -> None:
+    names = linear_weights(chosen_policy("Minitaur")).names.observation
+    assert names[0] == "front left L angle"
+    assert names[-2:] == ("clock 6.4 Hz sine", "clock 6.4 Hz cosine")
+
+
 def test_without_names_there_are_numbers(tmp_path: Path) -> None:
     weights = linear_weights(find_policy(str(save(tmp_path / "square.safetensors"))))
     assert weights.names == (("input 0", "input 1", "input 2"), ("action 0", "action 1"))
@@ -88,7 +95,7 @@ def test_without_names_there_are_numbers(tmp_path: Path) -> None:
 def test_every_text_of_the_figure_lies_on_its_page(each_weight: bool, tmp_path: Path) -> None:
     policy = balancing(tmp_path / "p.safetensors")
     weights = linear_weights(policy)
-    losses = find_losses(policy, weights, 1, each_weight)
+    losses = find_losses(policy, weights, 1, each_weight, pytest.fail)
     with style.print_style():
         figure = draw_weights(weights, losses)
         box = figure.get_tightbbox()

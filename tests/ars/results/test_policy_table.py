@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import refusal
 from PIL import Image
 
 import envs
-from ars import plot
+from ars import api, plot
 from ars.results.policy_table import policy_table
 from ars.training.run_folder import find_policy
 from envs.tabular.layout import Graph, Grid, Hands, layout_of
@@ -82,3 +83,30 @@ def test_a_table_that_is_too_large_is_told(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit, match="2"):
         plot.main([store("Taxi-v4"), "--weights"])
     assert "a table of 500 states, of which no picture is known" in capsys.readouterr().err
+
+
+def test_a_picture_that_nobody_asked_for_is_left_out_with_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    few = {"n_iterations": 1, "eval_episodes": 1, "verbose": False}
+    for env_id, said in (
+        ("Taxi-v4", ": a table of 500 states, of which no picture is known; at most 60 are"),
+        ("GridWorld", "/policy.safetensors: "),
+    ):
+        run = api.train(env_id, algo="q-learning", **few).folder
+        if env_id == "GridWorld":
+            (run / "policy.safetensors").write_text("?")
+        capsys.readouterr()
+        plot.main([str(run)])
+        out, err = capsys.readouterr()
+        assert out.startswith(f"wrote {run}/learning_curves.png") and out.count("\n") == 1
+        assert err.startswith(f"{run}/policy.png is not drawn: ") and said in err
+
+
+@pytest.mark.parametrize("words", [["--at", "1000"], ["--each-weight"], ["--episodes", "3"]])
+def test_what_is_of_linear_policies_has_no_meaning_for_a_table(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"error: {' '.join(words)}: has no meaning for a table of values"
+    assert refusal(plot.main, [store("GridWorld"), "--weights", *words], capsys) == (2, line)
+    assert not list(Path().glob("*.png"))
