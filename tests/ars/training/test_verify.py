@@ -303,62 +303,6 @@ def test_the_chance_is_counted_right(n: int, m: int, k: int) -> None:
     assert chance_to_find(n, m, k) == pytest.approx(hits / len(draws))
 
 
-def change_rows(change: Callable[[list[str]], None]) -> Callable[[Path], None]:
-    """Change the lines of progress.csv."""
-
-    def edit(folder: Path) -> None:
-        lines = (folder / "progress.csv").read_text().splitlines(keepends=True)
-        change(lines)
-        (folder / "progress.csv").write_text("".join(lines))
-
-    return edit
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda lines: lines.insert(3, lines[3]), "two rows of one iteration"),
-        (lambda lines: lines.append(f"7{lines[6][1:]}"), "has a row of iteration 7; the tape ends"),
-        (lambda lines: lines.insert(3, "3,4\n"), r"its row 3 has 2 cells, its columns are \d+"),
-    ],
-)
-def test_rows_that_the_tape_does_not_give_are_found(
-    change: Callable[[list[str]], None], told: str, copied: Path
-) -> None:
-    change_rows(change)(copied)
-    with pytest.raises((RunError, FileError), match=rf"progress\.csv: .*{told}"):
-        verify_run(str(copied))
-
-
-def test_a_run_can_be_verified_while_it_goes_on(
-    copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = verification._Claims.of
-
-    def read_and_go_on(folder: Path) -> verification._Claims:
-        claims = read(folder)
-        resume(folder, "--n-iterations", "8")
-        return claims
-
-    monkeypatch.setattr(verification._Claims, "of", read_and_go_on)
-    found = verify_all(copied)
-    assert found.n_iterations == 8 and "6 rows of progress.csv" in found.compared
-
-
-def test_a_run_that_ended_in_its_first_iteration_is_verified(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("ars.algorithms.parameter_search.ParameterSearch.iterate", interrupt)
-    with pytest.raises(SystemExit):
-        train(tmp_path / "run", *SIX)
-    assert (tmp_path / "run/progress.csv").read_bytes() == b""
-    found = verify_run(str(tmp_path / "run"))
-    assert (found.n_iterations, found.compared[0]) == (0, "0 rows of progress.csv")
-
-
 # Other machines
 
 
