@@ -56,7 +56,10 @@ class Run:
 
     @property
     def progress(self) -> dict[str, Column]:
-        """The columns of progress.csv, one row per iteration: int64 or float64 [n_iterations]."""
+        """The columns of progress.csv, one row per iteration: int64 or float64 [n_iterations].
+
+        There are none before the first iteration has ended.
+        """
         return _columns(self.folder / PROGRESS)
 
     @property

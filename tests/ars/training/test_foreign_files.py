@@ -215,11 +215,16 @@ def test_without_digests_a_log_has_to_end_as_the_checkpoint_does(
     assert f"progress.csv: {message}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("log", [b"\xff\n", b"a,b\n1\n", b"", b"a,a\n1,2\n", b"a\nx\n"])
+@pytest.mark.parametrize("log", [b"\xff\n", b"a,b\n1\n", b"a,a\n1,2\n", b"a\nx\n"])
 def test_a_log_that_is_none_is_named_from_python(log: bytes, run: Path) -> None:
     (run / "progress.csv").write_bytes(log)
     with pytest.raises(FileError, match=r"progress\.csv: not a log of a run"):
         Run.open(run).progress  # noqa: B018  # a property
+
+
+def test_a_log_without_a_row_has_no_columns(run: Path) -> None:
+    (run / "progress.csv").write_bytes(b"")  # as of a run that ended in its first iteration
+    assert Run.open(run).progress == {}
 
 
 # Two runs at once
