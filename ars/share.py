@@ -15,6 +15,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_trust_flag
 from ars.cli.program import hint, program
 from ars.common.errors import RunError, UsageError
+from ars.common.settings import check_output
 
 
 def _parser() -> Parser:
@@ -44,10 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     config = read_json(folder / CONFIG)
     name = f"{config.get('env_id')}-{config.get('algo')}-s{config.get('seed')}.zip"
     output = Path(args.output or name.replace("/", "-").replace(":", "-"))
-    if output.suffix != ".zip":
-        raise UsageError(f"`output` {output}: must end in .zip")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UsageError(f"`output` {output}: is a folder, or in none")
+    check_output(output, ".zip")
     picture, why = None, ""
     try:
         picture = _picture(args.run, args.trust)

@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from ars.common.errors import UsageError
@@ -234,6 +234,14 @@ def in_words(value: Any) -> str:
     """A setting's value as on a command line; `none` if it is empty."""
     text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text or "none"
+
+
+def check_output(output: Path, ending: str) -> None:
+    """Raises: UsageError unless `output` has the ending and is in a folder that exists."""
+    if output.suffix != ending:
+        raise UsageError(f"`output` {output}: must end in {ending}")
+    if output.is_dir() or not output.parent.is_dir():
+        raise UsageError(f"`output` {output}: is a folder, or in none")
 
 
 def near(word: object, known: Iterable[str]) -> str:

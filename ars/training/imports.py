@@ -9,6 +9,7 @@ from typing import Any
 
 import envs
 from ars.common.errors import UsageError
+from ars.common.settings import check_output
 from ars.importing import original_ars, stable_baselines3
 from ars.importing.actor import Actor
 from ars.importing.archives import open_archive, reading
@@ -55,10 +56,7 @@ def import_file(
     if actor.algo is not None:
         about["algo"] = actor.algo
     file = PolicyFile(policy, env_id, dict(env_kwargs), about)
-    if output.suffix != ".safetensors":
-        raise UsageError(f"`output` {output}: must end in .safetensors")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UsageError(f"`output` {output}: is a folder, or in none")
+    check_output(output, ".safetensors")
     save_policy(output, file)
     return Imported(output, file, _describe(actor, policy), tuple(actor.warnings))
 
