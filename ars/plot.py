@@ -20,7 +20,7 @@ from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
 from ars.cli.printable import printable
 from ars.cli.program import program
 from ars.common.errors import UsageError
-from ars.common.settings import make_config
+from ars.common.settings import check_output, make_config
 from ars.results.plot_config import TABLE_FORMATS, PlotConfig
 
 
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str]) -> None:
 
     tell = functools.cache(_tell)  # a table and a figure of the same runs have the same to say
     name = "weights.png" if config.weights else "learning_curves.png"
-    output = style.check_output(
-        _default_output(args.run, name) if config.output is None else config.output
+    output = check_output(
+        _default_output(args.run, name) if config.output is None else config.output, *style.FORMATS
     )
     if config.weights:
         if described := plotting.plot_tables(args.run, config, output, args.trust):

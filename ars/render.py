@@ -17,7 +17,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.common.errors import UsageError
-from ars.common.settings import make_config
+from ars.common.settings import check_output, make_config
 from ars.rendering.film import Moment, RenderConfig
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars render`, by default the process's."""
     args = _parser().parse_args(arguments)
     config = make_config(RenderConfig, vars(args))
-    from ars.rendering.show import check_output, default_output, watch
+    from ars.rendering.show import default_output, watch
+    from ars.rendering.video import KINDS
     from ars.training.evaluation import acting
     from ars.training.rebuild import chosen_policy, training_moments
     from ars.training.trust import check_trust
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
         raise UsageError(f"`output` {config.output}: has no meaning beside `window`")
     if args.window and not has_display():
         raise UsageError("`window`: needs a display, and no X server answers (DISPLAY)")
-    output = None if config.output is None else check_output(config.output)
+    output = None if config.output is None else check_output(config.output, *KINDS)
     if len(args.run) > 1:
         _grid(args, config, output)
         return

@@ -16,7 +16,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
 from ars.cli.printable import printable
 from ars.cli.program import program
-from ars.common.settings import make_config
+from ars.common.settings import check_output, make_config
 from ars.reporting.config import ReportConfig
 
 
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars report`, by default the process's."""
     args = _parser().parse_args(arguments)
     config = make_config(ReportConfig, vars(args))
-    from ars.reporting.make import check_output, report
+    from ars.reporting.make import ENDINGS, report
 
     folder = Path(args.run[0]) if len(args.run) == 1 and Path(args.run[0]).is_dir() else Path()
-    output = check_output(config.output or folder / "report.html")
+    output = check_output(config.output or folder / "report.html", *ENDINGS)
     report(args.run, config, output, _tell, _working, args.trust)
     print(f"wrote {output}: {output.stat().st_size / 1e6:.1f} MB, for any browser")
 

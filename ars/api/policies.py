@@ -14,7 +14,7 @@ import gymnasium
 import envs
 from ars.api.warn import warn
 from ars.common.errors import RunError, UsageError
-from ars.common.settings import make_config
+from ars.common.settings import check_output, make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
 from ars.training.evaluation import acting, check_spaces, evaluate_policy, making
@@ -183,12 +183,13 @@ def render(
     >>> render("Hopper", "hopper.png").name
     'hopper.png'
     """
-    from ars.rendering.show import check_output, record
+    from ars.rendering.show import record
+    from ars.rendering.video import KINDS
 
     values = {"output": str(output), "episodes": episodes, "seed": seed, "speed": speed}
     values |= {"width": width, "height": height, "over_training": over_training}
     config = make_config(RenderConfig, values)
-    path = check_output(str(output))
+    path = check_output(output, *KINDS)
     if isinstance(run, list | tuple):
         if over_training:
             raise UsageError(f"`over_training`: shows one run, and {len(run)} are given")

@@ -236,12 +236,20 @@ def in_words(value: Any) -> str:
     return text or "none"
 
 
-def check_output(output: Path, ending: str) -> None:
-    """Raises: UsageError unless `output` has the ending and is in a folder that exists."""
-    if output.suffix != ending:
-        raise UsageError(f"`output` {output}: must end in {ending}")
-    if output.is_dir() or not output.parent.is_dir():
-        raise UsageError(f"`output` {output}: is a folder, or in none")
+def check_output(output: str | Path, *endings: str) -> Path:
+    """The file to write: with one of the endings, if any are given, in a folder that exists.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    path = Path(output)
+    if endings and path.suffix.lower() not in endings:
+        raise UsageError(f"`output` {path}: must end in {', '.join(endings)}")
+    if path.is_dir():
+        raise UsageError(f"`output` {path}: is a folder")
+    if not path.parent.is_dir():
+        raise UsageError(f"`output` {path}: there is no folder {path.parent}")
+    return path
 
 
 def near(word: object, known: Iterable[str]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ars.common.errors import RunError, UsageError, failures
+from ars.common.errors import RunError, failures
+from ars.common.settings import check_output
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy
@@ -44,7 +45,7 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
         UsageError: the format cannot hold this policy, or `output` cannot be written.
         RunError: a program that is needed is missing, or the result does not act as the policy.
     """
-    _check_writable(output)
+    check_output(output)
     origin = Origin(output.stem, file.env_id, describe(file), clock_inputs(file))
     exported = load_writer(format)(file.policy, plain_policy(file.policy), origin)
     checked = check(file.policy, exported)
@@ -106,10 +107,3 @@ def _steps_per_second(env_id: str) -> float | None:
         return None
     rate = metadata.get("render_fps")
     return float(rate) if isinstance(rate, int | float) else None
-
-
-def _check_writable(output: Path) -> None:
-    if output.is_dir():
-        raise UsageError(f"`output` {output}: is a folder")
-    if not output.parent.is_dir():
-        raise UsageError(f"`output` {output}: there is no folder {output.parent}")

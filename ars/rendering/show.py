@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium
 
-from ars.common.errors import RunError, UsageError, failures, one_line
+from ars.common.errors import RunError, failures, one_line
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
 from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
@@ -60,13 +60,6 @@ def default_output(env_id: str, moments: Sequence[Moment] = ()) -> str:
 
 def _short_name(env_id: str) -> str:
     return env_id.rpartition(":")[2].replace("/", "-")
-
-
-def check_output(output: str) -> Path:
-    """The file to write. Raises: UsageError if files with this ending cannot be written."""
-    if Path(output).suffix.lower() not in video.KINDS:
-        raise UsageError(f"`output` {output}: must end in {', '.join(video.KINDS)}")
-    return Path(output)
 
 
 def watch(

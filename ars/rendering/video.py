@@ -202,8 +202,6 @@ def replacing(output: Path) -> Iterator[Path]:
         RunError: writing failed later.
     """
     try:
-        if output.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
         target = output.absolute()  # an environment may move to another folder
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{output.name}.")
     except OSError as error:

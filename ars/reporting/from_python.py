@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
-from ars.common.settings import make_config
+from ars.common.settings import check_output, make_config
 from ars.reporting.config import ReportConfig
 from ars.results.from_python import Given, each_of
 from ars.training.finished import Run
@@ -44,10 +44,10 @@ def report(
     >>> report(run, output="cartpole.html", pictures=False, episodes=0).name
     'cartpole.html'
     """
-    from ars.reporting.make import check_output, report
+    from ars.reporting.make import ENDINGS, report
 
     values = {"pictures": pictures, "episodes": episodes}
-    config, path = make_config(ReportConfig, values), check_output(output)
+    config, path = make_config(ReportConfig, values), check_output(output, *ENDINGS)
     tell: Callable[[str], None] = print if verbose else lambda line: None
 
     def working(what: str) -> nullcontext[Callable[[int], None]]:

@@ -28,11 +28,7 @@ from ars.training.trust import check_trust
 MOST_SHOWN = 4  # groups of runs with pictures and weights: more would make a page of tens of MB
 
 
-def check_output(output: str | Path) -> Path:
-    """The file to write. Raises: UsageError if it cannot be a page."""
-    if Path(output).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"`output` {output}: must end in .html")
-    return Path(output)
+ENDINGS = ".html", ".htm"
 
 
 def report(
@@ -48,7 +44,7 @@ def report(
     Args:
         words: run folders, shared runs, or folders with run folders somewhere below.
         config: what to show.
-        output: the file, one of `check_output`.
+        output: the file, with one of `ENDINGS`.
         notify: told what is left out, ends early or stands for what; the page says it too.
         working: says what takes a while.
         trust: import the module that a run from elsewhere names.

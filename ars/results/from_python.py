@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ars.common.settings import make_config
+from ars.common.settings import check_output, make_config
 from ars.results.plot_config import PlotConfig
 from ars.results.table import GroupScore
 from ars.training.finished import Run
@@ -53,7 +53,7 @@ def plot(
     from ars.results import plotting, style
 
     values = {"x": x, "training": training, "reference": reference}
-    config, path = make_config(PlotConfig, values), style.check_output(output)
+    config, path = make_config(PlotConfig, values), check_output(output, *style.FORMATS)
     plotting.plot_curves(
         [*map(folder_of, each_of(runs))], config, path, print if verbose else _ignore
     )
@@ -123,7 +123,7 @@ def plot_weights(
 
     values = {"episodes": episodes, "each_weight": each_weight, "latest": latest, "at": at}
     config = make_config(PlotConfig, {**values, "weights": True})
-    path = style.check_output(output)
+    path = check_output(output, *style.FORMATS)
     warn = partial(warnings.warn, category=RuntimeWarning, stacklevel=2)
     if not config.episodes:  # nothing is played
         resolved = chosen_policy(str(folder_of(run)), latest, at, trust)

@@ -46,7 +46,7 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
     Args:
         words: as for `compare_runs`.
         config: what to draw.
-        output: the file, one of `style.check_output`.
+        output: the file, with one of `style.FORMATS`.
         notify: told what is left out, ends early or stands for what.
 
     Returns:
@@ -74,7 +74,7 @@ def plot_tables(words: Words, config: PlotConfig, output: Path, trust: bool = Fa
     Args:
         words: run folders, or policy files.
         config: what was asked for.
-        output: the file, one of `style.check_output`.
+        output: the file, with one of `style.FORMATS`.
         trust: import the module that a file from elsewhere names.
 
     Returns:
@@ -167,7 +167,7 @@ def plot_weights(
     Args:
         resolved: the policy.
         config: what to draw.
-        output: the file, one of `style.check_output`.
+        output: the file, with one of `style.FORMATS`.
         notify: told what is not as expected of the environment.
         trust: import the module that a file from elsewhere names.
         on_evaluation: called after the episodes with each thing switched off, with how many such

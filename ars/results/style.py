@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ars.common.errors import RunError, UsageError
+from ars.common.errors import RunError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,13 +57,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     # Half the time of Pillow's own level for a tenth more bytes; the picture is the same.
     ".png": {"pil_kwargs": {"compress_level": 3}},
 }
-
-
-def check_output(output: str | Path) -> Path:
-    """The file to write. Raises: UsageError if files with this ending cannot be written."""
-    if Path(output).suffix.lower() not in FORMATS:
-        raise UsageError(f"`output` {output}: must end in {', '.join(FORMATS)}")
-    return Path(output)
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def import_file(
         FileError: a file is damaged, or of another kind; nothing in it has been run.
         RunError: the environment cannot be made.
     """
+    check_output(output, ".safetensors")
     actor = read_actor(path, statistics)
     env_id = envs.canonical_name(env)
     probed = probe(env_id, dict(env_kwargs))
@@ -56,7 +57,6 @@ def import_file(
     if actor.algo is not None:
         about["algo"] = actor.algo
     file = PolicyFile(policy, env_id, dict(env_kwargs), about)
-    check_output(output, ".safetensors")
     save_policy(output, file)
     return Imported(output, file, _describe(actor, policy), tuple(actor.warnings))
 

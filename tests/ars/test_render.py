@@ -171,8 +171,8 @@ def test_a_full_disk_is_told(
     ("words", "expected"),
     [
         (["--output", "x.avi"], "--output x.avi: must end in .mp4, .gif, .png"),
-        (["--output", "no/x.mp4"], "--output no/x.mp4: cannot be written (No such file"),
-        (["--output", "folder.mp4"], "--output folder.mp4: cannot be written (it is a folder)"),
+        (["--output", "no/x.mp4"], "--output no/x.mp4: there is no folder no"),
+        (["--output", "folder.mp4"], "--output folder.mp4: is a folder"),
         (["--width", "5"], "--width 5: must be at least 16"),
         (["--height", "64"], "--height: Square-v0 does not let it be chosen"),
     ],

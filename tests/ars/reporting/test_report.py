@@ -248,10 +248,10 @@ def test_the_command_writes_into_the_folder_that_was_given(
     ("words", "line"),
     [
         (["nowhere"], "error: RUN nowhere: there is no run folder of that name"),
-        (["run", "--output", "x.pdf"], "error: --output x.pdf: must end in .html"),
+        (["run", "--output", "x.pdf"], "error: --output x.pdf: must end in .html, .htm"),
         (
             ["run", "--output", "no/x.html"],
-            "error: --output no/x.html: cannot be written (No such file or directory)",
+            "error: --output no/x.html: there is no folder no",
         ),
         (["run", "--episodes", "-1"], "error: --episodes -1: must be at least 0"),
     ],

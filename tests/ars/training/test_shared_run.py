@@ -113,7 +113,7 @@ def test_what_cannot_be_drawn_is_shared_without_a_picture(
         (["unfinished"], "RUN unfinished: has no result yet"),
         (["several"], "several: not a run folder (no config.json in it); it holds 1 run: name one"),
         (["mine", "--output", "a.rar"], "--output a.rar: must end in .zip"),
-        (["mine", "--output", "no/a.zip"], "--output no/a.zip: is a folder, or in none"),
+        (["mine", "--output", "no/a.zip"], "--output no/a.zip: there is no folder no"),
         (["lost"], "RUN lost: has no policy (no best_policy.safetensors in it)"),
     ],
 )
