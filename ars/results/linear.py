@@ -66,12 +66,12 @@ def linear_weights(resolved: ResolvedPolicy) -> LinearWeights:
     policy, spec = resolved.file.policy, resolved.file.policy.spec
     if spec.kind != "linear":
         raise UsageError(
-            f"`run` {resolved.path}: a policy of kind {spec.kind}; `weights` shows linear ones"
+            f"`run` {resolved.name}: a policy of kind {spec.kind}; `weights` shows linear ones"
         )
     n_in, n_out = spec.observation.size, spec.action.size
     if max(n_in, n_out) > MOST_INPUTS:
         raise UsageError(
-            f"`run` {resolved.path}: {n_in:,} inputs and {n_out:,} outputs; `weights` shows at "
+            f"`run` {resolved.name}: {n_in:,} inputs and {n_out:,} outputs; `weights` shows at "
             f"most {MOST_INPUTS} of each"
         )
     flat, size = policy.network_weights, n_in * n_out

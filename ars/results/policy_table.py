@@ -61,7 +61,7 @@ def policy_table(resolved: ResolvedPolicy) -> PolicyTable:
         close_env(env, file.env_id)
     if layout is None and shape[0] > MOST_ROWS:
         raise UsageError(
-            f"`run` {resolved.path}: a table of {shape[0]:,} states, of which no picture is known; "
+            f"`run` {resolved.name}: a table of {shape[0]:,} states, of which no picture is known; "
             f"at most {MOST_ROWS} are shown as rows"
         )
     path = [] if model is None or model.draws else _path(values, model)

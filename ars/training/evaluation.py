@@ -283,7 +283,7 @@ def evaluate_policy(
     policy = resolved.file.policy
     if stochastic and policy.spec.distribution == "none":
         raise UsageError(
-            f"`stochastic`: {resolved.path} has no distribution of actions; it was trained by "
+            f"`stochastic`: {resolved.name} has no distribution of actions; it was trained by "
             f"{resolved.file.training.get('algo', 'ars')}, which always takes the best"
         )
     snapshot = Snapshot(policy.weights, policy.normalizer)
@@ -316,7 +316,7 @@ def evaluate_policy(
     row |= summarize_objective(ObjectiveSpec(travels=bool(metres)), played)
     return {
         "env_id": resolved.file.env_id,
-        "policy": str(resolved.path),
+        "policy": resolved.name,
         "iteration": resolved.file.training.get("iteration"),
         "seed": seed,
         "stochastic": stochastic,
@@ -337,7 +337,7 @@ def _stored(training: dict[str, Any], name: str, least: int, default: int) -> in
 def check_spaces(resolved: ResolvedPolicy, env: gymnasium.Env[Any, Any]) -> None:
     """Raises: RunError where an environment's spaces are not those of a policy."""
     policy, env_id = resolved.file.policy.spec, resolved.file.env_id
-    start = f"{env_id}: {resolved.path} was trained on another version of it: "
+    start = f"{env_id}: {resolved.name} was trained on another version of it: "
     observation = observation_spec(env.observation_space)
     if observation.size != policy.observation.size:
         raise RunError(

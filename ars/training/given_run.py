@@ -64,7 +64,7 @@ def policy_in_env(
             raise UsageError("`env`: must be given, a policy does not know its environment")
         if at is not None:
             raise UsageError(f"`at` {at}: a policy has no tape, give its run")
-        resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "policy")
+        resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "the", "policy")
     else:
         resolved = chosen_policy(str(folder_of(run)), latest, at, trust)
     stored = resolved.file

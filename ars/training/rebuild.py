@@ -19,7 +19,6 @@ from ars.training.evaluation import Candidate, policy_file
 from ars.training.run_folder import (
     TAPE,
     ResolvedPolicy,
-    describe_policy,
     find_policy,
     one_of_those_in,
 )
@@ -56,9 +55,9 @@ def chosen_policy(
     if at is None:
         found = find_policy(run, latest, setting)
         if shipped_file(given) is not None:
-            name, which = Path(given), "latest shipped policy" if latest else "shipped policy"
-            return replace(found, description=describe_policy(which, name, found.file))
-        return replace(found, description=found.description.replace(run, given))
+            which = "latest shipped policy" if latest else "shipped policy"
+            return replace(found, which=which, name=given)
+        return replace(found, name=found.name.replace(run, given))
     if isinstance(at, bool) or not isinstance(at, int):
         raise UsageError(f"`at` {at}: must be of type int")
     if latest:
@@ -68,7 +67,7 @@ def chosen_policy(
     if at < steps[0]:
         raise UsageError(f"`at` {at}: the tape of {given} begins at {steps[0]:,} timesteps")
     [resolved] = _policies(tape, [bisect.bisect_right(steps, at) - 1], trust)
-    return replace(resolved, description=resolved.description.replace(run, given))
+    return replace(resolved, name=resolved.name.replace(run, given))
 
 
 def training_moments(
@@ -185,7 +184,7 @@ def tape_path(run: str, shown: str) -> Path:
     path = Path(run) / TAPE
     if not Path(run).is_dir():
         found = find_policy(run)  # which says it where there is no such RUN at all
-        raise UsageError(f"{shown}: {found.path} is one policy; only a run folder has a tape")
+        raise UsageError(f"{shown}: {found.name} is one policy; only a run folder has a tape")
     if not path.is_file():
         why = one_of_those_in(Path(run)) or (
             "; ARS, PGPE and separable CMA-ES write one, earlier versions and other algorithms "
@@ -201,8 +200,7 @@ def _policies(tape: Tape, positions: list[int], trust: bool) -> list[ResolvedPol
     for position, _ in enumerate(replayed(tape, algorithm)):
         if position in positions:
             file = policy_file(algorithm, Candidate.of(algorithm), tape.header.training)
-            description = describe_policy("policy from", tape.path, file)
-            found.append(ResolvedPolicy(tape.path, file, description))
+            found.append(ResolvedPolicy(tape.path, file, "policy from", str(tape.path)))
         if position == positions[-1]:
             break
     return found

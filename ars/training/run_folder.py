@@ -40,11 +40,28 @@ LARGEST_JSON = 2**26  # bytes
 
 @dataclass(frozen=True)
 class ResolvedPolicy:
-    """The policy that a RUN means: its file's path and contents, and a description."""
+    """The policy that a RUN means.
+
+    Attributes:
+        path: of its file.
+        file: what is in it.
+        which: what it is, such as `best policy`.
+        name: how the user knows the file: as its path, unless it was unpacked from another.
+    """
 
     path: Path
     file: PolicyFile
-    description: str
+    which: str
+    name: str
+
+    @property
+    def description(self) -> str:
+        """`best policy runs/…/best_policy.safetensors (iteration 7, 12,345 timesteps)`."""
+        training = self.file.training
+        iteration, timesteps = training.get("iteration"), training.get("timesteps")
+        if not isinstance(iteration, int) or not isinstance(timesteps, int):
+            return f"{self.which} {self.name}"
+        return f"{self.which} {self.name} (iteration {iteration:,}, {timesteps:,} timesteps)"
 
 
 def find_policy(run: str, latest: bool = False, setting: str = "run") -> ResolvedPolicy:
@@ -78,16 +95,7 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
             f"`{setting}` {run}: no run folder, policy file or shipped policy of that name"
             + (near(run, shipped()) or f"; shipped are: {', '.join(shipped()) or 'none'}")
         )
-    file = read_policy(path)
-    return ResolvedPolicy(path, file, describe_policy(which, path, file))
-
-
-def describe_policy(which: str, path: Path, file: PolicyFile) -> str:
-    """`best policy runs/…/best_policy.safetensors (iteration 7, 12,345 timesteps)`."""
-    iteration, timesteps = file.training.get("iteration"), file.training.get("timesteps")
-    if not isinstance(iteration, int) or not isinstance(timesteps, int):
-        return f"{which} {path}"
-    return f"{which} {path} (iteration {iteration:,}, {timesteps:,} timesteps)"
+    return ResolvedPolicy(path, read_policy(path), which, str(path))
 
 
 def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:

@@ -77,7 +77,8 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
     try:
         contents[CARD] = card(config, result, list(contents), output.name).encode()
     except (KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{folder}: not a run's files ({error!r})") from None
+        what = f"no {error}" if isinstance(error, KeyError) else short_message(error)
+        raise FileError(f"{folder}: {CONFIG} or {RESULT} is damaged ({what})") from None
     if isinstance(commands := config.get("commands"), list):
         config["commands"] = [_FOLDERS.sub("", str(command)) for command in commands]
         contents[CONFIG] = json_bytes(config)
