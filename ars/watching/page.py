@@ -26,12 +26,15 @@ class Robot:
         server: viser's.
         source: the run that it plays policies of.
         place: which strip it stands on.
+        places: how many strips there are.
         which: the policy that it begins with.
     """
 
-    def __init__(self, server: Any, source: Source, place: int, which: str = NEWEST) -> None:
+    def __init__(
+        self, server: Any, source: Source, place: int, places: int, which: str = NEWEST
+    ) -> None:
         self.source = source
-        self._stage = OnStage(server, place, _short(source.name), self._tell)
+        self._stage = OnStage(server, place, places, _short(source.name), self._tell)
         self._lane = Lane(self._stage)
         self._shown: tuple[Any, ...] = ()
         self._quiet = False
@@ -132,7 +135,10 @@ class Page:
         self._speed = server.gui.add_slider("Speed", min=0.1, max=2.0, step=0.1, initial_value=1.0)
         self._more = server.gui.add_button("One more robot beside it")
         self._lock = threading.Lock()
-        self.robots = [Robot(server, source, place) for place, source in enumerate(self._sources)]
+        places = len(self._sources)
+        self.robots = [
+            Robot(server, source, place, places) for place, source in enumerate(self._sources)
+        ]
         self._speed.on_update(lambda event: self._set_speed())
         self._more.on_click(lambda event: self._add())
         server.on_client_connect(lambda client: self._count())
@@ -170,7 +176,8 @@ class Page:
         with self._lock:
             if len(self.robots) >= MOST:
                 return
-            robot = Robot(self._server, self._sources[0], len(self.robots), BEST)
+            place = len(self.robots)
+            robot = Robot(self._server, self._sources[0], place, place + 1, BEST)
             robot.set_speed(float(self._speed.value))
             robot.look(True)  # who pressed the button
             self.robots.append(robot)

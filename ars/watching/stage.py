@@ -13,6 +13,7 @@ import trimesh
 from ars.common.words import digits
 
 WIDTH = 2.4  # metres from one strip to the next; more for robots that are seen from afar
+_CAPTION = 0.12  # metres above a picture
 _TEXT_SECONDS = 0.5  # between two texts: they are for reading
 _FLOOR = (226, 234, 244)
 _LINES = (186, 200, 220)
@@ -24,12 +25,16 @@ class OnStage:
     Args:
         server: viser's.
         place: which strip, from 0.
+        places: how many there are at first.
         name: what the label begins with.
         tell: called now and then with how its episode goes, in words.
     """
 
-    def __init__(self, server: Any, place: int, name: str, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, server: Any, place: int, places: int, name: str, tell: Callable[[str], None]
+    ) -> None:
         self._server, self._place, self._name, self._tell = server, place, name, tell
+        self._places = max(place + 1, places)
         self._at: Any = None
         self._root = f"/lane{place}"
         self._server.scene.add_frame(self._root, show_axes=False)
@@ -119,9 +124,12 @@ class OnStage:
             self._write(seconds, total, (0.0, self._y, model.view.height + self._above))
 
     def picture(self, picture: Any, seconds: float, total: float) -> None:
-        """Show a picture that stands upright."""
+        """Show a picture that stands upright, two of them in a row, the first row above."""
         height, width = picture.shape[:2]
         across = WIDTH * 0.95
+        up = across * height / width
+        row, column = divmod(self._place, 2)
+        x, z = column * WIDTH, -row * (up + 2 * _CAPTION)
         with self._server.atomic():
             if self._image is None:
                 self._clear()
@@ -129,18 +137,21 @@ class OnStage:
                     f"{self._root}/picture",
                     picture,
                     render_width=across,
-                    render_height=across * height / width,
+                    render_height=up,
                     format="jpeg",
-                    position=(self._place * WIDTH, 0.0, across * height / width / 2),
+                    position=(x, 0.0, z),
                     wxyz=(math.sqrt(0.5), -math.sqrt(0.5), 0.0, 0.0),
                 )
                 if self._place == 0:
+                    columns, rows = min(self._places, 2), math.ceil(self._places / 2)
+                    middle = (columns - 1) * WIDTH / 2, (1 - rows) * (up + 2 * _CAPTION) / 2
+                    back = 1.2 * max(columns * WIDTH, rows * (up + 2 * _CAPTION))
                     camera = self._server.initial_camera
-                    camera.look_at, camera.position = (0.0, 0.0, 0.9), (0.0, -3.2, 1.1)
+                    camera.look_at = middle[0], 0.0, middle[1]
+                    camera.position = middle[0], -back, middle[1] + 0.1
             else:
                 self._image.image = picture
-            top = across * height / width + 0.12
-            self._write(seconds, total, (self._place * WIDTH, 0.0, top))
+            self._write(seconds, total, (x - across / 2, 0.0, z + up / 2 + _CAPTION))
 
     def _write(self, seconds: float, total: float, position: Any) -> None:
         now = time.monotonic()
