@@ -193,16 +193,18 @@ class DeepAlgorithm(Scheduled, Algorithm):
         """Observations [n, *shape] as the network takes them.
 
         Images stay bytes; vectors become float32 [n, obs_dim], normalised with the statistics at
-        the iteration's start, if there are any. Of a state it is the vector of its number.
+        the iteration's start, if there are any.
         """
         if self.policy.spec.conv_layers:
             return obs
-        x: NDArray[Any] = obs.reshape(len(obs), -1)
-        if self._finite is not None:
-            x = self._finite.one_hots(obs)
+        x = self._vectors(obs)
         if self._normalizer is not None:
             x = self._normalizer(x)
         return x.astype(np.float32, copy=False)
+
+    def _vectors(self, obs: NDArray[Any]) -> NDArray[Any]:
+        """Observations [n, *shape] as vectors [n, obs_dim]; of a state, that of its number."""
+        return obs.reshape(len(obs), -1) if self._finite is None else self._finite.one_hots(obs)
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
         """A step's rewards to learn from: [n]."""

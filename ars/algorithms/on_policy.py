@@ -221,9 +221,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
         else:
             values[n_steps] = self._values(last)
-        if self.statistics is not None:
-            seen = np.array(raw, np.float64).reshape(n_steps * n, -1)
-            self.statistics.merge(RunningMeanStd.of(seen))
+        self._see(np.concatenate(raw))
         if self.config.normalize_rewards:
             rewards = self._normalized_rewards(rewards, ended)
         return Segment(
@@ -236,6 +234,11 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             terminated,
             ended,
         )
+
+    def _see(self, obs: NDArray[Any]) -> None:
+        """Add observations [n, *shape] to the statistics, if there are any."""
+        if self.statistics is not None:
+            self.statistics.merge(RunningMeanStd.of(self._vectors(obs).astype(np.float64)))
 
     def _episode_buffer(self) -> EpisodeBuffer:
         """A buffer for the episodes that `_play_into` plays."""
@@ -258,8 +261,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         terminated, rewards = self._terminated(step), self._rewards(step)
         ended = terminated | step.truncated
         self.timesteps += len(obs)
-        if self.statistics is not None:
-            self.statistics.merge(RunningMeanStd.of(obs.reshape(len(obs), -1).astype(np.float64)))
+        self._see(obs)
         if self.config.normalize_rewards:
             rewards = self._normalized_rewards(rewards[None], ended[None])[0]
         episodes.add(x, actions, rewards)

@@ -76,8 +76,10 @@ class PGPE(ParameterSearch):
         else:
             plus, minus = centred_ranks(scores[scored].T)
             gradient, of_deviations = self._gradients(scored, plus, minus)
+            velocity = self._clip_up(gradient)
+            step_norm = self._take(velocity)  # or nothing changes
+            self._velocity = velocity
             self._follow(of_deviations)
-            step_norm = self._take(self._clip_up(gradient))
         deviations = self._deviations.tolist()
         return scored, {"step_norm": step_norm, "delta_std_norm": norm(deviations)}
 
@@ -109,8 +111,7 @@ class PGPE(ParameterSearch):
             velocity = velocity + config.step_size * (gradient / length)
         speed = norm(velocity.tolist())
         bound = 2 * config.step_size if config.max_speed is None else config.max_speed
-        self._velocity = velocity * (bound / speed) if speed > bound else velocity
-        return self._velocity
+        return velocity * (bound / speed) if speed > bound else velocity
 
     def state(self) -> State:
         """The distribution and the velocity as well."""

@@ -100,26 +100,27 @@ class SepCMAES(ParameterSearch):
             delta = self._direction(index)
             mean += weight * delta
             spread += weight * (delta * delta)
-        step_norm = self._take(self._sigma * scales * mean)
         # 1. The path of sigma is longer than a random walk's where steps go the same way.
         a = k.c_sigma
-        self._sigma_path = (1 - a) * self._sigma_path + math.sqrt(a * (2 - a) * k.mass) * mean
-        length = norm(self._sigma_path.tolist())
+        sigma_path = (1 - a) * self._sigma_path + math.sqrt(a * (2 - a) * k.mass) * mean
+        length = norm(sigma_path.tolist())
         begun = 1 - (1 - a) ** (2 * (self.iteration + 1))
         # 2. The path of c stands still while sigma is far too small, else c would grow too.
         steady = length < (1.4 + 2 / (mean.size + 1)) * k.length * math.sqrt(begun)
         a = k.c_path
-        self._c_path = (1 - a) * self._c_path
+        c_path = (1 - a) * self._c_path
         if steady:
-            self._c_path = self._c_path + math.sqrt(a * (2 - a) * k.mass) * (scales * mean)
+            c_path = c_path + math.sqrt(a * (2 - a) * k.mass) * (scales * mean)
         # 3. The variances of the path and of the best candidates.
         lost = 0.0 if steady else k.c_1 * a * (2 - a)
         kept = 1 - k.c_1 - k.c_mu + lost
-        path, candidates = self._c_path * self._c_path, self._c * spread
-        self._c = kept * self._c + k.c_1 * path + k.c_mu * candidates
-        self._sigma *= math.exp(min(1.0, k.c_sigma / k.damping * (length / k.length - 1)))
-        if not self._sigma < LARGEST_SIGMA:
-            raise RunError(f"iteration {self.iteration + 1}: sigma is {self._sigma:.0e}")
+        path, candidates = c_path * c_path, self._c * spread
+        c = kept * self._c + k.c_1 * path + k.c_mu * candidates
+        sigma = self._sigma * math.exp(min(1.0, k.c_sigma / k.damping * (length / k.length - 1)))
+        if not sigma < LARGEST_SIGMA:
+            raise RunError(f"iteration {self.iteration + 1}: sigma is {sigma:.0e}")
+        step_norm = self._take(self._sigma * scales * mean)  # or nothing changes
+        self._sigma_path, self._c_path, self._c, self._sigma = sigma_path, c_path, c, sigma
         return step_norm
 
     def state(self) -> State:

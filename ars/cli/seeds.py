@@ -127,8 +127,9 @@ def table(
     if (ends := interquartile_interval(returns)) is not None:
         words[-1] += f" ({' to '.join(digits(float(end)) for end in ends)})"
     words.append(f"worst {digits(float(returns.min()))} of {counted(len(returns), 'seed')}")
-    episodes = next(iter(evaluations.values()))["episodes"]
-    words.append(f"{counted(episodes, 'new episode')} each")
+    episodes = sorted({row["episodes"] for row in evaluations.values()})
+    least = "" if len(episodes) == 1 else f"{episodes[0]:,} to "
+    words.append(f"{least}{counted(episodes[-1], 'new episode')} each")
     return "\n".join([*lines, "", f"{env_id}, {algo}: {', '.join(words)}"])
 
 
@@ -157,14 +158,21 @@ class _Display:
     def event(self, seed: int, kind: str, value: Any) -> None:
         """Show what a seed has to show."""
         numbers = self._numbers[seed]
-        if kind in ("progress", "evaluation", "best_so_far"):
-            getattr(numbers, kind)(value)
-            if kind == "progress":
+        match kind:
+            case "progress":
+                numbers.progress(value)
                 numbers.expectation()
-            self.changed(seed)
-        elif value not in self._said:  # what every seed says is said once
-            self._said.add(value)
-            self.say(f"seed {seed}: {value}" if kind == "notify" else value)
+            case "evaluation":
+                numbers.evaluation(value)
+            case "best_so_far":
+                numbers.best_so_far(value)
+            case "notify" | "said" if value not in self._said:  # what every seed says is said once
+                self._said.add(value)
+                self.say(f"seed {seed}: {value}" if kind == "notify" else value)
+                return
+            case _:
+                return
+        self.changed(seed)
 
     def started(self, seed: int) -> None:
         """A seed begins to train."""

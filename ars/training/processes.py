@@ -129,8 +129,9 @@ class Processes(Generic[K]):
         with process.stdout, process.stderr:
             other.start()
             for line in process.stdout:
-                kind, value = json.loads(line)
-                self._events.put(Event(key, kind, value))
+                with suppress(ValueError, TypeError):  # a line that a kill or a full disk cut
+                    kind, value = json.loads(line)
+                    self._events.put(Event(key, kind, value))
             status = process.wait()
             other.join()
         reason = None if status == 0 else errors[-1] if errors else _how_it_ended(status)

@@ -12,10 +12,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stub_pool import StubPool, scores
 
+from ars.algorithms import sep_cma_es
 from ars.algorithms.base import TrainingContext
 from ars.algorithms.parameter_search import ParameterSearch
 from ars.algorithms.pgpe import PGPE, centred_ranks
 from ars.algorithms.sep_cma_es import Constants, SepCMAES
+from ars.common.errors import RunError
 from ars.common.seeding import direction
 from ars.common.settings import make_config
 from ars.rollout.episode import Episode
@@ -108,3 +110,21 @@ def test_what_is_left_out_has_no_part_in_a_step(kind: type[ParameterSearch]) -> 
     after, left_out = search.policy.weights, {0, 1, 2, 3}
     assert search.iterate(StubPool(play))["step_norm"] == 0.0
     assert np.array_equal(search.policy.weights, after)
+
+
+@BOTH
+def test_an_iteration_that_fails_changes_nothing(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = make(kind, n_directions=4, **({"step_size": 1e300} if kind is PGPE else {}))
+    signed = {(k, sign): float(k * sign) for k in range(4) for sign in (-1, 1)}
+    search.iterate(scores(signed))
+    search.policy.weights = np.full(6, np.finfo(float).max)  # to which PGPE's step adds
+    monkeypatch.setattr(sep_cma_es, "LARGEST_SIGMA", 0.0)
+    before = {name: array.copy() for name, array in search.state().arrays.items()}
+    with pytest.raises(RunError):
+        search.iterate(scores(signed))
+    after = search.state().arrays
+    assert search.iteration == 1
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array)
