@@ -155,12 +155,13 @@ class RayPool:
         self.n_answered += len(results)
         self._queue.answer(call.batch, results)
         errors = [result for result in results if isinstance(result, RolloutError)]
+        n_steps = sum(result.length for result in results if isinstance(result, Episode))
+        if len(errors) < len(results):
+            self._watch.answered(len(results) - len(errors), n_steps, seconds)
         if errors:  # the worker's environment may be in any state: go on in a fresh process
             self._supervisor.replace(call.worker, f"failed ({errors[0]})", len(errors))
             return
-        n_steps = sum(result.length for result in results if isinstance(result, Episode))
         self._timeouts.learn(seconds, len(results), n_steps)
-        self._watch.answered(len(results), n_steps, seconds)
 
     def _check_timeouts(self) -> None:
         """Give up workers that hang; have idle workers run the rollouts of late ones as well."""

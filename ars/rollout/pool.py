@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
+from ars.common.errors import RolloutError, failures, one_line
 from ars.rollout.episode import Episode, Rollouts
 from ars.rollout.task import RolloutSpec, Snapshot, Task
 
@@ -69,6 +70,18 @@ class _Waiting:
         """Forget the tasks that were not collected."""
         self._requests.clear()
 
+    def _play(self, rollouts: Rollouts, request: int) -> list[Episode]:
+        """The episodes of a request. Raises: RolloutError."""
+        snapshot, tasks = self._requests.pop(request)
+        episodes = []
+        for task in tasks:
+            self._watch.waiting()
+            began = time.perf_counter()
+            [episode] = rollouts.run(snapshot, [task])
+            episodes.append(episode)
+            self._watch.answered(1, episode.length, time.perf_counter() - began)
+        return episodes
+
 
 class LocalPool(_Waiting):
     """A Pool in this process: no Ray, no other process, no port. `collect` does the work.
@@ -92,15 +105,7 @@ class LocalPool(_Waiting):
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
-        snapshot, tasks = self._requests.pop(request)
-        episodes = []
-        for task in tasks:
-            self._watch.waiting()
-            began = time.perf_counter()
-            [episode] = self._rollouts.run(snapshot, [task])
-            episodes.append(episode)
-            self._watch.answered(1, episode.length, time.perf_counter() - began)
-        return episodes
+        return self._play(self._rollouts, request)
 
     def close(self) -> None:
         """Close the environment."""
@@ -113,7 +118,6 @@ class BorrowingPool(_Waiting):
     Args:
         spec: what all rollouts share.
         lent: closes the others for the block.
-        on_event: as for `LocalPool`.
         watch: as for `LocalPool`.
     """
 
@@ -121,16 +125,21 @@ class BorrowingPool(_Waiting):
         self,
         spec: RolloutSpec,
         lent: Callable[[], AbstractContextManager[None]],
-        on_event: Callable[[str], None],
         watch: Watch | None = None,
     ) -> None:
         super().__init__(watch)
-        self._spec, self._lent, self._on_event = spec, lent, on_event
+        self._spec, self._lent = spec, lent
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
-        with self._lent(), closing(LocalPool(self._spec, self._on_event)) as pool:
-            return pool.collect(pool.submit(*self._requests.pop(request)))
+        with self._lent():
+            try:
+                rollouts = Rollouts(self._spec)
+            except failures() as error:
+                why = f"{self._spec.env_id}: cannot be made again: {one_line(error)}"
+                raise RolloutError(why) from error
+            with closing(rollouts):
+                return self._play(rollouts, request)
 
     def close(self) -> None:
         """Nothing is open."""

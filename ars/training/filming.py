@@ -96,7 +96,7 @@ class Filming:
         self._waiting.clear()
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
             self._process = None
         if self._place is not None:
             self._place.cleanup()
@@ -107,23 +107,34 @@ class Filming:
         if self._process is not None:
             if self._process.poll() is None:
                 return
-            said = self._process.communicate()[1].strip().splitlines()
             status, self._process = self._process.returncode, None
             if status:
-                self._give_up(said[-1] if said else f"the process ended with status {status}")
+                self._give_up(self._last_words() or f"the process ended with status {status}")
         if self._waiting:
             self._start(self._waiting.popleft())
 
+    @property
+    def _errors(self) -> Path:
+        """What the process says: in a file, since it would wait for a pipe to be emptied."""
+        assert self._place is not None
+        return Path(self._place.name, "errors.txt")
+
+    def _last_words(self) -> str:
+        """The last line that the process said."""
+        said = self._errors.read_text(errors="backslashreplace").strip()
+        return said.splitlines()[-1] if said else ""
+
     def _start(self, job: _Job) -> None:
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ars.training.one_film"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,  # Ctrl-C is for the training, which then ends this
-            )
+            with self._errors.open("wb") as errors:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "ars.training.one_film"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    text=True,
+                    start_new_session=True,  # Ctrl-C is for the training, which then ends this
+                )
             assert self._process.stdin is not None
             told = {"policy": str(job.policy), "output": str(job.output)}
             with suppress(BrokenPipeError):
