@@ -27,7 +27,7 @@ from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, Worker
 from ars.training.config_file import NO_FILE, FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
-from ars.training.settings_file import known_presets, preset_algorithm
+from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
 from envs.drawing import why_not_drawn
 
 
@@ -69,7 +69,8 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
         "--preset",
         metavar="NAME",
         default=hidden,
-        help=f"a named set of settings{known}; or a file of one, such as {program('tune')} writes",
+        help=f"a named set of settings{known}; a file of one, such as {program('tune')} writes; or "
+        f"{NO_PRESET}, for the defaults",
     )
     add_env_flags(main, preset)
     add_wrapper_flag(main)
@@ -121,10 +122,13 @@ def _subject(argv: Sequence[str], algo: str) -> Subject:
         return Subject(preset, f"The preset {preset}{runs} values are shown below.")
     if env_id is None:
         return Subject()
-    text = (
-        f"There is no preset for {env_id} and {algo}: it runs for {DEFAULT_TIMESTEPS:,} timesteps"
+    why = (
+        f"Without a preset {env_id}"
+        if given.preset == NO_PRESET
+        else (f"There is no preset for {env_id} and {algo}: it")
     )
-    return Subject(None, f"{text} with the defaults below.")
+    text = f"{why} runs for {DEFAULT_TIMESTEPS:,} timesteps with the defaults below."
+    return Subject(None, text)
 
 
 _UNITS = {"total_timesteps": "timesteps", "n_iterations": "iterations"}

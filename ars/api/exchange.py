@@ -25,6 +25,7 @@ def export(
     *,
     latest: bool = False,
     at: int | None = None,
+    trust: bool = False,
 ) -> Path:
     """Write a policy in the format of another program, with test vectors beside it.
 
@@ -34,6 +35,7 @@ def export(
         output: the file; None: named after the environment, in the current folder.
         latest: as for `load`.
         at: as for `load`.
+        trust: as for `load`.
 
     Returns:
         The path of the file.
@@ -53,7 +55,7 @@ def export(
     if isinstance(run, Policy):
         file = PolicyFile(run, "")
     else:
-        file = chosen_policy(str(folder_of(run)), latest, at).file
+        file = chosen_policy(str(folder_of(run)), latest, at, trust).file
     return export_policy(file, kind, Path(config.output or default_output(file.env_id, kind))).path
 
 

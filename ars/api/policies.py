@@ -13,7 +13,7 @@ import gymnasium
 
 import envs
 from ars.api.warn import warn
-from ars.common.errors import RunError, UsageError
+from ars.common.errors import UsageError
 from ars.common.settings import check_output, make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
@@ -27,7 +27,9 @@ from ars.verify import VerifyConfig
 from policies import Policy
 
 
-def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) -> Policy:
+def load(
+    run: str | Path | Run, latest: bool = False, *, at: int | None = None, trust: bool = False
+) -> Policy:
     """Load a trained policy.
 
     Args:
@@ -35,6 +37,7 @@ def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) 
         latest: take a run's policy after its last iteration instead of its best.
         at: take the policy that an ARS run had after so many timesteps, rebuilt from its tape: the
             one after the last iteration that had used no more.
+        trust: import the module that a tape from elsewhere names, if `at` needs it.
 
     Returns:
         The policy; `policy.act(obs)` returns the action for an observation.
@@ -47,7 +50,7 @@ def load(run: str | Path | Run, latest: bool = False, *, at: int | None = None) 
     >>> policy.act([0.1] * 26).dtype
     dtype('float32')
     """
-    return chosen_policy(str(folder_of(run)), latest, at).file.policy
+    return chosen_policy(str(folder_of(run)), latest, at, trust).file.policy
 
 
 def make_env(
@@ -88,11 +91,10 @@ def make_env(
         check_given(file.env_id)
         with making(file.env_id, added):
             made = envs.make(file.env_id, **{**file.env_kwargs, **added})
-        try:
+        with ExitStack() as failed:
+            failed.callback(made.close)
             check_spaces(resolved, made)
-        except RunError:
-            made.close()
-            raise
+            failed.pop_all()
         return made
 
 

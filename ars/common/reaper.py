@@ -109,9 +109,11 @@ def _end(mark: str, grace_seconds: float) -> None:
 
 
 def _signal_until_none(mark: str, number: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while _signal(mark, number) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    deadline, quiet = time.monotonic() + seconds, 0
+    # A process that is just being started shows no environment for a moment, so it is seen next.
+    while quiet < 2 and time.monotonic() < deadline:
+        quiet = 0 if _signal(mark, number) else quiet + 1
+        time.sleep(0.02 if quiet else 0.1)
 
 
 def _signal(mark: str, number: int) -> int:

@@ -56,18 +56,18 @@ class Actor:
         """Raises: ValueError where layers do not fit each other, or a number is not finite."""
         if not self.layers:
             raise ValueError("an actor without layers")
-        width = self.layers[0][0].shape[-1]
+        width = self.layers[0][0].shape[-1:]
         for weight, bias in self.layers:
-            fits = weight.ndim == 2 and weight.shape[1] == width and weight.shape[0] >= 1
+            fits = weight.ndim == 2 and weight.shape[1:] == width and len(weight) >= 1
             if not fits or (bias is not None and bias.shape != weight.shape[:1]):
                 raise ValueError("an actor whose layers do not fit each other")
-            width = len(weight)
+            width = weight.shape[:1]
             numbers = weight if bias is None else np.column_stack((weight, bias))
             if not np.isfinite(numbers).all():
                 raise ValueError("an actor with weights that are not finite")
         if len({bias is None for _, bias in self.layers}) > 1:
             raise ValueError("an actor of which only some layers have a bias")
-        if self.log_std is not None and self.log_std.shape != (width,):
+        if self.log_std is not None and self.log_std.shape != width:
             self.log_std = None
 
     def policy(self, env_id: str, observation_space: Any, action_space: Any) -> Policy:

@@ -160,15 +160,22 @@ def read_statistics(path: Path) -> Normalizer | None:
         raise ValueError("it has no statistics of a vector of observations")
     numbers = _attributes(rms)
     mean, var = (array(numbers.get(name)).astype(np.float64).ravel() for name in ("mean", "var"))
-    epsilon, clip, count = (
-        float(array(value)) for value in (state["epsilon"], state["clip_obs"], numbers["count"])
-    )
+    epsilon, clip = _number(state, "epsilon"), _number(state, "clip_obs")
+    count = _number(numbers, "count")
     good = mean.shape == var.shape and np.isfinite(mean).all() and np.isfinite(var).all()
     if not good or not (var + epsilon > 0.0).all() or not clip > 0.0 or not 0.0 <= count < 2**53:
         raise ValueError("its statistics are not those of observations")
     # VecNormalize divides by the root of var + epsilon.
     rule = NormalizerRule(ddof=0, min_std=0.0, clip=clip)
     return Normalizer(mean, var + epsilon, max(1, round(count)), rule)
+
+
+def _number(attributes: Mapping[str, Any], name: str) -> float:
+    """An attribute that is a number. Raises: ValueError."""
+    found = array(attributes.get(name))
+    if found.size != 1:
+        raise ValueError(f"its {name} is no number")
+    return float(found.item())
 
 
 def _attributes(record: Record) -> dict[str, Any]:

@@ -48,8 +48,9 @@ def _rows(run: StoredRun, kind: type[Any], found: Mapping[str, Any]) -> Iterator
         value = found.get(name, field.default)
         starts_as = field.metadata["starts_as"] or ""
         yield _row(run, name, value, field.default, field.metadata["help"], starts_as)
-    for name in found.keys() - fields.keys():
-        yield _row(run, name, found[name], None, "", "")
+    for name, value in found.items():
+        if name not in fields:
+            yield _row(run, name, value, None, "", "")
 
 
 def _row(

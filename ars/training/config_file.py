@@ -143,12 +143,9 @@ def _of_run(file: Path, data: dict[str, Any]) -> FileSettings:
     if None not in grids:  # the second takes the place of the first
         del given[EVALUATION_GRIDS[0]]
     notes = _differences(data)
-    if preset in algorithm.presets:
-        given["preset"] = preset
-    elif preset is not None:
-        given["preset"] = None
-        if not Path(preset).suffix:  # a file may be anywhere
-            notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
+    given["preset"] = preset if preset in algorithm.presets else None
+    if given["preset"] != preset and not Path(preset or "").suffix:  # a file may be anywhere
+        notes.append(f"`preset` {preset} is no longer there; its values are those of the run")
     return FileSettings(given, notes, file, of_a_run=True)
 
 

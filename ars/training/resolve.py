@@ -38,7 +38,7 @@ from ars.training.config import (
     WorkerConfig,
 )
 from ars.training.run_folder import CONFIG, read_json
-from ars.training.settings_file import known_presets, preset_algorithm
+from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
 from ars.training.stored_settings import (
     current_settings,
     is_raised,
@@ -85,17 +85,13 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         )
     presets = known_presets(algo, chosen)
     preset = given.get("preset", preset_named_like(name, algo))
-    preset = str(preset) if isinstance(preset, Path) else preset
+    preset = str(preset) if isinstance(preset, Path) else None if preset == NO_PRESET else preset
     if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
             + (
                 near(preset, presets)
-                or (
-                    f"; known are {', '.join(presets)}, and files"
-                    if presets
-                    else f"; {algo} has no presets, and takes files"
-                )
+                or f"; known are {', '.join([*presets, 'files'])}, and {NO_PRESET} for the defaults"
             )
         )
     defaults: Mapping[str, Any] = {"total_timesteps": DEFAULT_TIMESTEPS}
@@ -294,7 +290,7 @@ def _what_the_preset_decides(
     notes = []
     if "seed" in used and "seed" not in given:
         notes.append(f"`seed` {used['seed']}, from `preset` {config.preset}")
-    for name in preset.keys() - used.keys() - given.keys():
+    for name in [name for name in preset if name not in used and name not in given]:
         value = getattr(config.algorithm, name)
         if value not in (None, (), preset[name]):
             notes.append(
@@ -308,7 +304,7 @@ def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
     """Raises: UsageError for a setting that a run of this algorithm does not have."""
     settings = [name for config in _configs(algo) for name in setting_names(config)]
     known = {name: name for name in (*OTHERS, "env_id", *settings)}
-    for name in given.keys() - known.keys():
+    for name in [name for name in given if name not in known]:
         elsewhere = settings_of_others(algo)
         if name in elsewhere:
             raise UsageError(f"`{name}`: {elsewhere[name]}{other_name(name, known)}")
@@ -365,8 +361,9 @@ def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
     named = env_arguments(given)
-    for name in own.keys() & named.keys():
-        raise UsageError(f"`{name}`: is given twice, as `env_kwargs` {name}=... too")
+    for name in own:
+        if name in named:
+            raise UsageError(f"`{name}`: is given twice, as `env_kwargs` {name}=... too")
     merged = {**named, **own}
     if clock.OPTION in merged:
         merged[clock.OPTION] = clock.frequencies_in(merged[clock.OPTION])

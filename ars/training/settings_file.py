@@ -16,6 +16,7 @@ from ars.training.run_folder import LARGEST_JSON
 from policies import FileError
 from policies.file import read_plain
 
+NO_PRESET = "none"  # the word for the defaults, where there is a preset of the environment's name
 LARGEST = 2**18  # bytes of one's own file
 _YAML = (".yaml", ".yml")
 _ENDINGS = (*_YAML, ".toml", ".json")

@@ -58,7 +58,8 @@ def refuse_idle_horizon(config: Any, given: Mapping[str, Any]) -> None:
     if any(name.endswith("_schedule") for name in given):
         return
     used = without_idle_horizon(type(config), dataclasses.asdict(config))
-    for name in given.keys() & (set(raisable_settings(type(config))) - used.keys()):
+    raisable = raisable_settings(type(config))
+    for name in [name for name in given if name in raisable and name not in used]:
         episodes = "; `rollout_length` cuts episodes" if hasattr(config, "rollout_length") else ""
         raise UsageError(
             f"`{name}` {given[name]}: has no meaning where no schedule is linear{episodes}"

@@ -336,7 +336,7 @@ class _Verifier:
             compare.value(where, "env_id", file.env_id, found.env_id)
             compare.value(where, "env_kwargs", file.env_kwargs, found.env_kwargs)
             compare.value(where, "policy", file.policy.spec, found.policy.spec)
-            for name in found.training.keys() & file.training.keys():
+            for name in sorted(found.training.keys() & file.training.keys()):
                 compare.value(where, name, file.training[name], found.training[name])
             compare.array(where, "weights", file.policy.weights, found.policy.weights)
             theirs, ours = file.policy.normalizer, found.policy.normalizer

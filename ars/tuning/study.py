@@ -354,8 +354,9 @@ def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
 def _check_stored(algo: str, settings: Mapping[str, Any], also: str) -> None:
     """Check that a folder, which may be from elsewhere, decides settings of the algorithm alone."""
     entry = ALGORITHMS[algo]
-    for name in settings.keys() - {*setting_names(entry.Config), also}:
-        raise FileError(f"a search cannot try {name}")
+    known = {*setting_names(entry.Config), also}
+    if (unknown := next((name for name in settings if name not in known), None)) is not None:
+        raise FileError(f"a search cannot try {unknown}")
     if settings.get("preset") is not None and settings["preset"] not in entry.presets:
         raise FileError(f"there is no preset {settings['preset']}")
 

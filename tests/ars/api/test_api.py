@@ -83,6 +83,13 @@ def test_verbose_prints_what_the_command_does_without_flags(
 # Callbacks
 
 
+@pytest.mark.parametrize("preset", [None, "none"])
+def test_a_robot_can_be_trained_without_its_preset(preset: str | None) -> None:
+    run = train("Hopper", preset=preset, rollout_length=5, **HERE)
+    config = json.loads((run.folder / "config.json").read_text())
+    assert config["preset"] is None and config["config"]["step_size"] == 0.02
+
+
 def test_callbacks_see_every_row(capfd: pytest.CaptureFixture[str]) -> None:
     rows: list[dict[str, Any]] = []
     evaluations: list[dict[str, Any]] = []

@@ -133,6 +133,20 @@ def test_statistics_of_vec_normalize_are_the_policy_s(tmp_path: Path) -> None:
     assert np.array_equal(acting(path, statistics=raw), acting(path))
 
 
+@pytest.mark.parametrize(
+    ("attributes", "line"),
+    [
+        ({"epsilon": None}, "NoneType where an array should be"),
+        ({"clip_obs": np.zeros(2)}, "its clip_obs is no number"),
+    ],
+)
+def test_statistics_whose_numbers_are_none_are_refused(
+    attributes: dict[str, Any], line: str, tmp_path: Path
+) -> None:
+    path = stable_baselines3(tmp_path / "p.zip", COMMON, PPO)
+    refused(path, line, vec_normalize(tmp_path / "v.pkl", MEAN, STD, **attributes))
+
+
 def refused(path: Path, line: str, statistics: Path | None = None) -> None:
     with pytest.raises(FileError, match=line) as failure:
         read_actor(path, statistics)
@@ -180,6 +194,7 @@ def _header(shape: str) -> bytes:
         ({"a.npy": _header("(1000000000, 1000000000)")}, "which is not read"),
         ({"a.npy": _header("(2, 3)") + bytes(40)}, "with 40 bytes"),
         ({"a.npy": _header("(6,)") + bytes(48)}, "layers do not fit"),
+        ({"a.npy": _header("()") + bytes(8)}, "layers do not fit"),
         ({"data": b"{", "policy.pth": b""}, "its data cannot be read"),
         ({"data": b"{}"}, "an archive without policy.pth"),
         ({"data": b"{}", "policy.pth": b"PK"}, "a damaged archive"),

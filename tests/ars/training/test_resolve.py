@@ -96,6 +96,7 @@ def test_a_preset_does_not_bind_who_chose_otherwise(
         ({"n_iterations": 5}, 500_000),
         ({"horizon": 7, "total_timesteps": 1000}, 7),
         ({"preset": None}, 1_000_000),
+        ({"preset": "none"}, 1_000_000),
     ],
 )
 def test_a_schedule_runs_over_what_is_planned(given: dict[str, Any], horizon: int) -> None:
