@@ -20,7 +20,8 @@ from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
 from ars.cli.printable import printable
 from ars.cli.program import program
 from ars.common.errors import UsageError
-from ars.common.settings import check_output, make_config
+from ars.common.output import check_output
+from ars.common.settings import make_config
 from ars.results.plot_config import TABLE_FORMATS, PlotConfig
 
 

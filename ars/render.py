@@ -17,7 +17,8 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
 from ars.common.errors import UsageError
-from ars.common.settings import check_output, make_config
+from ars.common.output import check_output
+from ars.common.settings import make_config
 from ars.rendering.film import Moment, RenderConfig
 
 if TYPE_CHECKING:

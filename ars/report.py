@@ -16,7 +16,8 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
 from ars.cli.printable import printable
 from ars.cli.program import program
-from ars.common.settings import check_output, make_config
+from ars.common.output import check_output
+from ars.common.settings import make_config
 from ars.reporting.config import ReportConfig
 
 

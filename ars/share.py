@@ -15,7 +15,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_trust_flag
 from ars.cli.program import hint, program
 from ars.common.errors import RunError, UsageError
-from ars.common.settings import check_output
+from ars.common.output import check_output
 
 
 def _parser() -> Parser:
@@ -44,8 +44,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     config = read_json(folder / CONFIG)
     name = f"{config.get('env_id')}-{config.get('algo')}-s{config.get('seed')}.zip"
-    output = Path(args.output or name.replace("/", "-").replace(":", "-"))
-    check_output(output, ".zip")
+    output = check_output(args.output or name.replace("/", "-").replace(":", "-"), ".zip")
     picture, why = None, ""
     try:
         picture = _picture(args.run, args.trust)

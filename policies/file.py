@@ -7,13 +7,13 @@ written to a temporary file, synced and renamed, so a reader sees either the old
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,26 +34,36 @@ class FileError(ValueError):
     """A file is missing, damaged, malicious or of another kind; the message is one line."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file completely or not at all: temporary file, fsync, rename, fsync of the folder."""
-    name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+@contextmanager
+def replacement(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, which takes its place once the block ends without an error.
+
+    A reader sees either the old file or the whole new one, also after a loss of power.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     # The system takes the user's umask off these permissions, which `tempfile` would not let it.
-    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
     finally:
-        os.close(folder)
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file completely or not at all."""
+    with replacement(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def json_bytes(data: Any) -> bytes:

@@ -40,8 +40,8 @@ class TrainingContext:
         env_processes: processes that share the training environments, if the algorithm steps its
             own; 0: this process.
         objective: what is known of the environment's reward.
-        only_one_env: whether the environment of training must be closed to have another one.
         obs_dtype: a type that observations fit, if that of their space is none.
+        only_one_env: whether the environment of training must be closed to have another one.
     """
 
     env_id: str

@@ -14,7 +14,8 @@ import gymnasium
 import envs
 from ars.api.warn import warn
 from ars.common.errors import UsageError
-from ars.common.settings import check_output, make_config
+from ars.common.output import check_output
+from ars.common.settings import make_config
 from ars.evaluate import EvaluateConfig
 from ars.rendering.film import RenderConfig
 from ars.training.evaluation import acting, check_spaces, evaluate_policy, making
@@ -35,7 +36,7 @@ def load(
     Args:
         run: a run, its folder, a policy file or the name of a shipped policy.
         latest: take a run's policy after its last iteration instead of its best.
-        at: take the policy that an ARS run had after so many timesteps, rebuilt from its tape: the
+        at: take the policy that a run had after so many timesteps, rebuilt from its tape: the
             one after the last iteration that had used no more.
         trust: import the module that a tape from elsewhere names, if `at` needs it.
 
@@ -167,7 +168,7 @@ def render(
         width: in pixels, where the environment lets it be chosen.
         height: in pixels, likewise.
         speed: of the film; 0.25 is slow motion.
-        over_training: of an ARS run, show ten policies of its training, one after the other.
+        over_training: of a run with a tape, show ten policies of its training, one after the other.
         latest: as for `load`.
         at: as for `load`.
         env: as for `evaluate`; a class or function is called with `render_mode="rgb_array"` if it
@@ -237,7 +238,7 @@ def verify(
     *,
     trust: bool = False,
 ) -> Verification:
-    """Verify an ARS run: check its tape, rebuild every policy, replay iterations.
+    """Verify a run with a tape: check its tape, rebuild every policy, replay iterations.
 
     Args:
         run: a run, or its folder.

@@ -35,7 +35,7 @@ def _returns(mean: float, highest: float) -> str:
     return "no episode yet" if math.isnan(mean) else f"{digits(mean)} (max {digits(highest)})"
 
 
-class Progress:
+class RunNumbers:
     """The numbers that both displays show, updated from rows of the logs."""
 
     def __init__(self, config: RunConfig, budget_seconds: float | None) -> None:
@@ -116,7 +116,7 @@ class PlainDisplay:
     What the run is doing is said where nothing else is, for instance in a long first iteration.
     """
 
-    def __init__(self, numbers: Progress, translate: Translate = with_flags) -> None:
+    def __init__(self, numbers: RunNumbers, translate: Translate = with_flags) -> None:
         self._numbers, self._translate = numbers, translate
         self.best_so_far = numbers.best_so_far
         self._last, self._overdue = time.monotonic(), False
@@ -171,7 +171,7 @@ class PlainDisplay:
 class LiveDisplay:
     """A panel that stays in place on a terminal, with messages above it."""
 
-    def __init__(self, numbers: Progress, title: str, translate: Translate = with_flags) -> None:
+    def __init__(self, numbers: RunNumbers, title: str, translate: Translate = with_flags) -> None:
         from rich.console import Console
         from rich.live import Live
 
@@ -240,7 +240,7 @@ def open_display(
     config: TrainingConfig, translate: Translate = with_flags
 ) -> AbstractContextManager[Display]:
     """A live panel if stdout is a terminal, else plain lines; `translate` rewrites messages."""
-    numbers = Progress(config.run, config.budget_seconds)
+    numbers = RunNumbers(config.run, config.budget_seconds)
     if output().isatty():
         return LiveDisplay(numbers, f"{config.env_id} · {config.algo}", translate)
     return PlainDisplay(numbers, translate)

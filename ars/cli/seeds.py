@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from ars.cli.closing import going_on
-from ars.cli.console import SECONDS_BETWEEN_LINES, Progress, Translate
+from ars.cli.console import SECONDS_BETWEEN_LINES, RunNumbers, Translate
 from ars.cli.parser import with_flags
 from ars.cli.printable import printable
 from ars.cli.program import hint, program, resuming
@@ -149,7 +149,7 @@ class _Display:
     def __init__(self, experiment: Experiment, translate: Translate) -> None:
         config = experiment.config
         self._numbers = {
-            seed: Progress(config.run, config.budget_seconds) for seed in experiment.seeds
+            seed: RunNumbers(config.run, config.budget_seconds) for seed in experiment.seeds
         }
         self._state = dict.fromkeys(experiment.seeds, "")
         self._said: set[str] = set()

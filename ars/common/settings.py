@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from ars.common.errors import UsageError
@@ -234,22 +234,6 @@ def in_words(value: Any) -> str:
     """A setting's value as on a command line; `none` if it is empty."""
     text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text or "none"
-
-
-def check_output(output: str | Path, *endings: str) -> Path:
-    """The file to write: with one of the endings, if any are given, in a folder that exists.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    path = Path(output)
-    if endings and path.suffix.lower() not in endings:
-        raise UsageError(f"`output` {path}: must end in {', '.join(endings)}")
-    if path.is_dir():
-        raise UsageError(f"`output` {path}: is a folder")
-    if not path.parent.is_dir():
-        raise UsageError(f"`output` {path}: there is no folder {path.parent}")
-    return path
 
 
 def near(word: object, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
 
@@ -14,14 +15,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from ars.common.errors import (
-    RolloutError,
-    RunError,
-    UsageError,
-    carried,
-    failures,
-    one_line,
-)
+from ars.common.errors import RolloutError, RunError, UsageError, carried, failures, one_line
 from ars.common.host import (
     at_home,
     close_env,
@@ -82,30 +76,38 @@ class Replayed(NamedTuple):
     ended: NDArray[np.bool_]
 
 
-class EnvGroup:
-    """Some of a run's environments, stepped one after another in this process."""
+@dataclass(frozen=True)
+class GroupSpec:
+    """What all of a run's training environments share; attributes as of `VectorEnv`."""
 
-    def __init__(
-        self,
-        env_id: str,
-        env_kwargs: Mapping[str, Any],
-        indices: Sequence[int],
-        seed: int,
-        rollout_length: int,
-        objective: ObjectiveSpec = NOTHING_KNOWN,
-        end_when_down: bool = False,
-        obs_dtype: str | None = None,
-    ) -> None:
-        self._env_id, self._indices, self._seed = env_id, list(indices), seed
-        self._made = made = self._make(env_kwargs)
+    env_id: str
+    env_kwargs: Mapping[str, Any]
+    seed: int
+    rollout_length: int
+    objective: ObjectiveSpec = NOTHING_KNOWN
+    end_when_down: bool = False
+    obs_dtype: str | None = None
+
+
+class EnvGroup:
+    """Some of a run's environments, stepped one after another in this process.
+
+    Args:
+        spec: what all of them share.
+        indices: which of them these are.
+    """
+
+    def __init__(self, spec: GroupSpec, indices: Sequence[int]) -> None:
+        self._env_id, self._indices, self._seed = spec.env_id, list(indices), spec.seed
+        self._made = made = self._make(spec.env_kwargs)
         space = observation_spec(made[0].observation_space)
-        self._shape, self._dtype = space.shape, np.dtype(obs_dtype or space.dtype)
+        self._shape, self._dtype = space.shape, np.dtype(spec.obs_dtype or space.dtype)
         action = space_spec(made[0].action_space, "action")
         self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)
-        self._limit = min(rollout_length, limit or rollout_length)
-        self._objectives = [Objective(env, objective.terms) for env in made]
-        self._in_info, self._end_when_down = self._objectives[0].in_info, end_when_down
+        self._limit = min(spec.rollout_length, limit or spec.rollout_length)
+        self._objectives = [Objective(env, spec.objective.terms) for env in made]
+        self._in_info, self._end_when_down = self._objectives[0].in_info, spec.end_when_down
         self.weigh_by(None)
         self._episodes = [0] * len(made)
         self._lengths = [0] * len(made)
@@ -283,8 +285,8 @@ class EnvGroupHandle(Protocol):
 class InProcessGroup:
     """A group in this process."""
 
-    def __init__(self, *args: Any) -> None:
-        self._group, self._result = EnvGroup(*args), None
+    def __init__(self, spec: GroupSpec, indices: Sequence[int]) -> None:
+        self._group, self._result = EnvGroup(spec, indices), None
 
     def begin(self, name: str, *args: Any) -> None:
         self._result = getattr(self._group, name)(*args)
@@ -306,13 +308,13 @@ class ProcessDied(RolloutError):
 class SubprocessGroup:
     """A group in a process of its own."""
 
-    def __init__(self, *args: Any) -> None:
-        self._env_id = args[0]
+    def __init__(self, spec: GroupSpec, indices: Sequence[int]) -> None:
+        self._env_id = spec.env_id
         # Not forked, because torch and Ray run threads.
         context = multiprocessing.get_context("spawn")
         self._connection, child_end = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(child_end, *args), daemon=True, name=_NAME
+            target=_serve, args=(child_end, spec, indices), daemon=True, name=_NAME
         )
         with at_home(), held_back():  # in the folder where its modules are found
             self._process.start()
@@ -372,7 +374,7 @@ def _without_main_block() -> UsageError:
     )
 
 
-def _serve(connection: Connection, *args: Any) -> None:
+def _serve(connection: Connection, spec: GroupSpec, indices: Sequence[int]) -> None:
     """The main function of an environment process: serve calls until the other end closes."""
     let_through()
     parent = multiprocessing.parent_process()
@@ -386,7 +388,7 @@ def _serve(connection: Connection, *args: Any) -> None:
         while True:
             name, values = connection.recv()
             try:
-                group = group or EnvGroup(*args)
+                group = group or EnvGroup(spec, indices)
                 answer = getattr(group, name)(*values), None
             except failures() as error:
                 answer = None, carried(error)

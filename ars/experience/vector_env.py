@@ -21,6 +21,7 @@ from ars.common.errors import RolloutError
 from ars.common.reaper import Reaper
 from ars.experience.env_group import (
     EnvGroupHandle,
+    GroupSpec,
     InProcessGroup,
     ProcessDied,
     Replayed,
@@ -98,20 +99,14 @@ class VectorEnv:
         end_when_down: bool = False,
         obs_dtype: str | None = None,
     ) -> None:
-        self.n, self._env_id, self._notify = n, env_id, notify
+        self.n, self._notify = n, notify
+        self._spec = GroupSpec(
+            env_id, dict(env_kwargs), seed, rollout_length, objective, end_when_down, obs_dtype
+        )
         self.finished: list[EpisodeInfo] = []
         self.begun_anew: list[int] = []
         self._shards: list[_Shard] = []
         self._reaper = Reaper() if n_processes else None  # of what environments start, too
-        self._group_args = (
-            env_id,
-            dict(env_kwargs),
-            seed,
-            rollout_length,
-            objective,
-            end_when_down,
-            obs_dtype,
-        )
         self._weighs = weighs
         self._weights: tuple[float, ...] | None = None
         for indices in np.array_split(np.arange(n), max(1, min(n_processes, n))):
@@ -123,13 +118,12 @@ class VectorEnv:
         self._begun = False
 
     def _start(self, where: slice) -> EnvGroupHandle:
-        env_id, env_kwargs, *others = self._group_args
         indices = list(range(self.n)[where])
         if self._reaper is None:
-            return InProcessGroup(env_id, env_kwargs, indices, *others)
+            return InProcessGroup(self._spec, indices)
         resource_tracker.ensure_running()  # all of this process shares it: it is not to be marked
         with self._reaper.marking():
-            return SubprocessGroup(env_id, env_kwargs, indices, *others)
+            return SubprocessGroup(self._spec, indices)
 
     def weigh_by(self, weights: tuple[float, ...] | None) -> None:
         """Weigh the terms of every reward from the next step on; None: the true rewards."""
@@ -180,8 +174,8 @@ class VectorEnv:
                 length = int(self._lengths[at])
                 if not math.isfinite(total):
                     raise RolloutError(
-                        f"{self._env_id}, training environment {at}, episode {self._episodes[at]}: "
-                        "the sum of its rewards is too large for a float"
+                        f"{self._spec.env_id}, training environment {at}, episode "
+                        f"{self._episodes[at]}: the sum of its rewards is too large for a float"
                     )
                 self.finished.append(EpisodeInfo(total, length, tally.terms, tally.metres))
                 self._returns[at], self._lengths[at] = 0.0, 0
@@ -256,7 +250,7 @@ class VectorEnv:
             RolloutError: an environment fails while actions are replayed.
         """
         episodes = state.counts("episodes", self.n)
-        lengths = state.counts("lengths", self.n, at_most=self._group_args[3])
+        lengths = state.counts("lengths", self.n, at_most=self._spec.rollout_length)
         returns = state.array("returns", (self.n,))
         actions = state.arrays.get("actions")
         if actions is None or actions.shape[:1] != (lengths.sum(),):
@@ -293,8 +287,8 @@ class VectorEnv:
         if elsewhere:
             named = ", ".join(map(str, elsewhere[:8])) + (" ..." if elsewhere[8:] else "")
             self._notify(
-                f"{self._env_id}: training environments that do not come back to where they were "
-                f"by their reset seeds and actions: {named}; the environment does not repeat "
+                f"{self._spec.env_id}: training environments that do not come back to where they "
+                f"were by their reset seeds and actions: {named}; the environment does not repeat "
                 f"itself, or is another version; {consequence}"
             )
 

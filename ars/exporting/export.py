@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ars.common.errors import RunError, failures
-from ars.common.settings import check_output
+from ars.common.output import check_output
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy

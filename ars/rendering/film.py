@@ -41,7 +41,7 @@ class RenderConfig:
         None, "height in pixels, where the environment lets it be chosen", at_least=16, at_most=4096
     )
     over_training: bool = setting(
-        False, "show ten policies of an ARS run's training, one after the other"
+        False, "show ten policies of the training, from its tape, one after the other"
     )
     speed: float = setting(
         1.0,

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ars.common.errors import UsageError
+from ars.common.output import replacing
 from ars.rendering import video
 from ars.rendering.film import RenderConfig
 from ars.rendering.show import Opener, Recording, shoot
@@ -127,7 +128,7 @@ def record_grid(
     else:
         width = (WIDEST[ending] - (columns - 1) * GAP) // columns
         tile = replace(kind, width=min(width, 640))
-    with tempfile.TemporaryDirectory() as place, video.replacing(output) as temporary:
+    with tempfile.TemporaryDirectory() as place, replacing(output) as temporary:
         reels: list[_Reel] = []
         episodes: list[Episode] = []
         try:

@@ -14,6 +14,7 @@ from typing import Any
 import gymnasium
 
 from ars.common.errors import RunError, failures, one_line
+from ars.common.output import replacing
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
 from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
@@ -87,7 +88,7 @@ def record(
     each picture with how many there will be.
     """
     kind = video.KINDS[output.suffix.lower()]
-    with video.replacing(output) as temporary:
+    with replacing(output) as temporary:
         done = shoot(open_env, config, kind, temporary, on_picture, moments)
     return replace(done, path=output)
 

@@ -6,11 +6,9 @@ A file appears under its name only when it is complete.
 from __future__ import annotations
 
 import math
-import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from ars.common.errors import RunError, UsageError
+from ars.common.errors import RunError
 
 SHEET_COLUMNS = (4, 5)
 
@@ -191,31 +189,6 @@ KINDS = {
     ".gif": Kind(Gif, fps=20, width=480, frames=400),
     ".png": Kind(Sheet, fps=30, width=320, frames=12, moments=True),
 }
-
-
-@contextmanager
-def replacing(output: Path) -> Iterator[Path]:
-    """A temporary file that replaces `output` once the block ends without an error.
-
-    Raises:
-        UsageError: `output` cannot be written; nothing else has been done.
-        RunError: writing failed later.
-    """
-    try:
-        target = output.absolute()  # an environment may move to another folder
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{output.name}.")
-    except OSError as error:
-        raise UsageError(f"`output` {output}: cannot be written ({error.strerror})") from None
-    temporary = Path(name)
-    try:
-        os.close(handle)
-        yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise RunError(f"{output}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
-from ars.common.settings import check_output, make_config
+from ars.common.output import check_output
+from ars.common.settings import make_config
 from ars.reporting.config import ReportConfig
 from ars.results.from_python import Given, each_of
 from ars.training.finished import Run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ars import __version__
 from ars.common.errors import UsageError
+from ars.common.output import replacing
 from ars.common.settings import counted
-from ars.rendering.video import replacing
 from ars.reporting import facts, pictures
 from ars.reporting.config import EPISODES, MOST_INPUTS, ReportConfig
 from ars.reporting.page import render

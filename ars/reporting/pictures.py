@@ -88,7 +88,7 @@ def draw(
         else:
             found.notes.append(
                 "The policies of the training cannot be shown: there is no tape to rebuild them "
-                "from. Runs of ARS keep one; deep algorithms and runs of early versions do not."
+                "from. ARS, PGPE and CMA-ES keep one; deep algorithms and early versions do not."
             )
     except FAILURES as error:
         found.notes.append(f"Not drawn: {error}")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ars.common.settings import check_output, make_config
+from ars.common.output import check_output
+from ars.common.settings import make_config
 from ars.results.plot_config import PlotConfig
 from ars.results.table import GroupScore
 from ars.training.finished import Run

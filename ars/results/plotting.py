@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ars.common.errors import RolloutError, RunError, UsageError
+from ars.common.output import replacing
 from ars.common.settings import counted
-from ars.rendering.video import replacing
 from ars.results import style
 from ars.results.curves import Line, grouped, lines_of
 from ars.results.plot_config import PlotConfig

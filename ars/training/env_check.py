@@ -16,7 +16,7 @@ import numpy as np
 import envs
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
-from ars.experience.env_group import SubprocessGroup
+from ars.experience.env_group import GroupSpec, SubprocessGroup
 from ars.rollout.episode import rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
@@ -126,10 +126,21 @@ def probe(
     dtype, misfit = better or (None, "")
     if misfit:
         warnings.append(f"{env_id}: {misfit}")
-    known = reproducible, tuple(warnings), objective, dtype, time_limit(env), seconds
     states = isinstance(policy.spec.observation, FiniteSpec)
-    more = None if states else coarse_in_float32(policy.shown), clipped_to(env)
-    return Probe(env.observation_space, env.action_space, *known, *neighbours, *more)
+    return Probe(
+        observation_space=env.observation_space,
+        action_space=env.action_space,
+        reproducible=reproducible,
+        warnings=tuple(warnings),
+        objective=objective,
+        obs_dtype=dtype,
+        time_limit=time_limit(env),
+        seconds=seconds,
+        conflict=neighbours.conflict,
+        only_one=neighbours.only_one,
+        coarse=None if states else coarse_in_float32(policy.shown),
+        clipped_to=clipped_to(env),
+    )
 
 
 def _watching_policy(env: gymnasium.Env[Any, Any]) -> WatchingPolicy:
@@ -203,7 +214,7 @@ def _beside_another(
 
 def _lives_apart(env_id: str, env_kwargs: dict[str, Any]) -> bool:
     """Whether one can be made and reset in another process while this one has one."""
-    apart = SubprocessGroup(env_id, env_kwargs, [0], 0, STEPS)
+    apart = SubprocessGroup(GroupSpec(env_id, env_kwargs, seed=0, rollout_length=STEPS), [0])
     try:
         apart.begin("restart", [0], [np.zeros(0, np.int64)])
         apart.finish()

@@ -9,7 +9,7 @@ from typing import Any
 
 import envs
 from ars.common.errors import UsageError
-from ars.common.settings import check_output
+from ars.common.output import check_output
 from ars.importing import original_ars, stable_baselines3
 from ars.importing.actor import Actor
 from ars.importing.archives import open_archive, reading

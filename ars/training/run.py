@@ -229,14 +229,14 @@ def _make_algorithm(
         probed.observation_space,
         probed.action_space,
         config.env_kwargs,
-        config.task.seed,
-        config.task.on_nonfinite,
-        display.notify,
-        config.workers.device,
-        _processes(config, probed, display.notify),
-        probed.objective,
-        probed.obs_dtype,
-        _alone(config, probed),
+        seed=config.task.seed,
+        on_nonfinite=config.task.on_nonfinite,
+        notify=display.notify,
+        device=config.workers.device,
+        env_processes=_processes(config, probed, display.notify),
+        objective=probed.objective,
+        obs_dtype=probed.obs_dtype,
+        only_one_env=_alone(config, probed),
     )
     try:
         algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)

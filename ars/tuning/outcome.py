@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ars.common.output import replacing
 from ars.common.settings import counted, in_words
 from ars.common.words import digits
-from ars.rendering.video import replacing
 from ars.results import style
 from ars.tuning.store import COMPLETE, FAILED, PRUNED, TrialRow, TrialStore, best_first
 from policies.file import write_atomically

@@ -176,8 +176,8 @@ class Trials:
         ask: Callable[[], StoredTrial | None],
         jobs: int,
         deadline: float | None = None,
-    ) -> bool:
-        """Make trials; returns whether it was for the time that no more were made.
+    ) -> None:
+        """Make trials, until there are enough or the time is up.
 
         Args:
             unfinished: those to go on with.
@@ -198,12 +198,12 @@ class Trials:
                     self._settle()
                     self._occupy(ask, jobs)
                     if not processes.running:
-                        return False
+                        return
                     left = None if deadline is None else deadline - time.monotonic()
                     if left is not None and left <= 0:
                         processes.stop(self._note_done)
                         self._settle()
-                        return True
+                        return
                     with interrupts.allowed():
                         event = processes.next(left)
                     if event is not None:

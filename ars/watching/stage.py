@@ -44,10 +44,6 @@ class OnStage:
         self._image: Any = None
         self._about, self._above, self._written = "", 0.0, 0.0
 
-    def remove(self) -> None:
-        """Take it off the stage."""
-        self._server.scene.remove_by_name(self._root)
-
     def say(self, text: str) -> None:
         """What stands above the robot, or in its place if it cannot be shown."""
         self._about = text

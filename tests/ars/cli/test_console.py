@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ars.cli import console, life_sign
-from ars.cli.console import PlainDisplay, Progress
+from ars.cli.console import PlainDisplay, RunNumbers
 from ars.cli.streams import Output
 from ars.training.config import RunConfig
 
@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_the_expected_duration_is_said_once_from_the_second_iteration(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = PlainDisplay(Progress(RunConfig(total_timesteps=10_000), None))
+    display = PlainDisplay(RunNumbers(RunConfig(total_timesteps=10_000), None))
     clock.now += 3
     display.progress(row(1))
     assert capsys.readouterr().out == ""
@@ -52,14 +52,14 @@ def test_the_expected_duration_is_said_once_from_the_second_iteration(
 def test_after_a_long_first_iteration_it_is_said_at_once(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = PlainDisplay(Progress(RunConfig(n_iterations=4), None))
+    display = PlainDisplay(RunNumbers(RunConfig(n_iterations=4), None))
     clock.now += 60
     display.progress(row(1))
     assert capsys.readouterr().out == "about 30 s to go\n"
 
 
 def test_a_resumed_run_shows_the_best_from_before_and_every_evaluation() -> None:
-    numbers = Progress(RunConfig(n_iterations=4), None)
+    numbers = RunNumbers(RunConfig(n_iterations=4), None)
     numbers.best_so_far(500.0)
     numbers.progress(row(2))
     assert dict(numbers.cells())["best"] == "500.0"
@@ -80,7 +80,7 @@ def test_a_reader_who_goes_away_from_a_life_sign_ends_the_run_at_its_next_line(
     monkeypatch.setattr(life_sign, "LOOKS", 0.001)
     stdout = Output(Gone())
     monkeypatch.setattr(sys, "stdout", stdout)
-    with PlainDisplay(Progress(RunConfig(n_iterations=4), None)) as display:
+    with PlainDisplay(RunNumbers(RunConfig(n_iterations=4), None)) as display:
         deadline = time.monotonic() + 10
         while stdout.error is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -94,7 +94,7 @@ def test_a_run_that_has_nothing_to_say_shows_that_it_lives(
     monkeypatch.setattr(life_sign, "FIRST", 0.0)
     monkeypatch.setattr(life_sign, "LATER", 1000.0)
     monkeypatch.setattr(life_sign, "LOOKS", 0.001)
-    with PlainDisplay(Progress(RunConfig(n_iterations=4), None)) as display:
+    with PlainDisplay(RunNumbers(RunConfig(n_iterations=4), None)) as display:
         display.working(lambda: "iteration 1: 3 of 32 episodes played")
         display.notify("run folder")
         deadline = time.monotonic() + 10
@@ -110,7 +110,7 @@ def test_a_run_whose_iterations_end_does_not_say_that_it_lives(
 ) -> None:
     monkeypatch.setattr(life_sign, "FIRST", 10.0)
     monkeypatch.setattr(life_sign, "LOOKS", 0.001)
-    with PlainDisplay(Progress(RunConfig(n_iterations=9), None)) as display:
+    with PlainDisplay(RunNumbers(RunConfig(n_iterations=9), None)) as display:
         display.working(lambda: "iteration 3: 5 of 32 episodes played")
         for iteration in (1, 2):
             clock.now += 6
@@ -128,7 +128,7 @@ def test_a_run_whose_iterations_end_does_not_say_that_it_lives(
 def test_an_evaluation_of_an_iteration_that_was_shown_is_shown_alone(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = PlainDisplay(Progress(RunConfig(n_iterations=9), None))
+    display = PlainDisplay(RunNumbers(RunConfig(n_iterations=9), None))
     for iteration in (1, 2):
         clock.now += 11
         display.progress(row(iteration))
