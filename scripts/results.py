@@ -68,6 +68,8 @@ PLAN = (
     Planned("Reacher", "ppo", 5),
     Planned("Walker2D", "ars", 5),
     Planned("Ant", "ars", 5),
+    Planned("Ant", "sep-cma-es", 5),
+    Planned("Ant", "pgpe", 5),
     Planned("Minitaur", "ars", 3),
 )
 

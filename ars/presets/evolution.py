@@ -27,9 +27,11 @@ def _preset(name: str, n_signs: int, n_directions: int, **search: float) -> dict
 PGPE: Mapping[str, Mapping[str, Any]] = {
     "HalfCheetah": _preset("HalfCheetah", 2, 16, delta_std=0.1, step_size=0.05),
     "Hopper": _preset("Hopper", 2, 32, delta_std=0.1, step_size=0.1, shift=0.9),
+    "Ant": _preset("Ant", 2, 16, delta_std=0.05, step_size=0.05),
 }
 
 SEP_CMA_ES: Mapping[str, Mapping[str, Any]] = {
     "HalfCheetah": _preset("HalfCheetah", 1, 64, delta_std=0.1),
     "Hopper": _preset("Hopper", 1, 64, delta_std=0.06, shift=0.75),
+    "Ant": _preset("Ant", 1, 64, delta_std=0.05),
 }
