@@ -17,7 +17,7 @@ Failures are exceptions: `UsageError` for arguments that cannot be used, `Unknow
 that fails in a run. Everything here works in a notebook and in any thread.
 """
 
-from ars.api.exchange import export, import_policy
+from ars.api.exchange import export, import_policy, share
 from ars.api.policies import evaluate, load, make_env, render, verify
 from ars.api.training import train, train_seeds
 from ars.api.tuning import tune
@@ -47,6 +47,7 @@ __all__ = [
     "plot_weights",
     "render",
     "report",
+    "share",
     "train",
     "train_seeds",
     "tune",

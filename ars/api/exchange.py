@@ -1,4 +1,4 @@
-"""Policies for other programs and from other projects."""
+"""Policies for other programs and from other projects, and runs in one file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ars.api.warn import warn
 from ars.common.settings import make_config
 from ars.exporting.export import export_policy
 from ars.exporting.settings import ExportConfig, chosen_format, default_output
+from ars.reporting.sharing import share_run
 from ars.training.finished import Run
 from ars.training.given_env import wrapper_names
 from ars.training.given_run import folder_of
@@ -57,6 +58,32 @@ def export(
     else:
         file = chosen_policy(str(folder_of(run)), latest, at, trust).file
     return export_policy(file, kind, Path(config.output or default_output(file.env_id, kind))).path
+
+
+def share(run: str | Path | Run, output: str | Path | None = None, *, trust: bool = False) -> Path:
+    """Write a run to one file that others can use: its policies, settings, result, tape, curves.
+
+    Args:
+        run: a run or its folder.
+        output: the file, .zip; None: named after the run, in the current folder.
+        trust: import the module that a run from elsewhere names, to draw a picture.
+
+    Returns:
+        The path of the file, which `load`, `evaluate`, `render` and `verify` take.
+
+    Raises:
+        UsageError: it is not a run folder or has no result yet, or the file cannot be written.
+        FileError: a file of the run is damaged.
+
+    >>> from ars.api import train
+    >>> run = train("LQR", n_iterations=1, n_workers=0, verbose=False)
+    >>> share(run).name
+    'LQR-ars-s0.zip'
+    """
+    done = share_run(Path(folder_of(run)), output, trust)
+    if done.without_picture:
+        warn(f"without a picture: {done.without_picture}")
+    return done.path
 
 
 def import_policy(

@@ -15,6 +15,7 @@ import ars.plot
 import ars.share
 import ars.verify
 from ars.api import evaluate, load, train
+from ars.api import share as share_from_python
 from ars.training import shared_run
 from ars.training.shared_run import share, unpacked
 from policies import FileError
@@ -62,6 +63,8 @@ def test_it_has_a_card_and_a_picture_and_always_the_same_bytes(folder: Path) -> 
         Path(place).mkdir()
         ars.share.main([str(folder), "--output", f"{place}/my run.zip"])
     assert Path("one/my run.zip").read_bytes() == Path("two/my run.zip").read_bytes()
+    found = share_from_python(folder, "my run.zip")
+    assert found.read_bytes() == Path("one/my run.zip").read_bytes()
     with zipfile.ZipFile("one/my run.zip") as archive:
         card, picture = archive.read("README.md").decode(), archive.read("picture.png")
     assert picture.startswith(b"\x89PNG")
@@ -99,7 +102,7 @@ def test_what_cannot_be_drawn_is_shared_without_a_picture(
     def undrawn(*_: object, **__: object) -> Any:
         raise shared_run.UsageError("no camera")
 
-    monkeypatch.setattr("ars.rendering.show.record", undrawn)
+    monkeypatch.setattr("ars.reporting.sharing.record", undrawn)
     ars.share.main([str(folder), "--output", "a.zip"])
     assert "without a picture: no camera" in capsys.readouterr().out
     with zipfile.ZipFile("a.zip") as archive:
