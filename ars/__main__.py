@@ -16,7 +16,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser
 from ars.cli.program import program
 from ars.common.own_modules import look_in_current_folder
-from ars.common.settings import near
+from ars.common.settings import counted, near
 from ars.common.shipped import shipped
 
 
@@ -84,7 +84,7 @@ def overview() -> str:
             "     any registered Gymnasium id (CartPole-v1) or module:Id-v0",
             "RUN  a run folder, a policy file or the name of a shipped policy",
             "",
-            "Shipped policies, with their mean return over new episodes:",
+            "Shipped policies, with the mean return of their run's last evaluation:",
             "",
             *_columns({name: _worth(path) for name, path in shipped().items()}),
             "",
@@ -102,12 +102,13 @@ def overview() -> str:
 
 
 def _worth(shipped: Path) -> str:
-    """What a shipped run's policy is worth: `ppo, 2,803 and 36 metres`."""
+    """What a shipped run's policy is worth: `ppo, 2,803 and 36 metres in 5 episodes`."""
     with ZipFile(shipped) as file:
         config, result = (json.loads(file.read(f"{name}.json")) for name in ("config", "result"))
     final = result["final_evaluation"]
     metres = f" and {final['metres_mean']:.0f} metres" if "metres_mean" in final else ""
-    return f"{config['algo']}, {final['return_mean']:,.0f}{metres}"
+    episodes = counted(final["episodes"], "episode")
+    return f"{config['algo']}, {final['return_mean']:,.0f}{metres} in {episodes}"
 
 
 def _columns(rows: Mapping[str, str]) -> list[str]:

@@ -111,8 +111,9 @@ def suggest_of_module(registered: str, module: str, new: Set[str]) -> str:
 
 
 def _package(spec: EnvSpec) -> str:
-    origin = spec.entry_point if isinstance(spec.entry_point, str) else spec.entry_point.__module__
-    return re.split(r"[.:]", origin)[0]
+    origin = spec.entry_point  # None of one that has a vector_entry_point alone
+    name = origin if isinstance(origin, str) else getattr(origin, "__module__", "")
+    return re.split(r"[.:]", name)[0]
 
 
 def _newest(specs: Iterable[EnvSpec]) -> list[str]:

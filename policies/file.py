@@ -128,7 +128,11 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
         document = json.loads(text) if text is not None else None
         # The text must be as written: 1E-07 for 1e-07 is damage too, which the digest cannot see.
         as_written = json.dumps(document, sort_keys=True) == text
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    # An AttributeError is of a type of numbers that NumPy has not, such as float8.
+    except (
+        *(SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError),
+        RecursionError,
+    ) as error:
         reason = " ".join(str(error).split())
         raise FileError(f"{path}: not a {kind} file, or a damaged one ({reason})") from None
     if not isinstance(document, dict) or "sha256" not in document:

@@ -62,7 +62,10 @@ def main() -> None:
     row("always left", *play(lambda obs: 1, args.episodes))
     bad = []
     for folder in args.folder:
-        for path in sorted(folder.rglob("best_policy.safetensors")):
+        paths = sorted(folder.rglob("best_policy.safetensors"))
+        if not paths:
+            sys.exit(f"{folder}: no policy is below it")
+        for path in paths:
             found = play(load_policy(path).act, args.episodes)
             row(str(path.parent), *found)
             if found[0] < LONGER * randomly[0] or found[3] < LONGER * HEADINGS:

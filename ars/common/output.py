@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ars.common.errors import RunError, UsageError
-from policies.file import replacement
 
 
 def check_output(output: str | Path, *endings: str) -> Path:
@@ -33,6 +32,8 @@ def replacing(output: Path) -> Iterator[Path]:
     Raises:
         RunError: it cannot be written.
     """
+    from policies.file import replacement  # with NumPy, which the check above does without
+
     try:
         # Where it is now: an environment may move to another folder.
         with replacement(output.absolute()) as temporary:

@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _copy_module(name: str, folder: Path) -> None:
     path = _module_path(name)
     assert path is not None
     if path.is_dir():
-        shutil.copytree(path, folder / name, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
+        _copy_tree(path, folder / name)
     else:
         shutil.copy(path, folder)
 
@@ -88,9 +89,15 @@ def _copy_own_folder(package: str, folder: Path) -> None:
     for own in own_folders(package):
         for path in Path(own).iterdir():
             target = folder / package / path.name
-            if target.exists() or path.name == "__pycache__":
+            hidden = any(fnmatch(path.name, pattern) for pattern in _NOT_SHIPPED)
+            if target.exists() or hidden or path.name == "__pycache__":
                 continue
             if path.is_dir():
-                shutil.copytree(path, target, ignore=shutil.ignore_patterns(*_NOT_SHIPPED))
-            else:
+                _copy_tree(path, target)
+            elif path.is_file():  # and no link to nowhere, such as an editor's lock
                 shutil.copy(path, target)
+
+
+def _copy_tree(path: Path, target: Path) -> None:
+    ignore = shutil.ignore_patterns(*_NOT_SHIPPED)
+    shutil.copytree(path, target, ignore=ignore, ignore_dangling_symlinks=True)

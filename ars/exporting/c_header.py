@@ -300,7 +300,8 @@ def identifier(name: str) -> str:
 
 def _comment(text: str) -> str:
     """A text as it may stand in a comment: nothing in it ends the comment, or its line."""
-    return json.dumps(text)[1:-1].replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    plain = json.dumps(text)[1:-1].replace("\\", "/").replace("??", "? ?")  # no trigraphs either
+    return plain.replace("*/", "* /").replace("/*", "/ *")
 
 
 def _number(value: float, kind: str = "double") -> str:

@@ -70,7 +70,7 @@ def ending(run: StoredRun, notify: Notify) -> Ending:
     rows = _rows(run, EVALUATIONS, notify)
     if run.final_return is None:
         progress = _rows(run, PROGRESS, notify)
-        last = [int(found[-1].get("timesteps", 0)) for found in (progress, rows) if found]
+        last = [int(_numbers(found[-1]).get("timesteps", 0)) for found in (progress, rows) if found]
         return Ending(run, None, {}, "", rows, max(last, default=0))
     result = read_json(run.folder / RESULT)
     # What is missing, in a run that others have edited, is said nothing of.

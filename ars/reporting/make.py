@@ -180,6 +180,8 @@ class _Reporter:
             weights = linear_weights(resolved)
         except UsageError:
             return Weights([*found, "Heat maps are drawn of linear policies that fit on a page."])
+        except plotting.FAILURES as error:
+            return Weights([*found, f"No heat map can be drawn: {error}"])
         losses, n_inputs = None, spec.observation.size
         episodes = self._config.episodes
         if episodes is None:

@@ -3,7 +3,8 @@
 The server of the page listens on a port that this machine alone can reach. The gate takes every
 connection, reads the head of its first request and, if that may pass, hands on bytes both ways.
 On the loopback address the name of the host must be this machine's, which keeps out pages of other
-origins; elsewhere a token is needed, once in the address and from then on as a cookie.
+origins; elsewhere a token is needed, once in the address and from then on as a cookie. What runs on
+this machine can also reach the port behind the gate, which is another one each time.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Gate:
         self._loop = asyncio.new_event_loop()
         try:
             self._server = self._loop.run_until_complete(
-                asyncio.start_server(self._serve, host, port)
+                asyncio.start_server(self._serve, host, port, limit=_LONGEST_HEAD)
             )
         except (OSError, OverflowError) as error:
             self._loop.close()
@@ -80,17 +81,19 @@ class Gate:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends = OSError, EOFError, ValueError, TimeoutError, asyncio.CancelledError
-        with contextlib.suppress(*ends):
-            head = await asyncio.wait_for(self._head(reader), _SECONDS)
-            answer = self._answer(head.decode("latin-1"))
-            if answer is not None:
-                writer.write(answer.encode())
-                await writer.drain()
-            else:
-                await self._pass(head, reader, writer)
-        with contextlib.suppress(OSError):
-            writer.close()
+        ends = OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.CancelledError
+        try:
+            with contextlib.suppress(*ends):
+                head = await asyncio.wait_for(self._head(reader), _SECONDS)
+                answer = self._answer(head.decode("latin-1"))
+                if answer is not None:
+                    writer.write(answer.encode())
+                    await writer.drain()
+                else:
+                    await self._pass(head, reader, writer)
+        finally:
+            with contextlib.suppress(OSError):
+                writer.close()
 
     async def _head(self, reader: asyncio.StreamReader) -> bytes:
         return await reader.readuntil(b"\r\n\r\n")
@@ -104,8 +107,8 @@ class Gate:
             name, _, value = line.partition(":")
             fields[name.strip().lower()] = value.strip()
         host = fields.get("host", "")
-        origin = urlsplit(fields.get("origin", "")).netloc
-        if origin and origin != host:
+        origin = fields.get("origin")  # "null" of a page without one, such as a sandboxed frame
+        if origin is not None and urlsplit(origin).netloc != host:
             return _refusal("another page asks for this one")
         if self.token is None:
             name = host.rsplit(":", 1)[0].strip("[]") if ":" in host else host

@@ -106,6 +106,7 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     """
 
     reward_terms = *LocomotionEnv.reward_terms, "posture"
+    falls_down = False  # it is to get up again: what is down for too long ends by itself
 
     def _load(self, client: int) -> Scene:
         scene = super()._load(client)

@@ -19,8 +19,9 @@ BEGIN, END = "<!-- from scripts/results.py -->", "<!-- to here -->"
 
 _SUMMARY = (
     *("environment, `--algo`", "seeds", "steps", "median", "interquartile mean (95 % interval)"),
-    *("worst seed", "metres", "minutes", "registered threshold", "published by others (steps)"),
+    *("worst seed", "metres", "minutes", "registered threshold"),
 )
+_PUBLISHED = "environment", "published by others (steps)"
 _SINGLE = (
     *("environment, `--algo`", "return of seeds 0, 1, 2 …", "worst episode of each"),
     "metres of each",
@@ -40,9 +41,19 @@ class SeedGroup(NamedTuple):
 
 
 def tables(groups: Iterable[SeedGroup]) -> str:
-    """Two tables: a line on each group, and every seed of it."""
+    """Three tables: a line on each group, every seed of it, and what others publish."""
     groups = list(groups)
-    return f"{_table(_SUMMARY, map(_summary, groups))}\n\n{_table(_SINGLE, map(_single, groups))}"
+    environments = dict.fromkeys(group.rows[0].environment for group in groups)
+    published = [[f"`{name}`", text] for name in environments if (text := _published(name))]
+    lines = (_SUMMARY, map(_summary, groups)), (_SINGLE, map(_single, groups))
+    return "\n\n".join(_table(*each) for each in (*lines, (_PUBLISHED, published)))
+
+
+def _published(environment: str) -> str:
+    return ", ".join(
+        f"{algorithm} {thousands(figure)} ({compact(steps)})"
+        for algorithm, figure, steps in published_for(environment)[1]
+    )
 
 
 def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -56,10 +67,6 @@ def _summary(group: SeedGroup) -> list[str]:
     if ends is not None:
         middle += f" ({' to '.join(map(_short, ends))})"
     metres = [row.metres for row in rows if row.metres is not None]
-    published = [
-        f"{algorithm} {thousands(figure)} ({compact(steps)})"
-        for algorithm, figure, steps in published_for(environment)[1]
-    ]
     return [
         group.name,
         str(len(rows)) if len(rows) >= group.planned else f"{len(rows)} of {group.planned}",
@@ -70,7 +77,6 @@ def _summary(group: SeedGroup) -> list[str]:
         f"{np.median(metres):.1f}" if metres else "",
         _minutes(float(np.median([row.minutes for row in rows]))),
         _reached(environment, returns.tolist()),
-        ", ".join(published),
     ]
 
 

@@ -68,6 +68,16 @@ def test_an_id_that_only_says_where_it_went_is_unknown_and_is_never_suggested() 
     assert "-v3" not in told("HalfCheetah-v9")
 
 
+def test_an_id_for_vectors_alone_spoils_no_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
+    name = "VectorsAlone-v0"
+    gymnasium.register(name, vector_entry_point="no_such_module:Env")
+    try:
+        assert "CartPole-v1" in told("CartPole-v9")
+    finally:
+        gymnasium.registry.pop(name, None)
+
+
 def test_a_modules_own_failure_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fails_at_once.py").write_text("import no_such_thing")
     monkeypatch.syspath_prepend(tmp_path)

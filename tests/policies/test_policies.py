@@ -264,6 +264,15 @@ def test_hostile_files_are_refused(data: bytes, tmp_path: Path) -> None:
         load_policy(path)
 
 
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F8_E5M2", "BF16", "F6"])
+def test_types_that_numpy_has_not_are_refused(kind: str, tmp_path: Path) -> None:
+    head = json.dumps({"weights": {"dtype": kind, "shape": [2], "data_offsets": [0, 2]}}).encode()
+    path = tmp_path / "p"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + b"\0\0")
+    with pytest.raises(FileError):
+        load_policy(path)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="nothing: no such policy file"):
         load_policy(tmp_path / "nothing")

@@ -93,11 +93,15 @@ def test_the_users_own_modules_in_a_folder_called_envs_are_sent_beside_the_toolk
     (own / "parts" / "__pycache__").mkdir(parents=True)
     for name in ("my_robot.py", "registry.py", "__init__.py", "parts/wheel.urdf"):
         (own / name).write_text("mine")
+    (own / ".#my_robot.py").symlink_to("somebody@a-machine.1234")  # an editor's lock
+    (own / "parts" / "gone.urdf").symlink_to("nowhere")
+    (own / ".env").write_text("a secret")
     monkeypatch.syspath_prepend(tmp_path)
     with shipping.runtime_env("envs.my_robot:MyRobot-v0") as sent_env:
         sent = Path(sent_env["working_dir"]) / "envs"
         assert (sent / "my_robot.py").read_text() == "mine"
         assert (sent / "parts" / "wheel.urdf").read_text() == "mine"
+        assert not (sent / ".env").exists()
         for name in ("registry.py", "__init__.py"):
             assert (sent / name).read_text() != "mine"
     with shipping.runtime_env("HalfCheetah") as sent_env:

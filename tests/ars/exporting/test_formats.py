@@ -160,6 +160,7 @@ def test_a_header_that_is_changed_is_found_by_its_program(tmp_path: Path) -> Non
 def test_an_environment_s_name_is_a_comment_in_a_header_whatever_it_is(tmp_path: Path) -> None:
     done = exported(joints(), "c", tmp_path, env_id='a*/\n#error "x" /* \\\n')
     assert "A policy for a* /" in done.path.read_text()
+    exported(joints(), "c", tmp_path, env_id=r"a*\x ??/ b*/\*")
 
 
 @pytest.mark.parametrize(

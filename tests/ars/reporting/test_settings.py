@@ -40,6 +40,16 @@ def test_each_value_says_where_it_comes_from(run: StoredRun) -> None:
     assert rows["step_size"].origin == ("preset HalfCheetah" if known else "not recorded")
 
 
+@pytest.mark.parametrize("name", ["a(", "*", "(a+)+$"])
+def test_a_name_is_no_pattern(name: str, run: StoredRun) -> None:
+    path = run.folder / "config.json"
+    config = json.loads(path.read_text())
+    config |= {"env_kwargs": {name: 1}, "commands": [f"ars train {'a' * 60} --env-kwargs {name}=1"]}
+    path.write_text(json.dumps(config))
+    rows = {row.name: row for row in setting_rows(StoredRun.open(run.folder))}
+    assert rows[f"env_kwargs: {name}"].origin in ("given", "not recorded")
+
+
 def test_values_are_in_words_and_defaults_beside_them(run: StoredRun) -> None:
     rows = {row.name: row for row in setting_rows(run)}
     assert rows["seed"].value == "1000000"

@@ -56,7 +56,19 @@ def test_this_machine_sees_the_page_and_other_names_do_not(behind: int) -> None:
         assert get(port, Host=f"localhost:{port}")[0] == 200
         assert get(port, Host=f"evil.example:{port}")[0] == 403
         assert get(port, Origin="http://evil.example")[0] == 403
+        assert get(port, Origin="null")[0] == 403  # of a sandboxed frame
         assert get(port, Origin=f"http://127.0.0.1:{port}")[0] == 200
+
+
+def test_a_head_without_end_is_dropped_without_a_word(
+    behind: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with gate("127.0.0.1", 0, behind) as opened:
+        port = port_of(opened.address)
+        with pytest.raises((http.client.HTTPException, OSError)):
+            get(port, More="x" * 200_000)
+        assert get(port)[0] == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_elsewhere_the_token_is_needed(behind: int) -> None:
