@@ -28,6 +28,8 @@ from policies.spec import PolicySpec
 from policies.state import State
 
 FORMAT_VERSION = 1
+# What reading raises; an AttributeError of a type of numbers that NumPy has not, such as float8.
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 class FileError(ValueError):
@@ -128,11 +130,7 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
         document = json.loads(text) if text is not None else None
         # The text must be as written: 1E-07 for 1e-07 is damage too, which the digest cannot see.
         as_written = json.dumps(document, sort_keys=True) == text
-    # An AttributeError is of a type of numbers that NumPy has not, such as float8.
-    except (
-        *(SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError),
-        RecursionError,
-    ) as error:
+    except (SafetensorError, *_DAMAGED) as error:
         reason = " ".join(str(error).split())
         raise FileError(f"{path}: not a {kind} file, or a damaged one ({reason})") from None
     if not isinstance(document, dict) or "sha256" not in document:

@@ -39,9 +39,10 @@ class EpisodeConfig(ObjectiveConfig):
         """These settings for an environment, with every length a number.
 
         Args:
-            time_limit: the environment's own, in steps; None if it has none. It holds for greater
-                lengths as well, since the environment sees to it.
+            time_limit: the environment's own, in steps; None if it has none. A smaller one than
+                the lengths holds as well, since the environment sees to it.
         """
-        rollout_length = self.rollout_length or time_limit or UNLIMITED
-        eval_length = self.eval_length or time_limit or rollout_length
+        limit = time_limit or 0
+        rollout_length = self.rollout_length or max(UNLIMITED, limit)
+        eval_length = self.eval_length or max(rollout_length, limit)
         return replace(self, rollout_length=rollout_length, eval_length=eval_length)

@@ -221,7 +221,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             values[:] = self._values(np.concatenate([*inputs, last])).reshape(n_steps + 1, n)
         else:
             values[n_steps] = self._values(last)
-        self._see(np.concatenate(raw))
+        self._see(raw)
         if self.config.normalize_rewards:
             rewards = self._normalized_rewards(rewards, ended)
         return Segment(
@@ -235,10 +235,11 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             ended,
         )
 
-    def _see(self, obs: NDArray[Any]) -> None:
-        """Add observations [n, *shape] to the statistics, if there are any."""
+    def _see(self, obs: Sequence[NDArray[Any]]) -> None:
+        """Add observations, each [n, *shape], to the statistics, if there are any."""
         if self.statistics is not None:
-            self.statistics.merge(RunningMeanStd.of(self._vectors(obs).astype(np.float64)))
+            vectors = self._vectors(np.concatenate(obs)).astype(np.float64)
+            self.statistics.merge(RunningMeanStd.of(vectors))
 
     def _episode_buffer(self) -> EpisodeBuffer:
         """A buffer for the episodes that `_play_into` plays."""
@@ -261,7 +262,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         terminated, rewards = self._terminated(step), self._rewards(step)
         ended = terminated | step.truncated
         self.timesteps += len(obs)
-        self._see(obs)
+        self._see([obs])
         if self.config.normalize_rewards:
             rewards = self._normalized_rewards(rewards[None], ended[None])[0]
         episodes.add(x, actions, rewards)

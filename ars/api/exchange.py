@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ars.exporting.settings import ExportConfig, chosen_format, default_output
 from ars.reporting.sharing import share_run
 from ars.training.finished import Run
 from ars.training.given_env import wrapper_names
-from ars.training.given_run import folder_of
+from ars.training.given_run import folder_of, training_id
 from ars.training.imports import import_file
 from ars.training.rebuild import chosen_policy
 from policies import Policy, PolicyFile
@@ -74,13 +75,16 @@ def share(run: str | Path | Run, output: str | Path | None = None, *, trust: boo
     Raises:
         UsageError: it is not a run folder or has no result yet, or the file cannot be written.
         FileError: a file of the run is damaged.
+        RunError: the file cannot be written.
 
     >>> from ars.api import train
     >>> run = train("LQR", n_iterations=1, n_workers=0, verbose=False)
     >>> share(run).name
     'LQR-ars-s0.zip'
     """
-    done = share_run(Path(folder_of(run)), output, trust)
+    folder, given = Path(str(folder_of(run))), run.env if isinstance(run, Run) else None
+    with nullcontext() if given is None else training_id(None, given, folder):
+        done = share_run(folder, output, trust)
     if done.without_picture:
         warn(f"without a picture: {done.without_picture}")
     return done.path

@@ -241,9 +241,6 @@ def _in_process(config: TrainingConfig, is_object: bool) -> TrainingConfig:
 
 
 def _how_to_resume(env: str, folder: Path, **settings: Any) -> str:
-    # Of a preset None means none; of other settings, that they are not given.
     given = {name: value for name, value in settings.items() if value is not None}
-    if "preset" in settings:
-        given["preset"] = settings["preset"]
     arguments = "".join(f", {name}={value!r}" for name, value in given.items())
     return f"train({env}resume={str(folder)!r}{arguments})"

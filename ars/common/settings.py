@@ -222,12 +222,12 @@ def preset_values(
 
 
 def as_words(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """A mapping as the words `name=value` of a command line."""
-
-    def shown(value: Any) -> Any:
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-
-    return tuple(f"{name}={shown(value)}" for name, value in values.items())
+    """Numbers by name as the words `name=value` of a command line."""
+    numbers = {
+        name: int(value) if isinstance(value, int | float) and value == value // 1 else value
+        for name, value in values.items()
+    }
+    return tuple(f"{name}={value}" for name, value in numbers.items())
 
 
 def in_words(value: Any) -> str:

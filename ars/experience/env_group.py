@@ -78,7 +78,7 @@ class Replayed(NamedTuple):
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """What all of a run's training environments share; attributes as of `VectorEnv`."""
+    """What a run's training environments share; attributes as the arguments of `VectorEnv`."""
 
     env_id: str
     env_kwargs: Mapping[str, Any]

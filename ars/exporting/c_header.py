@@ -300,7 +300,8 @@ def identifier(name: str) -> str:
 
 def _comment(text: str) -> str:
     """A text as it may stand in a comment: nothing in it ends the comment, or its line."""
-    plain = json.dumps(text)[1:-1].replace("\\", "/").replace("??", "? ?")  # no trigraphs either
+    plain = json.dumps(text)[1:-1].replace("\\", "/")
+    plain = re.sub(r"\?(?=\?)", "? ", plain)  # no trigraphs either
     return plain.replace("*/", "* /").replace("/*", "/ *")
 
 

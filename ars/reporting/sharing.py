@@ -38,6 +38,7 @@ def share_run(folder: Path, output: str | Path | None = None, trust: bool = Fals
     Raises:
         UsageError: it is not a run folder or has no result yet, or the file cannot be written.
         FileError: a file of the run is damaged.
+        RunError: the file cannot be written.
     """
     if not (folder / CONFIG).is_file():
         raise UsageError(

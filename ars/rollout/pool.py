@@ -118,6 +118,7 @@ class BorrowingPool(_Waiting):
     Args:
         spec: what all rollouts share.
         lent: closes the others for the block.
+        on_event: as for `LocalPool`; called once.
         watch: as for `LocalPool`.
     """
 
@@ -125,10 +126,12 @@ class BorrowingPool(_Waiting):
         self,
         spec: RolloutSpec,
         lent: Callable[[], AbstractContextManager[None]],
+        on_event: Callable[[str], None] = lambda message: None,
         watch: Watch | None = None,
     ) -> None:
         super().__init__(watch)
         self._spec, self._lent = spec, lent
+        self._on_event: Callable[[str], None] | None = on_event
 
     def collect(self, request: int) -> list[Episode]:
         """Run the request's tasks and return their episodes. Raises: RolloutError."""
@@ -138,6 +141,9 @@ class BorrowingPool(_Waiting):
             except failures() as error:
                 why = f"{self._spec.env_id}: cannot be made again: {one_line(error)}"
                 raise RolloutError(why) from error
+            if rollouts.notice is not None and self._on_event is not None:
+                self._on_event(f"warning: {rollouts.notice}")
+                self._on_event = None
             with closing(rollouts):
                 return self._play(rollouts, request)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import envs
 from ars.common.errors import one_line
-from ars.common.settings import as_words, near
+from ars.common.settings import near
 from envs.drawing import registered_creator
 
 
@@ -29,7 +29,8 @@ def why_refused(env_id: str, env_kwargs: dict[str, Any], error: TypeError) -> st
     if missing and set(missing) <= set(takes):
         return f"{env_id}: needs `env_kwargs` {' '.join(f'{name}=...' for name in missing)}"
     if env_kwargs:
-        return f"`env_kwargs` {' '.join(as_words(env_kwargs))}: {env_id} refuses them: {said}"
+        words = " ".join(f"{name}={value}" for name, value in env_kwargs.items())
+        return f"`env_kwargs` {words}: {env_id} refuses them: {said}"
     return None
 
 

@@ -121,7 +121,10 @@ class Filming:
 
     def _last_words(self) -> str:
         """The last line that the process said."""
-        said = self._errors.read_text(errors="backslashreplace").strip()
+        said = ""
+        with suppress(OSError), self._errors.open("rb") as errors:
+            errors.seek(max(0, os.path.getsize(self._errors) - 10_000))
+            said = errors.read().decode(errors="backslashreplace").strip()
         return said.splitlines()[-1] if said else ""
 
     def _start(self, job: _Job) -> None:

@@ -85,7 +85,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         )
     presets = known_presets(algo, chosen)
     preset = given.get("preset", preset_named_like(name, algo))
-    preset = str(preset) if isinstance(preset, Path) else None if preset == NO_PRESET else preset
+    preset = str(preset) if isinstance(preset, Path) else preset
     if preset is not None and (not isinstance(preset, str) or preset not in presets):
         raise UsageError(
             f"`preset` {preset}: unknown"
@@ -266,11 +266,12 @@ def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings given, each word that is a choice in the spelling of the registries."""
     for config in _configs(algo):
         given = choices_as_declared(config, given)
-    known = {"algo": ALGORITHMS, "preset": ALGORITHMS[algo].presets}
-    return {
+    known = {"algo": ALGORITHMS, "preset": [*ALGORITHMS[algo].presets, NO_PRESET]}
+    declared = {
         name: as_spelled(value, known[name]) if name in known else value
         for name, value in given.items()
     }
+    return {**declared, "preset": None} if declared.get("preset") == NO_PRESET else declared
 
 
 def _what_the_preset_decides(

@@ -331,7 +331,7 @@ def _pool_for(
     """The pool for an algorithm, which may have to lend it the only environment."""
     spec = algorithm.rollout_spec
     if config.n_workers == 0 and _alone(config, probed) and not algorithm.trains_in_pool:
-        return BorrowingPool(spec, algorithm.environments_lent, watch)
+        return BorrowingPool(spec, algorithm.environments_lent, notify, watch)
     return make_pool(config, spec, notify, probed.seconds, watch)
 
 

@@ -69,9 +69,8 @@ def preset_file(preset: object) -> PresetFile | None:
         UsageError: there is no such file.
         FileError: it cannot be read, or is no preset.
     """
-    if not isinstance(preset, str | Path) or any(
-        preset in entry.presets for entry in ALGORITHMS.values()
-    ):
+    names = {NO_PRESET, *(name for entry in ALGORITHMS.values() for name in entry.presets)}
+    if not isinstance(preset, str | Path) or preset in names:
         return None
     path = Path(preset)
     if path.suffix.lower() not in _ENDINGS and not path.is_file():

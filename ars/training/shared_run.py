@@ -19,6 +19,7 @@ from typing import Any
 import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError, short_message
+from ars.common.output import replacing
 from ars.common.shell import quoted
 from ars.common.shipped import shipped
 from ars.training.run_folder import (
@@ -32,7 +33,7 @@ from ars.training.run_folder import (
     read_json,
 )
 from policies import FileError
-from policies.file import json_bytes, read_plain, write_atomically
+from policies.file import json_bytes, read_plain
 
 # What is taken out of a file: nothing else in it is looked at.
 FILES = (CONFIG, RESULT, BEST_POLICY, LATEST_POLICY, TAPE, PROGRESS, EVALUATIONS)
@@ -61,6 +62,7 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
     Raises:
         UsageError: it is not a run folder, or has no result yet.
         FileError: a file in it is damaged.
+        RunError: the file cannot be written.
     """
     needed = {
         CONFIG: "not a run folder",
@@ -86,7 +88,8 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):
             archive.writestr(zipfile.ZipInfo(name, _WHEN), contents[name], zipfile.ZIP_DEFLATED)
-    write_atomically(output, packed.getvalue())
+    with replacing(output) as temporary:
+        temporary.write_bytes(packed.getvalue())
     return sorted(contents)
 
 

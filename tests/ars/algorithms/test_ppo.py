@@ -231,3 +231,15 @@ def test_images_are_not_normalised(capsys: pytest.CaptureFixture[str]) -> None:
         ars.train.main(words)
     assert stopped.value.code == 2
     assert "--normalize-observations: has no meaning for images" in capsys.readouterr().err
+
+
+def test_finite_observations_are_normalised_as_the_vectors_that_they_are() -> None:
+    ppo = make("FrozenLake-v1", {"is_slippery": False}, normalize_observations=True)
+    learn(ppo, 2)
+    assert ppo.statistics is not None and ppo.statistics.count == 64
+    close(ppo.statistics.mean.sum(), 1.0, 1e-12)  # each has a single 1
+    assert (ppo.statistics.mean >= 0.0).all()
+    several = make("Blackjack-v1", normalize_observations=True)  # a state of three numbers
+    learn(several, 1)
+    assert several.statistics is not None
+    close(several.statistics.mean.sum(), 1.0, 1e-12)

@@ -44,7 +44,7 @@ def test_a_watch_hears_of_every_rollout(borrows: bool) -> None:
         lent.append("given back")
 
     heard, spec = Heard(), make_spec()
-    pool = BorrowingPool(spec, lend, heard) if borrows else LocalPool(spec, watch=heard)
+    pool = BorrowingPool(spec, lend, watch=heard) if borrows else LocalPool(spec, watch=heard)
     episodes = pool.collect(pool.submit(make_snapshot(), EVALUATION))
     pool.close()
     assert plain(episodes) == expected(spec, EVALUATION)

@@ -16,11 +16,12 @@ import pytest
 import ars.evaluate
 import ars.train
 from ars.api import RunError, train, train_seeds
-from ars.cli.seeds import summary
+from ars.cli.seeds import summary, table
 from ars.common.errors import UsageError
 from ars.common.seeding import Stream
 from ars.rollout.task import RolloutSpec, Task, task_seed
 from ars.training import experiment as module
+from ars.training import processes
 from ars.training.experiment import Experiment, Outcome
 from ars.training.seed_processes import SilentShow
 from policies import FileError
@@ -257,3 +258,34 @@ def test_an_experiment_from_elsewhere_runs_no_module_that_it_names(
         ars.train.main(["--resume", str(folder)])
     assert stopped.value.code == 2 and "evil_world" in capsys.readouterr().err
     assert not Path("ran").exists()
+
+
+def test_a_failure_of_the_cluster_ends_its_seed_alone_in_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "Hopper --n-seeds 2 --jobs 1 --n-iterations 1 --ray-address 127.0.0.1:1 --run-dir exp"
+    with pytest.raises(SystemExit) as ended:
+        ars.train.main(words.split())
+    said = "".join(capsys.readouterr())
+    assert ended.value.code == 1 and "Traceback" not in said
+    for seed in (0, 1):
+        assert f"seed {seed} failed: --ray-address 127.0.0.1:1: cannot connect" in said
+
+
+def test_what_a_killed_process_leaves_of_a_line_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "PROGRAM", "torn_line")
+    place = Path("torn_line.py").resolve()
+    whole, torn_off = '["notify", "whole"]', '["progress", {"a'
+    place.write_text(f"print({whole!r}); print({torn_off!r}, end='')")
+    monkeypatch.setenv("PYTHONPATH", str(place.parent))
+    torn = processes.Processes[int]()
+    torn.start(0, {})
+    heard = [torn.next(30.0), torn.next(30.0)]
+    assert [event and event.kind for event in heard] == ["notify", "ended"]
+
+
+def test_evaluations_of_several_lengths_are_said() -> None:
+    row = {"return_mean": 1.0, "return_std": 0.0, "return_min": 1.0}
+    rows = {seed: {**row, "episodes": episodes} for seed, episodes in enumerate((20, 5, 20))}
+    assert table("E-v0", "ars", rows).endswith("5 to 20 new episodes each")
+    assert table("E-v0", "ars", {0: rows[1]}).endswith("5 new episodes each")

@@ -40,6 +40,13 @@ def test_flags_that_are_repeated_on_resume_change_nothing(tmp_path: Path) -> Non
     assert outcome(folder) == outcome(whole)
 
 
+def test_a_run_without_a_preset_goes_on_without_one(tmp_path: Path) -> None:
+    run = train(tmp_path / "run", "--preset", "none", "--n-iterations", "1")
+    resume(run, "--preset", "none", "--n-iterations", "2")
+    with pytest.raises(SystemExit):
+        resume(run, "--preset", "Hopper", "--n-iterations", "3")
+
+
 def test_the_result_of_a_run_that_goes_on_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
