@@ -1,41 +1,30 @@
-"""Some of a run's training environments, in this process or in one of their own."""
+"""Some of a run's training environments, stepped one after another in one process."""
 
 from __future__ import annotations
 
-import multiprocessing
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
-from ars.common.errors import RolloutError, RunError, UsageError, carried, failures, one_line
+from ars.common.errors import RolloutError, RunError, failures, one_line
 from ars.common.host import (
-    at_home,
     close_env,
-    hosting,
     make_env,
     take_back_at_every_step,
     take_back_files,
     take_back_signals,
 )
-from ars.common.interrupts import held_back, let_through
-from ars.common.parent import end_with_parent
 from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
 from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
 from policies import DiscreteSpec, observation_spec, space_spec
-
-CLOSE_SECONDS = 2.0  # for an environment process to close its environments
-_NAME = "ars environments"  # of environment processes
-_NO_MAIN_BLOCK = 78  # the exit status of one that would train instead of serving
 
 
 class Step(NamedTuple):
@@ -90,7 +79,7 @@ class GroupSpec:
 
 
 class EnvGroup:
-    """Some of a run's environments, stepped one after another in this process.
+    """Some of a run's environments.
 
     Args:
         spec: what all of them share.
@@ -192,8 +181,16 @@ class EnvGroup:
             return actions
         return (actions[at, ...] for at in range(len(actions)))  # of a Box without dimensions
 
-    def step(self, actions: NDArray[Any]) -> Step:
-        """Step every environment; one whose episode ended is reset."""
+    def step(
+        self, actions: NDArray[Any], lost: Mapping[int, NDArray[Any]] = MappingProxyType({})
+    ) -> Step:
+        """Step every environment; one whose episode ended is reset.
+
+        Args:
+            actions: [n], or [n, *shape].
+            lost: the last observations of episodes that are over, though they were not meant to
+                be: they are truncated there, without a step.
+        """
         n = len(self._envs)
         final_obs, rewards = np.empty((n, *self._shape), self._dtype), np.empty(n)
         terminated, truncated = np.zeros((2, n), np.bool_)
@@ -203,6 +200,11 @@ class EnvGroup:
         at = 0
         try:
             for at, action in enumerate(self._each(actions)):
+                if at in lost:
+                    final_obs[at], rewards[at], truncated[at] = lost[at], 0.0, True
+                    ended.append(at)
+                    tallies.append(self._objectives[at].end())
+                    continue
                 obs, reward, ends, stops, info = take_step(self._envs[at], action)
                 final_obs[at] = as_array(obs, self._dtype, self._shape)
                 if self._in_info:
@@ -268,130 +270,3 @@ def _without_counting_wrappers(
             env = env.env  # type: ignore[attr-defined]  # of a wrapper
         bare.append(env)
     return bare, limit
-
-
-class EnvGroupHandle(Protocol):
-    """A group, wherever it runs: a method call is begun, then finished, one at a time."""
-
-    def begin(self, name: str, *args: Any) -> None: ...
-
-    def finish(self) -> Any: ...
-
-    def leave(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class InProcessGroup:
-    """A group in this process."""
-
-    def __init__(self, spec: GroupSpec, indices: Sequence[int]) -> None:
-        self._group, self._result = EnvGroup(spec, indices), None
-
-    def begin(self, name: str, *args: Any) -> None:
-        self._result = getattr(self._group, name)(*args)
-
-    def finish(self) -> Any:
-        return self._result
-
-    def leave(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self._group.close()
-
-
-class ProcessDied(RolloutError):
-    """An environment process died."""
-
-
-class SubprocessGroup:
-    """A group in a process of its own."""
-
-    def __init__(self, spec: GroupSpec, indices: Sequence[int]) -> None:
-        self._env_id = spec.env_id
-        # Not forked, because torch and Ray run threads.
-        context = multiprocessing.get_context("spawn")
-        self._connection, child_end = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(child_end, spec, indices), daemon=True, name=_NAME
-        )
-        with at_home(), held_back():  # in the folder where its modules are found
-            self._process.start()
-        self._kill_at = 0.0
-        child_end.close()
-
-    def begin(self, name: str, *args: Any) -> None:
-        with suppress(OSError):  # `finish` reports a process that died
-            self._connection.send((name, args))
-
-    def finish(self) -> Any:
-        try:
-            result, error = self._connection.recv()
-        except (OSError, EOFError):
-            self._process.join(1.0)
-            status = self._process.exitcode
-            if status == _NO_MAIN_BLOCK:
-                raise _without_main_block() from None
-            how = "closed its connection" if status is None else f"ended with status {status}"
-            raise ProcessDied(f"{self._env_id}: an environment process {how}") from None
-        if error is not None:
-            raise error
-        return result
-
-    def leave(self) -> None:
-        """Have the process end; `close` waits for that, and ends one that does not."""
-        with suppress(OSError):
-            self._connection.close()
-        self._kill_at = self._kill_at or time.monotonic() + CLOSE_SECONDS
-
-    def close(self) -> None:
-        self.leave()
-        try:
-            self._process.join(max(0.0, self._kill_at - time.monotonic()))
-        finally:  # also where a second Ctrl-C ends the wait
-            self._process.kill()  # also one that is stopped, or in C code
-            self._process.join()
-
-
-def refuse_to_train_again() -> None:
-    """Refuse to train in a process that imports the program which started it, and trains.
-
-    Raises:
-        UsageError: there is no main block; an environment process leaves it to its parent.
-    """
-    process = multiprocessing.current_process()
-    if getattr(process, "_inheriting", False):
-        if process.name == _NAME:
-            raise SystemExit(_NO_MAIN_BLOCK)
-        raise _without_main_block()
-
-
-def _without_main_block() -> UsageError:
-    return UsageError(
-        "a process that training starts imports this program, which trains again: put the call "
-        'under `if __name__ == "__main__":`'
-    )
-
-
-def _serve(connection: Connection, spec: GroupSpec, indices: Sequence[int]) -> None:
-    """The main function of an environment process: serve calls until the other end closes."""
-    let_through()
-    parent = multiprocessing.parent_process()
-    assert parent is not None and parent.pid is not None
-    end_with_parent(parent.pid)
-    # An environment may start processes of its own, which multiprocessing denies to daemons.
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-    group = None
-    answer: tuple[Any, RolloutError | None]
-    with suppress(EOFError, OSError), hosting(may_exit=True):
-        while True:
-            name, values = connection.recv()
-            try:
-                group = group or EnvGroup(spec, indices)
-                answer = getattr(group, name)(*values), None
-            except failures() as error:
-                answer = None, carried(error)
-            connection.send(answer)
-    if group is not None:
-        group.close()

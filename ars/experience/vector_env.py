@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 
 from ars.common.errors import RolloutError
 from ars.common.reaper import Reaper
-from ars.experience.env_group import (
+from ars.experience.env_group import GroupSpec, Replayed, Step
+from ars.experience.env_processes import (
     EnvGroupHandle,
-    GroupSpec,
     InProcessGroup,
     ProcessDied,
-    Replayed,
-    Step,
     SubprocessGroup,
 )
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
@@ -207,11 +205,11 @@ class VectorEnv:
         shard.group.begin("restart", self._episodes[shard.where].tolist(), actions_since)
         replayed: Replayed = shard.group.finish()
         # One that comes back to somewhere else goes on from there, unless its episode has ended.
-        first = shard.where.start
-        elsewhere = self._elsewhere(replayed, self.obs[shard.where], self._returns[shard.where])
+        first, obs = shard.where.start, self.obs[shard.where]
+        elsewhere = self._elsewhere(replayed, obs, self._returns[shard.where])
         self._notify_of([first + at for at in elsewhere], "they go on from where they came to")
-        self._begin_anew([first + at for at in elsewhere if replayed.ended[at]])
-        shard.group.begin("step", actions[shard.where])
+        lost = {at: obs[at] for at in elsewhere if replayed.ended[at]}
+        shard.group.begin("step", actions[shard.where], lost)
         again: Step = shard.group.finish()
         return again
 

@@ -16,7 +16,8 @@ import numpy as np
 import envs
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
-from ars.experience.env_group import GroupSpec, SubprocessGroup
+from ars.experience.env_group import GroupSpec
+from ars.experience.env_processes import SubprocessGroup
 from ars.rollout.episode import rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given

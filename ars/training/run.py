@@ -14,7 +14,7 @@ from ars.common.errors import RolloutError, RunError, UsageError, failures, one_
 from ars.common.host import at_home, from_home, hosting
 from ars.common.interrupts import Interrupts
 from ars.common.resources import NotEnoughMemory
-from ars.experience.env_group import refuse_to_train_again
+from ars.experience.env_processes import refuse_to_train_again
 from ars.rollout.pool import BorrowingPool, LocalPool, Pool, Watch
 from ars.rollout.task import RolloutSpec
 from ars.training import checkpoint

@@ -119,6 +119,23 @@ class Corrupts(Raises):
         return wrong.get(self._what, obs), self._value if self._what == "reward" else reward, *rest
 
 
+class EndsWhere(CartPoleEnv):
+    """Ends with its third step where `flag` exists: it does not repeat itself."""
+
+    def __init__(self, flag: str) -> None:
+        super().__init__()
+        self._flag, self._steps = Path(flag), 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self._steps = 0
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        self._steps += 1
+        obs, reward, ends, *rest = super().step(action)
+        return obs, reward, ends or (self._steps == 3 and self._flag.exists()), *rest
+
+
 class Pays(CartPoleEnv):
     """Pays `reward` for every step."""
 
@@ -160,6 +177,7 @@ for _class in (
     Slow,
     Dawdles,
     Corrupts,
+    EndsWhere,
     Pays,
 ):
     gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)

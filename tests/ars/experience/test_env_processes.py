@@ -15,7 +15,7 @@ import pytest
 from paths import ROOT, SUPPORT
 from processes import alive, wait_until
 
-from ars.experience.env_group import SubprocessGroup
+from ars.experience.env_processes import SubprocessGroup
 from ars.experience.vector_env import VectorEnv
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux sees to it")
@@ -96,3 +96,23 @@ def test_a_process_that_dies_while_it_comes_back_is_replaced_again(tmp_path: Pat
             assert np.array_equal(ours.step(actions).obs, theirs.step(actions).obs)
     assert len(started_in(dying)) == 3
     assert len(said) == 1
+
+
+def test_an_episode_that_does_not_come_back_is_truncated_where_it_was(tmp_path: Path) -> None:
+    flag, said = tmp_path / "flag", list[str]()
+    name = "faulty_envs:EndsWhere-v0"
+    with closing(VectorEnv(name, {"flag": str(flag)}, 2, 7, 100, 1, said.append)) as several:
+        several.reset()
+        for t in range(4):
+            last = several.step(np.full(2, t % 2)).obs
+        flag.touch()
+        group = several._shards[0].group
+        assert isinstance(group, SubprocessGroup)
+        group._process.kill()
+        step = several.step(np.zeros(2, np.int64))
+        assert step.truncated.all() and not step.terminated.any()
+        assert np.array_equal(step.final_obs, last) and not np.array_equal(step.obs, last)
+        assert [episode.length for episode in several.finished] == [5, 5]
+        assert several._episodes.tolist() == [1, 1] and several._lengths.tolist() == [0, 0]
+        assert not several.step(np.zeros(2, np.int64)).truncated.any()
+    assert "they go on from where they came to" in said[1]
