@@ -122,12 +122,10 @@ def _subject(argv: Sequence[str], algo: str) -> Subject:
         return Subject(preset, f"The preset {preset}{runs} values are shown below.")
     if env_id is None:
         return Subject()
-    why = (
-        f"Without a preset {env_id}"
-        if given.preset == NO_PRESET
-        else (f"There is no preset for {env_id} and {algo}: it")
-    )
-    text = f"{why} runs for {DEFAULT_TIMESTEPS:,} timesteps with the defaults below."
+    it = f"There is no preset for {env_id} and {algo}: it"
+    if given.preset == NO_PRESET:
+        it = f"Without a preset {env_id}"
+    text = f"{it} runs for {DEFAULT_TIMESTEPS:,} timesteps with the defaults below."
     return Subject(None, text)
 
 

@@ -25,10 +25,8 @@ from ars.training.run_folder import LATEST_POLICY, ResolvedPolicy
 from ars.training.shared_run import unpacked
 from ars.training.trust import check_trust
 
-MOST_SHOWN = 4  # groups of runs with pictures and weights: more would make a page of tens of MB
-
-
 ENDINGS = ".html", ".htm"
+MOST_SHOWN = 4  # groups of runs with pictures and weights: more would make a page of tens of MB
 
 
 def report(

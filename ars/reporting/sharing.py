@@ -13,8 +13,8 @@ from ars.rendering.film import RenderConfig
 from ars.rendering.show import record
 from ars.training.evaluation import acting
 from ars.training.rebuild import chosen_policy
-from ars.training.run_folder import CONFIG, one_of_those_in, read_json
-from ars.training.shared_run import share
+from ars.training.run_folder import CONFIG, read_json
+from ars.training.shared_run import check_shareable, share
 from ars.training.trust import check_trust
 
 
@@ -40,10 +40,7 @@ def share_run(folder: Path, output: str | Path | None = None, trust: bool = Fals
         FileError: a file of the run is damaged.
         RunError: the file cannot be written.
     """
-    if not (folder / CONFIG).is_file():
-        raise UsageError(
-            f"`run` {folder}: not a run folder (no {CONFIG} in it){one_of_those_in(folder)}"
-        )
+    check_shareable(folder)  # before a picture is drawn
     config = read_json(folder / CONFIG)
     name = f"{config.get('env_id')}-{config.get('algo')}-s{config.get('seed')}.zip"
     path = check_output(output or name.replace("/", "-").replace(":", "-"), ".zip")

@@ -30,6 +30,7 @@ from ars.training.run_folder import (
     PROGRESS,
     RESULT,
     TAPE,
+    one_of_those_in,
     read_json,
 )
 from policies import FileError
@@ -43,6 +44,19 @@ _BROKEN = zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, Value
 # The folders of an absolute path, up to its last name.
 _FOLDERS = re.compile(r"""(?<=')[~/][^']*/|(?<=")[~/][^"]*/|(?<![\w.:/'"])[~/]\S*/(?=\S)""")
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes at any time
+
+
+def check_shareable(folder: Path) -> None:
+    """Raises: UsageError unless it is a run folder that has a result."""
+    needed = {
+        CONFIG: "not a run folder",
+        RESULT: "has no result yet",
+        BEST_POLICY: "has no policy",
+    }
+    for name, what in needed.items():
+        if not (folder / name).is_file():
+            instead = one_of_those_in(folder) if name == CONFIG else ""
+            raise UsageError(f"`run` {folder}: {what} (no {name} in it){instead}")
 
 
 def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]:
@@ -60,18 +74,11 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
         The names of what is in the file.
 
     Raises:
-        UsageError: it is not a run folder, or has no result yet.
+        UsageError: as for `check_shareable`.
         FileError: a file in it is damaged.
         RunError: the file cannot be written.
     """
-    needed = {
-        CONFIG: "not a run folder",
-        RESULT: "has no result yet",
-        BEST_POLICY: "has no policy",
-    }
-    for name, what in needed.items():
-        if not (folder / name).is_file():
-            raise UsageError(f"`run` {folder}: {what} (no {name} in it)")
+    check_shareable(folder)
     contents = {name: read_plain(folder / name) for name in FILES if (folder / name).is_file()}
     if picture is not None:
         contents[PICTURE] = picture

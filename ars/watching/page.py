@@ -26,7 +26,7 @@ class Robot:
         server: viser's.
         source: the run that it plays policies of.
         place: which strip it stands on.
-        places: how many strips there are.
+        places: how many strips there are, with this one.
         which: the policy that it begins with.
     """
 

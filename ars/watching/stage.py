@@ -25,7 +25,7 @@ class OnStage:
     Args:
         server: viser's.
         place: which strip, from 0.
-        places: how many there are at first.
+        places: how many there are, with this one.
         name: what the label begins with.
         tell: called now and then with how its episode goes, in words.
     """
@@ -34,7 +34,7 @@ class OnStage:
         self, server: Any, place: int, places: int, name: str, tell: Callable[[str], None]
     ) -> None:
         self._server, self._place, self._name, self._tell = server, place, name, tell
-        self._places = max(place + 1, places)
+        self._places = places
         self._at: Any = None
         self._root = f"/lane{place}"
         self._server.scene.add_frame(self._root, show_axes=False)
