@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM
 from ars.cli.exit import command
+from ars.cli.life_sign import life_signs
 from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
 from ars.cli.program import command_line, program, resuming
 from ars.cli.search import closing, open_search_display, opening
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"name an environment, for example: {program('tune')} HalfCheetah")
     from ars.tuning.study import Study
 
-    with hosting():
+    with hosting(), life_signs("preparing the search"):
         if "resume" in given:
             study = Study.open(Path(given.pop("resume")), given, command_line(), trust)
         else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ars.common.words import duration
 
@@ -59,3 +60,16 @@ class LifeSign:
                 except BrokenPipeError as error:  # stdout raises it only once
                     self._broken = error
                     return
+
+
+@contextmanager
+def life_signs(doing: str) -> Iterator[None]:
+    """A block that says on stdout what it is doing, now and then while it takes long."""
+    sign = LifeSign(lambda line: print(line, flush=True))
+    sign.working(lambda: doing)
+    sign.start()
+    try:
+        yield
+    finally:
+        sign.stop()
+    sign.heard()  # raises what a line of the sign's met

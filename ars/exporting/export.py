@@ -13,8 +13,7 @@ from ars.common.output import check_output
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy
-from envs import resolve
-from envs.clock import OPTION, frequencies_in
+from envs import clock, resolve, wrapping
 from envs.drawing import registered_creator
 from policies import PolicyFile
 from policies.file import write_atomically
@@ -84,11 +83,11 @@ def describe(file: PolicyFile) -> str:
 
 def clock_inputs(file: PolicyFile) -> str:
     """Which inputs of the policy are those of its environment's clock, and how to compute them."""
-    frequencies = frequencies_in(file.env_kwargs.get(OPTION, []))
+    frequencies = clock.frequencies_in(file.env_kwargs.get(clock.OPTION, []))
     if not frequencies:
         return ""
     each = ", then ".join(f"{frequency!r}" for frequency in frequencies)
-    rate = _steps_per_second(file.env_id)
+    rate = _steps_per_second(file)
     divisor = "r" if rate is None else f"{rate:g}"
     return (
         f"The last {2 * len(frequencies)} of its {file.policy.spec.observation.size} inputs are "
@@ -97,12 +96,12 @@ def clock_inputs(file: PolicyFile) -> str:
     )
 
 
-def _steps_per_second(env_id: str) -> float | None:
+def _steps_per_second(file: PolicyFile) -> float | None:
     """By which the clock goes; None where to know it would run code that only a file names."""
-    if ":" in env_id:
+    if ":" in file.env_id or wrapping.OPTION in file.env_kwargs:
         return None
     try:
-        metadata = getattr(registered_creator(resolve(env_id)), "metadata", {})
+        metadata = getattr(registered_creator(resolve(file.env_id)), "metadata", {})
     except failures():  # it is not installed
         return None
     rate = metadata.get("render_fps")

@@ -126,12 +126,14 @@ def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:
 
 
 def refuse_taken(folder: Path) -> None:
-    """Raises: UsageError if a folder for a new run holds one."""
-    if any(os.path.lexists(folder / name) for name in (CONFIG, EXPERIMENT, STUDY)):
-        raise UsageError(
-            f"`run_dir` {folder}: holds a run already; choose another folder, or go on with "
-            f"`resume` {quoted(folder)}"
-        )
+    """Raises: UsageError if a folder for a new run holds one, or a search."""
+    holders = ((CONFIG, "run", "train"), (EXPERIMENT, "run", "train"), (STUDY, "search", "tune"))
+    for name, held, goes in holders:
+        if os.path.lexists(folder / name):
+            raise UsageError(
+                f"`run_dir` {folder}: holds a {held} already; choose another folder, or {goes} on "
+                f"with `resume` {quoted(folder)}"
+            )
 
 
 def _make(path: Path, name: str) -> None:

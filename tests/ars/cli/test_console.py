@@ -105,6 +105,19 @@ def test_a_run_that_has_nothing_to_say_shows_that_it_lives(
     assert "iteration 1: 3 of 32 episodes played, 0 s so far\n" in said
 
 
+def test_a_block_that_takes_long_shows_that_it_lives(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(life_sign, "FIRST", 0.0)
+    monkeypatch.setattr(life_sign, "LOOKS", 0.001)
+    said, deadline = "", time.monotonic() + 10
+    with life_sign.life_signs("preparing the search"):
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said = capsys.readouterr().out
+    assert said == "preparing the search, 0 s so far\n"
+
+
 def test_a_run_whose_iterations_end_does_not_say_that_it_lives(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

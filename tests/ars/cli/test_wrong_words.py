@@ -184,7 +184,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over(
         run(folder, "--seed", "4")
     assert stopped.value.code == 2
     err = capsys.readouterr().err
-    assert "holds a run already" in err and f"or go on with --resume '{folder}'" in err
+    assert "holds a run already" in err and f"or train on with --resume '{folder}'" in err
     assert (folder / "policy.safetensors").read_bytes() == before
 
 

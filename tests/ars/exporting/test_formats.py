@@ -242,6 +242,9 @@ def test_says_how_its_clock_goes_in_steps() -> None:
     angles = [2 * np.pi * frequency * 7 / rate for frequency in frequencies]
     wanted = [of(angle) for angle in angles for of in (np.sin, np.cos)]
     assert observation[-4:] == pytest.approx(wanted, abs=1e-6)
+    wrapped = {"clock": [1.5], "wrappers": ["any:Wrapper"]}  # which may change the rate
+    said = clock_inputs(replace(with_a_clock("Hopper"), env_kwargs=wrapped))
+    assert said.endswith("f = 1.5, r the `render_fps` of its environment")
 
 
 def test_says_which_inputs_are_a_clock(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_damaged_and_foreign_folders_are_refused(rehearsed: type[Rehearsed]) -> 
     with pytest.raises(UsageError, match=r"^`resume` nowhere: not the folder of a search"):
         resume(Path("nowhere"))
     found = search(n_trials=2)
-    with pytest.raises(UsageError, match="holds a run already"):
+    with pytest.raises(UsageError, match=r"holds a search already; .* tune on with"):
         search(run_dir=str(found.folder))
     journal, study = found.folder / JOURNAL, found.folder / "study.json"
     whole, defined = journal.read_bytes(), study.read_text()
