@@ -21,6 +21,8 @@ types:
 
 scripts:
 	for script in scripts/*.py; do python "$$script" --help >/dev/null || exit 1; done
+	python scripts/simulate_cluster.py --workers 1 --directions 2 --seconds 0.01 --iterations 1
+	python scripts/soak.py --robots Hopper --resets 100 --steps 2000
 
 wheel:
 	scripts/check_wheel.sh

@@ -11,11 +11,10 @@ The toolkit's environments are also registered with Gymnasium, under ids such as
 first robot is made.
 """
 
-from envs.atari import WrongOptions
+from envs.errors import UnknownEnvironment, WrongOptions
 from envs.registry import (
     OPTIONS,
     RegisteredEnv,
-    UnknownEnvironment,
     accelerate,
     canonical_name,
     make,

@@ -22,14 +22,13 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
+from envs.actions import number_of
+from envs.errors import WrongOptions
+
 Frame = NDArray[np.uint8]
 StepResult = tuple[Any, float, bool, bool, dict[str, Any]]
 
 FRAMES_PER_SECOND = 60  # of an Atari 2600
-
-
-class WrongOptions(ValueError):
-    """Options do not fit an environment; the message is one line."""
 
 
 class Atari(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -198,7 +197,9 @@ class PongDifference(gymnasium.Wrapper[Any, Any, Any, Any]):
         return np.zeros((80, 80), np.int8), info
 
     def step(self, action: Any) -> StepResult:
-        screen, reward, over, truncated, info = self.env.step(self.ACTIONS[action])
+        screen, reward, over, truncated, info = self.env.step(
+            self.ACTIONS[number_of(action, ("up", "down"), "Pong")]
+        )
         now = self._objects(screen)
         difference, self._before = now - self._before, now
         info["cut_returns"] = reward != 0

@@ -179,6 +179,7 @@ class ObstacleCar(Pictured[Floats, Any]):
         return min(self._x, self._y, SIZE - self._x, SIZE - self._y)
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
+        self._check_begun()
         turn = _TURNS[number_of(action, ACTIONS, type(self).__name__)]
         self._heading = (self._heading + turn) % HEADINGS
         x, y = _STEPS[self._heading]

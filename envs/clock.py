@@ -21,7 +21,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from envs.atari import WrongOptions
+from envs.errors import WrongOptions
 
 OPTION = "clock"  # of `envs.make`
 

@@ -13,6 +13,7 @@ is slightly unstable, so that without control the state drifts away.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium
@@ -100,11 +101,14 @@ class LQR(Pictured[Array, Array]):
         return self._x.copy(), {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        self._check_begun()
         u = np.asarray(action, np.float64)
         if u.shape != (SIZE,):
             raise ValueError(f"action of shape {u.shape}; LQR takes {SIZE} numbers")
         # Number by number: in half the time of arrays, and in the same order everywhere.
         (x, y, z), (a, b, c) = self._x.tolist(), u.tolist()
+        if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
+            raise ValueError(f"action is not finite: {[a, b, c]}")
         reward = -(STATE_COST * (x * x + y * y + z * z) + (a * a + b * b + c * c))
         n = self.np_random.standard_normal(SIZE).tolist()
         if self.render_mode is not None:

@@ -27,12 +27,14 @@ class ObjectiveSpec(NamedTuple):
         travels: whether metres are counted.
         step_seconds: seconds of simulated time in a step; None where there are none.
         can_be_down: whether there is a state, down, that can end an episode.
+        adds_up: whether the terms add up to the reward; not where a wrapper changes a robot's.
     """
 
     terms: tuple[str, ...] = ()
     travels: bool = False
     step_seconds: float | None = None
     can_be_down: bool = False
+    adds_up: bool = True
 
 
 NOTHING_KNOWN = ObjectiveSpec()
@@ -42,14 +44,18 @@ class Tally(NamedTuple):
     """What an episode came to.
 
     Attributes:
-        total_reward: the sum of the rewards without weights.
+        total_reward: the sum of the rewards without weights; None where nobody knows it.
         terms: what each term added up to without its weight.
         metres: travelled; None where they are not counted.
     """
 
-    total_reward: float
+    total_reward: float | None
     terms: tuple[float, ...]
     metres: float | None
+
+    def true_return(self, paid: float) -> float:
+        """The sum of the rewards without weights, or what was paid where nobody knows that."""
+        return paid if self.total_reward is None else self.total_reward
 
 
 class Objective:
@@ -57,16 +63,16 @@ class Objective:
 
     Args:
         env: the environment, wrapped or not.
-        terms: those that `info` names; a robot of ours knows its own.
+        known: of its reward; a robot of ours knows its own terms.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], terms: Sequence[str] = ()) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], known: ObjectiveSpec = NOTHING_KNOWN) -> None:
         robot: Any = getattr(env, "unwrapped", env)
         own = robot.reward_terms if hasattr(robot, "term_sums") else None
         self._robot = None if own is None else robot
-        self.terms = tuple(terms if own is None else own)
-        self.in_info = own is None and bool(terms)  # whether `weigh` must see every step
-        self.weighs = False
+        self.terms = tuple(known.terms if own is None else own)
+        self.in_info = own is None and bool(known.terms)  # whether `weigh` must see every step
+        self.weighs, self._adds_up = False, known.adds_up
         self._env, self._keys = env, [_PREFIX + name for name in self.terms]
         self._factors: list[tuple[int, float]] = []  # less one, of the terms that have another
         self._sums = [0.0] * len(self.terms)
@@ -108,7 +114,7 @@ class Objective:
         """The episode is over; `info` is that of its last step, None where nobody saw it."""
         if self._robot is not None:
             terms = tuple(self._robot.term_sums)
-            return Tally(sum(terms), terms, self._robot.metres)
+            return Tally(sum(terms) if self._adds_up else None, terms, self._robot.metres)
         self._info = info if isinstance(info, Mapping) else {}
         x = _number(self._info, "x_position")
         metres = None if x is None else x - self._start

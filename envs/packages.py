@@ -27,14 +27,17 @@ def explain(spec: EnvSpec, error: Exception) -> str:
     origin = str(spec.entry_point)
     missing = getattr(error, "name", None)
     if origin.startswith("gymnasium.envs."):
-        extra = origin.split(".")[2].split(":")[0].replace("_", "-")
+        folder = origin.split(".")[2].split(":")[0].replace("_", "-")
+        extra = "jax" if folder in ("phys2d", "tabular") else folder
         known = extra in ("box2d", "classic-control", "mujoco", "toy-text")
         ours = f" (from a checkout: pip install -e '.[{extra}]')" if known else ""
         return f"needs more than plain Gymnasium: pip install 'gymnasium[{extra}]'{ours}"
     if missing == "pybullet":
         return "needs PyBullet: pip install pybullet (wheels exist up to CPython 3.11)"
+    if missing in ("tkinter", "_tkinter"):
+        return "needs Tk for its window, a package of the system: on Debian, apt install python3-tk"
     if missing:
-        return f"needs {missing}: pip install {missing}"
+        return f"needs the Python module {missing}"
     return f"does not import ({one_line(error)})"
 
 

@@ -1,9 +1,10 @@
-"""What worlds that draw themselves share: how they are drawn, how large, and a window."""
+"""What worlds that draw themselves share: how they are drawn, how large, a window, and its pace."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
@@ -12,7 +13,39 @@ from numpy.typing import NDArray
 
 from envs.window import Window
 
-LARGEST_PICTURE = 2**24  # pixels
+LARGEST_PICTURE = 2**24  # pixels; one takes up to 48 bytes each while it is drawn
+
+
+def check_picture(render_mode: str | None, modes: Sequence[str], width: int, height: int) -> None:
+    """Raises: ValueError for a mode or a size in which no picture is drawn."""
+    if render_mode not in (None, *modes):
+        known = ", ".join(map(repr, modes))
+        raise ValueError(f"render_mode={render_mode!r}; it is None or one of {known}")
+    if width < 1 or height < 1 or width * height > LARGEST_PICTURE:
+        raise ValueError(
+            f"width={width}, height={height}; a picture has at least 1x1 pixels and at most "
+            f"{LARGEST_PICTURE:,}"
+        )
+
+
+def refuse(call: str, closed: bool) -> NoReturn:
+    """Raises: gymnasium.error.Error for a call after `close` or before the first `reset`."""
+    if closed:
+        raise gymnasium.error.Error(f"{call} after close()")
+    raise gymnasium.error.ResetNeeded(f"{call} before the first reset()")
+
+
+class Pace:
+    """The moments at which a window's frames are due."""
+
+    def __init__(self) -> None:
+        self._due = 0.0  # on time.perf_counter's clock
+
+    def wait(self, per_second: float) -> None:
+        """Wait until the frame that is shown now is due; a delay is not made up for."""
+        now = time.perf_counter()
+        time.sleep(max(self._due - now, 0.0))
+        self._due = max(self._due, now) + 1.0 / per_second
 
 
 class Pictured(gymnasium.Env[ObsType, ActType]):
@@ -29,21 +62,29 @@ class Pictured(gymnasium.Env[ObsType, ActType]):
     """
 
     def __init__(self, render_mode: str | None, width: int, height: int) -> None:
-        modes = self.metadata["render_modes"]
-        if render_mode not in (None, *modes):
-            known = ", ".join(map(repr, modes))
-            raise ValueError(f"render_mode={render_mode!r}; it is None or one of {known}")
-        if width < 1 or height < 1 or width * height > LARGEST_PICTURE:
-            raise ValueError(
-                f"width={width}, height={height}; a picture has at least 1x1 pixels and at most "
-                f"{LARGEST_PICTURE:,}"
-            )
+        check_picture(render_mode, self.metadata["render_modes"], width, height)
         self.render_mode, self._size = render_mode, (width, height)
         self._window = Window(type(self).__name__) if render_mode == "human" else None
+        self._pace = Pace()
+        self._began = self._closed = False
 
-    @abstractmethod
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[ObsType, dict[str, Any]]:
+        """Seed the generator, and let steps follow; a subclass begins an episode."""
+        if self._closed:
+            refuse("reset()", closed=True)
+        self._began = True
+        return super().reset(seed=seed)
+
+    def _check_begun(self) -> None:
+        """Raises: gymnasium.error.Error for a step before the first reset, or after `close`."""
+        if not self._began or self._closed:
+            refuse("step()", self._closed)
+
     def _picture(self) -> NDArray[np.uint8]:
         """The world as uint8 [height, width, 3]."""
+        raise NotImplementedError
 
     def render(self) -> Any:
         """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
@@ -54,11 +95,13 @@ class Pictured(gymnasium.Env[ObsType, ActType]):
         return None
 
     def _show(self) -> None:
-        """Update the window, if there is one."""
+        """Update the window, if there is one, and wait until its next frame is due."""
         if self._window is not None:
             self._window.show(self._picture())
+            self._pace.wait(self.metadata["render_fps"])
 
     def close(self) -> None:
-        """Close the window, if there is one."""
+        """Close the window, if there is one; further calls do nothing."""
+        self._closed = True
         if self._window is not None:
             self._window.close()

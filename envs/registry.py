@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 
-from envs.atari import WrongOptions
 from envs.atari import make as view
 from envs.clock import frequencies_in, with_clock, without_clock
+from envs.errors import UnknownEnvironment, WrongOptions
 from envs.packages import explain, one_line, silence_mujoco
 from envs.suggestions import (
     is_stub,
@@ -28,10 +28,6 @@ from envs.wrapping import find, names_in, put_around
 
 if TYPE_CHECKING:
     from envs.bullet.compiled.player import CompiledPlayer
-
-
-class UnknownEnvironment(ValueError):
-    """No environment has this name; the one-line message suggests similar names."""
 
 
 class RegisteredEnv(NamedTuple):

@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.actions import number_of
 from envs.pictured import Pictured
 
 SIZE = 24  # pixels of the court, which is square; every length below is in pixels
@@ -25,6 +26,7 @@ SIDE_SPEED = 1.25  # across the court, at most
 PADDLE_SPEED = 1.5
 NEAR = float(SIZE - THICKNESS - BALL)  # where the ball reaches the paddle
 WINNING = 10
+ACTIONS = ("left", "stay", "right")
 
 _BALL_GREY, _PADDLE_GREY = 255, 128
 _COURT_COLOUR, _BALL_COLOUR, _PADDLE_COLOUR = (28, 58, 82), (250, 236, 120), (237, 107, 33)
@@ -52,7 +54,7 @@ class Squash(Pictured[NDArray[np.uint8], Any]):
         super().__init__(render_mode, width, height)
         shape = (self.stack_size, SIZE, SIZE)
         self.observation_space = gymnasium.spaces.Box(0, 255, shape, np.uint8)
-        self.action_space = gymnasium.spaces.Discrete(3)
+        self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
         self._frames = np.zeros(shape, np.uint8)
         self._x = self._y = self._across = self._along = self._paddle = 0.0
         self._returned = 0
@@ -75,9 +77,8 @@ class Squash(Pictured[NDArray[np.uint8], Any]):
         self._across = float(self.np_random.uniform(-SIDE_SPEED, SIDE_SPEED))
 
     def step(self, action: Any) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
-        move = int(action) - 1
-        if not -1 <= move <= 1:
-            raise ValueError(f"action {action!r}; it is 0, 1 or 2")
+        self._check_begun()
+        move = number_of(action, ACTIONS, "Squash") - 1
         self._paddle = min(max(self._paddle + move * PADDLE_SPEED, 0.0), float(SIZE - PADDLE))
         self._fly()
         reward, over = 0.0, False

@@ -16,7 +16,7 @@ from typing import Any
 
 import gymnasium
 
-from envs.atari import WrongOptions
+from envs.errors import WrongOptions
 from envs.suggestions import near_names, why_not_imported
 
 OPTION = "wrappers"  # of `envs.make`

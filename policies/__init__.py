@@ -11,7 +11,7 @@ from policies.finite import FiniteSpec
 from policies.linear import LinearPolicy
 from policies.mlp import MLPPolicy, initial_weights
 from policies.normalizer import Normalizer, NormalizerRule, RunningMeanStd
-from policies.registry import POLICIES, PolicyKind, build_policy
+from policies.registry import POLICIES, PolicyKind, build_policy, check_spec
 from policies.spec import (
     NATURE_CONV_LAYERS,
     NATURE_HIDDEN_SIZES,
@@ -73,10 +73,13 @@ def policy_spec(kind: str, observation_space: Any, action_space: Any, **options:
 
     Raises:
         UnsupportedSpace: for a space that the policy does not support.
-        ValueError: for an unknown kind or option value.
+        ValueError: for an unknown kind, or an option's value that it does not take.
+        TypeError: for an option that no policy has.
     """
     observation = observation_spec(observation_space)
     defaults = POLICIES[kind].defaults if kind in POLICIES else {}
-    return PolicySpec(
+    spec = PolicySpec(
         kind, observation, space_spec(action_space, "action"), **{**defaults, **options}
     )
+    check_spec(spec)
+    return spec

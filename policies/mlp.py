@@ -32,7 +32,11 @@ def initial_weights(spec: PolicySpec, rng: np.random.Generator) -> Array:
     """Weights and biases uniform in +-1/sqrt(fan_in), layer by layer: float64 [n_network_weights].
 
     The initialisation of torch.nn.Linear (LeCun et al., 1998, "Efficient BackProp").
+
+    Raises: ValueError for a network with convolutions.
     """
+    if spec.conv_layers:
+        raise ValueError(f"conv_layers {spec.conv_layers}: only affine layers are drawn")
     parts = []
     for n_in, n_out in itertools.pairwise(spec.layer_sizes):
         bound = 1.0 / float(np.sqrt(n_in))

@@ -92,7 +92,13 @@ POLICIES: Mapping[str, PolicyKind] = {
 
 
 def build_policy(spec: PolicySpec) -> Policy:
-    """Return the policy that a spec describes, with zero weights.
+    """Return the policy that a spec describes, with zero weights; raises as `check_spec`."""
+    check_spec(spec)
+    return POLICIES[spec.kind].load()(spec)
+
+
+def check_spec(spec: PolicySpec) -> None:
+    """Check that there is a policy of a spec.
 
     Raises:
         ValueError: for an unknown kind, or layers that the kind does not have.
@@ -110,4 +116,3 @@ def build_policy(spec: PolicySpec) -> Policy:
     finite = isinstance(spec.observation, FiniteSpec) and isinstance(spec.action, DiscreteSpec)
     if kind.is_table and not finite:
         raise UnsupportedSpace(f"a {spec.kind} policy takes Discrete observations and actions")
-    return kind.load()(spec)

@@ -177,6 +177,9 @@ class PolicySpec:
     scale_actions: bool = False  # outputs of -1 and 1 mean the bounds of a Box
 
     def __post_init__(self) -> None:
+        # Lists are taken too; a spec is equal to itself after a file, and has a hash.
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        object.__setattr__(self, "conv_layers", tuple(map(tuple, self.conv_layers)))
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation {self.activation!r} is not one of {sorted(ACTIVATIONS)}")
         if any(size < 1 for size in self.hidden_sizes):

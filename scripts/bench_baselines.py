@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from outcomes.peer import run_again
+
 # Ids with their module, so that none of this toolkit's presets is applied.
 CARTPOLE = "gymnasium:CartPole-v1"
 OUR_ROBOT = "envs:bullet/HalfCheetah-v0"
@@ -177,12 +179,7 @@ def ours(case: Case, steps: int) -> float:
 
 def theirs(name: str, steps: int) -> float:
     """Return the steps per second of Stable-Baselines3, run in a separate process."""
-    words = ["--peer", name, "--steps", str(steps)]
-    # Output is shown only on failure, since every process prints PyBullet's build time.
-    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return float(run_again(__file__, [name, "--steps", steps]))
 
 
 def run_peer(case: Case, steps: int) -> float:

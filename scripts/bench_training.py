@@ -24,6 +24,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from outcomes.peer import run_again
+
 EPISODE_STEPS = 1000
 PEER_ENV = "pybullet_envs_gymnasium:HalfCheetahBulletEnv-v0"
 STEP_SIZE, DELTA_STD = 0.02, 0.03
@@ -52,19 +54,8 @@ def ours(iterations: int, directions: int, start: str | None) -> float:
 
 def theirs(iterations: int, directions: int, start: str | None) -> float:
     """Return the steps per second of sb3-contrib's ARS, run in a separate process."""
-    words = [
-        "--peer",
-        start or "",
-        "--iterations",
-        str(iterations),
-        "--directions",
-        str(directions),
-    ]
-    # Output is shown only on failure, since every process prints PyBullet's build time.
-    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    words = [start or "", "--iterations", iterations, "--directions", directions]
+    return float(run_again(__file__, words))
 
 
 def run_peer(iterations: int, directions: int, start: str) -> float:

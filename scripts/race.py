@@ -27,6 +27,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from outcomes.peer import run_again
+
 from policies.file import write_atomically
 
 TARGETS = {"Hopper": 2000.0, "HalfCheetah": 1200.0, "Ant": 1500.0}
@@ -108,13 +110,8 @@ def ours(robot: str, algo: str, seed: int, minutes: float, folder: Path) -> Fini
 
 def theirs(robot: str, algo: str, seed: int, minutes: float) -> Finish:
     """Train with Stable-Baselines3, in a process of its own."""
-    words = ["--peer", robot, algo, str(seed), "--minutes", str(minutes)]
-    command = [sys.executable, __file__, *words]
-    # Output is shown only on failure, since every process prints PyBullet's build time.
-    done = subprocess.run(command, capture_output=True, text=True, env=one_thread())
-    if done.returncode:
-        sys.exit(done.stderr)
-    return Finish(*json.loads(done.stdout.splitlines()[-1]))
+    words = [robot, algo, seed, "--minutes", minutes]
+    return Finish(*run_again(__file__, words, one_thread()))
 
 
 def one_thread() -> dict[str, str]:

@@ -48,6 +48,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from ars.training.display import Silent
+
 if TYPE_CHECKING:
     from ars.algorithms.ars import ARS
     from ars.distributed.pool import RayPool
@@ -102,7 +104,7 @@ class Mark:
     n_answered: int
 
 
-class Marks:
+class Marks(Silent):
     """A display that records the ends of the first and last iteration, and prints only events."""
 
     def __init__(self, n_iterations: int) -> None:
@@ -129,12 +131,6 @@ class Marks:
             cpu_seconds(self.pool.pids()),
             self.pool.n_answered,
         )
-
-    def evaluation(self, row: dict[str, Any]) -> None:
-        """Ignore evaluations."""
-
-    def best_so_far(self, return_mean: float) -> None:
-        """Ignore the best evaluation."""
 
     def notify(self, message: str) -> None:
         """Print events: a late or lost worker would spoil the measurement."""

@@ -94,7 +94,8 @@ class SoakedRobot:
 def main() -> int:
     """Print memory during the run; return 1 if it grows."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--robots", nargs="+", choices=envs.names(), default=envs.names())
+    names = [row.name for row in envs.table() if row.id.startswith("bullet/")]
+    parser.add_argument("--robots", nargs="+", choices=names, default=names)
     parser.add_argument("--resets", type=int, default=100_000, help="at least")
     parser.add_argument("--steps", type=int, default=10_000_000, help="at least")
     arguments = parser.parse_args()

@@ -95,7 +95,7 @@ class EnvGroup:
         self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)
         self._limit = min(spec.rollout_length, limit or spec.rollout_length)
-        self._objectives = [Objective(env, spec.objective.terms) for env in made]
+        self._objectives = [Objective(env, spec.objective) for env in made]
         self._in_info, self._end_when_down = self._objectives[0].in_info, spec.end_when_down
         self.weigh_by(None)
         self._episodes = [0] * len(made)

@@ -138,7 +138,7 @@ class SteppedEnv:
             raise RolloutError(
                 f"{self._env_id}: training environment 0 cannot be made: {one_line(error)}"
             ) from error
-        self._objective = Objective(self._env, self._known.terms)
+        self._objective = Objective(self._env, self._known)
         self._objective.weigh_by(self._weights, self._end_when_down)
 
     def reset(self, episode: int) -> int:

@@ -168,7 +168,9 @@ class VectorEnv:
         if step.obs is not step.final_obs:
             ended = np.flatnonzero(step.terminated | step.truncated).tolist()
             for at, tally in zip(ended, step.tallies, strict=True):
-                total = tally.total_reward if self._weighs else float(self._returns[at])
+                total = float(self._returns[at])
+                if self._weighs:
+                    total = tally.true_return(total)
                 length = int(self._lengths[at])
                 if not math.isfinite(total):
                     raise RolloutError(

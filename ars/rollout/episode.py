@@ -117,11 +117,13 @@ def rollout(
 def _ended(episode: Episode, objective: Objective | None, info: Any = None) -> Episode:
     """An episode with what its objective has counted; `info`: of the last step, where it is known.
 
-    Where rewards were weighed, the true return is the sum of the terms.
+    Where rewards were weighed, the true return is the sum of the terms, if they add up to it.
     """
     if objective is not None:
         tally = objective.end(info)
-        total = tally.total_reward if objective.weighs else episode.total_reward
+        total = episode.total_reward
+        if objective.weighs:
+            total = tally.true_return(total)
         episode = replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
     if math.isfinite(episode.total_reward) and math.isfinite(episode.score):
         return episode
@@ -208,7 +210,7 @@ class Rollouts:
         else:
             policy.weights = snapshot.weights
         collect = spec.statistics if training else task.watched
-        objective = Objective(self.env, spec.objective.terms)
+        objective = Objective(self.env, spec.objective)
         try:
             if training:
                 objective.weigh_by(snapshot.reward_weights, spec.end_when_down)

@@ -4,6 +4,7 @@ whether another one may exist beside it."""
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from ars.common.errors import RolloutError, RunError, UsageError, failures, one_
 from ars.common.host import close_env, make_env
 from ars.experience.env_group import GroupSpec
 from ars.experience.env_processes import SubprocessGroup
-from ars.rollout.episode import rollout
+from ars.rollout.episode import Episode, rollout
 from ars.training.env_kwargs import why_refused
 from ars.training.given_env import check_given
 from ars.training.space_check import WatchingPolicy, better_dtype, clipped_to, coarse_in_float32
@@ -156,15 +157,29 @@ def _try_out(env: gymnasium.Env[Any, Any], policy: Policy) -> tuple[bool, Object
     objective = Objective(env)
     first = _play(env, policy, objective, seed=1)
     _play(env, policy, objective, seed=2)  # so that the second try has another history
-    return _play(env, policy, objective, seed=1) == first, objective.describe()
+    again = _play(env, policy, objective, seed=1)
+    total, terms = again.episode.total_reward, sum(again.episode.terms)
+    # Added up in another order. What is not finite is another check's.
+    adds_up = math.isclose(total, terms, rel_tol=1e-6, abs_tol=1e-6) or not math.isfinite(total)
+    known = objective.describe()
+    if hasattr(env.unwrapped, "term_sums"):
+        known = known._replace(adds_up=adds_up)
+    return again.text == first.text, known
 
 
-def _play(env: gymnasium.Env[Any, Any], policy: Policy, objective: Objective, seed: int) -> str:
-    """Everything that a short episode returned, as text, in which NaN equals itself."""
+class _Played(NamedTuple):
+    """A short episode, and everything that it returned as text, in which NaN equals itself."""
+
+    episode: Episode
+    text: str
+
+
+def _play(env: gymnasium.Env[Any, Any], policy: Policy, objective: Objective, seed: int) -> _Played:
     seen = RunningMeanStd.zeros(policy.spec.observation.size)
     with np.errstate(all="ignore"):
         episode = rollout(env, policy, seed, STEPS, statistics=seen, objective=objective)
-    return repr((episode, seen.mean.tobytes(), seen.m2.tobytes(), seen.count))
+    told = (episode, seen.mean.tobytes(), seen.m2.tobytes(), seen.count)
+    return _Played(episode, repr(told))
 
 
 class _Turns(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -207,7 +222,7 @@ def _beside_another(
             objective = Objective(env)
             alone = _play(env, policy, objective, seed=1)
             turns = _play(_Turns(env, other), policy, objective, seed=1)
-            disturbed = reproducible and turns != alone
+            disturbed = reproducible and turns.text != alone.text
         except failures():
             disturbed = True
     return Neighbours("two in one process disturb each other" if disturbed else None)

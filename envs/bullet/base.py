@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -17,11 +16,10 @@ from numpy.typing import NDArray
 from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.bullet.renderer import Point, Renderer, Scene, View
 from envs.bullet.shapes import Model
+from envs.pictured import Pace, check_picture, refuse
 from envs.window import require_display
 
 Observation = NDArray[np.float32]
-
-MOST_PIXELS = 4096**2  # of a picture, which takes 48 bytes each while it is drawn
 
 
 class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
@@ -70,14 +68,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         width: int = 640,
         height: int = 480,
     ) -> None:
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode={render_mode!r}; it is None, 'human' or 'rgb_array'")
-        if width < 1 or height < 1:
-            raise ValueError(f"width={width}, height={height}; a picture has at least 1x1 pixels")
-        if width * height > MOST_PIXELS:
-            raise ValueError(
-                f"width={width}, height={height}; a picture has at most {MOST_PIXELS:,} pixels"
-            )
+        check_picture(render_mode, self.metadata["render_modes"], width, height)
         if render_mode == "human":
             require_display()
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_size,), np.float32)
@@ -87,7 +78,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self._size = width, height
         self._view = view
         self._renderer: Renderer | None = None  # opened for the first image
-        self._frame_due = 0.0  # on time.perf_counter's clock
+        self._pace = Pace()
         self.reward_weights = [1.0] * len(self.reward_terms)
         self.end_when_down = False
         self._start_counting()
@@ -197,7 +188,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode; without a `seed`, the random generator continues from its state."""
         if self._client < 0:
-            self._refuse("reset()")
+            refuse("reset()", closed=self._client < 0)
         super().reset(seed=seed)
         self._start_counting()
         obs = self._restart(self.np_random)
@@ -214,7 +205,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             ValueError: wrong shape, or a component that is not finite.
         """
         if not self._ready:
-            self._refuse("step()")
+            refuse("step()", closed=self._client < 0)
         action = np.asarray(action)
         if action.shape != self._action_shape:
             check_action(action, self._action_shape)
@@ -231,7 +222,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def render(self) -> NDArray[np.uint8] | None:
         """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
         if not self._ready:
-            self._refuse("render()")
+            refuse("render()", closed=self._client < 0)
         if self.render_mode == "rgb_array":
             return self._open_renderer().picture(self._focus(), self._yaw(), *self._size)
         if self.render_mode is None:
@@ -263,11 +254,6 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         if self._renderer is not None:
             self._renderer.close()
 
-    def _refuse(self, call: str) -> NoReturn:
-        if self._client < 0:
-            raise gymnasium.error.Error(f"{call} after close()")
-        raise gymnasium.error.ResetNeeded(f"{call} before the first reset()")
-
     def _open_renderer(self) -> Renderer:
         if self._renderer is None:
             window = self.render_mode == "human"
@@ -279,9 +265,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     def _show(self) -> None:
         """Update the window and wait until its next frame is due."""
         self._open_renderer().show(self._focus(), self._yaw())
-        now = time.perf_counter()
-        time.sleep(max(self._frame_due - now, 0.0))
-        self._frame_due = max(self._frame_due, now) + 1.0 / self.metadata["render_fps"]
+        self._pace.wait(self.metadata["render_fps"])
 
 
 def load_floor(client: int, height: float = 0.0) -> int:

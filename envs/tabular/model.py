@@ -63,8 +63,8 @@ class Model:
                 raise ValueError(f"P[{s}][{a}]: an unknown state, or a reward that is not finite")
         return cls(
             [[[(int(n), float(r), bool(t)) for _, n, r, t in row] for row in of] for of in rows],
-            [[_heights([p for p, *_ in row]) for row in of] for of in rows],
-            _heights(starts),
+            [[heights([p for p, *_ in row]) for row in of] for of in rows],
+            heights(starts),
             np.array([*starts], np.float64),
             frozenset(truncates_at),
         )
@@ -86,7 +86,8 @@ class Model:
         return several or int(np.count_nonzero(self.starts)) > 1
 
 
-def _heights(probabilities: Iterable[float]) -> list[float]:
+def heights(probabilities: Iterable[float]) -> list[float]:
+    """Cumulative probabilities, to draw from with `drawn`."""
     return list(itertools.accumulate(map(float, probabilities)))
 
 

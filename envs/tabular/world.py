@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from envs.actions import number_of
 from envs.pictured import Pictured
-from envs.tabular.model import Model, Transitions, drawn
+from envs.tabular.model import Model, Transitions, drawn, heights
 
 Picture = NDArray[np.uint8]
 
@@ -40,12 +40,17 @@ class FiniteWorld(Pictured[np.int64, np.int64]):
         truncates_at: states in which an episode is cut short when they are reached.
 
     Raises:
-        ValueError: `render_mode`, `width` or `height` is not usable.
+        ValueError: `render_mode`, `width` or `height` is not usable, or `transitions` are none.
         gymnasium.error.Error: "human" without a display.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 2}  # noqa: RUF012
     draws_from_p: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = cls.step is not FiniteWorld.step or cls.reset is not FiniteWorld.reset
+        cls.draws_from_p = not own
 
     def __init__(
         self,
@@ -65,7 +70,8 @@ class FiniteWorld(Pictured[np.int64, np.int64]):
         self.truncates_at = frozenset(truncates_at)
         self.observation_space = gymnasium.spaces.Discrete(len(self.states))
         self.action_space = gymnasium.spaces.Discrete(len(self.actions))
-        self._model = Model.of(self.P, starts, truncates_at)
+        Model.of(self.P, starts, truncates_at)  # raises what is wrong with them
+        self._start_heights = heights(starts)
         self.s = 0
         self.lastaction: int | None = None
 
@@ -80,15 +86,17 @@ class FiniteWorld(Pictured[np.int64, np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.int64, dict[str, Any]]:
         super().reset(seed=seed)
-        self.s = drawn(self._model.start_heights, self.np_random.random())
+        self.s = drawn(self._start_heights, self.np_random.random())
         self.lastaction = None
         self._show()
         return np.int64(self.s), {"prob": float(self.initial_state_distrib[self.s])}
 
     def step(self, action: Any) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
+        self._check_begun()
         self.lastaction = number = number_of(action, self.actions, type(self).__name__)
-        index = drawn(self._model.heights[self.s][number], self.np_random.random())
-        probability, self.s, reward, terminated = self.P[self.s][number][index]
+        outcomes = self.P[self.s][number]
+        index = drawn(heights(p for p, *_ in outcomes), self.np_random.random())
+        probability, self.s, reward, terminated = outcomes[index]
         self._show()
         truncated = self.s in self.truncates_at and not terminated
         return np.int64(self.s), float(reward), terminated, truncated, {"prob": probability}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -84,24 +85,34 @@ def _killed_with_workers(lab: Lab, moments: random.Random) -> None:
 
 
 class DiesAt:
-    """End the process at the n-th moment of its saves: before a call or halfway through a write."""
+    """End the process at the n-th moment of its saves: before a call or halfway through a write.
+
+    Args:
+        moment: n.
+        seen: file descriptor that takes a byte for each half of a write.
+    """
 
     CALLS = ("open", "chmod", "fsync", "replace", "link", "unlink", "mkdir")
 
-    def __init__(self, moment: int) -> None:
-        self._left = moment
+    def __init__(self, moment: int, seen: int) -> None:
+        self._left, self._seen = moment, seen
 
     def arm(self) -> None:
         """Replace the functions that write files."""
         for name in self.CALLS:
             setattr(os, name, self._before(getattr(os, name)))
-        fdopen = os.fdopen
+        plain = io.open
 
-        def opened(handle: int, mode: str = "r", *arguments: Any, **details: Any) -> Any:
-            file = fdopen(handle, mode, *arguments, **details)
-            return _Written(file, self.tick) if mode == "wb" else file
+        def opened(path: Any, mode: str = "r", *arguments: Any, **details: Any) -> Any:
+            file = plain(path, mode, *arguments, **details)
+            return _Written(file, self._half) if set(mode) & set("wax+") else file
 
-        os.fdopen = opened  # type: ignore[assignment]
+        io.open = opened  # type: ignore[assignment]  # which `Path.open` and others call
+
+    def _half(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # many were seen
+            os.write(self._seen, b".")
+        self.tick()
 
     def tick(self) -> None:
         """Count a moment, and end the process if it is the n-th."""
@@ -120,14 +131,18 @@ class DiesAt:
 class _Written:
     """A file that writes data in two halves."""
 
-    def __init__(self, file: Any, tick: Callable[[], None]) -> None:
-        self._file, self._tick = file, tick
+    def __init__(self, file: Any, before: Callable[[], None]) -> None:
+        self._file, self._before = file, before
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Any) -> int:
         for half in (data[: len(data) // 2], data[len(data) // 2 :]):
-            self._tick()
+            self._before()
             self._file.write(half)
             self._file.flush()
+        return len(data)
+
+    def __iter__(self) -> Any:
+        return iter(self._file)
 
     def __enter__(self) -> _Written:
         return self
@@ -147,10 +162,12 @@ def killed_inside_a_save(lab: Lab) -> str:
     length = ["--n-iterations", "2", "--save-freq", "1"]
     reference = undisturbed(lab, "Hopper", *length)
     moment = 0
+    halves, seen = os.pipe()
+    os.set_blocking(seen, False)
     while True:
         moment += 1
         folder = lab.place / f"run{moment}"
-        status, _, err = forked(words("Hopper", folder, *length), DiesAt(moment).arm)
+        status, _, err = forked(words("Hopper", folder, *length), DiesAt(moment, seen).arm)
         if status == 0:
             break
         require(status == -signal.SIGKILL, f"moment {moment}: {err}")
@@ -163,6 +180,10 @@ def killed_inside_a_save(lab: Lab) -> str:
         identical(folder, reference)
         shutil.rmtree(folder)
     identical(folder, reference)
+    os.close(seen)
+    n_halves = len(os.read(halves, 2**16))
+    os.close(halves)
+    require(n_halves > 0, "no write was seen")
     return f"{moment - 1} moments"
 
 

@@ -19,7 +19,8 @@ import ars.train
 import envs
 from ars import evaluate, render
 from ars.experience.vector_env import VectorEnv
-from envs.atari import Shrink, WrongOptions, n_stacked
+from envs.atari import Shrink, n_stacked
+from envs.errors import WrongOptions
 from policies import PolicyFile, make_policy, save_policy
 
 Make = Callable[..., Any]
@@ -263,6 +264,11 @@ def test_without_ale_py_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPat
         with pytest.raises(envs.UnknownEnvironment, match="pip install ale-py") as caught:
             envs.resolve(env_id)
         assert "\n" not in str(caught.value)
+
+
+def test_frames_along_another_axis_are_no_stack(make: Callable[..., Any]) -> None:
+    assert n_stacked(make("small_worlds:Stacks-v0")) == 4
+    assert n_stacked(make("small_worlds:Stacks-v0", turned=True)) == 1
 
 
 def test_atari_says_nothing_and_is_loaded_only_where_it_is_used() -> None:

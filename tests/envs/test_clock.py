@@ -86,9 +86,12 @@ def test_what_cannot_be_shown_is_refused_in_one_line(env_id: str, clock: Any, re
 
 
 def test_an_environment_without_time_has_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr(CartPoleEnv, "close", lambda env: closed.append(env))
     monkeypatch.delitem(CartPoleEnv.metadata, "render_fps")
     with pytest.raises(envs.WrongOptions, match="does not say how many steps a second has"):
         envs.make("CartPole-v1", clock=1)
+    assert len(closed) == 1
 
 
 def test_an_endless_episode_has_a_clock() -> None:

@@ -77,7 +77,7 @@ def test_a_model_s_file_that_would_be_waited_for_is_refused(tmp_path: Path) -> N
 
 
 def test_a_robot_is_not_drawn_in_a_billion_pixels() -> None:
-    with pytest.raises(ValueError, match="a picture has at most 16,777,216 pixels"):
+    with pytest.raises(ValueError, match="at least 1x1 pixels and at most 16,777,216"):
         envs.make("Hopper", render_mode="rgb_array", width=31623, height=31623)
 
 

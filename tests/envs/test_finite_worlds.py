@@ -12,6 +12,7 @@ from gymnasium.envs.toy_text.utils import categorical_sample
 
 import envs
 from envs.tabular.blackjack import dealer_ends
+from envs.tabular.grid_world import GridWorld
 from envs.tabular.model import Model, draws_from_model, model_of
 
 WORLDS = [row.name for row in envs.table() if row.id.startswith("finite/")]
@@ -136,6 +137,26 @@ def test_models_of_others_are_known(env_id: str, has_model: bool, draws: bool, m
     env = make(env_id)
     assert (model_of(env) is not None) == has_model
     assert draws_from_model(env) == draws
+
+
+def test_a_world_with_a_step_of_its_own_is_played_by_it() -> None:
+    class Costly(GridWorld):
+        def step(self, action: Any) -> Any:
+            obs, reward, *rest = super().step(action)
+            return obs, reward - 5.0, *rest
+
+    class Painted(GridWorld):
+        def text(self) -> str:
+            return "a world"
+
+    assert draws_from_model(Painted()) and not draws_from_model(Costly())
+
+
+def test_steps_are_drawn_from_transitions_that_were_changed() -> None:
+    world = GridWorld()
+    start, _ = world.reset(seed=0)
+    world.P[int(start)][0] = [(1.0, 4, -7.0, True)]
+    assert world.step(0)[:3] == (4, -7.0, True)
 
 
 def test_a_model_that_is_none_is_refused() -> None:

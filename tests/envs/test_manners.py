@@ -118,6 +118,26 @@ def test_misuse_is_explained_in_one_line(name: str, make: Callable[..., Any]) ->
             call()
 
 
+@pytest.mark.parametrize("name", [name for name in envs.names() if name not in ROBOTS])
+def test_other_worlds_explain_misuse_too(name: str, make: Callable[..., Any]) -> None:
+    env = make(name).unwrapped
+    good = env.action_space.sample()
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"step\(\) before the first reset\(\)"):
+        env.step(good)
+    env.reset(seed=0)
+    numbers = bool(env.action_space.shape)
+    for bad in (np.full(3, np.nan), np.zeros(2)) if numbers else (0.5, -1, np.nan, "0", None):
+        with pytest.raises(ValueError, match=r"^action ") as caught:
+            env.step(bad)
+        assert "\n" not in str(caught.value)
+    env.step(good)
+    env.close()
+    env.close()
+    for call in (lambda: env.step(good), env.reset):
+        with pytest.raises(gymnasium.error.Error, match=r"after close\(\)"):
+            call()
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
 def test_resets_and_instances_leave_no_memory_behind(make: Callable[..., Any]) -> None:
     def pages() -> int:

@@ -11,7 +11,7 @@ import pytest
 import envs
 from envs.bullet.base import BulletEnv
 from envs.bullet.compiled.player import CompiledPlayer
-from envs.objective import Objective
+from envs.objective import Objective, ObjectiveSpec
 
 ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
 COMPILED = [row.name for row in envs.table() if row.compiled]
@@ -154,7 +154,7 @@ def test_terms_that_info_names_are_weighed(env_id: str) -> None:
     assert set(spec.terms) == set(MUJOCO[env_id])
     assert spec.travels
     assert spec.step_seconds == env.unwrapped.dt  # type: ignore[attr-defined]
-    objective = Objective(env, spec.terms)
+    objective = Objective(env, spec)
     objective.weigh_by([0.0 if name == "forward" else 1.0 for name in spec.terms])
     objective.begin({"x_position": 1.0})
     rewards = []
@@ -184,7 +184,7 @@ class Told:
 
 @pytest.mark.parametrize("found", [None, float("nan"), "1", True, {}])
 def test_a_term_that_is_no_number_counts_nothing_unless_it_is_weighed(found: Any) -> None:
-    objective = Objective(Told(), ("forward", "ctrl"))  # type: ignore[arg-type]
+    objective = Objective(Told(), ObjectiveSpec(("forward", "ctrl")))  # type: ignore[arg-type]
     objective.begin({})
     assert objective.weigh(2.0, {"reward_forward": 1.5, "reward_ctrl": 0.5}) == 2.0
     assert objective.weigh(2.0, {"reward_forward": found, "reward_ctrl": np.float32(0.5)}) == 2.0

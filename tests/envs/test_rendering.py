@@ -15,6 +15,7 @@ from episodes import ROBOTS, episode, random_actions
 
 import envs
 from envs import window
+from envs.bullet import renderer
 
 
 @pytest.mark.parametrize("name", ROBOTS)
@@ -39,6 +40,8 @@ def orange(picture: Any) -> Any:
 def test_the_robot_is_in_the_middle_of_the_picture(
     name: str, egl: bool, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if egl and not renderer._egl_works():
+        pytest.skip("EGL draws nothing here")
     if not egl:
         monkeypatch.setattr("envs.bullet.renderer._egl_works", lambda: False)
     env = make(name, render_mode="rgb_array")

@@ -13,7 +13,7 @@ import pytest
 from episodes import episode, random_actions
 
 import envs
-from envs import window
+from envs import pictured, window
 from envs.atari import n_stacked
 from envs.squash import Squash
 
@@ -70,7 +70,9 @@ def test_the_paddle_moves_within_the_court(make: Make) -> None:
             env.step(action)
         places[action] = (first, env.unwrapped._paddle)
     assert places == {0: (8.0, 0.0), 1: (9.5, 9.5), 2: (11.0, 19.0)}
-    with pytest.raises(ValueError, match="action 3; it is 0, 1 or 2"):
+    with pytest.raises(
+        ValueError, match=r"action 3: Squash takes 0 \(left\), 1 \(stay\), 2 \(right\)"
+    ):
         env.step(3)
 
 
@@ -155,9 +157,14 @@ def test_squash_in_a_window(make: Make, monkeypatch: pytest.MonkeyPatch) -> None
         Tk=Root, Label=Label, PhotoImage=lambda data: data, TclError=TclError
     )
     monkeypatch.setitem(sys.modules, "tkinter", tk)
+    now, waits = [100.0], list[float]()
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0], sleep=waits.append)
+    monkeypatch.setattr(pictured, "time", clock)
     env = make("Squash", render_mode="human", width=30, height=20)
     env.reset(seed=0)
+    now[0] += 0.02
     env.step(0)
+    assert waits == pytest.approx([0.0, 0.03])  # 20 frames a second
     assert env.render() is None
     header = b"P6 30 20 255 "
     assert [len(picture) for picture in shown] == [len(header) + 30 * 20 * 3] * 2

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
 import envs
 from envs.time_limit import time_limit
@@ -61,9 +62,12 @@ def test_what_is_no_wrapper_is_named_in_one_line(name: object, reason: str) -> N
     assert "\n" not in str(failed.value)
 
 
-def test_one_that_fails_is_named_and_leaves_nothing_open() -> None:
+def test_one_that_fails_is_named_and_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr(CartPoleEnv, "close", lambda env: closed.append(env))
     with pytest.raises(RuntimeError, match="wrapper small_wrappers:BreaksAtOnce fails with"):
-        envs.make("Hopper", wrappers=["small_wrappers:Half", "small_wrappers:BreaksAtOnce"])
+        envs.make("CartPole-v1", wrappers=["small_wrappers:Half", "small_wrappers:BreaksAtOnce"])
+    assert len(closed) == 1
 
 
 def test_a_robot_in_a_wrapper_is_said_not_to_use_compiled_code() -> None:

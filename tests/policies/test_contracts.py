@@ -109,6 +109,7 @@ def test_a_policy_file_gives_back_the_same_policy(kind: str, action: str, tmp_pa
     policy, path = random_policy(kind, action), tmp_path / "p.safetensors"
     save_policy(path, PolicyFile(policy, "Env-v0", {"x": 1}, {"seed": 3}))
     again = read_policy(path)
+    assert (again.env_id, again.env_kwargs, again.training) == ("Env-v0", {"x": 1}, {"seed": 3})
     assert again.policy.spec == policy.spec
     for obs in observations(policy):
         assert np.array_equal(again.policy.act(obs), policy.act(obs))

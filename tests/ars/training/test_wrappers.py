@@ -59,6 +59,33 @@ def test_a_deep_algorithm_trains_in_wrappers(tmp_path: Path) -> None:
     assert run.result["final_evaluation"]["return_mean"] == 3.5
 
 
+@pytest.mark.parametrize("algo", ["ars", "a2c"])
+def test_weights_of_a_reward_that_a_wrapper_changes_leave_its_return_as_paid(
+    algo: str, tmp_path: Path
+) -> None:
+    # Few steps, and so small that the weights change no action.
+    settings = (
+        {"n_iterations": 10, "learning_rate": 1e-12} if algo == "a2c" else {"n_iterations": 1}
+    )
+
+    def mean_return(weights: dict[str, float]) -> float:
+        run = train_from_python(
+            "Hopper",
+            algo=algo,
+            preset="none",
+            n_workers=0,
+            wrappers=[small_wrappers.Half],
+            reward_weights=weights,
+            eval_episodes=1,
+            run_dir=tmp_path / str(len(weights)),
+            verbose=False,
+            **settings,  # type: ignore[arg-type]
+        )
+        return run.progress["return_mean"][-1]
+
+    assert mean_return({"limits": 1.0 + 1e-9}) == pytest.approx(mean_return({}), rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("wrapper", "reason"),
     [
