@@ -70,6 +70,7 @@ PLAN = (
     Planned("Ant", "pgpe", 5),
     Planned("Ant", "sep-cma-es", 5),
     Planned("Ant", "ppo", 3),
+    Planned("Humanoid", "ppo", 3),
     Planned("Minitaur", "ars", 3),
 )
 

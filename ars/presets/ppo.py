@@ -30,6 +30,22 @@ _PPO_UPRIGHT = _PPO_WALKER | {
     "anneal_weights": 1_000_000,
 }
 
+# Large batches, since most of what a step costs is physics; motors cost less until it walks, because
+# noise in seventeen of them costs more than being up pays.
+_PPO_HUMANOID = _PPO_WALKER | {
+    "n_envs": 32,
+    "batch_size": 2048,
+    "gae_lambda": 0.95,
+    "log_std_init": -0.7,
+    "hidden_sizes": (256, 128),
+    "activation": "relu",
+    "reward_weights": ("electricity=0.3", "stall=0.3"),
+    "anneal_from": 6_000_000,
+    "anneal_weights": 4_000_000,
+    "total_timesteps": 12_000_000,
+    "eval_freq": 24,
+}
+
 # Short episodes whose starts differ much: less noise at first, and small minibatches.
 _PPO_ARM = _PPO_WALKER | {
     "n_envs": 8,
@@ -108,6 +124,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "Ant": _PPO_WALKER,
     "Hopper": _PPO_UPRIGHT,
     "Walker2D": _PPO_UPRIGHT,
+    "Humanoid": _PPO_HUMANOID,
     "Reacher": _PPO_ARM,
     "Squash": {
         "n_envs": 8,
