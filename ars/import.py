@@ -29,7 +29,10 @@ class ImportConfig:
     statistics: str | None = setting(
         None, "VecNormalize's file, of a Stable-Baselines3 policy that was trained with it"
     )
-    output: str | None = setting(None, "policy file to write (default: FILE, .safetensors)")
+    output: str | None = setting(
+        None,
+        "policy file to write (default: named as FILE, with a number if there is one already)",
+    )
 
 
 def _parser() -> Parser:
@@ -53,6 +56,16 @@ def _parser() -> Parser:
     return parser
 
 
+def _free(name: str) -> Path:
+    """A path that nothing has: NAME, or with a number. The original code names all files alike."""
+    first = path = Path(name)
+    number = 1
+    while path.exists():
+        number += 1
+        path = first.with_stem(f"{first.stem}-{number}")
+    return path
+
+
 @command
 def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars import`, by default the process's."""
@@ -62,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
 
     file = Path(args.file)
     statistics = None if config.statistics is None else Path(config.statistics)
-    output = Path(config.output or f"{file.stem}.safetensors")
+    output = Path(config.output or _free(f"{file.stem}.safetensors"))
     wrappers = {"wrappers": args.wrappers} if "wrappers" in args else {}
     done = import_file(file, args.env, args.env_kwargs | wrappers, statistics, output)
     for warning in done.warnings:

@@ -54,6 +54,8 @@ def report(found: Verification) -> str:
             f"replayed: {result}: {counted(m, 'iteration')} ({found.share:.1%}), "
             f"{counted(found.n_rollouts, 'rollout')}"
         )
+    else:
+        lines.append("replayed: nothing, so that nothing is known of how its rollouts were played")
     if m and other is None:
         some = max(2, round(n / 100))
         lines.append(

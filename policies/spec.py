@@ -154,7 +154,7 @@ def space_spec(space: _HasSpaceAttributes, role: str) -> BoxSpec | DiscreteSpec:
     allowed, wrapper = "Box and Discrete", ""
     if role == "observation":
         allowed = "Box, Discrete, MultiDiscrete and Tuple-of-Discrete"
-        wrapper = " (gymnasium.wrappers.FlattenObservation may do)"
+        wrapper = " (`wrappers` gymnasium.wrappers:FlattenObservation may do)"
     raise UnsupportedSpace(
         f"{role} space is {kind}; only {allowed} {role}s are supported: wrap the environment so "
         f"that it has one{wrapper}"

@@ -44,7 +44,7 @@ def train(
     *,
     run_dir: str | Path | None = None,
     resume: str | Path | Run | None = None,
-    config: str | Path | None = None,
+    config: str | Path | Run | None = None,
     on_iteration: Callback | None = None,
     on_evaluation: Callback | None = None,
     verbose: bool = True,
@@ -103,6 +103,10 @@ def train(
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
     if isinstance(start := settings.get("init_from"), Run | Path):
         settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
+    if "n_seeds" in settings:
+        raise UsageError("`n_seeds`: there is no such setting of one run; `train_seeds` has it")
+    if isinstance(config, Run):
+        config = config.folder
     settings = _plain(settings)
     if config is not None:
         from_file = settings_in(config)

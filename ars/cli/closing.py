@@ -27,6 +27,11 @@ def summary(env_id: str, result: dict[str, Any], weighed: bool) -> str:
     return "\n" + "\n".join(line for line in lines if line)
 
 
+def has_converged(result: dict[str, Any]) -> bool:
+    """Whether a run ended because there is nothing more to learn, so that none goes on with it."""
+    return str(result["stopped"]).startswith("values converged")
+
+
 def going_on(result: dict[str, Any], horizon: int | None) -> dict[str, int]:
     """The settings with which a run that has ended goes on: for as long again.
 

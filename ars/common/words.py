@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+LONG = 1e15  # from which numbers have exponents
+
 
 def duration(seconds: float) -> str:
     """Seconds in words: `42 s`, `7 min 05 s`, `3 h 20 min`."""
@@ -19,6 +21,8 @@ def duration(seconds: float) -> str:
 
 def rounded(number: float, decimals: int = 1) -> str:
     """A number with so many decimals: `1,811.0`; never a zero with a sign."""
+    if abs(number) >= LONG:
+        return f"{number:.2e}"
     return f"{round(number, decimals) + 0.0:,.{decimals}f}"  # adding zero turns -0.0 into 0.0
 
 

@@ -263,7 +263,7 @@ def _check_answer(address: str) -> None:
 def _in_thread(
     start: Callable[[], Any],
     seconds: float,
-    trouble: str = "Ray does not start",
+    trouble: str = "Ray does not start (`n_workers` 0 trains without it, with the same results)",
     abandon: Callable[[], None] = lambda: None,
 ) -> tuple[Any, Callable[[], None]]:
     """Run `start` in a thread of its own; returns its result and a function to end the thread.

@@ -30,8 +30,8 @@ _PPO_UPRIGHT = _PPO_WALKER | {
     "anneal_weights": 1_000_000,
 }
 
-# Large batches, since most of what a step costs is physics; motors cost less until it walks, because
-# noise in seventeen of them costs more than being up pays.
+# Large batches, since most of what a step costs is physics. Motors cost less until it walks: noise
+# in seventeen of them costs more than being up pays.
 _PPO_HUMANOID = _PPO_WALKER | {
     "n_envs": 32,
     "batch_size": 2048,

@@ -195,15 +195,16 @@ def _draw_graph(axes: Axes, table: PolicyTable, graph: Graph) -> None:
 def _draw_hands(axes: Axes, table: PolicyTable, hands: Hands) -> None:
     """By total and dealer's card: S to stay, H to hit, and by how much that is better."""
     rows = sorted({hand[:2] for hand in hands.hands}, key=lambda hand: (hand[1], -hand[0]))
-    picture = np.full((len(rows), 10), np.nan)
+    picture, limit = np.full((len(rows), 10), np.nan), 1.5
     for s, (total, soft, card) in enumerate(hands.hands):
         better = table.values[s, 0] - table.values[s, 1]
         row, column = rows.index((total, soft)), card - 1
         picture[row, column] = better
         sign = "S" if better > 0 else "H" if better < 0 else "?"
-        axes.text(column, row, sign, ha="center", va="center", fontsize=6)
+        ink = "white" if abs(better) > 0.6 * limit else "black"  # both ends of the scale are dark
+        axes.text(column, row, sign, ha="center", va="center", fontsize=6, color=ink)
     image = axes.imshow(
-        picture, cmap="RdBu_r", vmin=-1.5, vmax=1.5, aspect="auto", interpolation="none"
+        picture, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="none"
     )
     axes.set_yticks(
         range(len(rows)), [f"{'soft' if soft else 'hard'} {total}" for total, soft in rows]

@@ -21,11 +21,13 @@ _PHRASES = {
     "preset": "preset {}",
     "init_from": "from {}",
     "rollout_length": "rollouts of {}",
+    "eval_length": "evaluated over {} steps",
     "n_envs": "{} environments",
     "delta_std": "noise {}",
 }
 MOST_SAID = 3
 _SHORT = 25  # letters
+_SEEN_ALONE = ("clock=", "pixels=")  # arguments of the environment that change no return
 _ORDER = ("preset", "init_from", "variant", "policy", "hidden_sizes")  # said first
 
 
@@ -71,20 +73,38 @@ class Label(NamedTuple):
 def labels(groups: Sequence[Settings]) -> list[Label]:
     """Labels for groups of runs: the algorithm, and what each differs in from its others.
 
-    Of more than `MOST_SAID` differences a label has only as many as tell the groups apart.
+    Where groups were set different tasks, whose returns do not compare, all say theirs. Of more
+    than `MOST_SAID` other differences a label has only as many as tell the groups apart.
     """
     found = []
+    tasks = _of_the_task(groups)
     for ours in groups:
         rivals = [theirs for theirs in groups if theirs["algo"] == ours["algo"]]
         names = list(dict.fromkeys(name for theirs in rivals for name in theirs))
         names.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
-        differ = [name for name in names if _kinds(rivals, [name]) > 1]
-        said = differ if len(differ) <= MOST_SAID else _telling(rivals, differ)
+        differ = [name for name in names if _kinds(rivals, [name]) > 1 and name not in tasks]
+        said = differ if len(differ) <= MOST_SAID else _telling(rivals, differ, tasks)
         whole, part = (
-            ", ".join((algorithm(ours["algo"]), *(phrase(name, ours.get(name)) for name in chosen)))
+            ", ".join(
+                (
+                    algorithm(ours["algo"]),
+                    *(phrase(name, ours.get(name)) for name in tasks + chosen),
+                )
+            )
             for chosen in (differ, said)
         )
         found.append(Label(whole) if said == differ else Label(f"{part}, …", whole))
+    return found
+
+
+def _of_the_task(groups: Sequence[Settings]) -> list[str]:
+    """What makes up a task, the environment's arguments and the length of evaluations, and is not
+    the same in all groups."""
+    names = dict.fromkeys(name for settings in groups for name in settings if name.endswith("="))
+    found = [name for name in names if name not in _SEEN_ALONE and _kinds(groups, [name]) > 1]
+    lengths = {settings.get("eval_length") for settings in groups}
+    if None not in lengths and len(lengths) > 1:  # early versions had none
+        found.append("eval_length")
     return found
 
 
@@ -93,15 +113,18 @@ def _kinds(groups: Sequence[Settings], names: Sequence[str]) -> int:
     return len({key([settings.get(name) for name in names]) for settings in groups})
 
 
-def _telling(groups: Sequence[Settings], names: Sequence[str]) -> list[str]:
-    """Few settings that tell all groups apart, of those that do it as well the short and first."""
+def _telling(groups: Sequence[Settings], names: Sequence[str], said: Sequence[str]) -> list[str]:
+    """Few settings that tell all groups apart, beside those that are said anyway.
+
+    Of those that do it as well, the short and first.
+    """
 
     def worth(name: str) -> tuple[int, bool]:
         longest = max(len(phrase(name, settings.get(name))) for settings in groups)
-        return _kinds(groups, [*chosen, name]), longest <= _SHORT
+        return _kinds(groups, [*said, *chosen, name]), longest <= _SHORT
 
     chosen: list[str] = []
-    while _kinds(groups, chosen) < len(groups):
+    while _kinds(groups, [*said, *chosen]) < len(groups):
         chosen.append(max(names, key=worth))
     return [name for name in names if name in chosen]
 

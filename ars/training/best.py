@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ars.algorithms.base import Algorithm
 from ars.training.evaluation import Candidate
 from ars.training.repetition import Played
+from ars.training.run_folder import BEST_POLICY
+from policies import FileError, read_policy
 from policies.state import State
 
 
@@ -34,3 +38,26 @@ class Best:
             first = Played(state.number("best_first_return"), state.count("best_first_length"))
         candidate = Candidate.from_state(state.nested("best"), algorithm)
         return cls(candidate, state.number("best_return"), first)
+
+
+def keep_undone(folder: Path, best: Best, iteration: int, notify: Callable[[str], None]) -> None:
+    """Keep a best policy that a run found in the evaluation at its end, and that a resume undoes.
+
+    Args:
+        folder: of the run.
+        best: by its scheduled evaluations.
+        iteration: that the run goes on from.
+        notify: told the name that the policy has from now on.
+    """
+    path = folder / BEST_POLICY
+    try:
+        found = read_policy(path).training.get("iteration")
+    except FileError:  # it is written again
+        return
+    if found == iteration > best.candidate.iteration:
+        kept = path.with_name(f"{path.stem}_{iteration}{path.suffix}")
+        path.replace(kept)
+        notify(
+            "the best policy so far is of the evaluation at the end, which is none of a longer "
+            f"run's: kept as {kept.name}"
+        )

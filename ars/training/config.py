@@ -49,7 +49,7 @@ def parse_workers(text: str) -> int | None:
     if text.lower() == "auto":
         return None
     if not re.fullmatch(r"\d{1,6}", text):
-        raise UsageError(f"`n_workers` {text}: must be auto or a whole number of at least 0")
+        raise UsageError(f"`n_workers` {text}: must be auto or a whole number from 0 to 999,999")
     return int(text)
 
 

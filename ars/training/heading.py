@@ -11,7 +11,7 @@ from ars.training.config import TrainingConfig
 
 
 def episode_lines(
-    config: TrainingConfig, algorithm: Algorithm, time_limit: int | None
+    config: TrainingConfig, algorithm: Algorithm, time_limit: int | None, resumed: bool
 ) -> Iterator[str]:
     """Lines on the returns that a run shows, and on the steps of their episodes.
 
@@ -19,6 +19,7 @@ def episode_lines(
         config: of the run.
         algorithm: what learns.
         time_limit: the environment's own, in steps; None if it has none.
+        resumed: whether the run goes on.
     """
     spec = algorithm.rollout_spec
     lengths = spec.rollout_length, spec.eval_length or spec.rollout_length
@@ -30,8 +31,8 @@ def episode_lines(
     elif lengths[1] < time_limit:
         yield (
             f"evaluations are cut at {lengths[1]:,} of the environment's {time_limit:,} steps, so "
-            "their returns are not those of whole episodes; a new run plays whole ones unless "
-            "`rollout_length` or `eval_length` is given"
+            "their returns are not those of whole episodes"
+            + ("; a new run plays whole ones unless told otherwise" if resumed else "")
         )
     training, evaluation = (min(length, time_limit or length) for length in lengths)
     each = "" if training == evaluation else f", at most {training:,} steps each"
@@ -57,10 +58,15 @@ def schedule_line(config: TrainingConfig, algorithm: Algorithm) -> str | None:
         return None
     last = _last_iteration_begins(config, algorithm)
     passes = last >= horizon if math.isfinite(last) else algorithm.timesteps >= horizon
-    if last < algorithm.timesteps or not passes:
-        return None
     falls = " and ".join(f"`{name}`" for name in names)
     verb = "falls" if len(names) == 1 else "fall"
+    if not algorithm.iteration and config.run.total_timesteps is None:
+        return (
+            f"{falls} {verb} to 0 at {horizon:,} timesteps, wherever the run ends; `horizon` sets "
+            "another number"
+        )
+    if last < algorithm.timesteps or not passes:
+        return None
     wider = config.run.total_timesteps or 2 * algorithm.timesteps
     return (
         f"warning: {falls} {verb} to 0 at the horizon of {horizon:,} timesteps, and nothing is "

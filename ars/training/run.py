@@ -94,7 +94,7 @@ def run_training(
             with writing(folder):
                 config.write(place)
             display.notify(f"run folder {folder}")
-            for line in episode_lines(config, algorithm, probed.time_limit):
+            for line in episode_lines(config, algorithm, probed.time_limit, resume):
                 display.notify(line)
             resuming = partial(how_to_resume, folder)
             try:

@@ -81,6 +81,8 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
         name = LATEST_POLICY if latest else BEST_POLICY
         if not (path / name).is_file() and (path / LATEST_POLICY).is_file():
             name = LATEST_POLICY
+        if not (path / name).is_file() and (path / BEST_POLICY).is_file():
+            raise UsageError(f"`latest`: {run} has no latest policy yet, only its best so far")
         if not (path / name).is_file():
             raise UsageError(
                 f"`{setting}` {run}: a folder without {BEST_POLICY} or {LATEST_POLICY}"

@@ -17,7 +17,7 @@ from ars.common.statistics import summarize_objective
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.training import checkpoint
-from ars.training.best import Best
+from ars.training.best import Best, keep_undone
 from ars.training.config import RunConfig
 from ars.training.display import Display
 from ars.training.evaluation import Candidate, evaluation_row, outcome, policy_file
@@ -138,8 +138,7 @@ class Trainer:
         self._save()
         self._complete = True
         # The last policy is always evaluated, time allowing. A resumed run evaluates at its own end
-        # instead, so the checkpoint is saved before: on resume this row and this best policy are
-        # undone.
+        # instead: the checkpoint is saved before, and this row and best policy are undone.
         if self.evaluated < self.algorithm.iteration:
             self._evaluate_in_time(lambda: self._begin(Candidate.of(self.algorithm)))
         return reason
@@ -383,6 +382,8 @@ class Trainer:
         self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
             self.best = Best.of(state, algorithm)
+            if "pending" not in state.values:
+                keep_undone(self.folder, self.best, algorithm.iteration, self.display.notify)
             # The file may be from an evaluation after the checkpoint, which will be repeated.
             self._write_policy(BEST_POLICY, self.best.candidate)
             self.display.best_so_far(self.best.return_mean)

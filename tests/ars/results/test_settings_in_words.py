@@ -63,6 +63,15 @@ def test_arguments_of_the_environment_count(tmp_path: Path) -> None:
     assert texts(a, b) == ["ARS, default g", "ARS, g=9"]
 
 
+def test_runs_on_different_tasks_say_so_whatever_the_algorithm(tmp_path: Path) -> None:
+    ars = settings(tmp_path / "a", env_kwargs={"g": 9, "clock": [2.0]}, eval_length=1000)
+    ppo = settings(tmp_path / "b", algo="ppo", eval_length=20)
+    assert texts(ars, ppo) == [
+        "ARS, g=9, evaluated over 1,000 steps",
+        "PPO, default g, evaluated over 20 steps",
+    ]
+
+
 def test_of_many_differences_only_as_many_are_said_as_it_takes(tmp_path: Path) -> None:
     shared = {"delta_std": 0.1, "n_top": 2, "shift": 1.0, "ddof": 0}
     a = settings(tmp_path / "a", n_directions=4, n_top=4)

@@ -48,6 +48,25 @@ def test_a_resumed_run_evaluates_as_if_it_had_never_stopped(first: int, tmp_path
     assert outcome(resume(part, "--n-iterations", "7")) == outcome(whole)
 
 
+def test_a_best_policy_that_a_resume_undoes_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, few = (
+        tmp_path / "run",
+        ["--n-directions", "4", "--delta-std", "0.1", "--n-workers", "0"],
+    )
+    few += ["--n-iterations", "3", "--eval-freq", "100"]
+    ars.train.main(["CartPole-v1", "--run-dir", str(folder), *few])
+    rows = without_times(folder / "evaluations.csv")
+    assert [row[0] for row in rows[1:]] == ["0", "3"]
+    assert float(rows[2][3]) > float(rows[1][3])  # the policy at the end is better
+    best = (folder / "best_policy.safetensors").read_bytes()
+    resume(folder, "--n-iterations", "4")
+    assert "kept as best_policy_3.safetensors" in capsys.readouterr().out
+    assert (folder / "best_policy_3.safetensors").read_bytes() == best
+    assert [row[0] for row in without_times(folder / "evaluations.csv")[1:]] == ["0", "4"]
+
+
 def test_one_grid_takes_the_place_of_the_other_on_resume(tmp_path: Path) -> None:
     folder = train(tmp_path / "run", "--n-iterations", "1")
     by_timesteps = resolve_resumed(folder, {"eval_timesteps": 150}).run

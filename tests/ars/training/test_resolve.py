@@ -54,7 +54,7 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
         ({"env_kwargs": {"a": np.inf}}, "`env_kwargs`: must be what JSON can hold"),
         ({"preset": "Hoper"}, "`preset` Hoper: unknown (did you mean Hopper"),
         ({"n_workers": 0, "ray_address": "auto"}, "`n_workers` 0: runs in this process"),
-        ({"n_workers": -1}, "`n_workers` -1: must be auto or a whole number of at least 0"),
+        ({"n_workers": -1}, "`n_workers` -1: must be auto or a whole number from 0 to 999,999"),
         ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m, 8h or"),
     ],
 )
