@@ -120,11 +120,15 @@ class Objective:
         metres = None if x is None else x - self._start
         return Tally(self._total, tuple(self._sums), metres)
 
-    def describe(self) -> ObjectiveSpec:
-        """What is known of the reward, after an episode's `end`."""
+    def describe(self, paid: float = math.nan) -> ObjectiveSpec:
+        """What is known of the reward, after an episode's `end`; `paid`: its return, if known."""
         robot = self._robot
         if robot is not None:
-            return ObjectiveSpec(self.terms, robot.travels, float(robot.dt), robot.falls_down)
+            # Terms are added up in another order than rewards.
+            close = math.isclose(sum(robot.term_sums), paid, rel_tol=1e-6, abs_tol=1e-6)
+            adds_up = close or not math.isfinite(paid)
+            told = self.terms, robot.travels, float(robot.dt), robot.falls_down
+            return ObjectiveSpec(*told, adds_up)
         found = [key for key in self._info if _number(self._info, key) is not None]
         named = [key.removeprefix(_PREFIX) for key in found if key.startswith(_PREFIX)]
         terms = tuple(name for name in named if name and name not in _TAKEN)

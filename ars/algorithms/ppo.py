@@ -60,8 +60,7 @@ class PPOConfig(OnPolicyConfig):
         if self.batch_size > self.n_envs * self.n_steps:
             raise UsageError(
                 f"`batch_size` {self.batch_size}: more than the {self.n_envs * self.n_steps} steps "
-                "of an iteration (`n_envs` times `n_steps`); a larger `n_steps` or a smaller batch "
-                "goes with it"
+                "of an iteration (`n_envs` times `n_steps`); a larger `n_steps` would do"
             )
 
 

@@ -62,7 +62,7 @@ def train(
         run_dir: the run's folder; None: runs/ENV/ALGO-sSEED, numbered if taken.
         resume: a run, or its folder, to go on with; `env` is needed only if it was given as an
             object, class or function.
-        config: a file of settings: a run folder or its config.json, to train that run again, or
+        config: settings: a run, its folder or its config.json, to train it again, or a file of
             TOML or YAML; other arguments override them.
         on_iteration: called with each row of progress.csv as a dict; if it returns True, the run
             is saved, stops after this iteration and can be resumed.

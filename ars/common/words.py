@@ -36,4 +36,4 @@ def digits(number: float, decimals: int = 1) -> str:
     leading = math.floor(math.log10(abs(number)))  # the power of ten of its first digit
     if leading < -4:
         return f"{number:.2e}"
-    return f"{number:,.{max(decimals, 2 - leading)}f}"
+    return rounded(number, max(decimals, 2 - leading))

@@ -188,7 +188,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode; without a `seed`, the random generator continues from its state."""
         if self._client < 0:
-            refuse("reset()", closed=self._client < 0)
+            refuse("reset()", closed=True)
         super().reset(seed=seed)
         self._start_counting()
         obs = self._restart(self.np_random)

@@ -1,1 +1,1 @@
-"""What trainings came to, for docs/results.md; see scripts/results.py."""
+"""What trainings came to: rows and tables of scripts/results.py, and runs of other libraries."""

@@ -23,6 +23,7 @@ from ars.common.words import digits, duration, rounded
         (-0.0, "0.0"),
         (math.nan, "nan"),
         (-math.inf, "-inf"),
+        (-1.2345e300, "-1.23e+300"),
     ],
 )
 def test_small_numbers_keep_three_digits(number: float, text: str) -> None:
