@@ -8,14 +8,14 @@ Everything is as in `locomotion`, except:
     target      a flag in a field of 26.25 by 12.5 m, centred on the robot's start. It moves to a
                 new random place when the mean position of all parts is within 1 m of it, or after
                 150 observations.
-    progress    as in `locomotion`. In a step in which the flag moves, the reward also includes the
-                move: the difference of the distances over 0.0165 s.
+    progress    as in `locomotion`
+    flag        by which a move of the flag shortens the distance, over 0.0165 s
     metres      moved nearer to the flags; the flags' own moves do not count.
 
 The reference intends to exclude the flag's move from the reward, but stores the new potential where
-nothing reads it. It also intends the robot to start facing any direction (Flagrun) or leaning
-(Harder), but sets these flags on the environment and reads them from the robot, which therefore
-starts like Humanoid. Both are kept here.
+nothing reads it: reaching a flag costs as much as the next one is farther away. It also intends the
+robot to start facing any direction (Flagrun) or leaning (Harder), but sets these flags on the
+environment and reads them from the robot, which therefore starts like Humanoid. Both are kept here.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class HumanoidFlagrun(LocomotionEnv):
     """Run from flag to flag; the robot is down at a torso height of 0.78 m."""
 
     robot = robots.HUMANOID_FLAGRUN
+    reward_terms = *LocomotionEnv.reward_terms, "flag"
+    _shift = 0.0  # what the flag's move in this step adds to the potential
 
     def _load(self, client: int) -> Scene:
         scene = super()._load(client)
@@ -78,13 +80,27 @@ class HumanoidFlagrun(LocomotionEnv):
 
     def _observe(self) -> Observation:
         self._patience -= 1
+        self._shift = 0.0
         obs = super()._observe()
-        if self._distance < NEAR or self._patience <= 0:
+        distance = self._distance
+        if distance < NEAR or self._patience <= 0:
             self._move_flag()
             metres = self._metres
             obs = super()._observe()
             self._metres = metres
+            self._shift = (distance - self._distance) / self.time_step
         return obs
+
+    def _find_progress(self) -> float:
+        before, self._potential = self._potential, self._find_potential()
+        gain, flag = self._potential - before, self._shift
+        progress = gain - flag
+        self._terms["progress"] += progress
+        self._terms["flag"] += flag
+        weight, other = self.reward_weights[1], self.reward_weights[5]
+        if weight == other:  # rounded as one sum, as the reference does
+            return weight * gain
+        return weight * progress + other * flag
 
     def _yaw(self) -> float:
         x, y, _ = self._focus()
@@ -96,6 +112,7 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
 
     alive       u = min(1 + torso height / 0.8 m, 2); -1 in the last step, see below
     progress    made with the torso under 0.8 m does not count, so that crawling is not rewarded
+    flag        nor does a move of the flag then
     posture     the increase of 100 u in the step
     cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s towards where the torso will be, after
                 every 30th step from the 121st on, while the robot is up
@@ -105,7 +122,7 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     The reference intends motors to cost a quarter of what they cost Humanoid, but overwrites that.
     """
 
-    reward_terms = *LocomotionEnv.reward_terms, "posture"
+    reward_terms = *HumanoidFlagrun.reward_terms, "posture"
     falls_down = False  # it is to get up again: what is down for too long ends by itself
 
     def _load(self, client: int) -> Scene:
@@ -146,6 +163,8 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
         if self._position[2] < TALL:
             if self._crawl_start is None:
                 self._crawl_start = progress - self._crawled
+            else:
+                self._shift = 0.0
             self._crawled = progress - self._crawl_start
             progress = self._crawl_start
         else:
@@ -157,13 +176,15 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     def _find_progress(self) -> float:
         (ran, stood), before = self._parts, self._potential
         self._potential = self._find_potential()
-        progress, posture = self._parts[0] - ran, self._parts[1] - stood
+        flag = self._shift
+        progress, posture = self._parts[0] - ran - flag, self._parts[1] - stood
         self._terms["progress"] += progress
+        self._terms["flag"] += flag
         self._terms["posture"] += posture
-        weight, other = self.reward_weights[1], self.reward_weights[5]
-        if weight == other:  # rounded as one sum, as the reference does
+        weight, other, third = self.reward_weights[1], *self.reward_weights[5:]
+        if weight == other == third:  # rounded as one sum, as the reference does
             return weight * (self._potential - before)
-        return weight * progress + other * posture
+        return weight * progress + other * flag + third * posture
 
     def _throw_cube(self) -> None:
         """Throw the cube at the robot from a random direction, slightly from above."""

@@ -30,7 +30,6 @@ from envs.bullet.compiled.locomotion import (
     Z,
     drive,
     find_alive,
-    find_progress,
     finish,
     observe,
     travel,
@@ -49,9 +48,10 @@ _move = bullet_function("b3CreatePoseCommandSetBaseLinearVelocity", int32, intp,
 _spin = bullet_function("b3CreatePoseCommandSetBaseAngularVelocity", int32, intp, intp)
 
 _PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # indices into `FlagrunTask.counts`
-# Indices into `FlagrunTask.crawl`; the last two values add up to the potential.
-_CRAWL_START, _CRAWLED, _RAN, _STOOD = range(4)
-_POSTURE = 5  # index of the harder task's own term, behind those of `locomotion`
+# Indices into `FlagrunTask.parts`; `_RAN` and `_STOOD` add up to the harder task's potential, of
+# which the flag's move in this step has added `_SHIFT`.
+_CRAWL_START, _CRAWLED, _RAN, _STOOD, _SHIFT = range(5)
+_FLAG, _POSTURE = 5, 6  # indices of these tasks' own terms, behind those of `locomotion`
 _FIELD_X, _FIELD_Y = flagrun.FIELD_X, flagrun.FIELD_Y
 _NEAR, _FULL_PATIENCE = flagrun.NEAR, flagrun.PATIENCE
 _TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
@@ -66,7 +66,7 @@ class FlagrunTask(NamedTuple):
         cube: PyBullet's id of the cube, or -1.
         draws: uniform random numbers from 0 to 1, enough for the episode.
         counts: int64 [5], indexed by `_PATIENCE` and the following constants.
-        crawl: [2], indexed by `_CRAWL_START` and `_CRAWLED`.
+        parts: [5], indexed by `_CRAWL_START` and the following constants.
         throw: [6], scratch space.
         fused: `physics.dot_is_fused(3)`.
     """
@@ -76,7 +76,7 @@ class FlagrunTask(NamedTuple):
     cube: int
     draws: Array
     counts: Indices
-    crawl: Array
+    parts: Array
     throw: Array
     fused: bool
 
@@ -101,7 +101,7 @@ def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
         cube=env._scene.bodies[2] if harder else -1,
         draws=np.zeros(0),
         counts=np.zeros(5, np.int64),
-        crawl=np.zeros(4),
+        parts=np.zeros(5),
         throw=np.zeros(6),
         fused=harder and dot_is_fused(3),
     )
@@ -112,11 +112,11 @@ def begin(env: HumanoidFlagrun, task: FlagrunTask, max_steps: int) -> FlagrunTas
     robot = locomotion.begin(env, task.locomotion, max_steps)
     task.counts[:] = 0
     task.counts[_PATIENCE] = env._patience
-    task.crawl[:] = 0.0
+    task.parts[:] = 0.0
     if isinstance(env, HumanoidFlagrunHarder):
         task.counts[_FRAME], task.counts[_DOWN] = env._frame, env._frames_down
         task.counts[_CRAWLS] = env._crawl_start is not None
-        task.crawl[:] = env._crawl_start or 0.0, env._crawled, *env._parts
+        task.parts[:_SHIFT] = env._crawl_start or 0.0, env._crawled, *env._parts
     # Two numbers for the flag after each step, and five for the cube after every thirtieth step.
     draws = env._rng.random(2 * max_steps + 5 * (max_steps // 30 + 1))
     return task._replace(locomotion=robot, draws=draws)
@@ -135,14 +135,17 @@ def _observe(task: FlagrunTask, obs: Array32) -> tuple[float, float, int]:
     """Write the observation; if it causes the flag to move, observe again."""
     counts, now = task.counts, task.locomotion.now
     counts[_PATIENCE] -= 1
+    task.parts[_SHIFT] = 0.0
     distance, pitch, at_limit = observe(task.locomotion, obs)
     travel(task.locomotion, distance)
     if distance < _NEAR or counts[_PATIENCE] <= 0:
         now[TARGET_X] = _uniform(task, -_FIELD_X, _FIELD_X)
         now[TARGET_Y] = _uniform(task, -_FIELD_Y, _FIELD_Y)
         counts[_PATIENCE] = _FULL_PATIENCE
+        before = distance
         distance, pitch, at_limit = observe(task.locomotion, obs)
         now[DISTANCE] = distance
+        task.parts[_SHIFT] = (before - distance) / task.locomotion.time_step
     return distance, pitch, at_limit
 
 
@@ -194,33 +197,51 @@ def _alive_reward(task: FlagrunTask, height: float) -> float:
 @compiled
 def _potential(task: FlagrunTask, progress: float) -> float:
     """Return the potential: progress without crawling, plus a term for being up."""
-    counts, crawl, height = task.counts, task.crawl, task.locomotion.now[Z]
+    counts, parts, height = task.counts, task.parts, task.locomotion.now[Z]
     if height < _TALL:
         if not counts[_CRAWLS]:
             counts[_CRAWLS] = 1
-            crawl[_CRAWL_START] = progress - crawl[_CRAWLED]
-        crawl[_CRAWLED] = progress - crawl[_CRAWL_START]
-        progress = crawl[_CRAWL_START]
+            parts[_CRAWL_START] = progress - parts[_CRAWLED]
+        else:
+            parts[_SHIFT] = 0.0
+        parts[_CRAWLED] = progress - parts[_CRAWL_START]
+        progress = parts[_CRAWL_START]
     else:
         counts[_CRAWLS] = 0
-        progress -= crawl[_CRAWLED]
-    crawl[_RAN], crawl[_STOOD] = progress, _leak(height) * _LEAK
-    return float(progress + crawl[_STOOD])
+        progress -= parts[_CRAWLED]
+    parts[_RAN], parts[_STOOD] = progress, _leak(height) * _LEAK
+    return float(progress + parts[_STOOD])
 
 
 @compiled
-def _find_progress(task: FlagrunTask, distance_potential: float) -> float:
+def _find_progress(task: FlagrunTask, potential: float) -> float:
     """What the step's increase of the potential is worth."""
-    crawl, now, weights = task.crawl, task.locomotion.now, task.locomotion.weights
-    sums = task.locomotion.sums
-    ran, stood, before = crawl[_RAN], crawl[_STOOD], now[POTENTIAL]
-    now[POTENTIAL] = _potential(task, distance_potential)
-    progress, posture = crawl[_RAN] - ran, crawl[_STOOD] - stood
+    now, weights, sums = task.locomotion.now, task.locomotion.weights, task.locomotion.sums
+    gain, flag = potential - now[POTENTIAL], task.parts[_SHIFT]
+    now[POTENTIAL] = potential
+    progress = gain - flag
     sums[PROGRESS] += progress
+    sums[_FLAG] += flag
+    if weights[PROGRESS] == weights[_FLAG]:
+        return float(weights[PROGRESS] * gain)
+    return float(weights[PROGRESS] * progress + weights[_FLAG] * flag)
+
+
+@compiled
+def _find_harder_progress(task: FlagrunTask, distance_potential: float) -> float:
+    """What the step's increase of the harder task's potential is worth."""
+    parts, now, weights = task.parts, task.locomotion.now, task.locomotion.weights
+    sums = task.locomotion.sums
+    ran, stood, before = parts[_RAN], parts[_STOOD], now[POTENTIAL]
+    now[POTENTIAL] = _potential(task, distance_potential)
+    flag = parts[_SHIFT]
+    progress, posture = parts[_RAN] - ran - flag, parts[_STOOD] - stood
+    sums[PROGRESS] += progress
+    sums[_FLAG] += flag
     sums[_POSTURE] += posture
-    if weights[PROGRESS] == weights[_POSTURE]:
+    if weights[PROGRESS] == weights[_FLAG] == weights[_POSTURE]:
         return float(weights[PROGRESS] * (now[POTENTIAL] - before))
-    return float(weights[PROGRESS] * progress + weights[_POSTURE] * posture)
+    return float(weights[PROGRESS] * progress + weights[_FLAG] * flag + weights[_POSTURE] * posture)
 
 
 @step_of(FlagrunTask)
@@ -235,8 +256,8 @@ def _step(task: Any, action: Array32, obs: Array32) -> Outcome:
         if due and not _throw_cube(task):
             return 0.0, False, False
         alive = _alive_reward(task, obs[0])
-        progress = _find_progress(task, potential)
+        progress = _find_harder_progress(task, potential)
     else:
         alive = find_alive(task.locomotion, obs[0], pitch)
-        progress = find_progress(task.locomotion, potential)
+        progress = _find_progress(task, potential)
     return finish(task.locomotion, action, obs, alive, progress, at_limit)
