@@ -43,6 +43,7 @@ def report(result: dict[str, Any]) -> str:
         "return_min": "minimum",
         "return_max": "maximum",
         "length_mean": "mean length",
+        "flags_mean": "mean flags",
         "metres_mean": "mean metres",
         "metres_per_second": "metres a second",
     }

@@ -1,8 +1,9 @@
-"""What a reward is made of: its named terms, weighed and added up over an episode, and metres.
+"""What a reward is made of: named terms, weighed and added up over an episode; and measures.
 
 Robots of ours name their terms and weigh them in their own arithmetic, in compiled code too. Other
 environments name theirs in `info`, as Gymnasium's MuJoCo robots do (`reward_forward`,
-`reward_ctrl` ...); a term of weight w then adds (w - 1) times itself to the reward.
+`reward_ctrl` ...); a term of weight w then adds (w - 1) times itself to the reward. Measures are
+what else is counted in an episode: the metres that a robot travels, the flags that it reaches.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ class ObjectiveSpec(NamedTuple):
 
     Attributes:
         terms: their names, in the order in which weights and sums are given.
-        travels: whether metres are counted.
+        measures: names of what else is counted.
         step_seconds: seconds of simulated time in a step; None where there are none.
         can_be_down: whether there is a state, down, that can end an episode.
         adds_up: whether the terms add up to the reward; not where a wrapper changes a robot's.
     """
 
     terms: tuple[str, ...] = ()
-    travels: bool = False
+    measures: tuple[str, ...] = ()
     step_seconds: float | None = None
     can_be_down: bool = False
     adds_up: bool = True
@@ -46,12 +47,12 @@ class Tally(NamedTuple):
     Attributes:
         total_reward: the sum of the rewards without weights; None where nobody knows it.
         terms: what each term added up to without its weight.
-        metres: travelled; None where they are not counted.
+        measures: what else was counted, by name.
     """
 
     total_reward: float | None
     terms: tuple[float, ...]
-    metres: float | None
+    measures: Mapping[str, float]
 
     def true_return(self, paid: float) -> float:
         """The sum of the rewards without weights, or what was paid where nobody knows that."""
@@ -114,11 +115,11 @@ class Objective:
         """The episode is over; `info` is that of its last step, None where nobody saw it."""
         if self._robot is not None:
             terms = tuple(self._robot.term_sums)
-            return Tally(sum(terms) if self._adds_up else None, terms, self._robot.metres)
+            return Tally(sum(terms) if self._adds_up else None, terms, self._robot.measured)
         self._info = info if isinstance(info, Mapping) else {}
         x = _number(self._info, "x_position")
-        metres = None if x is None else x - self._start
-        return Tally(self._total, tuple(self._sums), metres)
+        measures = {} if x is None else {"metres": x - self._start}
+        return Tally(self._total, tuple(self._sums), measures)
 
     def describe(self, paid: float = math.nan) -> ObjectiveSpec:
         """What is known of the reward, after an episode's `end`; `paid`: its return, if known."""
@@ -127,14 +128,15 @@ class Objective:
             # Terms are added up in another order than rewards.
             close = math.isclose(sum(robot.term_sums), paid, rel_tol=1e-6, abs_tol=1e-6)
             adds_up = close or not math.isfinite(paid)
-            told = self.terms, robot.travels, float(robot.dt), robot.falls_down
+            told = self.terms, robot.measures, float(robot.dt), robot.falls_down
             return ObjectiveSpec(*told, adds_up)
         found = [key for key in self._info if _number(self._info, key) is not None]
         named = [key.removeprefix(_PREFIX) for key in found if key.startswith(_PREFIX)]
         terms = tuple(name for name in named if name and name not in _TAKEN)
         seconds: Any = getattr(getattr(self._env, "unwrapped", self._env), "dt", None)
         usable = isinstance(seconds, int | float) and seconds > 0
-        return ObjectiveSpec(terms, "x_position" in found, float(seconds) if usable else None)
+        measures = ("metres",) if "x_position" in found else ()
+        return ObjectiveSpec(terms, measures, float(seconds) if usable else None)
 
 
 def _number(info: Any, name: str) -> float | None:

@@ -126,7 +126,8 @@ def evaluate(
         `return_mean`, `return_std`, `return_min`, `return_max`, `length_mean`, and the lists
         `returns` and `lengths` with one entry per episode; also what was evaluated: `env_id`,
         `policy`, `iteration`, `seed`, `stochastic` and `episodes`. For robots that travel also
-        `metres_mean`, `metres_per_second` and the list `metres`.
+        `metres_mean`, `metres_per_second` and the list `metres`; of a flagrun's, `flags_mean` and
+        the list `flags`.
 
     Raises:
         UsageError, UnknownEnvironment: arguments that cannot be used.

@@ -111,12 +111,12 @@ def table(
 
     from ars.results.aggregates import interquartile_interval, interquartile_mean
 
-    travels = all("metres_mean" in evaluation for evaluation in evaluations.values())
     cells: dict[str, Sequence[str]] = {"seed": [str(seed) for seed in evaluations], **columns}
     for title, name in {"return": "mean", "deviation": "std", "worst": "min"}.items():
         cells[title] = [digits(row[f"return_{name}"]) for row in evaluations.values()]
-    if travels:
-        cells["metres"] = [rounded(row["metres_mean"]) for row in evaluations.values()]
+    for measure in ("flags", "metres"):
+        if all(f"{measure}_mean" in row for row in evaluations.values()):
+            cells[measure] = [rounded(row[f"{measure}_mean"]) for row in evaluations.values()]
     widths = {title: max(map(len, [title, *column])) for title, column in cells.items()}
     lines = ["  ".join(title.rjust(width) for title, width in widths.items())]
     for row in zip(*cells.values(), strict=True):

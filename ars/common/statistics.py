@@ -6,7 +6,7 @@ Where a float cannot hold squares or sums, numbers are scaled by a power of two 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from envs.objective import ObjectiveSpec
@@ -58,26 +58,25 @@ def _scaled(measure: Callable[[Sequence[float]], float], values: Sequence[float]
 
 
 class Counted(Protocol):
-    """An episode whose terms of the reward and metres were counted."""
+    """An episode in which the terms of the reward and the measures were counted."""
 
     @property
     def terms(self) -> tuple[float, ...]: ...
 
     @property
-    def metres(self) -> float | None: ...
+    def measures(self) -> Mapping[str, float]: ...
 
 
 def summarize_objective(objective: ObjectiveSpec, episodes: Sequence[Counted]) -> dict[str, float]:
-    """The columns of what the reward is made of: means an episode, without weights.
+    """The columns of measures, and of what the reward is made of, unweighed: means an episode.
 
     Args:
         objective: what is known of the reward; decides which columns there are.
         episodes: NaN counts where one does not say what it came to.
     """
     columns = {}
-    if objective.travels:
-        metres = [episode.metres for episode in episodes]
-        columns["metres_mean"] = mean([math.nan if m is None else m for m in metres])
+    for name in objective.measures:
+        columns[f"{name}_mean"] = mean([e.measures.get(name, math.nan) for e in episodes])
     for at, name in enumerate(objective.terms):
         columns[f"{name}_mean"] = mean([episode.terms[at] for episode in episodes])
     return columns

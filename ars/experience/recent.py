@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -40,7 +41,7 @@ class RecentEpisodes:
         return summarize_objective(self._objective, self._episodes)
 
     def state(self) -> State:
-        """Returns and lengths, and terms and metres where these are counted."""
+        """Returns and lengths, and terms and measures where these are counted."""
         episodes, terms = self._episodes, self._objective.terms
         arrays = {
             "returns": np.array([episode.total_reward for episode in episodes], np.float64),
@@ -49,8 +50,9 @@ class RecentEpisodes:
         if terms:
             counted = np.array([episode.terms for episode in episodes], np.float64)
             arrays["terms"] = counted.reshape(len(episodes), len(terms))
-        if self._objective.travels:
-            arrays["metres"] = np.array([episode.metres for episode in episodes], np.float64)
+        for name in self._objective.measures:
+            found = [episode.measures.get(name, math.nan) for episode in episodes]
+            arrays[name] = np.array(found, np.float64)
         return State(arrays)
 
     def restore(self, state: State) -> None:
@@ -63,11 +65,11 @@ class RecentEpisodes:
         lengths = state.counts("lengths", n, at_least=1)
         # NaN where an environment did not say it.
         terms = np.full((n, len(self._objective.terms)), np.nan)
-        metres: list[float | None] = [None] * n
         if "terms" in state.arrays:
             terms = state.array("terms", terms.shape, nan=True)
-        if "metres" in state.arrays:
-            metres = state.array("metres", (n,), nan=True).tolist()
+        names = [name for name in self._objective.measures if name in state.arrays]
+        found = [state.array(name, (n,), nan=True).tolist() for name in names]
+        measures = [dict(zip(names, row, strict=True)) for row in zip(*found, strict=True)]
         self._episodes.clear()
-        columns = returns.tolist(), lengths.tolist(), map(tuple, terms.tolist()), metres
+        columns = returns.tolist(), lengths.tolist(), map(tuple, terms.tolist()), measures
         self._episodes.extend(map(EpisodeInfo, *columns))

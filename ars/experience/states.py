@@ -129,7 +129,7 @@ class SteppedEnv:
         self._env: Any = None
         self._weights: tuple[float, ...] | None = None
         self._episode, self._total, self._length = 0, 0.0, 0
-        self._tally = Tally(0.0, (), None)
+        self._tally = Tally(0.0, (), {})
 
     def _open(self) -> None:
         try:
@@ -180,7 +180,7 @@ class SteppedEnv:
 
     def finished(self) -> EpisodeInfo:
         """What the episode came to."""
-        return EpisodeInfo(self._total, self._length, self._tally.terms, self._tally.metres)
+        return EpisodeInfo(self._total, self._length, self._tally.terms, self._tally.measures)
 
     def weigh_by(self, weights: tuple[float, ...] | None) -> None:
         """Weigh the terms of every reward from the next step on; None: the true rewards."""

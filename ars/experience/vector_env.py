@@ -37,14 +37,14 @@ __all__ = ["EpisodeInfo", "Step", "VectorEnv"]
 class EpisodeInfo(NamedTuple):
     """An episode that ended: the sum of its rewards, its number of steps, and what was counted.
 
-    The sum is that of the true rewards, also where others were learned from; `terms` and `metres`
+    The sum is that of the true rewards, also where others were learned from; `terms` and `measures`
     as in `envs.objective.Tally`.
     """
 
     total_reward: float
     length: int
     terms: tuple[float, ...] = ()
-    metres: float | None = None
+    measures: Mapping[str, float] = {}
 
 
 @dataclass
@@ -177,7 +177,7 @@ class VectorEnv:
                         f"{self._spec.env_id}, training environment {at}, episode "
                         f"{self._episodes[at]}: the sum of its rewards is too large for a float"
                     )
-                self.finished.append(EpisodeInfo(total, length, tally.terms, tally.metres))
+                self.finished.append(EpisodeInfo(total, length, tally.terms, tally.measures))
                 self._returns[at], self._lengths[at] = 0.0, 0
                 self._episodes[at] += 1
         return step

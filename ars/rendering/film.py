@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ars.common.settings import LARGEST_SEED, setting
+from ars.common.settings import LARGEST_SEED, counted, setting
 from ars.common.words import rounded
 
 if TYPE_CHECKING:
@@ -143,11 +143,14 @@ class Film:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
         seconds = shot.step / self._steps_per_second
-        lines = self._name + which, f"return {rounded(shot.total)}", f"time {seconds:.1f} s"
-        if shot.metres is None:
-            return lines
-        speed = shot.metres / seconds if seconds else 0.0
-        return *lines, f"{rounded(shot.metres)} m, {rounded(speed)} m/s"
+        lines = [self._name + which, f"return {rounded(shot.total)}", f"time {seconds:.1f} s"]
+        if "flags" in shot.measures:
+            lines.append(counted(int(shot.measures["flags"]), "flag"))
+        if "metres" in shot.measures:
+            metres = shot.measures["metres"]
+            speed = metres / seconds if seconds else 0.0
+            lines.append(f"{rounded(metres)} m, {rounded(speed)} m/s")
+        return tuple(lines)
 
     @property
     def seconds(self) -> float:

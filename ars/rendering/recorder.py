@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -28,14 +28,14 @@ class Shot(NamedTuple):
         episode: its index, from 0.
         step: steps taken in the episode.
         total: the return so far.
-        metres: travelled so far; None where they are not counted.
+        measures: what else was counted so far, by name.
     """
 
     picture: NDArray[np.uint8]
     episode: int
     step: int
     total: float
-    metres: float | None = None
+    measures: Mapping[str, float] = {}
 
 
 def as_picture(given: Any) -> NDArray[np.uint8]:
@@ -113,8 +113,8 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def _take_if_wanted(self, ended: bool) -> None:
         if self._wants(self._episode, self._step, ended):
-            picture, metres = self._draw(), self._objective.end(self._info).metres
-            self._take(Shot(picture, self._episode, self._step, self._total, metres))
+            picture, counted = self._draw(), self._objective.end(self._info).measures
+            self._take(Shot(picture, self._episode, self._step, self._total, counted))
 
     def _draw(self) -> NDArray[np.uint8]:
         try:

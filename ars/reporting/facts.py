@@ -31,7 +31,9 @@ _HEADS = {
     "return_min": "worst",
     "return_max": "best",
     "length_mean": "steps",
+    "flags_mean": "flags",
     "metres_mean": "metres",
+    "metres_per_second": "m/s",
 }
 
 
@@ -140,6 +142,8 @@ def _robot(finals: Sequence[Numbers], weighed: bool) -> list[str]:
         return []
     each = "in an episode" if len(finals) == 1 else "in an episode (medians of the seeds)"
     speed = f", at {words[1]}" if words[1:] else ""
+    if "flags_mean" in final:
+        speed += f", and reaches {words[2]}"
     if abs(final["metres_mean"]) < _HARDLY:
         return [f"It hardly moves: {words[0]} {each}{speed}."]
     return [f"It travels {words[0]} {each}{speed}."]
@@ -166,6 +170,8 @@ def tiles(group: Group, endings: Sequence[Ending]) -> list[Tile]:
     found = [Tile(digits(final["return_mean"]), "return", what or spread)]
     if "metres_mean" in final:
         found.append(Tile(f"{rounded(final['metres_mean'])} m", "travelled in an episode", what))
+    if "flags_mean" in final:
+        found.append(Tile(rounded(final["flags_mean"]), "flags in an episode", what))
     if "metres_per_second" in final:
         found.append(Tile(f"{rounded(final['metres_per_second'], 2)} m/s", "speed", what))
     for share in shares(group.env_id, final["return_mean"]):
@@ -204,15 +210,16 @@ def seeds_table(endings: Sequence[Ending]) -> Table | None:
         return None
     columns = ["timesteps", "best evaluation", "return", "±"]
     finals = [one.final or {} for one in endings]
-    more = [name for name in ("metres_mean", "metres_per_second") if any(name in f for f in finals)]
-    heads = ["seed", *columns, *({"metres_mean": "metres"}.get(name, "m/s") for name in more)]
+    names = "flags_mean", "metres_mean", "metres_per_second"
+    more = [name for name in names if any(name in f for f in finals)]
+    heads = ["seed", *columns, *(_HEADS[name] for name in more)]
     rows = []
     for one, final in zip(endings, finals, strict=True):
         numbers = [final.get("return_mean"), final.get("return_std")]
         cells = [f"{one.steps:,}", digits(one.best) if one.rows else ""]
         cells += ["" if number is None else digits(number) for number in numbers]
         for name in more:
-            decimals = 1 if name == "metres_mean" else 2
+            decimals = 2 if name == "metres_per_second" else 1
             cells.append(rounded(final[name], decimals) if name in final else "")
         rows.append([str(one.run.seed), *cells, duration(one.result.get("seconds", math.nan))])
     best = max(range(len(endings)), key=lambda index: endings[index].score)

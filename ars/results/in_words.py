@@ -18,12 +18,14 @@ _COSTS = "electricity", "stall", "ctrl"
 
 
 def travelled(final: dict[str, Any]) -> list[str]:
-    """How far and how fast the robot came; nothing where metres are not counted."""
+    """How far and how fast the robot came, and to how many flags; nothing where it goes nowhere."""
     if "metres_mean" not in final:
         return []
     words = [f"{rounded(final['metres_mean'])} metres"]
     if "metres_per_second" in final:
         words.append(f"{rounded(final['metres_per_second'], 2)} m/s")
+    if "flags_mean" in final:
+        words.append(f"{rounded(final['flags_mean'])} flags")
     return words
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -46,7 +46,7 @@ class Episode:
         statistics: of the observations acted on, if they were requested.
         fault: which observation or reward was not finite; the other attributes are then invalid.
         terms: the sum of each term of the reward, without weights.
-        metres: travelled, if they are counted.
+        measures: what else was counted, by name.
     """
 
     total_reward: float
@@ -55,7 +55,7 @@ class Episode:
     statistics: RunningMeanStd | None = None
     fault: str | None = None
     terms: tuple[float, ...] = ()
-    metres: float | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 def rollout(
@@ -81,7 +81,7 @@ def rollout(
         reward_clip: bound on each absolute reward in the score.
         statistics: takes in every observation acted on and is returned in the episode.
         rng: draws every action from the policy's distribution; None for the deterministic action.
-        objective: weighs the reward in the score; counts terms and metres.
+        objective: weighs the reward in the score; counts terms and measures.
 
     Raises:
         RolloutError: the environment breaks Gymnasium's interface.
@@ -124,7 +124,7 @@ def _ended(episode: Episode, objective: Objective | None, info: Any = None) -> E
         total = episode.total_reward
         if objective.weighs:
             total = tally.true_return(total)
-        episode = replace(episode, total_reward=total, terms=tally.terms, metres=tally.metres)
+        episode = replace(episode, total_reward=total, terms=tally.terms, measures=tally.measures)
     if math.isfinite(episode.total_reward) and math.isfinite(episode.score):
         return episode
     return replace(episode, fault="the sum of its rewards is too large for a float")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -311,9 +312,10 @@ def evaluate_policy(
                 "in training"
             )
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]
-    metres = [e.metres for e in played if e.metres is not None]
+    names = tuple(played[0].measures)
+    measured = {name: [e.measures.get(name, math.nan) for e in played] for name in names}
     row = summarize_returns(returns, lengths)
-    row |= summarize_objective(ObjectiveSpec(travels=bool(metres)), played)
+    row |= summarize_objective(ObjectiveSpec(measures=names), played)
     return {
         "env_id": resolved.file.env_id,
         "policy": resolved.name,
@@ -325,7 +327,7 @@ def evaluate_policy(
         **speed(row, step_seconds),
         "returns": returns,
         "lengths": lengths,
-        **({"metres": metres} if metres else {}),
+        **measured,
     }
 
 

@@ -41,7 +41,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         end_when_down: end episodes also of a robot that goes on when it is down.
 
     The `info` of every step holds `reward_terms`, the sum of each term over the episode so far,
-    without weights, and `metres` if the robot travels.
+    without weights, and the `measures` so far, by name.
 
     Raises:
         ValueError: `render_mode`, `width` or `height` is not usable.
@@ -53,7 +53,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
     substeps: ClassVar[int] = 4
     gravity: ClassVar[float] = 9.8  # m/s^2, downwards
     reward_terms: ClassVar[tuple[str, ...]] = ()  # what the reward is the sum of
-    travels: ClassVar[bool] = False  # whether `metres` are counted
+    measures: ClassVar[tuple[str, ...]] = ()  # what is counted beside the reward
     falls_down: ClassVar[bool] = False  # whether `end_when_down` has a meaning
 
     _body: int  # PyBullet's id of the robot
@@ -166,18 +166,23 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         return list(self._terms.values())
 
     @property
-    def metres(self) -> float | None:
-        """How far the robot has come in this episode; None where it does not travel."""
-        return self._metres if self.travels else None
+    def measured(self) -> dict[str, float]:
+        """What each of `measures` has come to in this episode."""
+        return self._measured.copy()
 
     def _start_counting(self) -> None:
-        self._metres = 0.0
         self._terms = dict.fromkeys(self.reward_terms, 0.0)
+        self._measured = dict.fromkeys(self.measures, 0.0)
 
-    def record(self, terms: Iterable[float], metres: float) -> None:
-        """Take over what another player of the episode has counted, as if it was counted here."""
-        self._terms.update(zip(self.reward_terms, terms, strict=True))
-        self._metres = metres
+    def record(self, counts: Iterable[float]) -> None:
+        """Take over what another player of the episode has counted, as if it was counted here.
+
+        Args:
+            counts: of each of `reward_terms`, then of each of `measures`.
+        """
+        found = dict(zip((*self.reward_terms, *self.measures), counts, strict=True))
+        self._terms.update((name, found[name]) for name in self.reward_terms)
+        self._measured.update((name, found[name]) for name in self.measures)
 
     def _restart(self, rng: np.random.Generator) -> Observation:
         pybullet.restoreState(self._start_state, physicsClientId=self._client)
@@ -214,9 +219,7 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         reward, terminated = self._reward_and_termination(obs, action)
         if self.render_mode == "human":
             self._show()
-        info: dict[str, Any] = {"reward_terms": self._terms.copy()}
-        if self.travels:
-            info["metres"] = self._metres
+        info = {"reward_terms": self._terms.copy(), **self._measured}
         return obs, reward, terminated, False, info
 
     def render(self) -> NDArray[np.uint8] | None:

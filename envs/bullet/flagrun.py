@@ -10,7 +10,8 @@ Everything is as in `locomotion`, except:
                 150 observations.
     progress    as in `locomotion`
     flag        by which a move of the flag shortens the distance, over 0.0165 s
-    metres      moved nearer to the flags; the flags' own moves do not count.
+    flags       reached, by coming within 1 m
+    metres      moved nearer to the flags; the flags' own moves do not count
 
 The reference intends to exclude the flag's move from the reward, but stores the new potential where
 nothing reads it: reaching a flag costs as much as the next one is farther away. It also intends the
@@ -54,6 +55,7 @@ class HumanoidFlagrun(LocomotionEnv):
 
     robot = robots.HUMANOID_FLAGRUN
     reward_terms = *LocomotionEnv.reward_terms, "flag"
+    measures = "flags", *LocomotionEnv.measures
     _shift = 0.0  # what the flag's move in this step adds to the potential
 
     def _load(self, client: int) -> Scene:
@@ -85,9 +87,10 @@ class HumanoidFlagrun(LocomotionEnv):
         distance = self._distance
         if distance < NEAR or self._patience <= 0:
             self._move_flag()
-            metres = self._metres
+            metres = self._measured["metres"]
             obs = super()._observe()
-            self._metres = metres
+            self._measured["metres"] = metres
+            self._measured["flags"] += distance < NEAR
             self._shift = (distance - self._distance) / self.time_step
         return obs
 

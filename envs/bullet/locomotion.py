@@ -89,7 +89,8 @@ class LocomotionEnv(BulletEnv):
     """A robot on a flat floor. The module documents observation, reward and termination."""
 
     reward_terms: ClassVar[tuple[str, ...]] = "alive", "progress", "electricity", "stall", "limits"
-    travels = falls_down = True
+    measures: ClassVar[tuple[str, ...]] = ("metres",)
+    falls_down = True
 
     robot: ClassVar[Robot]
     _target_x, _target_y = TARGET_X, 0.0  # metres
@@ -158,7 +159,7 @@ class LocomotionEnv(BulletEnv):
         self._stand = np.float64(self._rest_height) if rest is None else np.float32(rest)
         obs = self._observe()
         self._potential = self._find_potential()
-        self._metres = 0.0
+        self._measured = dict.fromkeys(self.measures, 0.0)
         return obs
 
     def _focus(self) -> Point:
@@ -189,7 +190,7 @@ class LocomotionEnv(BulletEnv):
         # Uses BLAS, as the reference does: some BLAS kernels round a sum of products once and
         # others twice, and the result must round in the same way.
         distance = abs(dx) if dy == 0.0 else math.sqrt(np.dot((dy, dx), (dy, dx)))
-        self._metres += self._distance - distance
+        self._measured["metres"] += self._distance - distance
         self._distance = distance
         roll, self._pitch, yaw = pybullet.getEulerFromQuaternion(attitude)
         angle = math.atan2(dy, dx) - yaw

@@ -82,7 +82,7 @@ class Minitaur(BulletEnv):
     metadata: dict[str, Any] = {**BulletEnv.metadata, "render_fps": 100}  # noqa: RUF012
     time_step: ClassVar[float] = 0.002
     reward_terms = "forward", "energy"
-    travels = True
+    measures = ("metres",)
 
     def __init__(self, render_mode: str | None = None, width: int = 640, height: int = 480) -> None:
         super().__init__(28, 8, _VIEW, render_mode, width, height)
@@ -234,7 +234,7 @@ class Minitaur(BulletEnv):
         # Uses BLAS, as the example does; see `locomotion.LocomotionEnv`.
         energy = abs(float(np.dot(self._observed_torques, self._rates))) * self.time_step
         forward, cost = self._x - before, _ENERGY * energy
-        self._metres = self._x
+        self._measured["metres"] = self._x
         self._terms["forward"] += forward
         self._terms["energy"] -= cost
         reward = self.reward_weights[0] * forward - self.reward_weights[1] * cost

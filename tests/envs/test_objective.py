@@ -68,7 +68,7 @@ def test_an_episode_begins_to_count_anew(env: Any) -> None:
     first = {**first, "reward_terms": dict(first["reward_terms"])}
     (*_, (_, second)) = play(env)
     assert second == first
-    assert ("metres" in second) == robot_of(env).travels
+    assert set(second) == {"reward_terms", *robot_of(env).measures}
 
 
 def test_weights_change_rewards_alone(env: Any) -> None:
@@ -98,7 +98,7 @@ def test_compiled_code_weighs_and_counts_the_same(name: str, down: bool) -> None
     total, _, length, _ = player.play(policy, 1, STEPS)
     rewards = [reward for reward, _ in play(plain)]
     assert (length, total) == (len(rewards), sum(rewards))
-    ours, theirs = ((robot.term_sums, robot.metres) for robot in robots)
+    ours, theirs = ((robot.term_sums, robot.measured) for robot in robots)
     assert ours == theirs
     plain.close()
     env.close()
@@ -122,6 +122,41 @@ def test_metres_are_how_much_nearer_a_runner_came() -> None:
     (*_, (_, info)) = play(env)
     assert info["metres"] == pytest.approx(start - robot._distance, abs=1e-9)
     assert info["reward_terms"]["progress"] == pytest.approx(info["metres"] / robot.dt, abs=1e-6)
+    env.close()
+
+
+@pytest.mark.parametrize("name", ["HumanoidFlagrun", "HumanoidFlagrunHarder"])
+def test_a_flag_is_reached_within_a_metre(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, env = envs.make(name), envs.make(name)
+    robots: list[Any] = [robot_of(plain), robot_of(env)]
+    still = np.zeros(17, np.float32)
+    plain.reset(seed=1)
+    for _ in range(30):
+        plain.step(still)
+    fallen = np.array(robots[0]._position[:2])
+    where = fallen / np.linalg.norm(fallen) + 0.5 * fallen  # within a metre halfway to there
+
+    for robot in robots:
+
+        def arrange(
+            rng: np.random.Generator, robot: Any = robot, arranged: Any = robot._arrange
+        ) -> None:
+            arranged(rng)
+            robot._target_x, robot._target_y = where.tolist()
+
+        monkeypatch.setattr(robot, "_arrange", arrange)
+
+    player = CompiledPlayer(env)
+    policy = player.lay_out_policy(np.zeros(17 * 45), (44, 17), bias=True)
+    _, _, length, _ = player.play(policy, 1, 60)
+    plain.reset(seed=1)
+    for _ in range(length):
+        _, _, _, _, info = plain.step(still)
+    assert info["flags"] == 1
+    assert info["reward_terms"]["flag"] < -1.0  # the next one is farther away
+    assert robots[0].measured == robots[1].measured
+    assert robots[0].term_sums == robots[1].term_sums
+    plain.close()
     env.close()
 
 
@@ -153,7 +188,7 @@ def test_terms_that_info_names_are_weighed(env_id: str) -> None:
     look.end(info)
     spec = look.describe()
     assert set(spec.terms) == set(MUJOCO[env_id])
-    assert spec.travels
+    assert spec.measures == ("metres",)
     assert spec.step_seconds == env.unwrapped.dt  # type: ignore[attr-defined]
     objective = Objective(env, spec)
     objective.weigh_by([0.0 if name == "forward" else 1.0 for name in spec.terms])
@@ -166,7 +201,7 @@ def test_terms_that_info_names_are_weighed(env_id: str) -> None:
     tally = objective.end(info)
     assert tally.total_reward == sum(rewards)
     assert sum(tally.terms) == pytest.approx(sum(rewards), abs=1e-9)
-    assert tally.metres == info["x_position"] - 1.0
+    assert tally.measures == {"metres": info["x_position"] - 1.0}
     env.close()
 
 
@@ -175,7 +210,7 @@ def test_an_environment_that_names_no_terms_has_none() -> None:
     objective = Objective(env)
     objective.begin({})
     tally = objective.end({"reward_text": "much", "reward_return": 1.0, 3: 4.0})
-    assert (tally.terms, tally.metres, objective.describe().terms) == ((), None, ())
+    assert (tally.terms, tally.measures, objective.describe().terms) == ((), {}, ())
     env.close()
 
 

@@ -52,6 +52,7 @@ _PATIENCE, _DRAWN, _FRAME, _DOWN, _CRAWLS = range(5)  # indices into `FlagrunTas
 # which the flag's move in this step has added `_SHIFT`.
 _CRAWL_START, _CRAWLED, _RAN, _STOOD, _SHIFT = range(5)
 _FLAG, _POSTURE = 5, 6  # indices of these tasks' own terms, behind those of `locomotion`
+_FLAGS = -2  # index into `sums`, before the metres
 _FIELD_X, _FIELD_Y = flagrun.FIELD_X, flagrun.FIELD_Y
 _NEAR, _FULL_PATIENCE = flagrun.NEAR, flagrun.PATIENCE
 _TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
@@ -145,6 +146,7 @@ def _observe(task: FlagrunTask, obs: Array32) -> tuple[float, float, int]:
         before = distance
         distance, pitch, at_limit = observe(task.locomotion, obs)
         now[DISTANCE] = distance
+        task.locomotion.sums[_FLAGS] += before < _NEAR
         task.parts[_SHIFT] = (before - distance) / task.locomotion.time_step
     return distance, pitch, at_limit
 

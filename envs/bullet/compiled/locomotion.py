@@ -60,7 +60,7 @@ class LocomotionTask(NamedTuple):
         time_step: in seconds.
         fused: `physics.dot_is_fused(2)`, for the distance to the target.
         weights: a factor for each term of the reward.
-        sums: what each term has added up to, and behind them the metres.
+        sums: what each term has added up to, and behind them the measures; metres are the last.
         now: [8], indexed by `POTENTIAL` and the following constants.
         contacts: [f], 1 for each foot that touches the floor, else 0.
         speeds: float32 [n], joint velocities as observed.
@@ -142,7 +142,7 @@ def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
         time_step=env.time_step,
         fused=env._torso < 0 and dot_is_fused(2),
         weights=np.ones(len(env.reward_terms)),
-        sums=np.zeros(len(env.reward_terms) + 1),
+        sums=np.zeros(len(env.reward_terms) + len(env.measures)),
         now=np.zeros(8),
         contacts=np.zeros(len(env._feet)),
         speeds=np.zeros(joints, np.float32),

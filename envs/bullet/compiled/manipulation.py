@@ -39,7 +39,7 @@ class ManipulationTask(NamedTuple):
         gap: vector from object to target as observed; empty for Reacher.
         fused: `physics.dot_is_fused` for two, three and seven numbers.
         weights: a factor for each term of the reward.
-        sums: what each term has added up to, and behind them the metres (none).
+        sums: what each term has added up to.
         now: [4], indexed by `_POTENTIAL` and the following constants.
         turns: [n], joint positions.
         rates: [n], joint velocities.
@@ -105,7 +105,7 @@ def manipulation_task(env: ManipulationEnv) -> ManipulationTask:
         else np.zeros(0),
         fused=(dot_is_fused(2), dot_is_fused(3), dot_is_fused(7)),
         weights=np.ones(len(env.reward_terms)),
-        sums=np.zeros(len(env.reward_terms) + 1),
+        sums=np.zeros(len(env.reward_terms)),
         now=np.zeros(4),
         turns=turns,
         rates=rates,

@@ -27,7 +27,7 @@ class PendulumTask(NamedTuple):
         rate_index: int64 [joints], the same in `robot.rates`.
         top: the link of the uppermost pole.
         weights: a factor for each term of the reward.
-        sums: what each term has added up to, and behind them the metres (none).
+        sums: what each term has added up to.
     """
 
     robot: SimulatedBody
@@ -52,7 +52,7 @@ def pendulum_task(env: PendulumEnv) -> PendulumTask:
         rate_index=np.array([info[4] for info in infos], np.int64),
         top=env._top,
         weights=np.ones(len(env.reward_terms)),
-        sums=np.zeros(len(env.reward_terms) + 1),
+        sums=np.zeros(len(env.reward_terms)),
     )
 
 

@@ -91,8 +91,8 @@ class CompiledPlayer:
 
         Returns:
             Total reward, score, length and fault, as in `ars.rollout.episode.Episode`. What the
-            terms of the reward added up to, and the metres, are then with the environment, as if
-            it had been stepped.
+            terms of the reward added up to, and the measures, are then with the environment, as
+            if it had been stepped.
 
         Raises:
             gymnasium.error.Error: the environment is closed.
@@ -118,8 +118,7 @@ class CompiledPlayer:
         total, score, length, end, reward = loop.play(
             task, policy, max_steps, float(shift), clip, obs, action, clock, mean, m2
         )
-        *terms, metres = task.sums.tolist()
-        self._robot.record(terms, metres)
+        self._robot.record(task.sums.tolist())
         fault = None
         if end == loop.BAD_ACTION:
             check_action(action, action.shape)

@@ -88,6 +88,8 @@ def test_a_return_of_zero_has_no_sign() -> None:
     ],
 )
 def test_a_robots_picture_says_how_far_and_how_fast(metres: float, step: int, line: str) -> None:
-    lines = film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0, metres))
+    lines = film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0, {"metres": metres}))
     assert lines == ("Ant", "return 5.0", f"time {step / 60:.1f} s", line)
+    runner = film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0, {"flags": 1.0, "metres": metres}))
+    assert runner == (*lines[:3], "1 flag", line)
     assert film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0)) == lines[:3]

@@ -121,7 +121,7 @@ def test_a_shot_knows_how_far_a_robot_came() -> None:
     for _ in range(4):
         camera.step(0)
     camera.reset(seed=0)
-    assert [shot.metres for shot in shots] == [0.0, 0.25, 0.5, 0.75, 1.0, 0.0]
+    assert [shot.measures["metres"] for shot in shots] == [0.0, 0.25, 0.5, 0.75, 1.0, 0.0]
     still = Camera(Square("rgb_array"), lambda episode, step, ended: True, shots.append)
     still.reset(seed=0)
-    assert shots[-1].metres is None
+    assert shots[-1].measures == {}

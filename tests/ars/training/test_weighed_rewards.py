@@ -24,7 +24,7 @@ from ars.common.settings import make_config
 from ars.experience.vector_env import VectorEnv
 from envs.objective import ObjectiveSpec
 
-RUNNER = ObjectiveSpec(("alive", "progress", "stall"), travels=True, can_be_down=True)
+RUNNER = ObjectiveSpec(("alive", "progress", "stall"), measures=("metres",), can_be_down=True)
 WEIGHED = "--reward-weights alive=0 electricity=0.3 --anneal-weights 400 --rollout-length 40"
 WORDS = [*WEIGHED.split(), "--end-when-down"]
 
@@ -199,7 +199,7 @@ def test_environments_side_by_side_tell_true_returns_of_weighed_rewards(env_id: 
         pytest.importorskip("mujoco")
     names = ("alive", "progress", "electricity", "stall", "limits")
     names = names if env_id == "HalfCheetah" else ("survive", "forward", "ctrl")
-    spec = ObjectiveSpec(names, travels=True)
+    spec = ObjectiveSpec(names, measures=("metres",))
     with closing(VectorEnv(env_id, {}, 2, 7, 10, objective=spec, weighs=True)) as several:
         several.reset()
         several.weigh_by(tuple(0.0 for _ in names))
@@ -211,7 +211,7 @@ def test_environments_side_by_side_tell_true_returns_of_weighed_rewards(env_id: 
         for episode in several.finished:
             assert episode.total_reward == pytest.approx(sum(episode.terms), abs=1e-9)
             assert episode.total_reward != 0.0
-            assert episode.metres is not None
+            assert set(episode.measures) == {"metres"}
         several.restore(state)
 
 
