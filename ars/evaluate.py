@@ -52,6 +52,9 @@ def report(result: dict[str, Any]) -> str:
     values = {
         name: (rounded if name.startswith("metres") else digits)(result[name], 2) for name in labels
     }
+    if "flags" in result:
+        labels["with_a_flag"] = "episodes with one"
+        values["with_a_flag"] = f"{sum(flags > 0 for flags in result['flags'])}"
     width = max(map(len, values.values()))
     space = max(map(len, labels.values())) + 1
     lines += [f"  {label:<{space}} {values[name]:>{width}}" for name, label in labels.items()]

@@ -17,7 +17,7 @@ from ars.common.errors import UsageError
 from ars.common.settings import setting
 from ars.experience.episodes import EpisodeBuffer
 from ars.learning.returns import gae
-from policies import DiscreteSpec, RunningMeanStd
+from policies import DiscreteSpec, Policy, RunningMeanStd
 from policies.distributions import Categorical, Gaussian, sample_categorical, sample_gaussian
 from policies.state import State
 
@@ -37,7 +37,9 @@ class OnPolicyConfig(DeepConfig):
 
     optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", at_least=0)
-    log_std_init: float = setting(0.0, "initial log standard deviation of Box actions")
+    log_std_init: float | None = setting(
+        None, "initial log standard deviation of Box actions (default: 0, or that of `init_from`)"
+    )
     scale_actions: bool = scale_actions_setting()
     normalize_observations: bool = setting(
         False, "scale observations to mean 0 and deviation 1, clipped to +-10 (vectors)"
@@ -91,7 +93,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         self.discrete = isinstance(spec.action, DiscreteSpec)
         self._action_values = action_values
         n_values = spec.action.size if action_values else 1
-        self.network = ActorCriticNetwork(spec, config.log_std_init, n_values)
+        self.network = ActorCriticNetwork(spec, config.log_std_init or 0.0, n_values)
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
         self._learn_with(self.network, config.optimizer)
         self.inference = ActorCriticInference(self.network, self.device)
@@ -102,6 +104,18 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             self.statistics = RunningMeanStd.zeros(spec.observation.size)
         self._discounted = np.zeros(config.n_envs)
         self._reward_statistics = RunningMeanStd.zeros(1)
+
+    def start_from(self, policy: Policy) -> None:
+        """Begin with a trained policy's weights and statistics, and the noise that is asked for.
+
+        Raises: UsageError.
+        """
+        import torch
+
+        super().start_from(policy)
+        if self.network.log_std is not None and self.config.log_std_init is not None:
+            with torch.no_grad():
+                self.network.log_std.fill_(self.config.log_std_init)
 
     # Distributions of actions
 

@@ -191,6 +191,21 @@ def test_schedules_end_at_the_horizon() -> None:
     ppo.close()
 
 
+@pytest.mark.parametrize(("asked", "begins"), [({}, -1.5), ({"log_std_init": -0.5}, -0.5)])
+def test_noise_begins_as_asked_for_or_as_it_was(asked: dict[str, float], begins: float) -> None:
+    """In a run that starts from a trained policy."""
+    trained = make("small_worlds:IdentityBox-v0", log_std_init=-1.5)
+    policy = trained.policy
+    policy.weights = weights = trained.snapshot().weights
+    ppo = make("small_worlds:IdentityBox-v0", **asked)
+    ppo.start_from(policy)
+    n = policy.spec.n_network_weights
+    assert ppo.snapshot().weights[:n].tolist() == weights[:n].tolist()
+    assert ppo.snapshot().weights[n:].tolist() == [begins]
+    ppo.close()
+    trained.close()
+
+
 def test_a_policy_of_ars_may_be_learnt_on(tmp_path: Path) -> None:
     """An ARS policy has no log deviations; PPO brings its own."""
     ars_run, ppo_run = tmp_path / "ars", tmp_path / "ppo"
