@@ -113,6 +113,7 @@ def record(run: StoredRun) -> None:
         found["return_std"],
         found["return_min"],
         found.get("metres_mean"),
+        found.get("flags_mean"),
         result["seconds"] / 60,
         settings_in(run.config),
         run.config["versions"].get("ars", ""),

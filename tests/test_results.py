@@ -33,7 +33,9 @@ def row(seed: int, **changed: object) -> object:
     """A row of Hopper's preset; the script's folder must be on the path."""
     from outcomes.rows import Measured, settings_today
 
-    usual = Measured("Hopper", "ars", seed, 3_001_000, 100.0, 5.0, 90.0, 2.0, 1.5, "", "0.1.0")
+    usual = Measured(
+        "Hopper", "ars", seed, 3_001_000, 100.0, 5.0, 90.0, 2.0, None, 1.5, "", "0.1.0"
+    )
     return usual._replace(settings=settings_today("Hopper", "ars"))._replace(**changed)
 
 
@@ -71,8 +73,19 @@ def test_seeds_with_a_gap_are_named(results: ModuleType) -> None:
     assert "1: 100 ± 5, 4: 100 ± 5" in results.PAGE.read_text()
 
 
+def test_flags_stand_beside_the_metres(results: ModuleType) -> None:
+    rows = [row(seed, flags=flags) for seed, flags in enumerate([0.5, 2.25, 1.0])]
+    results.write_rows(results.TABLE, rows)
+    results.write_tables()
+    summary, single, _ = [
+        cells(line) for line in results.PAGE.read_text().splitlines() if "`Hopper`" in line
+    ]
+    assert summary[6] == "2.0 (1.0 flags)"
+    assert single[3] == "2 (0.5 flags), 2 (2.2 flags), 2 (1.0 flags)"
+
+
 def test_rows_come_back_as_they_were_written(results: ModuleType) -> None:
-    rows = [row(0, metres=None), row(1, return_mean=-3.25)]
+    rows = [row(0, metres=None), row(1, return_mean=-3.25, flags=2.5)]
     results.write_rows(results.TABLE, rows[::-1])
     assert list(results.read_rows(results.TABLE).values()) == rows
     results.TABLE.write_text(results.TABLE.read_text().replace("3001000", "3e6"))

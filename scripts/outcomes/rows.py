@@ -42,6 +42,7 @@ class Measured(NamedTuple):
         timesteps: of training.
         return_mean, return_std, return_min: over new episodes of the best policy.
         metres: the mean of the same episodes; None for a robot that does not travel.
+        flags: likewise, of those reached; None where there are none.
         minutes: that training took.
         settings: see `settings_in`.
         version: of the toolkit.
@@ -55,6 +56,7 @@ class Measured(NamedTuple):
     return_std: float
     return_min: float
     metres: float | None
+    flags: float | None
     minutes: float
     settings: str
     version: str
@@ -88,7 +90,7 @@ def _measured(cells: Mapping[str, str]) -> Measured:
             **cells,
             **{name: int(cells[name]) for name in ("seed", "timesteps")},
             **{name: float(cells[name]) for name in numbers},
-            "metres": float(cells["metres"]) if cells["metres"] else None,
+            **{name: float(cells[name]) if cells[name] else None for name in ("metres", "flags")},
         }  # type: ignore[arg-type]
     )
 

@@ -67,6 +67,7 @@ def _summary(group: SeedGroup) -> list[str]:
     if ends is not None:
         middle += f" ({' to '.join(map(_short, ends))})"
     metres = [row.metres for row in rows if row.metres is not None]
+    flags = [row.flags for row in rows if row.flags is not None]
     return [
         group.name,
         str(len(rows)) if len(rows) >= group.planned else f"{len(rows)} of {group.planned}",
@@ -74,7 +75,7 @@ def _summary(group: SeedGroup) -> list[str]:
         _short(np.median(returns)),
         middle,
         _short(returns.min()),
-        f"{np.median(metres):.1f}" if metres else "",
+        f"{np.median(metres):.1f}{_flags(np.median(flags) if flags else None)}" if metres else "",
         _minutes(float(np.median([row.minutes for row in rows]))),
         _reached(environment, returns.tolist()),
     ]
@@ -106,8 +107,13 @@ def _single(group: SeedGroup) -> list[str]:
         group.name,
         each([_short(row.return_mean, row.return_std) for row in rows]),
         each([_short(row.return_min) for row in rows]),
-        "" if None in metres else each([f"{distance:.0f}" for distance in metres]),
+        "" if None in metres else each([f"{row.metres:.0f}{_flags(row.flags)}" for row in rows]),
     ]
+
+
+def _flags(reached: float | None) -> str:
+    """How many flags were reached, after the metres; nothing where there are none."""
+    return "" if reached is None else f" ({reached:.1f} flags)"
 
 
 def _short(number: float, deviation: float | None = None) -> str:
