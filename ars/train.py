@@ -91,7 +91,10 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
     add_trust_flag(main)
     main.add_argument(
-        "--init-from", metavar="RUN", default=hidden, help="start from a trained policy's weights"
+        "--init-from",
+        metavar="RUN",
+        default=hidden,
+        help="start from a trained policy's weights; none, to leave out a preset's start",
     )
     for config in (TaskConfig, SeedsConfig, WorkerConfig):
         add_flags(main, config, preset=preset)

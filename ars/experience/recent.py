@@ -67,9 +67,12 @@ class RecentEpisodes:
         terms = np.full((n, len(self._objective.terms)), np.nan)
         if "terms" in state.arrays:
             terms = state.array("terms", terms.shape, nan=True)
-        names = [name for name in self._objective.measures if name in state.arrays]
-        found = [state.array(name, (n,), nan=True).tolist() for name in names]
-        measures = [dict(zip(names, row, strict=True)) for row in zip(*found, strict=True)]
+        measures: list[dict[str, float]] = [{} for _ in range(n)]
+        for name in self._objective.measures:
+            if name in state.arrays:
+                found = state.array(name, (n,), nan=True).tolist()
+                for episode, value in zip(measures, found, strict=True):
+                    episode[name] = value
         self._episodes.clear()
         columns = returns.tolist(), lengths.tolist(), map(tuple, terms.tolist()), measures
         self._episodes.extend(map(EpisodeInfo, *columns))

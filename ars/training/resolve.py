@@ -104,13 +104,14 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     values = {**horizons, **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
+    start = values.get("init_from", NO_PRESET)
     config = _checked(
         TrainingConfig(
             name,
             env_kwargs,
             algo,
             preset,
-            init_from=None if (start := given.get("init_from")) is None else str(start),
+            init_from=None if start in (None, NO_PRESET) else str(start),
             task=make_config(TaskConfig, values),
             algorithm=make_config(algorithm.Config, values),
             run=run,
@@ -207,9 +208,8 @@ def _left_out(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
         for name, default in defaults.items()
         if name not in given and name in stored and stored[name] != default
     ]
-    if not left_out:
-        return []
-    return [f"the run was started with {', '.join(left_out)}: to use that again, give it again"]
+    them = ", ".join(left_out)
+    return [f"the run was started with {them}: to use that again, give it again"] if them else []
 
 
 def stored_algorithm(folder: Path) -> str:
@@ -280,7 +280,7 @@ def _what_the_preset_decides(
     used: Mapping[str, Any],
     given: Mapping[str, Any],
 ) -> list[str]:
-    """Lines on what a user would not expect: a preset's seed, and what they replaced in it.
+    """Lines on what a user would not expect: a preset's seed or start, and what they replaced.
 
     Args:
         config: what was resolved.
@@ -288,9 +288,11 @@ def _what_the_preset_decides(
         used: those of them that go with what was given.
         given: the user's settings.
     """
-    notes = []
-    if "seed" in used and "seed" not in given:
-        notes.append(f"`seed` {used['seed']}, from `preset` {config.preset}")
+    notes = [
+        f"`{name}` {used[name]}, from `preset` {config.preset}"
+        for name in ("seed", "init_from")
+        if name in used and name not in given
+    ]
     for name in [name for name in preset if name not in used and name not in given]:
         value = getattr(config.algorithm, name)
         if value not in (None, (), preset[name]):

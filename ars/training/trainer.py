@@ -93,6 +93,7 @@ class Trainer:
         self._started = time.monotonic()
         self._iteration_seconds = 0.0
         ends = self._restore() if resume else {}
+        self._saved = algorithm.iteration  # when the last checkpoint was
         self.logs = RunLogs(folder, algorithm, identity, training, ends, resume, display.notify)
 
     def run(self) -> dict[str, Any]:
@@ -352,8 +353,11 @@ class Trainer:
         if self._pending is not None:
             state.add_state("pending", self._pending[1].state())
         checkpoint.save(self.folder, state)
+        self._saved = self.algorithm.iteration
 
     def _save_if_possible(self) -> None:
+        if self._mid_iteration and (lost := self.algorithm.iteration - self._saved):
+            self.display.notify(f"the last {counted(lost, 'iteration')} will be repeated on resume")
         if self._complete or self._mid_iteration:
             return
         try:

@@ -144,6 +144,7 @@ def settings_today(environment: str, algorithm: str) -> str:
     data = {
         "env_id": config.env_id,
         "env_kwargs": config.env_kwargs,
+        "init_from": config.init_from,
         "algo": config.algo,
         "config": asdict(config.algorithm),
         "run": asdict(config.run),

@@ -91,8 +91,7 @@ def test_an_iteration_is_a_fixed_number_of_steps(algo: str, tmp_path: Path) -> N
     rows = without_times(train(tmp_path / "run", algo, "--n-iterations 4") / "progress.csv")
     steps = [int(row[1]) for row in rows[1:]]
     assert np.diff([0, *steps]).tolist() == [steps[0]] * 4
-    assert ALGORITHMS[algo].Config.__doc__ is not None
-    assert "iteration is" in ALGORITHMS[algo].Config.__doc__
+    assert "iteration is" in (ALGORITHMS[algo].Config.__doc__ or "")
 
 
 @every_algorithm
@@ -154,9 +153,22 @@ def test_a_run_whose_environment_failed_goes_on_from_its_checkpoint(
     said = capsys.readouterr().err
     assert "training environment 1, episode 4, step 0: ValueError: the pole snapped (at " in said
     assert "; to play it again: " in said
+    assert "will be repeated on resume" not in said  # it was saved after every iteration
     ars.train.main(["--resume", str(tmp_path / "parts")])
     whole = train(tmp_path / "whole", algo, words, "faulty_envs:Raises-v0")
     assert outcome(tmp_path / "parts") == outcome(whole)
+
+
+def test_a_failure_says_what_will_be_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = reset_seed(0, Stream.TRAINING, 1, 4)
+    words = f"--save-freq 100 --env-kwargs seed={seed} flag={tmp_path / 'failed'}"
+    with pytest.raises(SystemExit):
+        train(tmp_path / "run", "ppo", words, "faulty_envs:Raises-v0")
+    steps = len(without_times(tmp_path / "run" / "progress.csv")) - 1
+    assert steps > 1
+    assert f"the last {steps} iterations will be repeated on resume" in capsys.readouterr().out
 
 
 @every_algorithm

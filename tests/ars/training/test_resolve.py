@@ -33,7 +33,7 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
     resumed = resolve_resumed(tmp_path, {"n_directions": 4, "n_iterations": 9})
     assert resumed.commands == ["python -m ars.train CartPole-v1", "python"]
     assert (resumed.run.n_iterations, resumed.run.total_timesteps) == (9, None)
-    changed = {"run": resumed.run, "commands": resumed.commands, "folder": tmp_path}
+    changed: dict[str, Any] = {"run": resumed.run, "commands": resumed.commands, "folder": tmp_path}
     assert resumed == dataclasses.replace(config, **changed)
 
 
@@ -144,3 +144,15 @@ def test_what_is_decided_for_the_user_is_said(
 def test_arguments_of_the_environment_may_be_numpys() -> None:
     given = {"env_kwargs": {"hard": np.bool_(False), "wind": np.float32(0.5), "n": np.int64(3)}}
     assert resolve_new("CartPole-v1", given).env_kwargs == {"hard": False, "wind": 0.5, "n": 3}
+
+
+def test_a_preset_may_begin_with_a_trained_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    presets = {"CartPole-v1": {"n_directions": 4, "init_from": "Hopper"}}
+    monkeypatch.setattr("ars.presets.ars.PRESETS", presets)
+    config = resolve_new("CartPole-v1", {})
+    assert (config.init_from, config.algorithm.n_directions) == ("Hopper", 4)
+    assert config.notes == ["`init_from` Hopper, from `preset` CartPole-v1"]
+    for given, start in {"none": None, "runs/a": "runs/a"}.items():
+        config = resolve_new("CartPole-v1", {"init_from": given})
+        assert (config.init_from, config.notes) == (start, [])
+    assert resolve_new("CartPole-v1", {"preset": "none"}).init_from is None
