@@ -13,11 +13,13 @@ def summary(env_id: str, result: dict[str, Any], weighed: bool) -> str:
     """What a run reached and cost, from what result.json holds; `weighed`: see `standing`."""
     final = result["final_evaluation"]
     seconds = max(result["seconds"], 1e-3)  # none have passed where a clock stands still
+    first = final["iteration"] == 0 < result["iterations"]
     robot = ", ".join([*travelled(final), *map(str, shares(env_id, final["return_mean"]))])
     lines = [
         f"{env_id}: evaluated {digits(final['return_mean'])} ± {digits(final['return_std'])} over "
         f"{counted(final['episodes'], 'new episode')} (best policy, iteration "
-        f"{final['iteration']:,}){':' if robot else ''}",
+        f"{final['iteration']:,}{': the one it began with' if first else ''})"
+        f"{':' if robot else ''}",
         robot,
         standing(final, weighed),
         f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "

@@ -37,6 +37,10 @@ def test_who_has_published_nothing_and_travels_nowhere_is_told_nothing() -> None
     assert closing_of("CartPole-v1").splitlines()[1].endswith("iteration 340)")
 
 
+def test_a_best_policy_that_learned_nothing_is_called_so() -> None:
+    assert "(best policy, iteration 0: the one it began with)" in closing_of(iteration=0)
+
+
 def test_small_returns_keep_their_digits_and_zero_has_no_sign() -> None:
     text = closing_of(return_mean=-0.0245, return_std=0.0, metres_mean=-0.004)
     assert "evaluated -0.0245 ± 0.0 over" in text
@@ -44,13 +48,13 @@ def test_small_returns_keep_their_digits_and_zero_has_no_sign() -> None:
 
 
 def test_who_earns_nothing_does_not_stand() -> None:
-    lies = {"survive_mean": 0.0, "forward_mean": -0.1, "metres_mean": 0.0}
+    lies: dict[str, Any] = {"survive_mean": 0.0, "forward_mean": -0.1, "metres_mean": 0.0}
     assert "stands" not in closing_of(**lies)
     assert "stands" not in closing_of(forward_mean=-0.1, metres_mean=0.0)
 
 
 def test_advice_that_was_followed_is_not_given_again() -> None:
-    stands = {"survive_mean": 1000.0, "forward_mean": -0.1, "metres_mean": 0.0}
+    stands: dict[str, Any] = {"survive_mean": 1000.0, "forward_mean": -0.1, "metres_mean": 0.0}
     line = (
         "it stands rather than runs: 1,000 of its return are for being up (survive), 0 for getting "
         "on (forward)"
