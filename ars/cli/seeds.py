@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from ars.cli.closing import going_on
+from ars.cli.closing import going_on, has_converged
 from ars.cli.console import SECONDS_BETWEEN_LINES, RunNumbers, Translate
 from ars.cli.parser import with_flags
 from ars.cli.printable import printable
@@ -85,12 +85,14 @@ def summary(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
     more = config.chosen_workers | going_on(first, config.horizon)
     stand = {seed: standing(final, config.weighs_rewards) for seed, final in finals.items()}
     stands = "".join(f"seed {seed}: {line}\n" for seed, line in stand.items() if line)
-    return (
-        f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n{stands}\n"
-        f"  evaluate them  {hint('evaluate', folder)}\n"
-        f"  see one run    {hint('render', experiment.place(next(iter(results))))}\n"
-        f"  train on       {resuming(folder, **more)}"
-    )
+    lines = [
+        f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n{stands}",
+        f"  evaluate them  {hint('evaluate', folder)}",
+        f"  see one run    {hint('render', experiment.place(next(iter(results))))}",
+    ]
+    if not all(map(has_converged, results.values())):
+        lines.append(f"  train on       {resuming(folder, **more)}")
+    return "\n".join(lines)
 
 
 def table(
