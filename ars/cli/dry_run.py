@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ars.cli.parser import flag_name
+from ars.cli.parser import flag_name, with_flags
 from ars.cli.printable import printable
 from ars.common.settings import counted
 from ars.common.words import duration
@@ -34,7 +34,7 @@ def print_plan(
     end = "no end by timesteps" if found.seconds is None else f"about {duration(found.seconds)}"
     lines += [
         "",
-        *config.notes,
+        *map(with_flags, config.notes),
         found.policy,
         f"time: {end} at {found.steps_per_second:,.0f} steps/s with {players}{runs}",
         f"memory: {found.megabytes:,.0f} MB in this process"

@@ -46,6 +46,17 @@ _PPO_HUMANOID = _PPO_WALKER | {
     "eval_freq": 24,
 }
 
+# It begins as the person that walks, with noise to learn turning with. A flag's own moves are not
+# paid for, or to reach one would cost what the next is farther away.
+_PPO_FLAGRUN = {name: value for name, value in _PPO_HUMANOID.items() if "anneal" not in name} | {
+    "init_from": "Humanoid",
+    "log_std_init": -1.0,
+    "reward_weights": ("flag=0", "electricity=0.3", "stall=0.3"),
+    "total_timesteps": 8_000_000,
+    "eval_freq": 12,
+    "eval_episodes": 20,
+}
+
 # Short episodes whose starts differ much: less noise at first, and small minibatches.
 _PPO_ARM = _PPO_WALKER | {
     "n_envs": 8,
@@ -125,6 +136,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "Hopper": _PPO_UPRIGHT,
     "Walker2D": _PPO_UPRIGHT,
     "Humanoid": _PPO_HUMANOID,
+    "HumanoidFlagrun": _PPO_FLAGRUN,
     "Reacher": _PPO_ARM,
     "Squash": {
         "n_envs": 8,

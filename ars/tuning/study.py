@@ -24,6 +24,7 @@ from ars.training.processes import job
 from ars.training.resolve import preset_named_like, resolve_new
 from ars.training.run import opened
 from ars.training.run_folder import STUDY, lock, new_folder, read_json, writing
+from ars.training.settings_file import NO_PRESET
 from ars.training.trust import check_trust, signature
 from ars.tuning.config import ENOUGH_TRIALS, FIRST_SEED, N_TRIALS, POINTS, TuneConfig
 from ars.tuning.outcome import Tuned, tuned
@@ -291,7 +292,8 @@ class Study:
             raise FileError(f"{self.folder / JOURNAL}: {error}") from None
         names = ("total_timesteps", "eval_timesteps", "eval_episodes")
         budget = {name: getattr(self.config, name) for name in names}
-        return {"algo": self.algo, "preset": None, **settings, **self.fixed, **budget}
+        start = {"preset": None, "init_from": NO_PRESET}  # a preset's would fit no other network
+        return {"algo": self.algo, **start, **settings, **self.fixed, **budget}
 
     def _resolved(self, settings: Mapping[str, Any]) -> TrainingConfig:
         """A run of a trial. Raises: UsageError where its settings do not go together."""
@@ -301,8 +303,10 @@ class Study:
         """The preset that a trial's settings make."""
         given = self._given(settings)
         name, kwargs = given.pop("preset"), given.pop("env_kwargs", {})
+        del given["init_from"]
         kwargs = {name: value for name, value in kwargs.items() if name != "wrappers"}
-        preset = ALGORITHMS[self.algo].presets[name] if name else {}
+        preset = {**ALGORITHMS[self.algo].presets[name]} if name else {}
+        preset.pop("init_from", None)
         return {**preset, **given, **({"env_kwargs": kwargs} if kwargs else {})}
 
     def _job(

@@ -211,6 +211,15 @@ def test_the_preset_may_be_the_first_trial() -> None:
     assert preset["n_steps"] == 32 and "preset" not in preset and preset["algo"] == "ppo"
 
 
+def test_trials_begin_untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trained policy fits one network; a search tries several."""
+    monkeypatch.setattr("ars.presets.ppo.PRESETS", {"CartPole-v1": {"init_from": "Hopper"}})
+    config = TuneConfig(start_from_preset=True, total_timesteps=5000, eval_timesteps=500)
+    study = Study("CartPole-v1", "ppo", {}, SearchTask(5000), config, [], {})
+    assert resolve_new("CartPole-v1", study._given({"preset": "CartPole-v1"})).init_from is None
+    assert "init_from" not in study._preset({"preset": "CartPole-v1"})
+
+
 def test_a_search_without_a_preset_knows_nothing_of_it(rehearsed: type[Rehearsed]) -> None:
     search(n_trials=1)
     assert {job["given"]["preset"] for job in rehearsed.jobs} == {None}
