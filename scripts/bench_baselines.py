@@ -198,7 +198,7 @@ def run_peer(case: Case, steps: int) -> float:
         vec_env = VecNormalize(vec_env)
     learner = getattr(stable_baselines3, case.algo.upper())
 
-    class WarmUpEnd(BaseCallback):
+    class WarmUpEnd(BaseCallback):  # type: ignore[misc]
         """Notes the time at the end of the warm-up."""
 
         started = 0.0
@@ -214,7 +214,7 @@ def run_peer(case: Case, steps: int) -> float:
     model.learn(case.warm_up + steps, callback=warm_up_end)
     seconds = time.perf_counter() - warm_up_end.started
     vec_env.close()
-    return (model.num_timesteps - warm_up_end.at) / seconds
+    return float((model.num_timesteps - warm_up_end.at) / seconds)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ import itertools
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def play(how: Callable[..., Any], subject: Any, policy: Policy, seed: int) -> in
 
 
 def race(
-    contenders: dict[str, tuple[Started, Callable[[int], int]]], seeds: list[int]
+    contenders: Mapping[str, tuple[Started, Callable[[int], int]]], seeds: list[int]
 ) -> dict[str, float]:
     """Return each variant's steps per second of CPU time; they take turns at every episode."""
     seconds, steps = dict.fromkeys(contenders, 0.0), 0

@@ -62,7 +62,7 @@ class Pictures(gymnasium.Env[Any, Any]):
         return self._pictures[at], float(self._rewards[at]), self._at > 3000, False, {}
 
 
-gymnasium.register("Pictures-v0", entry_point=Pictures, max_episode_steps=1000)
+gymnasium.register("Pictures-v0", Pictures, max_episode_steps=1000)  # type: ignore[arg-type]
 
 
 def nature() -> nn.Sequential:

@@ -80,7 +80,7 @@ def run_peer(iterations: int, directions: int, start: str) -> float:
             normalized.obs_rms.count = known.count
         return normalized
 
-    class RolloutTimes(BaseCallback):
+    class RolloutTimes(BaseCallback):  # type: ignore[misc]
         """Notes the time at the end of each iteration's rollouts."""
 
         def __init__(self) -> None:
@@ -120,7 +120,8 @@ def main() -> None:
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in STARTS}
     for number in range(args.rounds):
         for name, start in STARTS.items():
-            pair = tuple(play(args.iterations, args.directions, start) for play in (ours, theirs))
+            case = args.iterations, args.directions, start
+            pair = ours(*case), theirs(*case)
             rows[name].append(pair)
             print(f"round {number + 1}, {name}: {report(*pair, pair[0] / pair[1])}", flush=True)
     for name, pairs in rows.items():

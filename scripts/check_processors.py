@@ -29,7 +29,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 SCRIPTS = Path(__file__).resolve().parent
@@ -95,7 +95,8 @@ def probe() -> None:
     tensor = torch.from_numpy(square)
     assert ((tensor @ tensor - 64.0).exp() == 1.0).all()
     torch.nn.functional.conv2d(torch.ones(16, 4, 84, 84), torch.ones(32, 4, 8, 8))
-    blas = next((p for p in threadpool_info() if p["internal_api"] == "openblas"), {})
+    libraries: list[dict[str, Any]] = threadpool_info()
+    blas = next((p for p in libraries if p["internal_api"] == "openblas"), {})
     features = np.show_config(mode="dicts")["SIMD Extensions"]
     found = {
         "ATen": torch.backends.cpu.get_cpu_capability(),

@@ -34,10 +34,10 @@ def small_runs(folder: Path) -> list[Path]:
     """A run with a tape, a deep one, and seeds of which one has a name that no browser may run."""
     from ars.api import train
 
-    few = {"n_workers": 0, "verbose": False, "eval_episodes": 2}
-    hopper = {"n_directions": 4, "n_top": 2, "n_iterations": 3, "eval_freq": 1}
+    few: dict[str, Any] = {"n_workers": 0, "verbose": False, "eval_episodes": 2}
+    hopper: dict[str, Any] = {"n_directions": 4, "n_top": 2, "n_iterations": 3, "eval_freq": 1}
     runs = [train("Hopper", run_dir=folder / "hopper", **hopper, **few).folder]
-    cart = {"algo": "ppo", "total_timesteps": 2000}
+    cart: dict[str, Any] = {"algo": "ppo", "total_timesteps": 2000}
     runs.append(train("InvertedPendulum", run_dir=folder / "ppo", **cart, **few).folder)
     runs.append(train("Hopper", run_dir=folder / "hostile", seed=1, **hopper, **few).folder)
     path = runs[-1] / "config.json"

@@ -136,7 +136,7 @@ def run_peer(robot: str, algo: str, seed: int, minutes: float) -> Finish:
     held_out = make_vec_env(env_id, 1, seed=seed + 1000)
     eval_env = VecNormalize(held_out, training=False, norm_reward=False)
 
-    class Referee(BaseCallback):
+    class Referee(BaseCallback):  # type: ignore[misc]
         """Evaluates now and then, and ends the race."""
 
         best = -float("inf")
@@ -151,7 +151,7 @@ def run_peer(robot: str, algo: str, seed: int, minutes: float) -> Finish:
                 self.due = self.num_timesteps + EVERY
                 sync_envs_normalization(self.training_env, eval_env)
                 found, _ = evaluate_policy(self.model, eval_env, EPISODES, warn=False)
-                self.best = max(self.best, found)  # type: ignore[type-var]
+                self.best = max(self.best, found)
             seconds = time.perf_counter() - self.start
             reached = self.best >= TARGETS[robot]
             if reached or seconds > 60 * minutes:

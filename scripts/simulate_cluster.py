@@ -90,7 +90,7 @@ class Sleep(gymnasium.Env[Any, Any]):
         return obs, float(action.sum()), True, False, {}
 
 
-gymnasium.register("Sleep-v0", Sleep)
+gymnasium.register("Sleep-v0", Sleep)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from paths import OLD_RUNS, ROOT
@@ -29,7 +29,7 @@ def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return results
 
 
-def row(seed: int, **changed: object) -> object:
+def row(seed: int, **changed: Any) -> object:
     """A row of Hopper's preset; the script's folder must be on the path."""
     from outcomes.rows import Measured, settings_today
 
@@ -46,9 +46,10 @@ def cells(line: str) -> list[str]:
 def test_the_page_has_the_tables_of_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "scripts")
     import results
+    from outcomes.tables import tables, with_tables
 
     page = results.PAGE.read_text()
-    assert page == results.with_tables(page, results.tables(results.groups()))
+    assert page == with_tables(page, tables(results.groups()))
 
 
 def test_every_seed_is_shown_with_the_median_and_the_worst(results: ModuleType) -> None:
@@ -145,7 +146,7 @@ def test_a_page_without_marks_is_refused(results: ModuleType) -> None:
 def test_what_is_trained_is_begun_gone_on_with_or_only_measured(
     results: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    old, told = OLD_RUNS["ars-halfcheetah"], []
+    old, told = OLD_RUNS["ars-halfcheetah"], list[dict[str, Any]]()
 
     class Team:
         errors: ClassVar[dict[int, str]] = {}

@@ -102,7 +102,7 @@ class REINFORCE(OnPolicyAlgorithm):
                 loss = terms["policy_loss"] - config.entropy_coef * terms["entropy"]
                 if config.baseline:
                     loss = loss + config.value_coef * terms["value_loss"]
-                (share * loss).backward()  # type: ignore[no-untyped-call]
+                (share * loss).backward()
             for name, value in terms.items():
                 metrics[name] += share * float(value.detach())
         return {**metrics, "grad_norm": float(self._take_step())}

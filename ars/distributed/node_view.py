@@ -45,7 +45,7 @@ def living_nodes() -> list[Node]:
 
     nodes = [
         Node(node["NodeID"], node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        for node in ray.nodes()
         if node["Alive"]
     ]
     return [node for node in nodes if node.n_cpus]

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def _refuse_module(run: Path, ran: Path) -> None:
     require(status == 0 and ran.exists(), f"a run of one's own was refused: {err}")
     ran.unlink()
     named = "would run the module lent"
-    ways = [lambda path: path.chmod(0o777)]
+    ways: list[Callable[[Path], None]] = [lambda path: path.chmod(0o777)]
     if os.geteuid() == 0:
         ways.append(lambda path: os.chown(path, STRANGER, -1))
     for number, spoil in enumerate(ways):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -51,6 +52,10 @@ def _signal(pids: list[int], number: int) -> None:
         os.kill(pid, number)
 
 
+def _kill(run: Training, name: str) -> None:
+    _signal(_pids(run, name), signal.SIGKILL)
+
+
 def _disturbed(lab: Lab, name: str, disturb: Callable[[Training], None]) -> Training:
     """Disturb a run of two workers; the result must equal the reference."""
     reference, folder = undisturbed(lab, SLOW, *LENGTH), lab.place / name
@@ -80,15 +85,13 @@ def pause(lab: Lab) -> str:
 def ray_dies(lab: Lab) -> str:
     """`kill -9` each of Ray's own processes, then the one that cleans up after a killed driver."""
     for name in RAYS_OWN:
-        run = _disturbed(
-            lab, name.rpartition("/")[2], lambda run, n=name: _signal(_pids(run, n), signal.SIGKILL)
-        )
+        run = _disturbed(lab, name.rpartition("/")[2], functools.partial(_kill, name=name))
         require("Ray is started again" in run.out, f"{name}: not told: {run.out}")
-    _disturbed(lab, "reaper", lambda run: _signal(_pids(run, REAPER), signal.SIGKILL))
+    _disturbed(lab, "reaper", lambda run: _kill(run, REAPER))
     folder = lab.place / "killed"
     with Training(folder, words(SLOW, folder, *LENGTH, workers=2), all_ready(2)) as run:
         run.wait_for_rows(4)
-        _signal(_pids(run, REAPER), signal.SIGKILL)
+        _kill(run, REAPER)
         time.sleep(3)  # by when there is another
         run.process.kill()
         run.end(-signal.SIGKILL)
@@ -120,6 +123,10 @@ def _interrupted(run: Training, *pids: int) -> float:
     return seconds
 
 
+def _holds_two(folder: Path) -> bool:
+    return len(list(folder.iterdir())) == 2
+
+
 def stuck(lab: Lab) -> str:
     """Environment processes in C code, stopped, and with processes of their own."""
     from processes import alive
@@ -134,7 +141,7 @@ def stuck(lab: Lab) -> str:
             command += ["--env-processes", "2"]
             command += ["--run-dir", str(place / "run"), "--env-kwargs", f"folder={started}"]
             with Training(place / "run", command) as run:
-                run.wait_for(lambda s=started: len(list(s.iterdir())) == 2, "two environments")
+                run.wait_for(functools.partial(_holds_two, started), "two environments")
                 time.sleep(3)
                 if env == "StartsAProcess":
                     _signal(_pids(run, "spawn_main"), signal.SIGSTOP)

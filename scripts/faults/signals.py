@@ -28,7 +28,7 @@ SIGNALS = (
 class Program:
     """A command as the user starts it, in a session of its own."""
 
-    def __init__(self, place: Path, command: Sequence[str], **streams: object) -> None:
+    def __init__(self, place: Path, command: Sequence[str]) -> None:
         self._err = place / "err.txt"
         with self._err.open("w") as err:
             self.process = subprocess.Popen(
@@ -36,10 +36,11 @@ class Program:
                 cwd=place,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=err,
                 start_new_session=True,
                 # A shell makes processes in the background ignore Ctrl-C.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-                **{"stdout": subprocess.DEVNULL, "stderr": err, **streams},
             )
 
     @property

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +77,18 @@ def archives(data: bytes) -> Any:
     from hypothesis import strategies as st
 
     entries = unpack(data)
+
+    def replaced(name: str) -> Callable[[bytes], bytes]:
+        return lambda new: pack({**entries, name: new})
+
     found = [forgeries.altered(data), forgeries.altered_entries(entries).map(pack)]
     for name, content in entries.items():
         if content.startswith(b"PK"):
             inner = forgeries.altered_entries(unpack(content)).map(pack)
-            found += [inner.map(lambda new, name=name: pack({**entries, name: new}))] * 3
+            found += [inner.map(replaced(name))] * 3
         elif content.startswith(b"{"):
             document = forgeries.edited(json.loads(content)).map(lambda d: json.dumps(d).encode())
-            found += [document.map(lambda new, name=name: pack({**entries, name: new}))] * 2
+            found += [document.map(replaced(name))] * 2
     return st.one_of(found)
 
 
@@ -165,10 +169,12 @@ def shared_runs(run: Path, place: Path) -> Iterator[Target]:
     shared_run._unpack.cache_clear()
     readers = (
         lambda: with_file(settings_in(path), {}),
-        lambda: [each.curve("time", False, str) for each in find_runs([folder()], str)],
+        lambda: [each.curve("time", False, unheard) for each in find_runs([folder()], unheard)],
         lambda: chosen_policy(str(path)),
         lambda: chosen_policy(str(path), at=10**9),
     )
+
+    def unheard(notice: str) -> None: ...
 
     def folder() -> str:
         return shared_run.unpacked(str(path))

@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 def play_with(noise: Callable[[int, int, int, int], Array]) -> None:
     """Let rollouts in this process draw their directions by a function of the same arguments."""
-    rollouts.direction = noise
+    rollouts.direction = noise  # type: ignore[assignment,attr-defined]
 
 
 class Adam(ARS):
@@ -140,6 +140,12 @@ class _Twice(Pool):
     def collect(self, request: int) -> list[Episode]:
         episodes = self._pool.collect(request)
         return [_together(*pair) for pair in zip(episodes[::2], episodes[1::2], strict=True)]
+
+    def abandon(self) -> None:
+        self._pool.abandon()
+
+    def close(self) -> None:
+        self._pool.close()
 
 
 def _together(one: Episode, other: Episode) -> Episode:

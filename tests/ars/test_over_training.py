@@ -11,6 +11,7 @@ from hopper_runs import train
 from paths import OLD_RUNS
 from pictures import Square, frames_of, refusal
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from ars import api, render
 from ars.common.seeding import Stream, reset_seed
@@ -37,6 +38,7 @@ def test_each_policy_plays_the_same_episode(run: Path, capsys: pytest.CaptureFix
         expected = rollout(Square(), moment.policy, seed, 40).total_reward
         assert f"{moment.timesteps:,} timesteps: return {expected:,.2f}, 20 steps" in said
     with Image.open(run / "x.gif") as gif:
+        assert isinstance(gif, GifImageFile)
         assert gif.n_frames == 4 * 8  # every third step of 21 and the last, of each
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pictures import Square, refusal, save
@@ -172,7 +173,7 @@ def test_from_python(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_weights_in_an_environment_that_was_given() -> None:
-    few = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
+    few: dict[str, Any] = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
     run = api.train(Square, n_iterations=1, **few)
     assert api.plot_weights(run, "a.svg", episodes=1).is_file()
     assert api.plot_weights(run.folder, "b.svg", episodes=1, env=Square).is_file()

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from pictures import Square, frames_of, refusal, save
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from ars import render
 from ars.common.seeding import Stream, reset_seed
@@ -76,6 +77,7 @@ def test_gif_loops_in_real_time(square: Path) -> None:
         assert gif.size == (65, 49)
         assert gif.info["loop"] == 0
         assert gif.info["duration"] == 50
+        assert isinstance(gif, GifImageFile)
         assert gif.n_frames == 16  # every third step of 21 and the last, twice
         first = np.array(gif.convert("RGB"))
         assert tuple(first[45, 60]) == (200, 0, 0)
@@ -196,7 +198,7 @@ def test_wrong_words_for_rendering(
 def test_with_a_display_a_window_shows_the_episode_in_real_time(
     square: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    modes = []
+    modes: list[str | None] = []
     monkeypatch.setattr(window, "has_display", lambda: True)
     monkeypatch.setattr(Square, "reset", _noting(modes, Square.reset))
     started = time.perf_counter()

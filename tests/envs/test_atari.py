@@ -288,7 +288,7 @@ def test_atari_says_nothing_and_is_loaded_only_where_it_is_used() -> None:
 def test_stored_options_rebuild_the_view(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kwargs = {"pixels": "pong"}
+    kwargs: dict[str, Any] = {"pixels": "pong"}
     env = envs.make("ALE/Pong-v5", **kwargs)
     policy = make_policy("linear", env.observation_space, env.action_space)
     env.close()

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,8 @@ class BothWays(NamedTuple):
     steps: int = 60
 
     def policy(self, kind: str = "linear", scale: float = 0.3, **options: Any) -> Policy:
-        env = self.player.env.env
+        limited: Any = self.player.env
+        env = limited.env
         policy = make_policy(kind, env.observation_space, env.action_space, **options)
         policy.weights = scale * np.random.default_rng(7).standard_normal(policy.weights.size)
         return policy
@@ -64,7 +65,11 @@ class BothWays(NamedTuple):
         """The bits of an episode, after checking that both ways give them."""
         collect = how.pop("statistics", False)
         found = []
-        for play, subject in ((rollout, self.plain), (compiled_rollout, self.player)):
+        ways: list[tuple[Callable[..., Episode], Any]] = [
+            (rollout, self.plain),
+            (compiled_rollout, self.player),
+        ]
+        for play, subject in ways:
             zeros = RunningMeanStd.zeros(policy.spec.observation.size) if collect else None
             with np.errstate(all="ignore"):
                 found.append(bits(play(subject, policy, seed, steps, statistics=zeros, **how)))
@@ -197,16 +202,17 @@ def test_threads_do_not_disturb_each_other() -> None:
         player.env.close()
 
 
+def both_digests(robot: str) -> list[str]:
+    return [digest(robot, compiled) for compiled in (True, False)]
+
+
 def test_a_rollout_is_the_same_in_any_process_and_thread_and_both_ways() -> None:
     """Here in threads side by side, there one robot after the other, the other way round."""
     command = [sys.executable, str(SUPPORT / "digests.py"), *reversed(ROBOTS)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     there = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     with ThreadPoolExecutor(len(ROBOTS)) as pool:
-        here = {
-            name: pool.submit(lambda name=name: [digest(name, how) for how in (True, False)])
-            for name in ROBOTS
-        }
+        here = {name: pool.submit(both_digests, name) for name in ROBOTS}
     found = {name: job.result() for name, job in here.items()}
     assert found == json.loads(there.stdout)
     assert all(compiled == plain for compiled, plain in found.values())

@@ -35,7 +35,7 @@ class HasNoMetadata(Draws):
 
 
 for _class in (Draws, TakesAll, TakesNoMode, NamesNoMode, HasNoMetadata):
-    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)
+    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)  # type: ignore[arg-type]
 gymnasium.register("DrawsByFunction-v0", entry_point=lambda **details: Draws(**details))
 
 

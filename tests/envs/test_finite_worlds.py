@@ -156,7 +156,7 @@ def test_steps_are_drawn_from_transitions_that_were_changed() -> None:
     world = GridWorld()
     start, _ = world.reset(seed=0)
     world.P[int(start)][0] = [(1.0, 4, -7.0, True)]
-    assert world.step(0)[:3] == (4, -7.0, True)
+    assert list(world.step(0)[:3]) == [4, -7.0, True]
 
 
 def test_a_model_that_is_none_is_refused() -> None:
@@ -166,5 +166,5 @@ def test_a_model_that_is_none_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=told):
             Model.of({0: {0: row}}, [1.0])
-    env = gymnasium.wrappers.TransformReward(envs.make("GridWorld"), lambda reward: -reward)
+    env = gymnasium.wrappers.TransformReward(envs.make("GridWorld"), lambda reward: -float(reward))
     assert model_of(env) is None and not draws_from_model(env)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import envs
@@ -14,7 +16,8 @@ from policies import space_spec
 def test_each_number_has_one_name(env_id: str) -> None:
     env = envs.make(env_id)
     try:
-        sizes = env.observation_space.shape[0], space_spec(env.action_space, "action").size
+        (size,) = env.observation_space.shape or ()
+        sizes = size, space_spec(env.action_space, "action").size
     finally:
         env.close()
     names = SPACE_NAMES[env_id]
@@ -25,7 +28,8 @@ def test_each_number_has_one_name(env_id: str) -> None:
 def test_every_robot_is_known_by_either_name() -> None:
     for row in envs.table():
         if row.id.startswith(("bullet/", "driving/")):
-            assert SPACE_NAMES[row.name] == space_names(row.id, *map(len, SPACE_NAMES[row.name]))
+            names = SPACE_NAMES[row.name]
+            assert names == space_names(row.id, len(names.observation), len(names.action))
 
 
 @pytest.mark.parametrize("robot", ["HalfCheetah", "Hopper", "Walker2D", "Ant", "Humanoid"])
@@ -34,7 +38,7 @@ def test_joints_and_contacts_are_in_the_model_s_order(robot: str) -> None:
 
     env = envs.make(robot)
     try:
-        ours = env.unwrapped
+        ours: Any = env.unwrapped
         joints = [
             pybullet.getJointInfo(ours._body, joint, ours._client)[1].decode()
             for joint in ours._motors
@@ -79,7 +83,7 @@ def test_of_a_changed_world_the_numbers_have_indices() -> None:
 def test_a_clock_s_numbers_are_named_after_the_others(env_id: str) -> None:
     env = envs.make(env_id, clock=[6.4, 1.5])
     try:
-        size = env.observation_space.shape[0]
+        (size,) = env.observation_space.shape or ()
         assert isinstance(env, Clock)
         after = env.after(1)  # a step: sines first, and the faster one is the larger
     finally:

@@ -25,7 +25,8 @@ def robot_of(env: Any) -> BulletEnv:
 
 
 def odd_weights(robot: BulletEnv) -> list[float]:
-    return np.random.default_rng(5).uniform(-1.0, 2.0, len(robot.reward_terms)).tolist()
+    rng = np.random.default_rng(5)
+    return [float(weight) for weight in rng.uniform(-1.0, 2.0, len(robot.reward_terms))]
 
 
 def play(env: Any, seed: int = 1) -> Iterator[tuple[float, dict[str, Any]]]:

@@ -60,5 +60,6 @@ class Emulator(gymnasium.Env[Any, Any]):
 )
 def test_an_emulator_s_frames_are_steps(options: dict[str, Any], limit: int | None) -> None:
     env = Emulator()
-    env.spec = gymnasium.envs.registration.EnvSpec("Game-v0", Emulator, kwargs=options)
+    spec = gymnasium.envs.registration.EnvSpec
+    env.spec = spec("Game-v0", Emulator, kwargs=options)  # type: ignore[arg-type]
     assert time_limit(env) == limit

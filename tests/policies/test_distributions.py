@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_each_row_is_sampled_from_its_own_logits() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gaussian_samples_have_their_mean_and_deviation(dtype: type) -> None:
+def test_gaussian_samples_have_their_mean_and_deviation(dtype: Any) -> None:
     n, mean, std = 100_000, np.array([1.0, -2.0], dtype), np.array([0.5, 3.0], dtype)
     actions = sample_gaussian(np.tile(mean, (n, 1)), np.log(std), np.random.default_rng(0))
     assert actions.shape == (n, 2) and actions.dtype == dtype

@@ -10,6 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from policies import (
+    FiniteSpec,
     PolicyFile,
     UnsupportedSpace,
     load_policy,
@@ -20,6 +21,7 @@ from policies import (
 
 TWO = spaces.Discrete(2)
 CARDS = spaces.Tuple([spaces.Discrete(3, start=4), spaces.Discrete(2)])
+PAIR = spaces.MultiDiscrete(np.array([[3, 2]]), start=np.array([[4, 0]]))
 
 
 @pytest.mark.parametrize(
@@ -30,13 +32,14 @@ CARDS = spaces.Tuple([spaces.Discrete(3, start=4), spaces.Discrete(2)])
         (CARDS, (5, 1), 3, 6),
         (CARDS, (np.int64(6), True), 5, 6),
         (spaces.MultiDiscrete([3, 2]), np.array([1, 1]), 3, 6),
-        (spaces.MultiDiscrete([[3, 2]], start=[[4, 0]]), np.array([[6, 0]]), 4, 6),
+        (PAIR, np.array([[6, 0]]), 4, 6),
     ],
 )
 def test_states_are_numbered_and_shown_as_one_at_their_place(
     space: spaces.Space[Any], obs: Any, state: int, size: int
 ) -> None:
     spec = observation_spec(space)
+    assert isinstance(spec, FiniteSpec)
     assert (spec.size, spec.state(obs)) == (size, state)
     for kind in ("linear", "mlp", "table"):
         policy = make_policy(kind, space, TWO)
@@ -51,6 +54,7 @@ def test_what_is_no_state_is_refused(obs: float) -> None:
     with pytest.raises(ValueError, match=f"observation {obs}: not in its space, 0 to 4"):
         policy.act(obs)
     spec = observation_spec(CARDS)
+    assert isinstance(spec, FiniteSpec)
     with pytest.raises(ValueError, match=r"observation 7 0: not in its space, 4 to 6 and 0 to 1"):
         spec.one_hots(np.array([[4, 0], [7, 0]]))
 

@@ -41,7 +41,7 @@ POLICIES = {
         distribution="categorical",
     ),
 }
-NUMBERS = (math.inf, -math.inf, math.nan, 10**400, -1, 2.5, True, None, "3", [], {})
+NUMBERS: list[Any] = [math.inf, -math.inf, math.nan, 10**400, -1, 2.5, True, None, "3", [], {}]
 
 
 def contents(spec: PolicySpec, folder: Path) -> tuple[forgeries.Arrays, dict[str, Any]]:

@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,13 +33,13 @@ from policies.base import Layer
 from policies.file import write_arrays
 
 BOX = spaces.Box(-np.inf, np.inf, (5,), np.float32)
-ACTIONS = {
+ACTIONS: dict[str, spaces.Space[Any]] = {
     "one": spaces.Box(-1, 1, (1,), np.float32),
     "three": spaces.Box(np.array([-1, -2, 0]), np.array([1, 2, 3]), dtype=np.float64),
     "half-bounded": spaces.Box(np.array([-np.inf, 0]), np.array([1, np.inf]), dtype=np.float64),
     "discrete": spaces.Discrete(4, start=-2),
 }
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "linear": {},
     "mlp-tanh": {"hidden_sizes": (7, 3)},
     "mlp-relu": {"hidden_sizes": (8,), "activation": "relu"},
@@ -186,7 +187,7 @@ def test_subclasses_of_spaces_are_what_they_derive_from() -> None:
     ],
 )
 def test_other_spaces_are_refused_in_one_line(
-    observation: spaces.Space, action: spaces.Space, message: str
+    observation: spaces.Space[Any], action: spaces.Space[Any], message: str
 ) -> None:
     with pytest.raises(UnsupportedSpace, match=message) as caught:
         make_policy("linear", observation, action)
@@ -265,7 +266,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_intact_file_with_unusable_contents_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p"
     policy = random_policy("linear", "one", normalized=False)
-    document = {
+    document: dict[str, Any] = {
         "spec": policy.spec.to_json(),
         "env": {"id": "E-v0", "kwargs": {}},
         "training": {},

@@ -34,5 +34,5 @@ def random_actions(env: Any, count: int, seed: int = 0) -> list[Any]:
     """So many actions of an environment, drawn uniformly (of a Box: from -1 to 1)."""
     rng, space = np.random.default_rng(seed), env.action_space
     if isinstance(space, gymnasium.spaces.Discrete):
-        return rng.integers(space.n, size=count).tolist()
+        return list(rng.integers(space.n, size=count).tolist())
     return list(rng.uniform(-1.0, 1.0, (count, *space.shape)).astype(np.float32))

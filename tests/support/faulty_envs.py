@@ -180,4 +180,4 @@ for _class in (
     EndsWhere,
     Pays,
 ):
-    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)
+    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)  # type: ignore[arg-type]

@@ -52,4 +52,4 @@ class DiesThreeTimes(CartPoleEnv):
 
 
 for world in (StartsAProcess, Stuck, DiesThreeTimes):
-    gymnasium.register(f"{world.__name__}-v0", world, max_episode_steps=500)
+    gymnasium.register(f"{world.__name__}-v0", world, max_episode_steps=500)  # type: ignore[arg-type]

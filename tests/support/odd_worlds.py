@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 Change = Callable[[Any], Any]
 
-SPACES = {
+SPACES: dict[str, spaces.Space[Any]] = {
     "no-dimension": spaces.Box(-1, 1, (), np.float32),
     "byte": spaces.Box(0, 255, (), np.uint8),
     "bytes": spaces.Box(0, 255, (6,), np.uint8),
@@ -90,9 +90,6 @@ class Odd(gymnasium.Env[Any, Any]):
             place, change = changed
             result[place] = change(result[place])
         return tuple(result)
-
-
-gymnasium.register("Odd-v0", Odd)
 
 
 class Bounded(gymnasium.Env[Any, Any]):
@@ -175,7 +172,6 @@ class Fraction(gymnasium.Env[Any, Any]):
         return self._show(), reward, self._step >= 10, False, {}
 
 
-gymnasium.register("Bounded-v0", Bounded)
-gymnasium.register("Clipped-v0", lambda: gymnasium.wrappers.ClipAction(Bounded()))
-gymnasium.register("Clock-v0", Clock)
-gymnasium.register("Fraction-v0", Fraction)
+for _class in (Odd, Bounded, Clock, Fraction):
+    gymnasium.register(f"{_class.__name__}-v0", _class)  # type: ignore[arg-type]
+gymnasium.register("Clipped-v0", lambda **_: gymnasium.wrappers.ClipAction(Bounded()))

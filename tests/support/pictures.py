@@ -59,7 +59,7 @@ class Square(gymnasium.Env[Any, Any]):
         return self.np_random.uniform(-1, 1, self.observation_space.shape).astype(np.float32)
 
 
-gymnasium.register("Square-v0", entry_point=Square)
+gymnasium.register("Square-v0", entry_point=Square)  # type: ignore[arg-type]
 
 
 def save(
@@ -90,5 +90,7 @@ def frames_of(path: Path) -> tuple[str, Any]:
     command = [ffmpeg, "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)
     about = next(line for line in done.stderr.decode().splitlines() if "Video: " in line)
-    width, height = map(int, re.search(r", (\d+)x(\d+)", about).groups())
+    size = re.search(r", (\d+)x(\d+)", about)
+    assert size is not None
+    width, height = map(int, size.groups())
     return about, np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)

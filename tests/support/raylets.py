@@ -32,7 +32,7 @@ class Raylets:
         # It notes its address there even if its folder is another, and there may be none yet.
         Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)
         self._private = make_private_folder() if folder is None else None
-        self.folder = folder or self._private / RAY_FOLDER
+        self.folder = folder if self._private is None else self._private / RAY_FOLDER
         self._cluster = Cluster(
             initialize_head=True,
             head_node_args={

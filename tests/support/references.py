@@ -32,7 +32,8 @@ class Reference:
 
     def __init__(self, ours: Any, *, forget: bool = True) -> None:
         name = type(ours).__name__
-        self.env: Any = gymnasium.make(f"{name}BulletEnv-v0", disable_env_checker=True).unwrapped
+        made: Any = gymnasium.make(f"{name}BulletEnv-v0", disable_env_checker=True)
+        self.env = made.unwrapped
         self.env.reset(seed=99)
         self.step, self.close = self.env.step, self.env.close
         self.client = self.env._p._client

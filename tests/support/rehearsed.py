@@ -17,7 +17,7 @@ POINTS = 10
 
 def quality(given: Mapping[str, Any]) -> float:
     """What a training reaches at its end: the nearer its step size is to 0.03, the more."""
-    return 100.0 - 10.0 * abs(math.log(given["step_size"] / 0.03)) + given["seed"] % 7
+    return 100.0 - 10.0 * abs(math.log(given["step_size"] / 0.03)) + int(given["seed"]) % 7
 
 
 class Rehearsed:
@@ -45,7 +45,7 @@ class Rehearsed:
     def reset(cls) -> None:
         cls.jobs, cls.most, cls.evaluated, cls.patience = [], 0, {}, None
         cls.on_cluster = False
-        cls.fails = lambda given: None  # type: ignore[method-assign,assignment,misc]
+        cls.fails = lambda given: None
 
     def __init__(self) -> None:
         self._events: deque[Event[Key]] = deque()

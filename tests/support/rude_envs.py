@@ -116,7 +116,7 @@ class ClosesFiles(Polite):
         os.closerange(0, 3)
         if sys.stdout is not None:
             sys.stdout.close()
-        sys.stdout = None  # type: ignore[assignment]  # as some windowed programs do
+        sys.stdout = None  # as some windowed programs do
 
 
 class Forgets(Polite):
@@ -260,4 +260,4 @@ for _class in (
     Wanders,
     OwnSpaces,
 ):
-    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)
+    gymnasium.register(f"{_class.__name__}-v0", entry_point=_class)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import numpy as np
 class Identity(gymnasium.Env[np.ndarray, Any]):
     """Shows one of three things; naming it gives 1, anything else 0. Ends after `length` steps."""
 
-    observation_space = gymnasium.spaces.Box(0, 1, (3,), np.float32)
+    observation_space: gymnasium.Space[Any] = gymnasium.spaces.Box(0, 1, (3,), np.float32)
 
     def __init__(self, length: int = 20, start: int = 0) -> None:
         self.action_space = gymnasium.spaces.Discrete(3, start=start)
@@ -24,7 +24,8 @@ class Identity(gymnasium.Env[np.ndarray, Any]):
 
     def _show(self) -> np.ndarray:
         self._shown = int(self.np_random.integers(3))
-        return np.eye(3, dtype=np.float32)[self._shown]
+        shown: np.ndarray = np.eye(3, dtype=np.float32)[self._shown]
+        return shown
 
     def step(self, action: Any) -> Any:
         reward = float(action == self._shown + self._start)
@@ -46,7 +47,7 @@ class IdentityBox(Identity):
         return obs, 1.0 - missed**2, *rest
 
 
-class Corridor(gymnasium.Env[np.ndarray, int]):
+class Corridor(gymnasium.Env[np.ndarray, Any]):
     """Counts its steps in the observation; each gives 1, and nothing ends it but a time limit.
 
     A life is lost at step `cut`.
@@ -104,7 +105,7 @@ class Images(Identity):
         return image
 
 
-class Stacks(gymnasium.Env[np.ndarray, int]):
+class Stacks(gymnasium.Env[np.ndarray, Any]):
     """Pictures of noise in stacks of 4, the newest last; `turned`: along the last axis.
 
     `broken`: no step can be taken.
@@ -136,7 +137,7 @@ class Stacks(gymnasium.Env[np.ndarray, int]):
         return self._show(), 0.0, self.np_random.random() < 0.1, False, {}
 
 
-class LunarLanderStandIn(gymnasium.Env[np.ndarray, int]):
+class LunarLanderStandIn(gymnasium.Env[np.ndarray, Any]):
     """Stays at (3, 4), at 1 a step, for 10 steps."""
 
     observation_space = gymnasium.spaces.Box(-9, 9, (3,), np.float32)
@@ -152,13 +153,16 @@ class LunarLanderStandIn(gymnasium.Env[np.ndarray, int]):
         return np.array([3, 4, 0], np.float32), 1.0, self._step >= 10, False, {}
 
 
-gymnasium.register("Identity-v0", Identity)
-gymnasium.register("LunarLanderStandIn-v0", LunarLanderStandIn)
-gymnasium.register("IdentityBox-v0", IdentityBox)
-gymnasium.register("Corridor-v0", Corridor)
-gymnasium.register("ShortCorridor-v0", Corridor, max_episode_steps=5)
-gymnasium.register("LongCorridor-v0", Corridor, max_episode_steps=1500)
-gymnasium.register("Careless-v0", Careless)
-gymnasium.register("Restless-v0", Restless)
-gymnasium.register("Stacks-v0", Stacks)
-gymnasium.register("Images-v0", Images)
+for _class in (
+    Identity,
+    LunarLanderStandIn,
+    IdentityBox,
+    Corridor,
+    Careless,
+    Restless,
+    Stacks,
+    Images,
+):
+    gymnasium.register(f"{_class.__name__}-v0", _class)  # type: ignore[arg-type]
+for _name, _steps in (("ShortCorridor-v0", 5), ("LongCorridor-v0", 1500)):
+    gymnasium.register(_name, Corridor, max_episode_steps=_steps)  # type: ignore[arg-type]

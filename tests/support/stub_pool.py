@@ -24,6 +24,9 @@ class StubPool:
     def collect(self, request: int) -> list[Episode]:
         return self._results
 
+    def abandon(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -77,8 +77,9 @@ def test_n_steps_by_hand(end: str, advantages: tuple[float, float]) -> None:
 def test_the_critic_may_have_a_step_size_of_its_own(optimizer: str, env_id: str) -> None:
     images = env_id.endswith("Images-v0")
     moves = []
-    for rates in ({}, {"critic_learning_rate": 0.06}):
-        layers = {"conv_layers": (2, 8, 4)} if images else {}
+    asked: list[dict[str, Any]] = [{}, {"critic_learning_rate": 0.06}]
+    for rates in asked:
+        layers: dict[str, Any] = {"conv_layers": (2, 8, 4)} if images else {}
         a2c = make(A2C, env_id, learning_rate=0.02, optimizer=optimizer, **layers, **rates)
         before = a2c.parameters.numpy()
         a2c.environments.reset()
@@ -134,7 +135,7 @@ def test_a_time_limit_is_not_an_end(update: str, critic: str) -> None:
 @pytest.mark.parametrize("update", ["step", "episode", "n-step"])
 def test_how_often_it_learns(update: str) -> None:
     """An iteration of 40 steps, episodes of 20 steps, 2 environments."""
-    settings = {"iteration_steps": 40, "n_envs": 2, "update": update}
+    settings: dict[str, Any] = {"iteration_steps": 40, "n_envs": 2, "update": update}
     algorithm = identity(**settings)
     learn(algorithm, 1)
     assert algorithm.optimizer.steps == {"step": 40, "episode": 4, "n-step": 8}[update]
@@ -143,7 +144,12 @@ def test_how_often_it_learns(update: str) -> None:
 
 def test_penalties_are_for_training_alone() -> None:
     """The stand-in is always 5 away from its pad and gives 1 a step."""
-    settings = {"distance_penalty": 0.1, "time_penalty": 0.2, "reward_scale": 2.0, "gamma": 0.0}
+    settings: dict[str, Any] = {
+        "distance_penalty": 0.1,
+        "time_penalty": 0.2,
+        "reward_scale": 2.0,
+        "gamma": 0.0,
+    }
     algorithm = make(A2C, "small_worlds:LunarLanderStandIn-v0", **settings, learning_rate=0.01)
     rows = learn(algorithm, 2)
     place = np.array([[3.0, 4.0, 0.0]], np.float32)

@@ -24,7 +24,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("algo", SETTINGS)
 def test_a_constant_action_takes_a_bias(algo: str) -> None:
-    settings = {"hidden_sizes": (), "n_directions": 8, "delta_std": 0.2, "scale_actions": True}
+    settings: dict[str, Any] = {
+        "hidden_sizes": (),
+        "n_directions": 8,
+        "delta_std": 0.2,
+        "scale_actions": True,
+    }
     kind = ALGORITHMS[algo].load()
     without, biased = (
         make(kind, WORLD, bias=bias, **settings, **SETTINGS[algo]) for bias in (False, True)

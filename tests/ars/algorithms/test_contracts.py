@@ -87,12 +87,12 @@ def test_presets_hold_settings_that_there_are(algo: str) -> None:
 @pytest.fixture
 def tiny_world(algo: str) -> tuple[str, dict[str, Any]]:
     """A world whose spaces the algorithm takes, and settings that make an iteration short."""
-    short = {"n_envs": 2, "n_steps": 64, "n_directions": 2, "learning_starts": 16, "n_epochs": 2}
+    short: dict[str, Any] = {"n_envs": 2, "n_steps": 64, "n_directions": 2, "learning_starts": 16}
     short |= {"iteration_steps": 50, "batch_size": 16, "n_episodes": 1, "buffer_size": 500}
     fields = dataclasses.fields(ALGORITHMS[algo].Config)
     taken = {field.name for field in fields if not field.metadata["requires"]}
     world = "GridWorld" if ALGORITHMS[algo].load().learns_table else "small_worlds:Identity-v0"
-    short |= {"hidden_sizes": ()}
+    short |= {"n_epochs": 2, "hidden_sizes": ()}
     return world, {k: v for k, v in short.items() if k in taken}
 
 

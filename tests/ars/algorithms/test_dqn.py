@@ -52,14 +52,19 @@ def test_the_obvious_is_learnt_from_images(settings: dict[str, Any]) -> None:
 
 def test_values_are_those_of_the_end_that_an_episode_had() -> None:
     """Every step gives 1: an end after 3 leaves 1.75, 1.5, 1; without one there are always 2."""
-    settings = {"gamma": 0.5, "epsilon_end": 1.0, "hidden_sizes": (16,), "train_freq": 2}
+    settings: dict[str, Any] = {
+        "gamma": 0.5,
+        "epsilon_end": 1.0,
+        "hidden_sizes": (16,),
+        "train_freq": 2,
+    }
     ends = make("small_worlds:Corridor-v0", {"terminal": 3}, **settings)
     learn(ends, 60)
     worth = ends.inference(np.arange(3, dtype=np.float32)[:, None])
     assert worth.max(1) == pytest.approx([1.75, 1.5, 1.0], abs=0.1)
     # Truncated after one step: the value of what follows is bootstrapped, and is never an end's.
     goes_on = make("small_worlds:Corridor-v0", rollout_length=1, **settings)
-    goes_on.target.forward = lambda obs: (torch.where(obs == 1.0, 2.0, 100.0).expand(-1, 2),)  # type: ignore[method-assign]
+    goes_on.target.forward = lambda obs: (torch.where(obs == 1.0, 2.0, 100.0).expand(-1, 2),)
     learn(goes_on, 40)
     worth = goes_on.inference(np.zeros((1, 1), np.float32))
     assert worth[0] == pytest.approx([2.0, 2.0], abs=0.1)
@@ -84,8 +89,8 @@ def transitions(n: int, returns: list[float], discounts: list[float]) -> Transit
 )
 def test_targets(double: bool, expected: list[float]) -> None:
     dqn = make("CartPole-v1", double=double)
-    dqn.target.forward = lambda obs: (tensor([[5.0, 4.0], [6.0, 7.0], [8.0, 9.0]]),)  # type: ignore[method-assign]
-    dqn.network.forward = lambda obs: (tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 4.0]]),)  # type: ignore[method-assign]
+    dqn.target.forward = lambda obs: (tensor([[5.0, 4.0], [6.0, 7.0], [8.0, 9.0]]),)
+    dqn.network.forward = lambda obs: (tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 4.0]]),)
     targets = dqn._targets(transitions(3, [1.0, 2.0, 3.0], [0.5, 0.25, 0.0]))
     assert targets.tolist() == expected
     dqn.close()
@@ -115,14 +120,14 @@ def test_actions_are_random_as_often_as_epsilon_says(epsilon: float, share: floa
         buffer_size=2000,
         learning_starts=2000,
     )
-    dqn.inference = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))  # type: ignore[method-assign]
+    dqn.inference = lambda obs: np.tile([0.0, 1.0], (len(obs), 1))
     learn(dqn, 1)
     actions = dqn.buffer.sample(np.random.default_rng(0), 4000).actions
     assert (actions == 0).mean() == pytest.approx(share, abs=0.04 if share else 0)
 
 
 def test_learning_starts_and_comes_as_often_as_asked() -> None:
-    settings = {"n_envs": 2, "n_steps": 15, "train_freq": 5, "gradient_steps": 3}
+    settings: dict[str, Any] = {"n_envs": 2, "n_steps": 15, "train_freq": 5, "gradient_steps": 3}
     dqn = make("CartPole-v1", learning_starts=40, **settings)
     rows = learn(dqn, 3)
     # Rounds after steps 20, 25, 30 ... of each environment: 40 timesteps are 20 steps.
@@ -150,7 +155,7 @@ def test_the_target_network_is_renewed_every_so_many_timesteps(
     dqn.parameters.load(np.zeros(dqn.parameters.data.numel(), np.float32))
     dqn._update_target(1.0)
     dqn.parameters.load(np.ones(dqn.parameters.data.numel(), np.float32))
-    seen = []
+    seen: list[float] = []
     dqn.environments.reset()
     for _ in range(4):
         dqn._iterate()
@@ -164,13 +169,13 @@ def test_the_target_network_is_renewed_every_so_many_timesteps(
 def test_prioritised_replay_corrects_for_its_bias_in_full_at_the_horizon() -> None:
     seen: list[float] = []
     dqn = make("CartPole-v1", prioritized=True, priority_beta=0.4, horizon=100)
-    draw = dqn.buffer.sample_weighted  # type: ignore[attr-defined]
+    draw = dqn.buffer.sample_weighted
 
     def watch(rng: Any, n: int, beta: float) -> Any:
         seen.append(beta)
         return draw(rng, n, beta)
 
-    dqn.buffer.sample_weighted = watch  # type: ignore[attr-defined]
+    dqn.buffer.sample_weighted = watch
     learn(dqn, 6)
     assert len(seen) == 101  # from timestep 20 to 120
     assert seen[0] == pytest.approx(0.4 + 0.6 * 0.2)

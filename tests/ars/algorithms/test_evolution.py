@@ -116,7 +116,8 @@ def test_what_is_left_out_has_no_part_in_a_step(kind: type[ParameterSearch]) -> 
 def test_an_iteration_that_fails_changes_nothing(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = make(kind, n_directions=4, **({"step_size": 1e300} if kind is PGPE else {}))
+    huge: dict[str, Any] = {"step_size": 1e300} if kind is PGPE else {}
+    search = make(kind, n_directions=4, **huge)
     signed = {(k, sign): float(k * sign) for k in range(4) for sign in (-1, 1)}
     search.iterate(scores(signed))
     search.policy.weights = np.full(6, np.finfo(float).max)  # to which PGPE's step adds

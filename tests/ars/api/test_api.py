@@ -19,8 +19,8 @@ from PIL import Image
 from ars import api, evaluate
 from ars.api import Run, RunError, UnknownEnvironment, UsageError, load, make_env, train
 
-FEW = {"n_iterations": 2, "n_directions": 2, "eval_freq": 1, "eval_episodes": 2}
-HERE = {**FEW, "n_workers": 0, "verbose": False}
+FEW: dict[str, Any] = {"n_iterations": 2, "n_directions": 2, "eval_freq": 1, "eval_episodes": 2}
+HERE: dict[str, Any] = {**FEW, "n_workers": 0, "verbose": False}
 
 
 @pytest.fixture(autouse=True)
@@ -103,11 +103,12 @@ def test_a_callback_that_returns_true_stops_the_run_which_goes_on_as_if_it_had_n
     which: str,
 ) -> None:
     def third(row: dict[str, Any]) -> bool:
-        return row["iteration"] >= 3
+        return bool(row["iteration"] >= 3)
 
+    callback: dict[str, Any] = {which: third}
     settings = {**HERE, "n_iterations": 5}
     whole = train("CartPole-v1", run_dir="whole", **settings)
-    stopped = train("CartPole-v1", run_dir="stopped", **{which: third}, **settings)
+    stopped = train("CartPole-v1", run_dir="stopped", **callback, **settings)
     assert stopped.result["stopped"] == "stopped by a callback"
     assert 3 <= stopped.result["iterations"] < 5
     resumed = train(resume=stopped, verbose=False)

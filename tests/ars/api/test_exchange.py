@@ -83,7 +83,12 @@ def test_an_imported_policy_is_evaluated_and_trained_on(
     import_command.main([str(file), "Pendulum-v1"])  # the original code names all files alike
     assert "wrote lin_policy_plus-2.safetensors; evaluate it: " in capsys.readouterr().out
     evaluate.main(["lin_policy_plus.safetensors", "--episodes", "1"])
-    few = {"n_iterations": 1, "n_directions": 1, "eval_episodes": 1, "rollout_length": 5}
+    few: dict[str, Any] = {
+        "n_iterations": 1,
+        "n_directions": 1,
+        "eval_episodes": 1,
+        "rollout_length": 5,
+    }
     run = train(
         "Pendulum-v1", init_from="lin_policy_plus.safetensors", variant="v2", step_size=1e-9,
         n_workers=0, verbose=False, **few,

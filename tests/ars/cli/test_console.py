@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ars.cli import console, life_sign
+from ars.cli import life_sign
 from ars.cli.console import PlainDisplay, RunNumbers
 from ars.cli.streams import Output
 from ars.training.config import RunConfig
@@ -31,7 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(console.time, "monotonic", clock)
+    monkeypatch.setattr("ars.cli.console.time.monotonic", clock)
     return clock
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paths import ROOT
@@ -92,7 +93,8 @@ def test_one_that_takes_signals_later_is_watched() -> None:
 
 
 def test_in_a_block_others_may_be_ours() -> None:
-    before, ours = handlers(), {number: lambda *_: None for number in NUMBERS}
+    before = handlers()
+    ours: dict[int, Any] = {number: lambda *_: None for number in NUMBERS}
     with hosting():
         with our_signals(ours):
             take_back_signals()

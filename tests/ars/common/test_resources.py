@@ -14,7 +14,8 @@ from ars.common.errors import RunError
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of eight cores without control groups; returns the folder of the groups."""
-    monkeypatch.setattr(resources.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    cores = "ars.common.resources.os.sched_getaffinity"
+    monkeypatch.setattr(cores, lambda pid: set(range(8)), raising=False)
     monkeypatch.setattr(resources, "_GROUPS", tmp_path)
     monkeypatch.setattr(resources, "_OWN_GROUPS", tmp_path / "own")
     monkeypatch.setattr(resources, "_MEMORY", tmp_path / "meminfo")

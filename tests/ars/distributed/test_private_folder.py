@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,12 +50,12 @@ def test_it_is_made_elsewhere_where_that_cannot_be(
     if trouble == "open to others":
         bad.chmod(0o777)
     if trouble == "full":
-        usage = private_folder.shutil.disk_usage
+        usage = shutil.disk_usage
 
         def disk_usage(folder: Path) -> object:
             return usage(folder)._replace(free=1000) if folder == bad else usage(folder)
 
-        monkeypatch.setattr(private_folder.shutil, "disk_usage", disk_usage)
+        monkeypatch.setattr("ars.distributed.private_folder.shutil.disk_usage", disk_usage)
     monkeypatch.setenv("RAY_TMPDIR", str(bad))
     monkeypatch.setenv("TMPDIR", str(good))
     assert make_private_folder().parent == good

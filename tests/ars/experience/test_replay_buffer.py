@@ -16,7 +16,10 @@ from ars.experience.replay import ReplayBuffer
 from ars.experience.storage import HostFrameStorage, MakeFrameStorage
 
 GAMMA = 0.5
-STORAGES = {"host": HostFrameStorage, "device": partial(GpuFrameStorage, torch.device("cpu"))}
+STORAGES: dict[str, Any] = {
+    "host": HostFrameStorage,
+    "device": partial(GpuFrameStorage, torch.device("cpu")),
+}
 
 
 class Walk:
@@ -182,7 +185,7 @@ def test_stacks_are_rebuilt_as_they_were_seen(
     """Against a plain list of whole stacks, through several times the buffer's capacity."""
     lengths = [5, 1, 2, 7, 3, 1, 1, 9, 4] * 4
     games = [Game(lengths, 3, 0), Game(lengths[3:], 3, 128)]
-    seen = {"dtype": np.uint8, "n_stacked": 3, "frame_storage": frame_storage}
+    seen: dict[str, Any] = {"dtype": np.uint8, "n_stacked": 3, "frame_storage": frame_storage}
     buffer = ReplayBuffer(24, 2, (3, 2, 3), **seen, n_step=n_step, gamma=GAMMA)
     whole = ReplayBuffer(24, 2, (18,), n_step=n_step, gamma=GAMMA)
     for count in range(60):

@@ -249,7 +249,7 @@ def test_an_environment_process_may_have_children() -> None:
     ],
 )
 def test_faults_name_environment_episode_and_step(
-    env_id: str, env_kwargs: dict[str, str], words: str
+    env_id: str, env_kwargs: dict[str, Any], words: str
 ) -> None:
     fails(env_id, f"training environment 1, episode 0, {words}", **env_kwargs)
 
@@ -280,7 +280,8 @@ def test_a_process_that_dies_once_changes_nothing(tmp_path: Path) -> None:
     with closing(dying), environments("CartPole-v1") as whole:
         assert np.array_equal(dying.reset(), whole.reset())
         for t in range(120):
-            for one, other in zip(dying.step(actions(t))[:5], whole.step(actions(t)), strict=False):
+            expected: list[Any] = list(whole.step(actions(t)))
+            for one, other in zip(dying.step(actions(t))[:5], expected, strict=False):
                 assert np.array_equal(one, other)
         assert dying.finished == whole.finished
     (line,) = said

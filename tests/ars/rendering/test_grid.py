@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pictures import refusal, save
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from ars import render
 from ars.rendering.film import Film, RenderConfig
@@ -25,6 +26,7 @@ def test_two_policies_move_side_by_side(
     render.main([str(square), str(other), "--output", str(output)])
     with Image.open(output) as gif:
         assert gif.size == (2 * 65 + 4, 49)
+        assert isinstance(gif, GifImageFile)
         assert gif.n_frames == 8
         gif.seek(7)
         last = np.array(gif.convert("RGB"))

@@ -95,7 +95,12 @@ def test_pictures_of_another_size_are_refused() -> None:
 
 def test_the_camera_says_which_step_is_the_last() -> None:
     asked: list[tuple[int, int, bool]] = []
-    camera = Camera(Square("rgb_array"), lambda *moment: asked.append(moment) is not None, print)
+
+    def wants(*moment: Any) -> bool:
+        asked.append(moment)
+        return False
+
+    camera = Camera(Square("rgb_array"), wants, print)
     for _ in range(2):
         camera.reset(seed=0)
         for _ in range(20):

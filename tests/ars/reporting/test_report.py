@@ -21,7 +21,7 @@ from ars import api, report
 from ars.reporting import from_python, pictures
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=//x onerror=alert(1)>\ud800"
-FEW = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
+FEW: dict[str, Any] = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ class Page(HTMLParser):
                     assert value.startswith(("data:", "#")), f"{tag} asks for {value[:80]}"
 
 
-def write_page(*words: object, **options: Any) -> Page:
+def write_page(*words: Any, **options: Any) -> Page:
     path = api.report(*words, output="page.html", verbose=False, **options)
     page = Page(path)
     page.check_alone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stored_runs import store_run
@@ -14,7 +15,12 @@ from ars.results.stored_run import StoredRun
 
 @pytest.fixture
 def run(tmp_path: Path) -> StoredRun:
-    settings = {"step_size": 0.04, "n_directions": 9, "delta_std": 0.5, "rollout_length": 7}
+    settings: dict[str, Any] = {
+        "step_size": 0.04,
+        "n_directions": 9,
+        "delta_std": 0.5,
+        "rollout_length": 7,
+    }
     folder = store_run(
         tmp_path / "run", env_id="HalfCheetah", env_kwargs={"hard": True}, **settings
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +12,12 @@ from ars.results.curves import MOST_POINTS, Line, grouped, lines_of
 from ars.results.stored_run import find_runs
 
 
-def lines(folder: Path, *args: Any) -> tuple[list[Line], list[str]]:
+def lines(
+    folder: Path, x: str = "timesteps", training: bool = False
+) -> tuple[list[Line], list[str]]:
     said: list[str] = []
     groups = grouped(find_runs([folder], said.append), said.append)
-    return lines_of(groups, *(args or ("timesteps", False)), said.append), said
+    return lines_of(groups, x, training, said.append), said
 
 
 def test_seeds_become_a_line_with_its_interval(tmp_path: Path) -> None:
@@ -28,6 +29,7 @@ def test_seeds_become_a_line_with_its_interval(tmp_path: Path) -> None:
     assert line.x.tolist() == [0, 100, 200, 300]
     assert line.middle.tolist() == [20, 30, 40, 50]  # of 10, 20, 30 and so on
     assert line.n_runs.tolist() == [5] * 4
+    assert line.band is not None
     assert (line.band[0] < line.middle).all() and (line.middle < line.band[1]).all()
 
 
@@ -80,7 +82,7 @@ def test_a_shorter_run_is_drawn_to_its_end_and_said(tmp_path: Path) -> None:
     assert line.x.tolist() == [0, 100, 200, 300]
     assert line.n_runs.tolist() == [2, 2, 2, 1]
     assert line.middle[-1] == 60
-    assert np.isnan(line.band[:, -1]).all()
+    assert line.band is not None and np.isnan(line.band[:, -1]).all()
 
 
 def test_lines_of_different_lengths_are_said(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def legend(figure: Figure) -> list[str]:
 def lies_inside(figure: Figure) -> bool:
     """Whether everything that is shown lies on the page."""
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    return min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height
+    return bool(min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height)
 
 
 def test_each_environment_has_a_panel_and_each_group_a_line(tmp_path: Path, drawn: Drawn) -> None:
@@ -58,7 +58,8 @@ def test_lines_differ_in_colour_and_dashes(tmp_path: Path, drawn: Drawn) -> None
     for number in range(28):
         store_run(tmp_path / f"{number}", step_size=0.1 + number)
     figure, _ = drawn()
-    looks = {(line.get_color(), str(line._dash_pattern)) for line in figure.axes[0].lines}
+    drawn_lines: list[Any] = list(figure.axes[0].lines)
+    looks = {(line.get_color(), str(line._dash_pattern)) for line in drawn_lines}
     assert len(looks) == 28
     assert lies_inside(figure)
 
@@ -78,7 +79,8 @@ def test_the_legend_covers_no_axes(tmp_path: Path, drawn: Drawn) -> None:
         store_run(tmp_path / f"{number}", step_size=0.1 + number, delta_std=0.2 + number)
     figure, _ = drawn()
     box = figure.legends[0].get_window_extent()
-    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+    panels: list[Any] = [axes.get_tightbbox() for axes in figure.axes]
+    assert not any(box.overlaps(panel) for panel in panels)
 
 
 def test_reference_lines_are_in_view_and_their_labels_apart(tmp_path: Path, drawn: Drawn) -> None:

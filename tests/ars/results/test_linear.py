@@ -48,7 +48,8 @@ def test_weights_have_the_names_of_inputs_and_actions(tmp_path: Path) -> None:
 
 def test_what_counts_for_nothing_is_missed_by_nobody(tmp_path: Path) -> None:
     policy = balancing(tmp_path / "p.safetensors")
-    weights, totals, before = linear_weights(policy), [], policy.file.policy.weights.copy()
+    weights, before = linear_weights(policy), policy.file.policy.weights.copy()
+    totals: list[int] = []
     losses = find_losses(policy, weights, 2, True, pytest.fail, totals.append)
     assert losses.return_mean > 150
     assert losses.inputs[:2].tolist() == [0.0, 0.0]

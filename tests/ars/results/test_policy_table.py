@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_worlds_have_the_layout_that_fits(env_id: str, kind: type) -> None:
     layout = layout_of(env)
     assert isinstance(layout, kind)
     if isinstance(layout, Grid):  # every move goes where the world's own transitions go
-        world = env.unwrapped
+        world: Any = env.unwrapped
         for s, (row, column) in enumerate(layout.cells):
             if s in layout.marks or env_id == "FrozenLake-v1":
                 continue
@@ -88,7 +89,7 @@ def test_a_table_that_is_too_large_is_told(capsys: pytest.CaptureFixture[str]) -
 def test_a_picture_that_nobody_asked_for_is_left_out_with_a_word(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    few = {"n_iterations": 1, "eval_episodes": 1, "verbose": False}
+    few: dict[str, Any] = {"n_iterations": 1, "eval_episodes": 1, "verbose": False}
     for env_id, said in (
         ("Taxi-v4", ": a table of 500 states, of which no picture is known; at most 60 are"),
         ("GridWorld", "/policy.safetensors: "),

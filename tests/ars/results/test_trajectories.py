@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -71,7 +72,12 @@ def test_a_trajectory_is_the_episode_that_evaluations_play() -> None:
 
 
 def test_every_way_in_takes_the_car(capsys: pytest.CaptureFixture[str]) -> None:
-    short = {"eval_episodes": 1, "rollout_length": 30, "eval_length": 30, "n_workers": 0}
+    short: dict[str, Any] = {
+        "eval_episodes": 1,
+        "rollout_length": 30,
+        "eval_length": 30,
+        "n_workers": 0,
+    }
     hidden = {"dqn": (150,), "reinforce": (64, 64), "actor-critic": (64, 64), "ars": ()}
     for algo, sizes in hidden.items():
         run = api.train(

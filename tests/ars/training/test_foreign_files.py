@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hopper_runs import train
@@ -16,7 +17,7 @@ import ars.evaluate
 import ars.train
 from ars.api import Run
 from ars.common.errors import RunError
-from ars.training.run_folder import lock, read_json
+from ars.training.run_folder import lock, new_folder, read_json
 from policies import FileError
 from policies.file import write_atomically
 
@@ -233,17 +234,13 @@ def test_a_log_without_a_row_has_no_columns(run: Path) -> None:
 def test_a_folder_that_another_run_takes_in_the_meantime_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ars.training.run as run_module
-
-    new_folder = run_module.new_folder
-
-    def overtaken(*arguments: object) -> Path:
-        folder = new_folder(*arguments)  # type: ignore[arg-type]
+    def overtaken(*arguments: Any) -> Path:
+        folder = new_folder(*arguments)
         monkeypatch.undo()
         train(folder, "--n-iterations", "1", env="CartPole-v1")
         return folder
 
-    monkeypatch.setattr(run_module, "new_folder", overtaken)
+    monkeypatch.setattr("ars.training.run.new_folder", overtaken)
     with pytest.raises(SystemExit) as stopped:
         train(tmp_path / "run", "--n-iterations", "2", env="CartPole-v1")
     assert stopped.value.code == 2

@@ -49,7 +49,7 @@ def wrong_numbers(name: str, dtype: np.dtype[Any]) -> Sequence[float]:
 def forged_arrays(state: State) -> Iterator[tuple[str, State]]:
     """The state with one array wrong, and that array's name."""
     for name, array in state.arrays.items():
-        wrong = [None, np.zeros((len(array) + 1, *array.shape[1:]), array.dtype)]
+        wrong: list[Any] = [None, np.zeros((len(array) + 1, *array.shape[1:]), array.dtype)]
         if array.size:
             other_type = array.astype(OTHER_TYPE[array.dtype.kind])
             wrong += [other_type, array[1:], array[..., None].repeat(2, -1)]
@@ -57,7 +57,7 @@ def forged_arrays(state: State) -> Iterator[tuple[str, State]]:
                 wrong.append(array.copy())
                 wrong[-1].flat[array.size // 2] = number
         for other in wrong:
-            arrays = {**state.arrays, name: other}
+            arrays: dict[str, Any] = {**state.arrays, name: other}
             if other is None:
                 del arrays[name]
             yield name, State(arrays, deepcopy(state.values))

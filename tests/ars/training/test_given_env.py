@@ -19,12 +19,12 @@ from ars.train import main as train_command
 from ars.training.given_env import only_here
 from policies import read_policy
 
-FEW = {"n_iterations": 2, "n_directions": 2, "eval_episodes": 2, "verbose": False}
+FEW: dict[str, Any] = {"n_iterations": 2, "n_directions": 2, "eval_episodes": 2, "verbose": False}
 
 
 @pytest.fixture
 def registered_id() -> Iterator[str]:
-    gymnasium.register("Mine-v0", entry_point=Identity)
+    gymnasium.register("Mine-v0", entry_point=Identity)  # type: ignore[arg-type]
     yield "Mine-v0"
     del gymnasium.registry["Mine-v0"]
 
@@ -69,7 +69,7 @@ def test_an_environment_stays_the_users() -> None:
 
         def close(self) -> None:
             Counted.closed += 1
-            super().close()
+            super().close()  # type: ignore[no-untyped-call]
 
     env = Counted()
     train(env, **FEW)
@@ -121,7 +121,7 @@ def test_what_needs_another_process_or_environment_is_refused(
     registered_id: str, env: Any, settings: dict[str, Any], told: str
 ) -> None:
     train("CartPole-v1", run_dir="by_name", n_workers=0, **FEW)
-    few = {"n_iterations": 3, "verbose": False}
+    few: dict[str, Any] = {"n_iterations": 3, "verbose": False}
     with pytest.raises(UsageError) as error:
         train(env, **few, **settings)
     assert str(error.value).startswith(told)

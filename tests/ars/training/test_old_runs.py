@@ -50,7 +50,7 @@ def test_it_resumes_as_it_did_then(
     folder = resume(copied(run, "run"))
     then = json.loads((folder / "resumed.json").read_text())
     # The same bytes on the machine of then; elsewhere float32 sums round otherwise.
-    near = {"rel": 1e-3, "abs": 1e-3, "nan_ok": True}
+    near: dict[str, Any] = {"rel": 1e-3, "abs": 1e-3, "nan_ok": True}
     (row,) = then["progress"]
     now = last_row(folder)
     assert {name: now[name] for name in row} == pytest.approx(row, **near)

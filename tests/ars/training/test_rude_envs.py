@@ -17,9 +17,15 @@ from rude_envs import OneWorld
 
 from ars.api import Run, RunError, UsageError, evaluate, train
 
-FEW = {"verbose": False, "eval_freq": 1, "eval_episodes": 2}
+FEW: dict[str, Any] = {"verbose": False, "eval_freq": 1, "eval_episodes": 2}
 ARS = {**FEW, "n_workers": 0, "n_iterations": 2, "n_directions": 2}
-PPO = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2, "hidden_sizes": (8,)}
+PPO: dict[str, Any] = {
+    "n_envs": 2,
+    "n_steps": 32,
+    "batch_size": 32,
+    "n_epochs": 2,
+    "hidden_sizes": (8,),
+}
 DEEP: dict[str, dict[str, Any]] = {
     "ppo": PPO,
     "a2c": {"n_envs": 2, "n_steps": 4, "iteration_steps": 32, "hidden_sizes": (8,)},

@@ -16,6 +16,7 @@ import ars.share
 import ars.verify
 from ars.api import evaluate, load, train
 from ars.api import share as share_from_python
+from ars.common.errors import UsageError
 from ars.training import shared_run
 from ars.training.shared_run import share, unpacked
 from policies import FileError
@@ -25,7 +26,7 @@ FEW: dict[str, Any] = {"n_iterations": 3, "n_directions": 4, "n_workers": 0, "ve
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lengths = {"rollout_length": 20, "eval_length": 1000, "eval_episodes": 1}
+    lengths: dict[str, Any] = {"rollout_length": 20, "eval_length": 1000, "eval_episodes": 1}
     place = tmp_path_factory.mktemp("trained") / "run"
     return train("HalfCheetah", run_dir=place, **lengths, **FEW).folder
 
@@ -100,7 +101,7 @@ def test_what_cannot_be_drawn_is_shared_without_a_picture(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def undrawn(*_: object, **__: object) -> Any:
-        raise shared_run.UsageError("no camera")
+        raise UsageError("no camera")
 
     monkeypatch.setattr("ars.reporting.sharing.record", undrawn)
     ars.share.main([str(folder), "--output", "a.zip"])

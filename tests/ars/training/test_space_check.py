@@ -24,20 +24,20 @@ WORLD = "odd_worlds:Fraction-v0"
 @pytest.mark.parametrize(
     ("declared", "shown", "better"),
     [
-        (np.uint8, np.float32([[0.2], [0.8]]), "float32"),
-        (np.int64, np.float64([[1.0], [1.5]]), "float64"),
-        (np.uint8, np.int64([[3], [300]]), "int64"),
-        (np.uint8, np.int16([[-1], [3]]), "int16"),
-        (np.bool_, np.float32([[0.0], [2.0]]), "float32"),
+        (np.uint8, np.array([[0.2], [0.8]], np.float32), "float32"),
+        (np.int64, np.array([[1.0], [1.5]], np.float64), "float64"),
+        (np.uint8, np.array([[3], [300]], np.int64), "int64"),
+        (np.uint8, np.array([[-1], [3]], np.int16), "int16"),
+        (np.bool_, np.array([[0.0], [2.0]], np.float32), "float32"),
         (np.float32, 1.7e9 + np.arange(5.0)[:, None], "float64"),  # the time in seconds
-        (np.float32, np.float64([[1e300], [1.0]]), "float64"),
+        (np.float32, np.array([[1e300], [1.0]], np.float64), "float64"),
         # What fits, whatever its own type.
-        (np.uint8, np.float64([[0.0], [255.0]]), None),
-        (np.int64, np.float32([[-3.0], [np.nan]]), None),
-        (np.float32, np.float64([[0.1], [0.2]]), None),
-        (np.float32, np.int64([[1], [2]]), None),
-        (np.float32, np.float64([[1e7 / 3]] * 5), None),  # never another number
-        (np.float32, np.float32([[np.inf], [1.0]]), None),
+        (np.uint8, np.array([[0.0], [255.0]], np.float64), None),
+        (np.int64, np.array([[-3.0], [np.nan]], np.float32), None),
+        (np.float32, np.array([[0.1], [0.2]], np.float64), None),
+        (np.float32, np.array([[1], [2]], np.int64), None),
+        (np.float32, np.array([[1e7 / 3]] * 5, np.float64), None),  # never another number
+        (np.float32, np.array([[np.inf], [1.0]], np.float32), None),
     ],
 )
 def test_a_type_is_found_that_observations_fit(
@@ -81,11 +81,11 @@ def test_what_is_no_number_is_refused_with_its_value(case: str) -> None:
     [
         (1e9 + 0.1 * np.arange(5.0)[:, None], True),
         (2**40 + np.arange(5)[:, None], True),
-        (np.float64([[1e300], [0.0]]), True),
-        (np.float64([[0.1], [0.2]]), False),
-        (np.float64([[1e9 + 0.1]] * 5), False),  # there is no difference
-        (np.float64([[0.0], [1e9 + 0.1]]), False),  # another one is much larger
-        (np.uint8([[0], [255]]), False),
+        (np.array([[1e300], [0.0]], np.float64), True),
+        (np.array([[0.1], [0.2]], np.float64), False),
+        (np.array([[1e9 + 0.1]] * 5, np.float64), False),  # there is no difference
+        (np.array([[0.0], [1e9 + 0.1]], np.float64), False),  # another one is much larger
+        (np.array([[0], [255]], np.uint8), False),
     ],
 )
 def test_differences_that_float32_loses_are_found(shown: np.ndarray, coarse: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +129,8 @@ def train_for(seconds: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """A run of at most ten iterations, six episodes each, with evaluations of two."""
     clock = EpisodesTakeASecond.clock
 
-    def timed(*args: Any) -> TimeBudget:
-        return TimeBudget(*args, clock=clock)
-
     with monkeypatch.context() as patched:
-        patched.setattr("ars.training.run.TimeBudget", timed)
+        patched.setattr("ars.training.run.TimeBudget", partial(TimeBudget, clock=clock))
         patched.setattr("ars.training.run.LocalPool", EpisodesTakeASecond)
         patched.setattr("ars.rollout.pool.time.perf_counter", clock)
         words = ["--n-iterations", "10", "--time-budget", str(seconds)]
@@ -181,15 +179,12 @@ def test_deep_algorithms_finish_their_iteration(
 ) -> None:
     clock = Clock()
 
-    def timed(*args: Any) -> TimeBudget:
-        return TimeBudget(*args, clock=clock)
-
     def iterate(self: A2C) -> Row:
         clock.now += 20.0
         return iteration(self)
 
     iteration = A2C._iterate
-    monkeypatch.setattr("ars.training.run.TimeBudget", timed)
+    monkeypatch.setattr("ars.training.run.TimeBudget", partial(TimeBudget, clock=clock))
     monkeypatch.setattr(A2C, "_iterate", iterate)
     words = ["--algo", "a2c", "--n-envs", "1", "--iteration-steps", "50", "--time-budget", "30"]
     ars.train.main(["CartPole-v1", "--run-dir", str(tmp_path / "run"), *words])

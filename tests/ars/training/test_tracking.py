@@ -15,7 +15,13 @@ import pytest
 from ars import api, train
 from ars.training import tracking
 
-FEW = {"n_iterations": 2, "n_directions": 2, "n_workers": 0, "eval_freq": 1, "eval_episodes": 1}
+FEW: dict[str, Any] = {
+    "n_iterations": 2,
+    "n_directions": 2,
+    "n_workers": 0,
+    "eval_freq": 1,
+    "eval_episodes": 1,
+}
 
 # What the toolkit uses of the real package.
 PACKAGE = """
@@ -57,7 +63,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         (package / f"{name}.py").write_text(WARNS)
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.chdir(tmp_path)
-    import trackio  # type: ignore[import-not-found,unused-ignore]
+    import trackio
 
     yield trackio
     for name in [name for name in sys.modules if name.partition(".")[0] == "trackio"]:
@@ -157,7 +163,7 @@ def test_a_store_that_another_run_is_making_is_tried_again(
     service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "BETWEEN", 0.0)
-    make, failed = service.init, []
+    make, failed = service.init, list[int]()
 
     def init(**given: Any) -> Any:
         if not failed:

@@ -154,7 +154,7 @@ def test_an_environment_given_as_it_is_is_verified(
     from small_worlds import IdentityBox
 
     monkeypatch.chdir(tmp_path)
-    few = {"n_iterations": 3, "n_directions": 2, "verbose": False}
+    few: dict[str, Any] = {"n_iterations": 3, "n_directions": 2, "verbose": False}
     run = api.train(IdentityBox, run_dir="run", **few)
     found = api.verify(run, iterations=2, seed=3)
     assert len(found.played) == 2

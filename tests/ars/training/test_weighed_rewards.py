@@ -166,8 +166,8 @@ def test_on_resume_weights_may_be_written_in_any_way(weighed: Path, tmp_path: Pa
     assert len(columns(folder / "progress.csv")["iteration"]) == 7
 
 
-PPO = {"algo": "ppo", "n_envs": 2, "n_steps": 32, "batch_size": 32, "rollout_length": 20}
-PPO |= {"eval_episodes": 1, "eval_freq": 2, "n_workers": 0, "verbose": False}
+PPO: dict[str, Any] = {"algo": "ppo", "n_envs": 2, "n_steps": 32, "batch_size": 32}
+PPO |= {"rollout_length": 20, "eval_episodes": 1, "eval_freq": 2, "n_workers": 0, "verbose": False}
 PPO |= {"reward_weights": {"alive": 0}, "anneal_weights": 200, "end_when_down": True}
 
 
@@ -197,7 +197,7 @@ def test_deep_algorithms_are_the_same_with_processes_and_when_resumed(tmp_path: 
 def test_environments_side_by_side_tell_true_returns_of_weighed_rewards(env_id: str) -> None:
     if env_id.endswith("-v5"):
         pytest.importorskip("mujoco")
-    names = ("alive", "progress", "electricity", "stall", "limits")
+    names: tuple[str, ...] = ("alive", "progress", "electricity", "stall", "limits")
     names = names if env_id == "HalfCheetah" else ("survive", "forward", "ctrl")
     spec = ObjectiveSpec(names, measures=("metres",))
     with closing(VectorEnv(env_id, {}, 2, 7, 10, objective=spec, weighs=True)) as several:

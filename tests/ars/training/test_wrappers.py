@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_wrappers
@@ -64,7 +65,7 @@ def test_weights_of_a_reward_that_a_wrapper_changes_leave_its_return_as_paid(
     algo: str, tmp_path: Path
 ) -> None:
     # Few steps, and so small that the weights change no action.
-    settings = (
+    settings: dict[str, Any] = (
         {"n_iterations": 10, "learning_rate": 1e-12} if algo == "a2c" else {"n_iterations": 1}
     )
 
@@ -79,9 +80,9 @@ def test_weights_of_a_reward_that_a_wrapper_changes_leave_its_return_as_paid(
             eval_episodes=1,
             run_dir=tmp_path / str(len(weights)),
             verbose=False,
-            **settings,  # type: ignore[arg-type]
+            **settings,
         )
-        return run.progress["return_mean"][-1]
+        return float(run.progress["return_mean"][-1])
 
     assert mean_return({"limits": 1.0 + 1e-9}) == pytest.approx(mean_return({}), rel=1e-3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ars.results import style
@@ -18,8 +19,8 @@ def test_a_figure_of_a_search(importances: dict[str, float], tmp_path: Path) -> 
         style.write(figure, tmp_path / "history.svg", ".svg")
         axes = figure.axes
         [line] = axes[0].lines
-        assert list(line.get_xdata()) == [0, 2, 3, 5, 5]
-        assert list(line.get_ydata()) == [100.0, 200.0, 200.0, 200.0, 200.0]
+        assert np.asarray(line.get_xdata()).tolist() == [0, 2, 3, 5, 5]
+        assert np.asarray(line.get_ydata()).tolist() == [100.0, 200.0, 200.0, 200.0, 200.0]
         assert axes[0].get_ylim()[0] > -1000  # the one that went very wrong is said
         assert axes[0].get_xlabel() == "trial (1 below this panel)"
     assert len(axes) == 1 + bool(importances)

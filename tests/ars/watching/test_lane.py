@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import pytest
@@ -92,7 +92,7 @@ def test_a_busy_machine_leaves_out_pictures(
         clock[0] += max(0.0, seconds)
 
     class Slow(gymnasium.Env[Any, Any]):
-        metadata: ClassVar[dict[str, Any]] = {"render_fps": 60}
+        metadata = {"render_fps": 60}  # noqa: RUF012
 
         def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
             clock[0] += seconds

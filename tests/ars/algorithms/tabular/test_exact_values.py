@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from learners import make
@@ -28,7 +30,7 @@ def solved(algo: str, env_id: str, gamma: float, **env_kwargs: float) -> Planner
 
 def arrows(table: list[list[float]]) -> str:
     """The best move of every cell of the grid world, rows from the top."""
-    world = envs.make("GridWorld").unwrapped
+    world: Any = envs.make("GridWorld").unwrapped
     signs = {
         cell: world.actions[int(np.argmax(table[s]))] for s, cell in enumerate(world.cells)
     } | {world.cells[s]: "+" if reward > 0 else "-" for s, reward in world.exits.items()}

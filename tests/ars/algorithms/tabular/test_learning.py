@@ -17,7 +17,7 @@ from ars.common.errors import RolloutError, UsageError
 from ars.common.seeding import Stream, reset_seed
 from ars.experience.states import SteppedEnv, SteppedModel
 from envs.tabular.model import model_of
-from policies import DiscreteSpec, observation_spec
+from policies import DiscreteSpec, FiniteSpec, observation_spec
 
 LEARNERS = ["monte-carlo", "q-learning", "sarsa", "expected-sarsa"]
 TD = LEARNERS[1:]
@@ -35,7 +35,7 @@ def learned(algo: str, env_id: str, iterations: int = 1, **settings: Any) -> Lea
 
 def greedy_path(learner: Learner, state: int, most: int = 50) -> list[int]:
     """The states that the best actions lead through in a world that leaves nothing to chance."""
-    world = envs.make(learner.context.env_id).unwrapped
+    world: Any = envs.make(learner.context.env_id).unwrapped
     path, over = [state], False
     while not over and len(path) <= most:
         action = int(np.argmax(learner.table[path[-1]]))
@@ -132,7 +132,8 @@ def exact_blackjack() -> Any:
     ],
 )
 def test_blackjack_is_learned(algo: str, settings: dict[str, Any]) -> None:
-    exact, world = exact_blackjack(), envs.make("Blackjack").unwrapped
+    exact = exact_blackjack()
+    world: Any = envs.make("Blackjack").unwrapped
     if "learning_rate_schedule" in settings:
         settings = {**settings, "horizon": 60_000}
     found = learned(
@@ -156,14 +157,16 @@ def test_a_model_is_stepped_as_its_environment_is() -> None:
         env = envs.make(env_id)
         model, rng = model_of(env), np.random.default_rng(1)
         assert model is not None
-        spec = observation_spec(env.observation_space), DiscreteSpec(int(env.action_space.n))
+        assert isinstance(env.action_space, gymnasium.spaces.Discrete)
+        states, n_actions = observation_spec(env.observation_space), int(env.action_space.n)
+        assert isinstance(states, FiniteSpec)
         fast = SteppedModel(model, 5, 30)
-        slow = SteppedEnv(env_id, {}, *spec, 5, 30, _nothing_known())
+        slow = SteppedEnv(env_id, {}, states, DiscreteSpec(n_actions), 5, 30, _nothing_known())
         for episode in range(3):
             assert fast.reset(episode) == slow.reset(episode)
             ended = False
             while not ended:
-                action = int(rng.integers(env.action_space.n))
+                action = int(rng.integers(n_actions))
                 one, other = fast.step(action), slow.step(action)
                 assert one == other
                 ended = one[3]
@@ -201,7 +204,7 @@ class Shifted(gymnasium.Env[Any, Any]):
         return 7 if self.breaks == "state" else self._s, reward, self._s == 1, False, {}
 
 
-gymnasium.register("Shifted-v0", Shifted)
+gymnasium.register("Shifted-v0", Shifted)  # type: ignore[arg-type]
 
 
 def test_states_and_actions_may_be_counted_from_anywhere() -> None:
