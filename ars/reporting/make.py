@@ -17,6 +17,7 @@ from ars.reporting.settings import setting_rows
 from ars.results import plotting, style
 from ars.results.curves import Group, Line, grouped, lines_of
 from ars.results.linear import carriers, find_losses, linear_weights
+from ars.results.policy_table import draw_tables, is_table, policy_table
 from ars.results.stored_run import Notify, StoredRun, find_runs
 from ars.results.svg import inline
 from ars.results.table import by_env, grid, group_scores
@@ -173,6 +174,8 @@ class _Reporter:
         spec = resolved.file.policy.spec
         sizes = " ".join(map(str, spec.layer_sizes))
         what = f"A policy of kind {spec.kind} with {counted(spec.n_weights, 'weight')}"
+        if is_table(resolved):
+            return self._table(resolved, index)
         found = [f"{what}, in layers of {sizes}." if spec.kind != "linear" else f"{what}."]
         try:
             weights = linear_weights(resolved)
@@ -199,6 +202,18 @@ class _Reporter:
         with style.print_style():
             name = f"weights{index}"
             return Weights(found, inline(draw_weights(weights, losses), name, "weights"))
+
+    def _table(self, resolved: ResolvedPolicy, index: int) -> Weights:
+        file = resolved.file
+        states, actions = file.policy.spec.observation.size, file.policy.spec.action.size
+        found = [f"A table of values: {counted(states, 'state')}, {counted(actions, 'action')}."]
+        try:
+            check_trust(resolved.path, file.env_id, file.env_kwargs, self._trust)
+            with style.print_style():
+                figure = draw_tables([policy_table(resolved)])
+                return Weights(found, inline(figure, f"table{index}", "values"), "Values")
+        except plotting.FAILURES as error:
+            return Weights([*found, f"No picture can be drawn: {error}"], heading="Values")
 
 
 def _ignore(line: str) -> None:

@@ -74,10 +74,11 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Weights:
-    """What a policy consists of: sentences, and for a linear one a figure (an `svg` element)."""
+    """What a policy consists of: sentences, and of a linear one or a table a figure (`svg`)."""
 
     sentences: list[str]
     figure: str = ""
+    heading: str = "Weights"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS, MOST_PANELS = 60, 4
 _PAGE = 9.0  # inches
-_SEEN_BELOW = 0.55  # of the scale: text on darker cells is white
+_SEEN_BELOW = 0.55  # of the scale: text on darker cells is light
+# Not black and white, which a dark page turns into each other: cells keep their colours there.
+_ON_DARK, _ON_LIGHT = "#FCFCFC", "#141414"
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,10 @@ def _draw_grid(axes: Axes, table: PolicyTable, grid: Grid) -> None:
         row, column = cell
         if s in grid.marks:
             axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color="#E6E6E6")
-            axes.text(column, row, grid.marks[s], ha="center", va="center", fontsize=7)
+            axes.text(column, row, grid.marks[s], ha="center", va="center", fontsize=7,
+                      color=_ON_LIGHT)  # fmt: skip
             continue
-        ink = "black" if best[s] > lowest + _SEEN_BELOW * span else "white"
+        ink = _ON_LIGHT if best[s] > lowest + _SEEN_BELOW * span else _ON_DARK
         axes.text(column, row + 0.36, digits(float(best[s])), ha="center", va="center",
                   fontsize=5, color=ink)  # fmt: skip
         if not np.ptp(table.values[s]) > 0:  # nothing is known, or nothing matters
@@ -201,7 +204,8 @@ def _draw_hands(axes: Axes, table: PolicyTable, hands: Hands) -> None:
         row, column = rows.index((total, soft)), card - 1
         picture[row, column] = better
         sign = "S" if better > 0 else "H" if better < 0 else "?"
-        ink = "white" if abs(better) > 0.6 * limit else "black"  # both ends of the scale are dark
+        # Both ends of the scale are dark.
+        ink = _ON_DARK if abs(better) > 0.6 * limit else _ON_LIGHT
         axes.text(column, row, sign, ha="center", va="center", fontsize=6, color=ink)
     image = axes.imshow(
         picture, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="none"
@@ -220,7 +224,7 @@ def _draw_rows(axes: Axes, table: PolicyTable) -> None:
     """A row a state, a column an action, the best marked."""
     n_states, n_actions = table.values.shape
     image = axes.imshow(table.values, cmap="cividis", aspect="auto", interpolation="none")
-    axes.plot(table.values.argmax(axis=1), range(n_states), "o", color="white", markersize=3)
+    axes.plot(table.values.argmax(axis=1), range(n_states), "o", color=_ON_DARK, markersize=3)
     axes.set_xticks(range(n_actions))
     axes.set_yticks(range(0, n_states, max(1, n_states // 12)))
     axes.set_xlabel("action")

@@ -21,6 +21,7 @@ from ars import api, report
 from ars.reporting import from_python, pictures
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=//x onerror=alert(1)>\ud800"
+TABLE: dict[str, Any] = {"eval_freq": 1, "eval_episodes": 1, "verbose": False}
 FEW: dict[str, Any] = {"n_directions": 2, "eval_freq": 1, "eval_episodes": 1, "verbose": False}
 
 
@@ -110,6 +111,18 @@ def test_a_page_shows_a_policy_at_work_and_those_of_its_training(
     assert "0 timesteps: return " in page.text and "80 timesteps: return " in page.text
     assert "it loses" in page.text
     assert len(page.all("svg")) == 2  # the curve and the weights
+
+
+@pytest.mark.parametrize(("env_id", "drawn"), [("CliffWalking-v1", 1), ("Blackjack-v1", 0)])
+def test_a_table_is_shown_by_its_values(env_id: str, drawn: int) -> None:
+    """Gymnasium's Blackjack has too many states for rows, and its own picture is not known."""
+    run = api.train(env_id, algo="q-learning", n_iterations=1, run_dir="run", **TABLE)
+    page = Page(api.report(run, pictures=False, verbose=False))
+    assert page.text.count("Values") == 1 and "A table of values: " in page.text
+    figures = [attributes.get("aria-label") for attributes in page.all("svg")]
+    assert figures.count("values") == drawn
+    assert ("No picture can be drawn: " in page.text) == (not drawn)
+    page.check_alone()
 
 
 def test_what_films_and_weights_have_to_say_is_said_once(
