@@ -71,6 +71,7 @@ PLAN = (
     Planned("Ant", "sep-cma-es", 5),
     Planned("Ant", "ppo", 3),
     Planned("Humanoid", "ppo", 3),
+    Planned("HumanoidFlagrun", "ppo", 3),
     Planned("Minitaur", "ars", 3),
 )
 

@@ -52,8 +52,6 @@ _PPO_FLAGRUN = {name: value for name, value in _PPO_HUMANOID.items() if "anneal"
     "init_from": "Humanoid",
     "log_std_init": -1.0,
     "reward_weights": ("flag=0", "electricity=0.3", "stall=0.3"),
-    "total_timesteps": 8_000_000,
-    "eval_freq": 12,
     "eval_episodes": 20,
 }
 
