@@ -37,8 +37,9 @@ class OnPolicyConfig(DeepConfig):
 
     optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", at_least=0)
-    log_std_init: float | None = setting(
-        None, "initial log standard deviation of Box actions (default: 0, or that of `init_from`)"
+    log_std_init: float = setting(0.0, "initial log standard deviation of Box actions")
+    log_std_restart: float | None = setting(
+        None, "the same of a policy that `init_from` names (default: what it has learned)"
     )
     scale_actions: bool = scale_actions_setting()
     normalize_observations: bool = setting(
@@ -93,7 +94,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         self.discrete = isinstance(spec.action, DiscreteSpec)
         self._action_values = action_values
         n_values = spec.action.size if action_values else 1
-        self.network = ActorCriticNetwork(spec, config.log_std_init or 0.0, n_values)
+        self.network = ActorCriticNetwork(spec, config.log_std_init, n_values)
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
         self._learn_with(self.network, config.optimizer)
         self.inference = ActorCriticInference(self.network, self.device)
@@ -113,9 +114,9 @@ class OnPolicyAlgorithm(DeepAlgorithm):
         import torch
 
         super().start_from(policy)
-        if self.network.log_std is not None and self.config.log_std_init is not None:
+        if self.network.log_std is not None and self.config.log_std_restart is not None:
             with torch.no_grad():
-                self.network.log_std.fill_(self.config.log_std_init)
+                self.network.log_std.fill_(self.config.log_std_restart)
 
     # Distributions of actions
 

@@ -340,7 +340,7 @@ class ParameterSearch(Algorithm):
                 f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, but {self._in_words} does not"
             )
-        self.policy.weights = policy.weights
+        self.policy.weights = policy.network_weights  # without a distribution's deviations
         self.statistics = statistics_behind(given) or self.statistics
 
     @property

@@ -195,10 +195,9 @@ def train_seeds(
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that are given, as they are stored."""
-    # Of a preset None means none; of other settings, that they are not given.
+    # Of a preset and a start None means none; of other settings, that they are not given.
     given = {name: value for name, value in settings.items() if value is not None}
-    if "preset" in settings:
-        given["preset"] = settings["preset"]
+    given |= {name: settings[name] for name in ("preset", "init_from") if name in settings}
     if "wrappers" in given:
         given["wrappers"] = wrapper_names(given["wrappers"])
     return given

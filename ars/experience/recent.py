@@ -66,7 +66,9 @@ class RecentEpisodes:
         # NaN where an environment did not say it.
         terms = np.full((n, len(self._objective.terms)), np.nan)
         if "terms" in state.arrays:
-            terms = state.array("terms", terms.shape, nan=True)
+            stored = state.array("terms", (n, None), nan=True)
+            if stored.shape == terms.shape:  # else an earlier version knew others
+                terms = stored
         measures: list[dict[str, float]] = [{} for _ in range(n)]
         for name in self._objective.measures:
             if name in state.arrays:

@@ -141,9 +141,9 @@ def _robot(finals: Sequence[Numbers], weighed: bool) -> list[str]:
     if not words:
         return []
     each = "in an episode" if len(finals) == 1 else "in an episode (medians of the seeds)"
-    speed = f", at {words[1]}" if words[1:] else ""
+    speed = f", at {words[1]}" if "metres_per_second" in final else ""
     if "flags_mean" in final:
-        speed += f", and reaches {words[2]}"
+        speed += f", and reaches {rounded(final['flags_mean'])} flags"
     if abs(final["metres_mean"]) < _HARDLY:
         return [f"It hardly moves: {words[0]} {each}{speed}."]
     return [f"It travels {words[0]} {each}{speed}."]

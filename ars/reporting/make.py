@@ -17,7 +17,7 @@ from ars.reporting.settings import setting_rows
 from ars.results import plotting, style
 from ars.results.curves import Group, Line, grouped, lines_of
 from ars.results.linear import carriers, find_losses, linear_weights
-from ars.results.policy_table import draw_tables, is_table, policy_table
+from ars.results.policy_table import MOST_ROWS, draw_tables, is_table, policy_table
 from ars.results.stored_run import Notify, StoredRun, find_runs
 from ars.results.svg import inline
 from ars.results.table import by_env, grid, group_scores
@@ -212,6 +212,9 @@ class _Reporter:
             with style.print_style():
                 figure = draw_tables([policy_table(resolved)])
                 return Weights(found, inline(figure, f"table{index}", "values"), "Values")
+        except UsageError:
+            few = f"A picture is drawn of a grid, a graph or at most {MOST_ROWS} states."
+            return Weights([*found, few], heading="Values")
         except plotting.FAILURES as error:
             return Weights([*found, f"No picture can be drawn: {error}"], heading="Values")
 

@@ -14,7 +14,7 @@ from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.resolve import env_arguments, overridden
 from ars.training.run_folder import CONFIG
-from ars.training.settings_file import read_settings
+from ars.training.settings_file import NO_PRESET, read_settings
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings
 from ars.training.trust import NotTrusted, check_trust, foreign_modules, would_run
@@ -134,8 +134,8 @@ def _of_run(file: Path, data: dict[str, Any]) -> FileSettings:
         }
         given |= {"algo": algo, "env_id": stored.text("env_id")}
         given["env_kwargs"] = stored.value("env_kwargs", dict)
-        if data["init_from"] is not None:
-            given["init_from"] = stored.text("init_from")
+        start = data["init_from"]  # none, also where a preset has one now
+        given["init_from"] = NO_PRESET if start is None else stored.text("init_from")
         preset = None if data["preset"] is None else stored.text("preset")
         grids = [given.get(name) for name in EVALUATION_GRIDS]
     except (KeyError, TypeError, ValueError) as error:

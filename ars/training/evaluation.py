@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -312,8 +311,8 @@ def evaluate_policy(
                 "in training"
             )
     returns, lengths = [e.total_reward for e in played], [e.length for e in played]
-    names = tuple(played[0].measures)
-    measured = {name: [e.measures.get(name, math.nan) for e in played] for name in names}
+    names = tuple(dict.fromkeys(name for episode in played for name in episode.measures))
+    measured = {name: [episode.measures.get(name) for episode in played] for name in names}
     row = summarize_returns(returns, lengths)
     row |= summarize_objective(ObjectiveSpec(measures=names), played)
     return {

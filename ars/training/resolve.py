@@ -104,14 +104,13 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     values = {**horizons, **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
-    start = values.get("init_from", NO_PRESET)
     config = _checked(
         TrainingConfig(
             name,
             env_kwargs,
             algo,
             preset,
-            init_from=None if start in (None, NO_PRESET) else str(start),
+            init_from=None if (start := values.get("init_from")) is None else str(start),
             task=make_config(TaskConfig, values),
             algorithm=make_config(algorithm.Config, values),
             run=run,
@@ -266,12 +265,13 @@ def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings given, each word that is a choice in the spelling of the registries."""
     for config in _configs(algo):
         given = choices_as_declared(config, given)
-    known = {"algo": ALGORITHMS, "preset": [*ALGORITHMS[algo].presets, NO_PRESET]}
+    known: dict[str, Collection[str]] = {"algo": ALGORITHMS, "init_from": [NO_PRESET]}
+    known["preset"] = [*ALGORITHMS[algo].presets, NO_PRESET]
     declared = {
         name: as_spelled(value, known[name]) if name in known else value
         for name, value in given.items()
     }
-    return {**declared, "preset": None} if declared.get("preset") == NO_PRESET else declared
+    return declared | {n: None for n in ("preset", "init_from") if declared.get(n) == NO_PRESET}
 
 
 def _what_the_preset_decides(

@@ -247,8 +247,14 @@ def _make_algorithm(
     if initial is not None:
         try:
             algorithm.start_from(initial)
-        except BaseException:
+        except BaseException as error:
             algorithm.close()
+            preset = ALGORITHMS[config.algo].presets.get(config.preset or "", {})
+            if isinstance(error, UsageError) and config.init_from == preset.get("init_from"):
+                raise UsageError(
+                    f"{error}; `preset` {config.preset} begins with the policy {config.init_from}, "
+                    "`init_from` none with a new one"
+                ) from None
             raise
     return algorithm
 

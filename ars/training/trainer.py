@@ -357,7 +357,7 @@ class Trainer:
 
     def _save_if_possible(self) -> None:
         if self._mid_iteration and (lost := self.algorithm.iteration - self._saved):
-            self.display.notify(f"the last {counted(lost, 'iteration')} will be repeated on resume")
+            self.display.notify(f"resuming will repeat {counted(lost, 'iteration')}")
         if self._complete or self._mid_iteration:
             return
         try:

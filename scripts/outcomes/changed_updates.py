@@ -150,6 +150,8 @@ class _Twice(Pool):
 
 def _together(one: Episode, other: Episode) -> Episode:
     """Two episodes as one: sums of lengths, means of the rest."""
+    if one.fault or other.fault:
+        return replace(one, fault=one.fault or other.fault)
     statistics = one.statistics
     if statistics is not None and other.statistics is not None:
         statistics.merge(other.statistics)
@@ -158,7 +160,7 @@ def _together(one: Episode, other: Episode) -> Episode:
         mean([one.score, other.score]),
         one.length + other.length,
         statistics,
-        one.fault or other.fault,
+        None,
         tuple(mean(list(pair)) for pair in zip(one.terms, other.terms, strict=True)),
         {name: mean([one.measures[name], other.measures[name]]) for name in one.measures},
     )

@@ -108,6 +108,7 @@ class LocomotionTask(NamedTuple):
 def locomotion_task(env: LocomotionEnv) -> LocomotionTask:
     """Return the task for an environment."""
     robot, joints = env.robot, env._joint_count
+    assert env.measures[-1:] == ("metres",)  # `travel` counts there
     infos = [pybullet.getJointInfo(env._body, joint, env._client) for joint in env._joints]
     dofs = [info[4] for info in infos]
     body = simulated_body(env._client, env._body, dofs, with_velocities=env._torso >= 0)

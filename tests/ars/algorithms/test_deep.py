@@ -153,7 +153,7 @@ def test_a_run_whose_environment_failed_goes_on_from_its_checkpoint(
     said = capsys.readouterr().err
     assert "training environment 1, episode 4, step 0: ValueError: the pole snapped (at " in said
     assert "; to play it again: " in said
-    assert "will be repeated on resume" not in said  # it was saved after every iteration
+    assert "resuming will repeat" not in said  # it was saved after every iteration
     ars.train.main(["--resume", str(tmp_path / "parts")])
     whole = train(tmp_path / "whole", algo, words, "faulty_envs:Raises-v0")
     assert outcome(tmp_path / "parts") == outcome(whole)
@@ -168,7 +168,7 @@ def test_a_failure_says_what_will_be_repeated(
         train(tmp_path / "run", "ppo", words, "faulty_envs:Raises-v0")
     steps = len(without_times(tmp_path / "run" / "progress.csv")) - 1
     assert steps > 1
-    assert f"the last {steps} iterations will be repeated on resume" in capsys.readouterr().out
+    assert f"resuming will repeat {steps} iterations" in capsys.readouterr().out
 
 
 @every_algorithm

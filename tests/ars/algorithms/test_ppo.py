@@ -191,7 +191,7 @@ def test_schedules_end_at_the_horizon() -> None:
     ppo.close()
 
 
-@pytest.mark.parametrize(("asked", "begins"), [({}, -1.5), ({"log_std_init": -0.5}, -0.5)])
+@pytest.mark.parametrize(("asked", "begins"), [({}, -1.5), ({"log_std_restart": -0.5}, -0.5)])
 def test_noise_begins_as_asked_for_or_as_it_was(asked: dict[str, Any], begins: float) -> None:
     """In a run that starts from a trained policy."""
     trained = make("small_worlds:IdentityBox-v0", log_std_init=-1.5)

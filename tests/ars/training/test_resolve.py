@@ -10,7 +10,9 @@ import gymnasium
 import numpy as np
 import pytest
 
+from ars.api import train
 from ars.common.errors import UsageError
+from ars.training.config_file import settings_in, with_file
 from ars.training.resolve import resolve_new, resolve_resumed
 
 
@@ -156,3 +158,21 @@ def test_a_preset_may_begin_with_a_trained_policy(monkeypatch: pytest.MonkeyPatc
         config = resolve_new("CartPole-v1", {"init_from": given})
         assert (config.init_from, config.notes) == (start, [])
     assert resolve_new("CartPole-v1", {"preset": "none"}).init_from is None
+
+
+def test_a_start_that_does_not_fit_is_the_presets(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"algo": "ppo", "hidden_sizes": (8,), "run_dir": str(tmp_path / "run")}
+    message = "`preset` HumanoidFlagrun begins with the policy Humanoid, `init_from` none with a "
+    with pytest.raises(UsageError, match=message):
+        train("HumanoidFlagrun", **given, verbose=False)
+
+
+def test_a_run_is_trained_again_from_where_it_began(tmp_path: Path) -> None:
+    """Also where the preset begins with a policy, and the run did not."""
+    given = {"algo": "ppo", "init_from": "none"}
+    config = resolve_new("HumanoidFlagrun", given)
+    config.write(tmp_path)
+    again = with_file(settings_in(tmp_path), {})
+    assert resolve_new(again.pop("env_id"), again).init_from is None
+    for word in ("none", "None"):
+        assert resolve_resumed(tmp_path, {"init_from": word}).init_from is None
