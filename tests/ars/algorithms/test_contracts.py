@@ -22,6 +22,7 @@ from ars.rollout.pool import LocalPool
 from ars.training import checkpoint
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new
+from ars.training.shared_run import shipped_file
 from policies import POLICIES, build_policy
 from policies.state import State
 
@@ -79,9 +80,14 @@ def test_a_configuration_comes_back_from_json(algo: str) -> None:
 @every_algorithm
 def test_presets_hold_settings_that_there_are(algo: str) -> None:
     configs = (ALGORITHMS[algo].Config, TaskConfig, RunConfig, WorkerConfig)
-    known = {"env_kwargs", *(name for config in configs for name in setting_names(config))}
+    known = {
+        "env_kwargs",
+        "init_from",
+        *(name for config in configs for name in setting_names(config)),
+    }
     for name, preset in ALGORITHMS[algo].presets.items():
         assert preset.keys() <= known, name
+        assert "init_from" not in preset or shipped_file(preset["init_from"]) is not None
 
 
 @pytest.fixture
