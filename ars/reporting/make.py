@@ -171,11 +171,11 @@ class _Reporter:
         return _named(resolved), weights, drawn
 
     def _weights(self, resolved: ResolvedPolicy, index: int) -> Weights:
+        if is_table(resolved):
+            return self._table(resolved, index)
         spec = resolved.file.policy.spec
         sizes = " ".join(map(str, spec.layer_sizes))
         what = f"A policy of kind {spec.kind} with {counted(spec.n_weights, 'weight')}"
-        if is_table(resolved):
-            return self._table(resolved, index)
         found = [f"{what}, in layers of {sizes}." if spec.kind != "linear" else f"{what}."]
         try:
             weights = linear_weights(resolved)

@@ -174,15 +174,15 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
         self._terms = dict.fromkeys(self.reward_terms, 0.0)
         self._measured = dict.fromkeys(self.measures, 0.0)
 
-    def record(self, counts: Iterable[float]) -> None:
+    def record(self, counts: Sequence[float]) -> None:
         """Take over what another player of the episode has counted, as if it was counted here.
 
         Args:
             counts: of each of `reward_terms`, then of each of `measures`.
         """
-        found = dict(zip((*self.reward_terms, *self.measures), counts, strict=True))
-        self._terms.update((name, found[name]) for name in self.reward_terms)
-        self._measured.update((name, found[name]) for name in self.measures)
+        n = len(self.reward_terms)
+        self._terms = dict(zip(self.reward_terms, counts[:n], strict=True))
+        self._measured = dict(zip(self.measures, counts[n:], strict=True))
 
     def _restart(self, rng: np.random.Generator) -> Observation:
         pybullet.restoreState(self._start_state, physicsClientId=self._client)
