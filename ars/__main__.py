@@ -102,13 +102,16 @@ def overview() -> str:
 
 
 def _worth(shipped: Path) -> str:
-    """What a shipped run's policy is worth: `ppo, 2,803 and 36 metres in 5 episodes`."""
+    """What a shipped run's policy is worth: `ppo, 2,803, 36 metres in 5 episodes`."""
     with ZipFile(shipped) as file:
         config, result = (json.loads(file.read(f"{name}.json")) for name in ("config", "result"))
     final = result["final_evaluation"]
-    metres = f" and {final['metres_mean']:.0f} metres" if "metres_mean" in final else ""
-    episodes = counted(final["episodes"], "episode")
-    return f"{config['algo']}, {final['return_mean']:,.0f}{metres} in {episodes}"
+    worth = [config["algo"], f"{final['return_mean']:,.0f}"]
+    if "flags_mean" in final:
+        worth.append(f"{final['flags_mean']:.1f} flags")
+    if "metres_mean" in final:
+        worth.append(f"{final['metres_mean']:.0f} metres")
+    return f"{', '.join(worth)} in {counted(final['episodes'], 'episode')}"
 
 
 def _columns(rows: Mapping[str, str]) -> list[str]:

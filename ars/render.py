@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     from ars.training.evaluation import acting
     from ars.training.rebuild import chosen_policy, training_moments
     from ars.training.trust import check_trust
-    from envs.window import has_display
+    from envs.drawing.window import has_display
 
     if args.window and config.output is not None:
         raise UsageError(f"`output` {config.output}: has no meaning beside `window`")

@@ -28,7 +28,7 @@ from ars.training.config_file import NO_FILE, FileSettings, settings_in, with_fi
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
 from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
-from envs.drawing import why_not_drawn
+from envs.drawing.possible import why_not_drawn
 
 
 class Subject(NamedTuple):
@@ -90,11 +90,13 @@ def make_parser(algo: str = DEFAULT_ALGORITHM, subject: Subject | None = None) -
     main.add_argument("--run-dir", metavar="DIR", default=hidden, help="folder for the run")
     main.add_argument("--resume", metavar="RUN", default=hidden, help="run folder to go on with")
     add_trust_flag(main)
+    start = preset.get("init_from")
     main.add_argument(
         "--init-from",
         metavar="RUN",
         default=hidden,
-        help="start from a trained policy's weights; none, to leave out a preset's start",
+        help="start from a trained policy's weights; none, to leave out a preset's start"
+        + ("" if start is None else f" (preset: {start})"),
     )
     for config in (TaskConfig, SeedsConfig, WorkerConfig):
         add_flags(main, config, preset=preset)

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import number_of
-from envs.canvas import BAD, GOOD, HERE, PALE, WALL, Canvas
-from envs.pictured import Pictured
-from envs.top_view import Box, TopView
+from envs.drawing.canvas import BAD, GOOD, HERE, PALE, WALL, Canvas
+from envs.drawing.pictured import Pictured
+from envs.drawing.top_view import Box, TopView
 
 SIZE = 40  # cells along each side of the field
 COLUMNS, ROWS = 20, 10  # of the headlight matrix, across and ahead, in cells

@@ -20,8 +20,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.canvas import HERE, PALE, Canvas
-from envs.pictured import Pictured
+from envs.drawing.canvas import HERE, PALE, Canvas
+from envs.drawing.pictured import Pictured
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ import gymnasium
 
 _PREFIX = "reward_"
 # Columns of a log are named `TERM_mean`: these are taken.
-_TAKEN = ("return", "length", "metres")
+_TAKEN = ("return", "length", "metres", "flags")
 
 
 class ObjectiveSpec(NamedTuple):

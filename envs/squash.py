@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import number_of
-from envs.pictured import Pictured
+from envs.drawing.pictured import Pictured
 
 SIZE = 24  # pixels of the court, which is square; every length below is in pixels
 BALL, PADDLE, THICKNESS = 2, 5, 2

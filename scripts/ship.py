@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ars.api import evaluate
 from ars.common.shipped import SHIPPED
+from ars.results.in_words import travelled
 from ars.training.run_folder import CONFIG, TAPE, read_json
 from ars.training.shared_run import FILES, share
 
@@ -35,12 +36,13 @@ def main() -> None:
                     shutil.copy(run / name, place)
             share(Path(place), output)
         found = evaluate(run, EPISODES)
-        metres = f", {found['metres_mean']:.1f} metres" if "metres_mean" in found else ""
-        print(
-            f"{output.name}: {output.stat().st_size / 1e3:,.1f} kB; {EPISODES} new episodes: "
-            f"{found['return_mean']:,.1f} ± {found['return_std']:,.1f}, "
-            f"worst {found['return_min']:,.1f}{metres}"
-        )
+        worth = [
+            f"{found['return_mean']:,.1f} ± {found['return_std']:,.1f}",
+            f"worst {found['return_min']:,.1f}",
+            *travelled(found),
+        ]
+        size = f"{output.stat().st_size / 1e3:,.1f} kB"
+        print(f"{output.name}: {size}; {EPISODES} new episodes: {', '.join(worth)}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
                                    [--steps 1_000_000] [--jobs 2] [--runs runs/update-rules]
 
 Prints a table in Markdown: of every rule and robot the mean return of each seed's best policy over
-20 new episodes, and the median. A run that has ended is not trained again, so that the same command
-goes on where it was stopped.
+20 new episodes, and the median. A run that has ended is not trained again unless its preset has
+changed since, so that the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -44,10 +44,13 @@ RULES: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 
 def play(rule: str, robot: str, seed: int, steps: int, folder: Path) -> float:
-    """The return of a run's best policy; trains it unless it has been."""
+    """The return of a run's best policy; trains it unless it has been, with the same settings."""
     found = folder / f"{robot}-{rule}-s{seed}-{steps}.json"
-    if not found.exists():
-        changed, settings = RULES[rule]
+    changed, settings = RULES[rule]
+    # As JSON has them: lists for tuples.
+    with_settings = json.loads(json.dumps({**ALGORITHMS["ars"].presets[robot], **settings}))
+    known = json.loads(found.read_text()) if found.exists() else {}
+    if known.get("settings") != with_settings:
         algo = "ars" if changed is None else f"ars-{rule}"
         if changed is not None:
             entry = f"outcomes.changed_updates:{changed}"
@@ -64,8 +67,9 @@ def play(rule: str, robot: str, seed: int, steps: int, folder: Path) -> float:
             verbose=False,
             **settings,
         )
-        write_json(found, {"return": evaluate(run, EPISODES)["return_mean"]})
-    return float(json.loads(found.read_text())["return"])
+        known = {"return": evaluate(run, EPISODES)["return_mean"], "settings": with_settings}
+        write_json(found, known)
+    return float(known["return"])
 
 
 def main() -> None:

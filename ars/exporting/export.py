@@ -14,7 +14,7 @@ from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
 from ars.exporting.plain import plain_policy
 from envs import clock, resolve, wrapping
-from envs.drawing import registered_creator
+from envs.drawing.possible import registered_creator
 from policies import PolicyFile
 from policies.file import write_atomically
 

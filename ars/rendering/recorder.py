@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ars.common.errors import RunError, failures, one_line
-from envs.drawing import drawing_hint
+from envs.drawing.possible import drawing_hint
 from envs.objective import Objective
 
 Env = gymnasium.Env[Any, Any]

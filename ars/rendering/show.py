@@ -19,7 +19,7 @@ from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
 from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
 from ars.rollout.episode import Episode, Rollouts, rollout
-from envs.window import has_display
+from envs.drawing.window import has_display
 
 # Opens the policy's environment, with options such as `render_mode` added to its own.
 Opener = Callable[..., AbstractContextManager[Rollouts]]

@@ -19,8 +19,8 @@ from ars.rollout.task import Snapshot, Task, describe
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
 from ars.training.trust import check_trust
-from envs.drawing import registered_creator
-from envs.top_view import SeenFromAbove, TopView
+from envs.drawing.possible import registered_creator
+from envs.drawing.top_view import SeenFromAbove, TopView
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

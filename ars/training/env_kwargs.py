@@ -9,7 +9,7 @@ from typing import Any
 import envs
 from ars.common.errors import one_line
 from ars.common.settings import near
-from envs.drawing import registered_creator
+from envs.drawing.possible import registered_creator
 
 
 def why_refused(env_id: str, env_kwargs: dict[str, Any], error: TypeError) -> str | None:

@@ -22,7 +22,7 @@ from ars.training.given_env import check_given
 from ars.training.repetition import Played, difference
 from ars.training.run_folder import ResolvedPolicy
 from envs import UnknownEnvironment, WrongOptions, recompiled, resolve
-from envs.drawing import drawing_hint, registered_spec
+from envs.drawing.possible import drawing_hint, registered_spec
 from envs.objective import Objective, ObjectiveSpec
 from envs.time_limit import time_limit
 from policies import (

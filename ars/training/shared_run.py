@@ -144,11 +144,14 @@ def card(config: dict[str, Any], result: dict[str, Any], names: list[str], file:
         ],
     }
     front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in metadata.items())
-    metres = final.get("metres_mean")
     rows = {
         "return": f"{mean:,.2f} ± {deviation:,.2f} over {final['episodes']} new episodes, worst "
         f"{final['return_min']:,.2f}",
-        **({} if metres is None else {"metres": f"{metres:,.1f}"}),
+        **{
+            name: f"{final[f'{name}_mean']:,.1f}"
+            for name in ("flags", "metres")
+            if f"{name}_mean" in final
+        },
         "training": f"{result['timesteps']:,} timesteps, {result['episodes']:,} episodes, "
         f"{result['iterations']:,} iterations",
         "seed": str(config["seed"]),

@@ -16,7 +16,7 @@ from ars.rendering.show import expect_no_display, steps_per_second
 from ars.rollout.episode import rollout
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
-from envs.drawing import why_not_drawn
+from envs.drawing.possible import why_not_drawn
 from envs.registry import resolve
 
 FPS = 30.0

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.bullet.renderer import Point, Renderer, Scene, View
 from envs.bullet.shapes import Model
-from envs.pictured import Pace, check_picture, refuse
-from envs.window import require_display
+from envs.drawing.pictured import Pace, check_picture, refuse
+from envs.drawing.window import require_display
 
 Observation = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from envs.canvas import INK, PALE, PAPER, Canvas
+from envs.drawing.canvas import INK, PALE, PAPER, Canvas
 from envs.tabular.model import Outcome
 from envs.tabular.world import FiniteWorld, Picture
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from envs.canvas import HERE, INK, PAPER, Canvas, Place
+from envs.drawing.canvas import HERE, INK, PAPER, Canvas, Place
 from envs.tabular.model import Outcome, Transitions
 from envs.tabular.world import FiniteWorld, Picture
 

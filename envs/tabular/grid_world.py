@@ -8,7 +8,7 @@ living reward.
 
 from __future__ import annotations
 
-from envs.canvas import BAD, GOOD, HERE, PAPER, WALL, Canvas
+from envs.drawing.canvas import BAD, GOOD, HERE, PAPER, WALL, Canvas
 from envs.tabular.model import Outcome
 from envs.tabular.world import FiniteWorld, Picture
 

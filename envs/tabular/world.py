@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.actions import number_of
-from envs.pictured import Pictured
+from envs.drawing.pictured import Pictured
 from envs.tabular.model import Model, Transitions, drawn, heights
 
 Picture = NDArray[np.uint8]

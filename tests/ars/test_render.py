@@ -23,7 +23,7 @@ from ars import render
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering.video import KINDS
 from ars.rollout.episode import rollout
-from envs import window
+from envs.drawing import window
 from policies import read_policy
 
 pytestmark = pytest.mark.usefixtures("no_display")

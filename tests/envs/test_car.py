@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from envs.car import HEADINGS, SIZE, STATION, ObstacleCar
-from envs.top_view import Box
+from envs.drawing.top_view import Box
 
 Make = Callable[..., Any]
 STRAIGHT, LEFT, RIGHT = 0, 1, 2

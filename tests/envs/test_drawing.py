@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 
 import envs
-from envs.drawing import drawing_hint, registered_spec, why_not_drawn
+from envs.drawing.possible import drawing_hint, registered_spec, why_not_drawn
 
 
 class Draws(gymnasium.Env[Any, Any]):

@@ -14,8 +14,8 @@ import pytest
 from episodes import ROBOTS, episode, random_actions
 
 import envs
-from envs import window
 from envs.bullet import renderer
+from envs.drawing import window
 
 
 @pytest.mark.parametrize("name", ROBOTS)

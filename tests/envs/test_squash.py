@@ -13,8 +13,8 @@ import pytest
 from episodes import episode, random_actions
 
 import envs
-from envs import pictured, window
 from envs.atari import n_stacked
+from envs.drawing import pictured, window
 from envs.squash import Squash
 
 Make = Callable[..., Any]

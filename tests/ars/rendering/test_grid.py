@@ -100,7 +100,7 @@ def test_what_shows_one_run_says_so(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("envs.window.has_display", lambda: True)
+    monkeypatch.setattr("envs.drawing.window.has_display", lambda: True)
     status, line = refusal(render.main, [square, square, *words], capsys)
     assert status == 2
     assert f"{words[0]}: shows one RUN, and 2 are given" in line

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.core import ActType, ObsType
 from numpy.typing import NDArray
 
-from envs.window import Window
+from envs.drawing.window import Window
 
 LARGEST_PICTURE = 2**24  # pixels; one takes up to 48 bytes each while it is drawn
 
