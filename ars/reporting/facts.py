@@ -76,7 +76,8 @@ def ending(run: StoredRun, notify: Notify) -> Ending:
         return Ending(run, None, {}, "", rows, max(last, default=0))
     result = read_json(run.folder / RESULT)
     # What is missing, in a run that others have edited, is said nothing of.
-    final = {"length_mean": math.nan, **_numbers(result["final_evaluation"])}
+    known = {"length_mean": math.nan, "return_mean": run.final_return}
+    final = {**known, **_numbers(result["final_evaluation"])}
     stopped = str(result.get("stopped", ""))
     return Ending(run, final, _numbers(result), stopped, rows, run.timesteps or 0)
 

@@ -123,6 +123,8 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     refuse_idle_horizon(config.algorithm, given)
     if preset is not None:
         notes += _what_the_preset_decides(config, presets[preset], defaults, given)
+    elif not {"algo", "preset"} & given.keys():
+        notes += _who_has_a_preset(name, algo)
     return config
 
 
@@ -301,6 +303,18 @@ def _what_the_preset_decides(
                 f"{in_words(preset[name])}, which does not go with what is given"
             )
     return notes
+
+
+def _who_has_a_preset(name: str, algo: str) -> list[str]:
+    """A line on the algorithms with a preset for a world of ours for which this one has none.
+
+    Elsewhere the defaults may well be what suits it.
+    """
+    others = [other for other in ALGORITHMS if preset_named_like(name, other) is not None]
+    if not others or not any(name in (row.name, row.id) for row in envs.table()):
+        return []
+    have = "has one" if len(others) == 1 else "have one"
+    return [f"{algo} has no preset for {name}; {', '.join(others)} {have}: `algo` {others[0]}"]
 
 
 def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from pictures import Square, refusal
 from stored_runs import store_run, store_seeds
 
 from ars import api, report
+from ars.common.words import digits
 from ars.reporting import from_python, pictures
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=//x onerror=alert(1)>\ud800"
@@ -197,6 +198,11 @@ def test_a_run_that_has_not_ended_is_shown_as_far_as_it_is() -> None:
     store_run(Path("new"), (), (), final=None)
     page = write_page("new")
     assert "in its first iteration" in page.text and not page.all("svg")
+
+
+def test_a_return_of_many_digits_is_told_in_full() -> None:
+    store_run(Path("large"), final=1e301)
+    assert digits(1e301) in write_page("large").text
 
 
 def test_an_experiment_without_a_tape_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

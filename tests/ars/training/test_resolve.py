@@ -128,6 +128,18 @@ def test_a_run_is_resumed_with_its_words_in_capitals_or_not(tmp_path: Path) -> N
         ("HalfCheetahBulletEnv-v0", {}, ["HalfCheetahBulletEnv-v0: taken as HalfCheetah"]),
         ("CartPole-v1", {"preset": "course"}, ["`seed` 1, from `preset` course"]),
         ("CartPole-v1", {"preset": "course", "seed": 2}, []),
+        (
+            "HumanoidFlagrunBulletEnv-v0",
+            {},
+            [
+                "HumanoidFlagrunBulletEnv-v0: taken as HumanoidFlagrun",
+                "ars has no preset for HumanoidFlagrun; ppo has one: `algo` ppo",
+            ],
+        ),
+        ("HumanoidFlagrun", {"algo": "ars"}, []),
+        ("HumanoidFlagrun", {"preset": None}, []),
+        ("Pusher", {}, []),
+        ("CartPole-v1", {}, []),  # where ARS's defaults suit it
         ("HalfCheetah", {"n_directions": 4}, []),
         ("HalfCheetah", {"n_top": 4, "variant": "v2-t"}, []),
         (
