@@ -26,7 +26,8 @@ from ars.common.settings import as_spelled, make_config
 from ars.training.config import DEFAULT_TIMESTEPS, RunConfig, TaskConfig, WorkerConfig
 from ars.training.config_file import NO_FILE, FileSettings, settings_in, with_file
 from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
-from ars.training.resolve import preset_named_like, resolve_new, resolve_resumed, stored_algorithm
+from ars.training.preset_lines import preset_named_like
+from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
 from envs.drawing.possible import why_not_drawn
 

@@ -25,7 +25,7 @@ class VerifyConfig:
     """How much to replay, and where."""
 
     share: float = setting(
-        0.01, "share of the iterations to replay, at least one", at_least=0, at_most=1
+        0.01, "share of the iterations to replay, at least one", above=0, at_most=1
     )
     iterations: int | None = setting(
         None, "number of iterations to replay, instead of a share", at_least=0
@@ -46,6 +46,8 @@ def report(found: Verification) -> str:
     lines = [f"tape of {counted(n, 'iteration')}: digests match"]
     if found.first:
         lines.append(f"it begins after iteration {found.first:,}: what came before is not on it")
+    if found.init_from is not None:
+        lines.append(f"it began with the policy {found.init_from}, of which nothing is checked")
     if other is not None:
         lines.append(f"not comparable bit for bit ({other}): compared within a scale")
     lines.append(f"rebuilt from the tape: {result}: {', '.join(found.compared)}")

@@ -39,13 +39,12 @@ class FlatParameters:
         """Return a copy of the parameters: float32 [n]."""
         return self.data.detach().cpu().numpy().copy()
 
-    def load(self, values: NDArray[Any], start: int = 0) -> None:
-        """Set the parameters from index `start` on. Raises: ValueError if they do not fit."""
-        end = start + values.size
-        if values.ndim != 1 or end > self.data.numel():
-            raise ValueError(f"{values.size} weights for a network of {self.data.numel() - start}")
+    def load(self, values: NDArray[Any]) -> None:
+        """Set the first parameters, as many as there are values. Raises: ValueError."""
+        if values.ndim != 1 or values.size > self.data.numel():
+            raise ValueError(f"{values.size} weights for a network of {self.data.numel()}")
         with torch.no_grad():
-            self.data[start:end].copy_(torch.from_numpy(np.ascontiguousarray(values)))
+            self.data[: values.size].copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
     def copy_from(self, other: FlatParameters, tau: float = 1.0) -> None:
         """Move the parameters by the fraction `tau` towards `other`; 1 copies them."""

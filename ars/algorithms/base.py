@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.common.errors import RunError, UsageError
+from ars.common.settings import in_words
 from ars.rollout.pool import Pool
 from ars.rollout.task import RolloutSpec, Snapshot
 from envs.objective import NOTHING_KNOWN, ObjectiveSpec
-from policies import Normalizer, Policy, PolicySpec, RunningMeanStd
+from policies import Normalizer, NormalizerRule, Policy, PolicySpec, RunningMeanStd
 from policies.state import State
 
 Row = dict[str, int | float]
@@ -198,6 +199,21 @@ def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
+
+
+def tell_of_other_rule(
+    given: Normalizer | None, ours: NormalizerRule, notify: Callable[[str], None]
+) -> None:
+    """Tell where a policy to start from normalises observations in another way than this run."""
+    if given is None:
+        return
+    names = ("var_floor", "min_std", "clip")  # ddof makes no difference to speak of
+    pairs = [(name, getattr(given.rule, name), getattr(ours, name)) for name in names]
+    if differs := [f"{name} {in_words(a)}, here {in_words(b)}" for name, a, b in pairs if a != b]:
+        notify(
+            f"`init_from`: its policy normalises observations with {'; '.join(differs)}: the run "
+            "begins with another one"
+        )
 
 
 def check_finite(statistics: RunningMeanStd, iteration: int) -> None:

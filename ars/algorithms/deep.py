@@ -21,6 +21,7 @@ from ars.algorithms.base import (
     check_finite,
     check_same_network,
     statistics_behind,
+    tell_of_other_rule,
 )
 from ars.algorithms.episode_length import EpisodeConfig
 from ars.algorithms.objective import WeightSchedule
@@ -250,9 +251,7 @@ class DeepAlgorithm(Scheduled, Algorithm):
         if self.iteration == 0:
             with waiting():  # for processes that start: there is nothing to complete yet
                 self.environments.reset()
-        if self.environments.begun_anew:
-            self._drop_episodes(self.environments.begun_anew)
-            self.environments.begun_anew.clear()
+        self._drop_lost_episodes()
         self.environments.weigh_by(self._reward_weights.at(self.timesteps))
         self._normalizer = self._frozen()
         # A network that diverges in the middle of an iteration is reported below.
@@ -273,6 +272,12 @@ class DeepAlgorithm(Scheduled, Algorithm):
             **metrics,
             **self._recent.objective(),
         }
+
+    def _drop_lost_episodes(self) -> None:
+        """Forget the episodes that evaluations have cut off, as `VectorEnv.lent` may."""
+        if self.environments.begun_anew:
+            self._drop_episodes(self.environments.begun_anew)
+            self.environments.begun_anew.clear()
 
     def _drop_episodes(self, which: list[int]) -> None:  # most have nothing of them
         """Forget the episodes in progress of environments whose next ones have begun instead."""
@@ -297,6 +302,7 @@ class DeepAlgorithm(Scheduled, Algorithm):
                 f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, this run's on {'raw' if self.statistics is None else 'normalised'}"
             )
+        tell_of_other_rule(given, OBSERVATION_RULE, self.context.notify)
         # A policy without a distribution lacks the log deviations after the network's weights.
         same = given_spec.distribution == spec.distribution
         self.parameters.load(policy.weights if same else policy.network_weights)
@@ -304,6 +310,7 @@ class DeepAlgorithm(Scheduled, Algorithm):
 
     def state(self) -> State:
         """Counters, network, optimiser, random numbers, environments and the latest episodes."""
+        self._drop_lost_episodes()  # a subclass adds the others to what this returns
         state = super().state()
         state.arrays["parameters"] = self.parameters.numpy()
         state.add("optimizer", self.optimizer, steps="optimizer_steps")

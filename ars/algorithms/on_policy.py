@@ -37,9 +37,14 @@ class OnPolicyConfig(DeepConfig):
 
     optimizer: str = setting("adam", "rule of the gradient step", choices=("adam", "rmsprop"))
     entropy_coef: float = setting(0.0, "weight of the entropy bonus", at_least=0)
-    log_std_init: float = setting(0.0, "initial log standard deviation of Box actions")
+    log_std_init: float = setting(
+        0.0, "initial log standard deviation of Box actions", at_least=-20, at_most=20
+    )
     log_std_restart: float | None = setting(
-        None, "the same of a policy that `init_from` names (default: what it has learned)"
+        None,
+        "the same of a policy that `init_from` names (default: what it has learned)",
+        at_least=-20,
+        at_most=20,
     )
     scale_actions: bool = scale_actions_setting()
     normalize_observations: bool = setting(
@@ -129,7 +134,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
     def _distribution(self, outputs: Tensor) -> Categorical | Gaussian:
         """The distribution of actions, given the network's outputs [batch, n_out]."""
         log_std = self.network.log_std
-        return Categorical(outputs) if log_std is None else Gaussian(outputs, log_std)
+        return Categorical(outputs) if log_std is None else Gaussian(outputs, log_std.detach())
 
     # Learning
 
@@ -142,10 +147,7 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
         with torch.enable_grad():  # an environment may have disabled it
             outputs, values = self.backprop.forward(inputs)
-        log_std = self.network.log_std
-        if log_std is None:
-            return Categorical(outputs), values
-        return Gaussian(outputs, log_std.detach()), values
+        return self._distribution(outputs), values
 
     def _descend(self, distribution: Categorical | Gaussian, actions: Tensor, loss: Loss) -> Tensor:
         """Take an optimiser step to minimise a loss; returns the gradient's norm before clipping.

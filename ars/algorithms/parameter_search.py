@@ -25,6 +25,7 @@ from ars.algorithms.base import (
     check_finite,
     check_same_network,
     statistics_behind,
+    tell_of_other_rule,
 )
 from ars.algorithms.episode_length import EpisodeConfig
 from ars.algorithms.objective import WeightSchedule
@@ -340,6 +341,7 @@ class ParameterSearch(Algorithm):
                 f"`init_from`: its policy acts on {'raw' if given is None else 'normalised'} "
                 f"observations, but {self._in_words} does not"
             )
+        tell_of_other_rule(given, self.rule, self.context.notify)
         self.policy.weights = policy.network_weights  # without a distribution's deviations
         self.statistics = statistics_behind(given) or self.statistics
 

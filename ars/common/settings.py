@@ -100,13 +100,8 @@ def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     Raises:
         UsageError: naming the setting, its value and what is allowed.
     """
-    fields, hints = dataclasses.fields(config), typing.get_type_hints(config)
-    values = choices_as_declared(config, values)
-    given = {
-        field.name: _typed(field.name, values[field.name], hints[field.name])
-        for field in fields
-        if field.name in values
-    }
+    fields, values = dataclasses.fields(config), as_declared(config, values)
+    given = {field.name: values[field.name] for field in fields if field.name in values}
     complete = {field.name: given.get(field.name, field.default) for field in fields}
     # Each value by itself first, so that only valid values are compared with each other.
     for field in fields:
@@ -116,14 +111,21 @@ def make_config(config: type[Any], values: Mapping[str, Any]) -> Any:
     return config(**given)
 
 
-def choices_as_declared(config: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values with each word for a choice of `config` in the spelling that it declares."""
-    found = dict(values)
+def as_declared(config: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with those that `config` has of its types, and words for choices in its spelling.
+
+    Raises:
+        UsageError: one cannot be converted.
+    """
+    found, hints = dict(values), typing.get_type_hints(config)
     for field in dataclasses.fields(config):
-        choices, also = field.metadata["choices"], field.metadata["also"]
-        if field.name in found and choices:
-            word = as_spelled(found[field.name], [*choices, *also])
-            found[field.name] = also.get(word, word) if isinstance(word, str) else word
+        if field.name in found:
+            value = found[field.name]
+            choices, also = field.metadata["choices"], field.metadata["also"]
+            if choices:
+                word = as_spelled(value, [*choices, *also])
+                value = also.get(word, word) if isinstance(word, str) else word
+            found[field.name] = _typed(field.name, value, hints[field.name])
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
@@ -130,7 +130,8 @@ class VectorEnv:
             for shard in self._shards:
                 shard.group.begin("weigh_by", weights)
             for shard in self._shards:
-                shard.group.finish()
+                with suppress(ProcessDied):  # the next step replaces it, and tells it the weights
+                    shard.group.finish()
 
     def reset(self) -> NDArray[Any]:
         """Begin every environment's first episode; returns `obs`."""

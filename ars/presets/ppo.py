@@ -49,7 +49,7 @@ _PPO_HUMANOID = _PPO_WALKER | {
 # It begins as the person that walks, with noise to learn turning with. A flag's own moves are not
 # paid for, or to reach one would cost what the next is farther away.
 _PPO_FLAGRUN = {name: value for name, value in _PPO_HUMANOID.items() if "anneal" not in name} | {
-    "init_from": "Humanoid",
+    "init_from": "shipped:Humanoid",
     "log_std_restart": -1.0,
     "reward_weights": ("flag=0", "electricity=0.3", "stall=0.3"),
     "eval_episodes": 20,

@@ -16,7 +16,7 @@ from ars.training.resolve import env_arguments, overridden
 from ars.training.run_folder import CONFIG
 from ars.training.settings_file import NO_PRESET, read_settings
 from ars.training.shared_run import unpacked
-from ars.training.stored_settings import current_settings
+from ars.training.stored_settings import current_settings, kept_from_start
 from ars.training.trust import NotTrusted, check_trust, foreign_modules, would_run
 from policies import FileError
 from policies.state import State
@@ -88,6 +88,9 @@ def with_file(
             cluster's token would be sent.
     """
     kept = dict(settings.given)
+    if settings.of_a_run:  # a horizon at its end is at the end of this one
+        ends = kept_from_start(ALGORITHMS[kept["algo"]].Config, kept)
+        kept = {name: kept[name] for name in kept if name not in ends or kept[name] != ends[name]}
     if given.get("env_id", kept.get("env_id")) != kept.get("env_id"):
         kept.pop("env_kwargs", None)
     if settings.file is not None and not trust:

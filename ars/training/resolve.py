@@ -18,9 +18,9 @@ from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import parse_weights
 from ars.common.errors import UsageError
 from ars.common.settings import (
+    as_declared,
     as_spelled,
     as_words,
-    choices_as_declared,
     in_words,
     make_config,
     near,
@@ -36,6 +36,11 @@ from ars.training.config import (
     TaskConfig,
     TrainingConfig,
     WorkerConfig,
+)
+from ars.training.preset_lines import (
+    preset_named_like,
+    what_the_preset_decides,
+    who_has_a_preset,
 )
 from ars.training.run_folder import CONFIG, read_json
 from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
@@ -53,6 +58,7 @@ from policies import FileError
 from policies.state import State
 
 # Settings that are in no config dataclass.
+_RESTART = "log_std_restart"
 OTHERS = ("algo", "preset", "env_kwargs", "init_from", "run_dir", *envs.OPTIONS)
 
 
@@ -122,16 +128,12 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
     )
     refuse_idle_horizon(config.algorithm, given)
     if preset is not None:
-        notes += _what_the_preset_decides(config, presets[preset], defaults, given)
+        notes += what_the_preset_decides(config, presets[preset], defaults, given)
     elif not {"algo", "preset"} & given.keys():
-        notes += _who_has_a_preset(name, algo)
+        notes += who_has_a_preset(name, algo)
+    if given.get(_RESTART) is not None and config.init_from is None:
+        notes.append(f"`{_RESTART}` {given[_RESTART]}: has no meaning without `init_from`")
     return config
-
-
-def preset_named_like(name: str, algo: str) -> str | None:
-    """The preset of an algorithm that an environment has by its name; None if there is none."""
-    short = {row.id: row.name for row in envs.table()}.get(name, name)
-    return short if short in ALGORITHMS[algo].presets else None
 
 
 def resolve_resumed(
@@ -243,8 +245,8 @@ def _refuse_changes(
                 )
             raise UsageError(
                 f"`{name}` {in_words(value)}: the run was started with {in_words(fixed[name])}; on "
-                "resume only stopping, saving, worker and device flags, `eval_freq`, "
-                "`eval_timesteps` and `eval_episodes` may change"
+                "resume only flags of stopping, evaluation, saving, films, workers and the device "
+                "may change"
             )
     for name, value in _given_kwargs(given).items():
         if name in envs.OPTIONS and not (value or stored_kwargs.get(name)):
@@ -264,9 +266,9 @@ def _configs(algo: str) -> tuple[type[Any], ...]:
 
 
 def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings given, each word that is a choice in the spelling of the registries."""
+    """The settings given, of their types, and names in the spelling of the registries."""
     for config in _configs(algo):
-        given = choices_as_declared(config, given)
+        given = as_declared(config, given)
     known: dict[str, Collection[str]] = {"algo": ALGORITHMS, "init_from": [NO_PRESET]}
     known["preset"] = [*ALGORITHMS[algo].presets, NO_PRESET]
     declared = {
@@ -274,47 +276,6 @@ def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         for name, value in given.items()
     }
     return declared | {n: None for n in ("preset", "init_from") if declared.get(n) == NO_PRESET}
-
-
-def _what_the_preset_decides(
-    config: TrainingConfig,
-    preset: Mapping[str, Any],
-    used: Mapping[str, Any],
-    given: Mapping[str, Any],
-) -> list[str]:
-    """Lines on what a user would not expect: a preset's seed or start, and what they replaced.
-
-    Args:
-        config: what was resolved.
-        preset: all values of its preset.
-        used: those of them that go with what was given.
-        given: the user's settings.
-    """
-    notes = [
-        f"`{name}` {used[name]}, from `preset` {config.preset}"
-        for name in ("seed", "init_from")
-        if name in used and name not in given
-    ]
-    for name in [name for name in preset if name not in used and name not in given]:
-        value = getattr(config.algorithm, name)
-        if value not in (None, (), preset[name]):
-            notes.append(
-                f"`{name}` {in_words(value)}: `preset` {config.preset} has "
-                f"{in_words(preset[name])}, which does not go with what is given"
-            )
-    return notes
-
-
-def _who_has_a_preset(name: str, algo: str) -> list[str]:
-    """A line on the algorithms with a preset for a world of ours for which this one has none.
-
-    Elsewhere the defaults may well be what suits it.
-    """
-    others = [other for other in ALGORITHMS if preset_named_like(name, other) is not None]
-    if not others or not any(name in (row.name, row.id) for row in envs.table()):
-        return []
-    have = "has one" if len(others) == 1 else "have one"
-    return [f"{algo} has no preset for {name}; {', '.join(others)} {have}: `algo` {others[0]}"]
 
 
 def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:

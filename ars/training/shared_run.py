@@ -40,6 +40,7 @@ from policies.file import json_bytes, read_plain
 FILES = (CONFIG, RESULT, BEST_POLICY, LATEST_POLICY, TAPE, PROGRESS, EVALUATIONS)
 CARD, PICTURE = "README.md", "picture.png"
 LARGEST = 2**31  # bytes, unpacked
+SHIPPED_ALONE = "shipped:"  # before the name of a shipped policy
 _BROKEN = zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error
 # The folders of an absolute path, up to its last name.
 _FOLDERS = re.compile(r"""(?<=')[~/][^']*/|(?<=")[~/][^"]*/|(?<![\w.:/'"])[~/]\S*/(?=\S)""")
@@ -189,12 +190,18 @@ python -m ars.render {file}
 
 
 def shipped_file(run: str) -> Path | None:
-    """The shared file of a RUN that is the name of a shipped policy; None for any other."""
-    if ":" in run or os.sep in run or Path(run).exists():  # a colon would import a module
+    """The shared file of a RUN that is the name of a shipped policy; None for any other.
+
+    What stands in the working folder comes first, but not after `shipped:`.
+    """
+    name = run.removeprefix(SHIPPED_ALONE)
+    if ":" in name or os.sep in name:  # a colon would import a module
+        return None
+    if name == run and Path(run).exists():
         return None
     with suppress(envs.UnknownEnvironment):
-        run = envs.canonical_name(run)
-    return shipped().get(run)
+        name = envs.canonical_name(name)
+    return shipped().get(name)
 
 
 def unpacked(run: str) -> str:

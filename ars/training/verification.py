@@ -51,6 +51,8 @@ class Verification:
         folder: the run folder.
         n_iterations: how many are on the tape.
         first: the iteration after which the tape begins.
+        init_from: the policy that the run began with, of which nothing is checked; None for a new
+            one.
         compared: the files that match the tape, in words.
         played: the iterations that were replayed.
         n_rollouts: how many rollouts they had.
@@ -60,6 +62,7 @@ class Verification:
     folder: Path
     n_iterations: int
     first: int
+    init_from: str | None
     compared: list[str]
     played: list[int]
     n_rollouts: int
@@ -131,7 +134,9 @@ def verify_run(
     n_rollouts = verifier.play(befores, on_iteration, notify)
     first = tape.header.first
     played = [first + index + 1 for index in befores]
-    return Verification(folder, n, first, verifier.compared, played, n_rollouts, other_machine)
+    start = None if first else config.init_from
+    compared = verifier.compared
+    return Verification(folder, n, first, start, compared, played, n_rollouts, other_machine)
 
 
 def _other_machine(tape: Tape, folder: Path) -> str | None:

@@ -20,8 +20,9 @@ from ars.training.config import DEFAULT_TIMESTEPS, TrainingConfig, WorkerConfig,
 from ars.training.display import Silent
 from ars.training.dry_run import measured
 from ars.training.experiment import plain_settings, share_processors, without_workers
+from ars.training.preset_lines import preset_named_like
 from ars.training.processes import job
-from ars.training.resolve import preset_named_like, resolve_new
+from ars.training.resolve import resolve_new
 from ars.training.run import opened
 from ars.training.run_folder import STUDY, lock, new_folder, read_json, writing
 from ars.training.settings_file import NO_PRESET

@@ -45,7 +45,7 @@ def test_a_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_presets_start_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     lines = told("HumanoidFlagrun --algo ppo --n-envs 4", capsys)
-    assert lines["--init-from"] == ["Humanoid,", "from", "--preset", "HumanoidFlagrun"]
+    assert lines["--init-from"] == ["shipped:Humanoid,", "from", "--preset", "HumanoidFlagrun"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def test_a_folder_of_its_name_comes_first(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     Path("HalfCheetah").mkdir()
     assert unpacked("HalfCheetah") == "HalfCheetah"
+    assert chosen_policy("shipped:halfcheetah").file.env_id == "HalfCheetah"
 
 
 @every_shipped_run

@@ -23,6 +23,7 @@ import ars.train
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.deep import DeepAlgorithm
 from ars.algorithms.ppo import PPO
+from ars.algorithms.reinforce import REINFORCE
 from ars.cli.parser import flag_name, flag_names
 from ars.common.seeding import Stream, reset_seed
 from policies import load_policy
@@ -138,6 +139,22 @@ def test_a_run_may_start_from_a_trained_policy(algo: str, tmp_path: Path) -> Non
     assert start.spec == best.spec
     rows = [without_times(folder / "evaluations.csv") for folder in (first, second)]
     assert rows[1][1][3:] in [row[3:] for row in rows[0][1:]]
+
+
+def test_a_state_holds_nothing_of_an_episode_that_was_cut_off() -> None:
+    algorithm = make(REINFORCE, "CartPole-v1", n_steps=7, n_episodes=100)
+    algorithm.iterate(None)
+    algorithm.environments._leave([0])  # as after an evaluation that had the environment
+    state = algorithm.state()
+    again = make(REINFORCE, "CartPole-v1", n_steps=7, n_episodes=100)
+    again.restore(state)
+    for one in (algorithm, again):
+        one.iterate(None)
+        one.close()
+    assert np.array_equal(again.parameters.numpy(), algorithm.parameters.numpy())
+    in_progress = [one.state().nested("trajectories").arrays for one in (algorithm, again)]
+    for name, array in in_progress[0].items():
+        assert np.array_equal(array, in_progress[1][name])
 
 
 @every_algorithm

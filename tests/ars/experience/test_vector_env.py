@@ -180,6 +180,19 @@ def test_careless_environments_come_back_too() -> None:
         several.restore(several.state())
 
 
+def test_a_process_that_died_before_weights_changed_is_replaced() -> None:
+    with environments("CartPole-v1", n_processes=2) as there, environments("CartPole-v1") as here:
+        for several in (there, here):
+            several.reset()
+        group: Any = there._shards[1].group
+        group._process.kill()
+        group._process.join()
+        for several in (there, here):
+            several.weigh_by(())
+            several.step(actions(0))
+        assert np.array_equal(there.obs, here.obs)
+
+
 @pytest.mark.parametrize("n_processes", [0, 2])
 @pytest.mark.parametrize("what", ["observation", "reward", "end"])
 def test_episodes_that_do_not_come_back_are_begun_anew(what: str, n_processes: int) -> None:

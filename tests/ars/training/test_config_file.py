@@ -55,6 +55,16 @@ def test_flags_override_it_and_one_stop_replaces_the_other() -> None:
     assert data["run"]["n_iterations"] is None
 
 
+@pytest.mark.parametrize(("horizon", "expected"), [(None, 512), (200, 200)])
+def test_a_horizon_at_the_end_is_at_the_end_of_a_longer_run(
+    horizon: int | None, expected: int
+) -> None:
+    given = {"algo": "ppo", "total_timesteps": 256, "learning_rate_schedule": "linear"}
+    resolve_new("CartPole-v1", {**given, "horizon": horizon} if horizon else given).write(Path())
+    again = with_file(settings_in("."), {"total_timesteps": 512})
+    assert resolve_new(again.pop("env_id"), again).algorithm.horizon == expected
+
+
 def test_another_environment_takes_the_settings_but_not_the_arguments() -> None:
     folder = train("CartPole-v1", env_kwargs={"sutton_barto_reward": True}, **FEW).folder
     given = with_file(settings_in(folder), {"env_id": "Acrobot-v1"})

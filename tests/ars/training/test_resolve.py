@@ -57,6 +57,7 @@ def test_a_run_records_what_it_was_asked_for_with(tmp_path: Path) -> None:
         ({"preset": "Hoper"}, "`preset` Hoper: unknown (did you mean Hopper"),
         ({"n_workers": 0, "ray_address": "auto"}, "`n_workers` 0: runs in this process"),
         ({"n_workers": -1}, "`n_workers` -1: must be auto or a whole number from 0 to 999,999"),
+        ({"algo": "ppo", "log_std_init": 800}, "`log_std_init` 800"),
         ({"time_budget": 0}, "`time_budget` 0: must be a time such as 90s, 30m, 8h or"),
     ],
 )
@@ -120,6 +121,16 @@ def test_a_run_is_resumed_with_its_words_in_capitals_or_not(tmp_path: Path) -> N
     assert resolve_resumed(tmp_path, again).algorithm.variant == "v1-t"
 
 
+def test_what_is_repeated_on_resume_may_be_written_in_another_way(tmp_path: Path) -> None:
+    given = {"algo": "ppo", "hidden_sizes": 16, "reward_weights": "alive=0"}
+    resolve_new("Hopper", given).write(tmp_path)
+    for sizes in (16, [16], (16,), np.array([16])):
+        assert resolve_resumed(tmp_path, {**given, "hidden_sizes": sizes})
+    for wrong in (17, np.array([16, 16])):
+        with pytest.raises(UsageError, match="the run was started with 16"):
+            resolve_resumed(tmp_path, {"hidden_sizes": wrong})
+
+
 @pytest.mark.parametrize(
     ("env_id", "given", "said"),
     [
@@ -142,6 +153,11 @@ def test_a_run_is_resumed_with_its_words_in_capitals_or_not(tmp_path: Path) -> N
         ("CartPole-v1", {}, []),  # where ARS's defaults suit it
         ("HalfCheetah", {"n_directions": 4}, []),
         ("HalfCheetah", {"n_top": 4, "variant": "v2-t"}, []),
+        (
+            "Hopper",
+            {"algo": "ppo", "log_std_restart": -1.0},
+            ["`log_std_restart` -1.0: has no meaning without `init_from`"],
+        ),
         (
             "CartPole-v1",
             {"n_top": 4, "preset": "course", "seed": 2},
@@ -174,7 +190,7 @@ def test_a_preset_may_begin_with_a_trained_policy(monkeypatch: pytest.MonkeyPatc
 
 def test_a_start_that_does_not_fit_is_the_presets(tmp_path: Path) -> None:
     given: dict[str, Any] = {"algo": "ppo", "hidden_sizes": (8,), "run_dir": str(tmp_path / "run")}
-    message = "`preset` HumanoidFlagrun begins with the policy Humanoid, `init_from` none with a "
+    message = "begins with the policy shipped:Humanoid, `init_from` none with a new one"
     with pytest.raises(UsageError, match=message):
         train("HumanoidFlagrun", **given, verbose=False)
 

@@ -143,11 +143,18 @@ def test_a_linear_policy_to_start_from_has_no_activation(tmp_path: Path) -> None
         train(tmp_path / "d", *hidden, "--init-from", str(first), "--activation", "tanh")
 
 
-def test_init_from_starts_with_a_trained_policy(tmp_path: Path) -> None:
+def test_init_from_starts_with_a_trained_policy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = train(tmp_path / "a", "--n-iterations", "2")
     second = train(
         tmp_path / "b", "--n-iterations", "1", "--init-from", str(first / "policy.safetensors")
     )
+    assert "normalises" not in capsys.readouterr().out
+    words = ["--init-from", str(first / "policy.safetensors"), "--var-floor", "0.5"]
+    train(tmp_path / "c", "--n-iterations", "1", *words)
+    told = "--init-from: its policy normalises observations with var_floor 0.01, here 0.5"
+    assert told in capsys.readouterr().out
     (first / "policy.safetensors").rename(first / "moved")  # a run that goes on needs it no more
     resume(second, "--n-iterations", "1")
     norms = [float(without_times(folder / "progress.csv")[-1][11]) for folder in (first, second)]

@@ -120,7 +120,8 @@ def test_a_run_that_begins_with_a_trained_policy_is_verified(hopper: Path, tmp_p
     trained = str(hopper / "policy.safetensors")
     folder = train(tmp_path / "run", "--init-from", trained, "--n-iterations", "3")
     assert read_tape(folder / TAPE).header.start.arrays["weights"].any()
-    verify_all(folder)
+    said = verify.report(verify_all(folder)).splitlines()
+    assert said[1] == f"it began with the policy {trained}, of which nothing is checked"
 
 
 def test_a_run_of_an_earlier_version_is_verified_from_where_it_went_on(
