@@ -33,7 +33,6 @@ import gymnasium
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 try:
     from references import published

@@ -22,10 +22,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 if TYPE_CHECKING:
     from ars.algorithms.ars import ARS

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT / "tests" / "support", ROOT):
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 FORMATS = {"npz": True, "c": True, "onnx": False, "torch": False}  # and whether bits are equal
 

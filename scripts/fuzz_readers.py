@@ -31,8 +31,7 @@ from fuzzing import foreign_files, own_files
 from fuzzing.outcome import Unhandled
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT / "tests" / "support", ROOT):
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 SECONDS, GROWTH = 30, 1 << 30  # of one forgery: of processor time; bytes
 PATIENCE = 20  # times as long by the clock, on a machine that is busy

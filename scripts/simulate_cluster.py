@@ -35,7 +35,6 @@ import pickle
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -45,8 +44,6 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ars.training.display import Silent
 

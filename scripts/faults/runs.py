@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT / "tests" / "support", ROOT):
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 # Untrained Hoppers and CartPoles fall within about 20 steps, so an iteration takes milliseconds.
 SMALL = ["--n-directions", "3", "--eval-freq", "2", "--eval-episodes", "2", "--save-freq", "3"]
