@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -43,6 +43,7 @@ class TrainingContext:
         objective: what is known of the environment's reward.
         obs_dtype: a type that observations fit, if that of their space is none.
         only_one_env: whether the environment of training must be closed to have another one.
+        opened: closes what an algorithm has opened, for one that cannot be made to the end.
     """
 
     env_id: str
@@ -57,6 +58,7 @@ class TrainingContext:
     objective: ObjectiveSpec = NOTHING_KNOWN
     obs_dtype: str | None = None
     only_one_env: bool = False
+    opened: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
     _notified: set[str] = field(default_factory=set, init=False, repr=False)
 
     def notify_once(self, event: str, iteration: int) -> None:

@@ -156,6 +156,7 @@ class DeepAlgorithm(Scheduled, Algorithm):
             end_when_down=config.end_when_down,
             obs_dtype=observation.dtype,
         )
+        context.opened.callback(self.environments.close)
 
     # Network and optimiser
 

@@ -240,10 +240,11 @@ def _make_algorithm(
     )
     try:
         algorithm = ALGORITHMS[config.algo].load()(config.algorithm, context)
-    except NotEnoughMemory as error:
-        if config.folder is None:
-            raise
-        raise RunError(f"{config.folder / CONFIG}: {error}") from None
+    except BaseException as error:
+        context.opened.close()
+        if isinstance(error, NotEnoughMemory) and config.folder is not None:
+            raise RunError(f"{config.folder / CONFIG}: {error}") from None
+        raise
     if initial is not None:
         try:
             algorithm.start_from(initial)

@@ -57,6 +57,22 @@ def test_it_is_the_run_of_the_same_environment_by_name(given: Any, name: str) ->
     assert evaluate(run, 2)["returns"] == evaluate(by_name, 2)["returns"]
 
 
+def test_a_run_that_is_refused_leaves_none_open() -> None:
+    opened: list[Any] = []
+
+    class Counted(CartPoleEnv):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            opened.append(self)
+
+        def close(self) -> None:
+            opened.remove(self)
+
+    with pytest.raises(UsageError, match="`save_buffer`"):
+        train(Counted, algo="dqn", save_buffer=True, n_envs=4, verbose=False)
+    assert not opened
+
+
 def test_a_class_gets_the_runs_env_kwargs_and_serves_every_algorithm() -> None:
     run = train(Identity, algo="dqn", env_kwargs={"length": 7}, total_timesteps=70, verbose=False)
     assert run.folder == Path("runs/python-Identity-v0/dqn-s0")
@@ -69,7 +85,6 @@ def test_an_environment_stays_the_users() -> None:
 
         def close(self) -> None:
             Counted.closed += 1
-            super().close()  # type: ignore[no-untyped-call]
 
     env = Counted()
     train(env, **FEW)
