@@ -108,7 +108,7 @@ class SearchConfig(EpisodeConfig):
         return self.shift == 0 and self.reward_clip is None and not self.reward_weights
 
 
-class Step(NamedTuple):
+class Update(NamedTuple):
     """What a step was: the directions with scores, those used, and further columns of its row."""
 
     scored: list[int]
@@ -213,12 +213,12 @@ class ParameterSearch(Algorithm):
         self.episodes += len(kept)
         return self._row(kept, self._of_directions(episodes, step.used), step)
 
-    def _step(self, scores: NDArray[np.float64]) -> Step:
+    def _step(self, scores: NDArray[np.float64]) -> Update:
         """Update the weights by an iteration's scores, in the order of its tasks; all it needs."""
         self._scores = scores
         by_direction = scores.reshape(self.config.n_directions, len(self.signs))
         scored = np.flatnonzero(~np.isnan(by_direction).any(axis=1)).tolist()
-        step = Step(scored, *self._move(scored, by_direction))
+        step = Update(scored, *self._move(scored, by_direction))
         self.iteration += 1
         return step
 
@@ -277,7 +277,7 @@ class ParameterSearch(Algorithm):
         """The episodes of some directions, in the order of the tasks; `episodes` are all."""
         return [episodes[at] for k in directions for at in self._places(k)]
 
-    def _row(self, kept: Sequence[Episode], used: Sequence[Episode], step: Step) -> Row:
+    def _row(self, kept: Sequence[Episode], used: Sequence[Episode], step: Update) -> Row:
         return {
             **summarize_returns(
                 [episode.total_reward for episode in kept],
@@ -288,7 +288,7 @@ class ParameterSearch(Algorithm):
             **summarize_objective(self.context.objective, kept),
         }
 
-    def _step_row(self, step: Step) -> Row:
+    def _step_row(self, step: Update) -> Row:
         return {
             **step.columns,
             "weight_norm": norm(self.policy.weights.tolist()),
@@ -322,7 +322,7 @@ class ParameterSearch(Algorithm):
         row = {"length_mean": steps / episodes if episodes else math.nan, **self._step_row(step)}
         return {**self._returns_row(step), **row} if self.config.scores_are_returns else row
 
-    def _returns_row(self, step: Step) -> Row:
+    def _returns_row(self, step: Update) -> Row:
         """The columns of the returns, of an iteration whose scores are returns."""
         returns, top = (
             [float(self._scores[at]) for k in ks for at in self._places(k)]

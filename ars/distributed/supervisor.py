@@ -17,7 +17,7 @@ from ars.distributed.nodes import Nodes
 from ars.distributed.ray_actors import CallFailed, Parcel, RayActors, WorkerLost
 from ars.distributed.ray_session import RayDied
 from ars.distributed.task_queue import TaskBatch
-from ars.distributed.timeouts import Timeouts, Watch
+from ars.distributed.timeouts import SteadyClock, Timeouts
 from ars.distributed.versions import machine, mismatch, other_kind
 from ars.distributed.worker import BuildResult, WorkerInfo
 from ars.rollout.task import RolloutSpec, describe
@@ -71,7 +71,7 @@ class Supervisor:
         self._last_index = -1
         self._calls: dict[Any, Call] = {}
         self._notified: set[str] = set()
-        self._watch = Watch(time.monotonic)
+        self._watch = SteadyClock(time.monotonic)
         self._grow_from = self._last_contact = 0.0
         self._nodes = Nodes()
         self._n_answers, self._head_answered = 0, 0.0  # of the head

@@ -79,7 +79,7 @@ class Timeouts:
         )
 
 
-class Watch:
+class SteadyClock:
     """A clock that advances by a bounded time from one call of `look` to the next.
 
     So workers do not seem late because the driver itself was busy or stopped for a while.

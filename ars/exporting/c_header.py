@@ -140,7 +140,7 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
             f"`format` c: {policy.network_weights.size:,} weights; a header takes "
             f"{MOST_WEIGHTS:,}; use onnx, torch or npz"
         )
-    header = Header(plain, origin)
+    header = HeaderText(plain, origin)
     text = header.text()
     compiled = CompiledHeader(text, header.name, plain.start is not None, header.type, plain)
     return Exported(
@@ -148,7 +148,7 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
     )
 
 
-class Header:
+class HeaderText:
     """The text of a header, and of the program that tests it."""
 
     def __init__(self, plain: PlainPolicy, origin: Origin) -> None:

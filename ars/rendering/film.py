@@ -85,13 +85,13 @@ class Film:
         longest: int,
         above: bool = False,
     ) -> None:
-        from ars.rendering.recorder import Label
+        from ars.rendering.recorder import Caption
 
         self._kind, self._config, self._name = kind, config, name
         self._steps_per_second = steps_per_second
         shown = steps_per_second * config.speed  # in a second of the film
         self._stride = max(1, round(shown / kind.fps))
-        self._label = Label(above)
+        self._label = Caption(above)
         self._chosen: set[tuple[int, int]] | None = None
         self.taken = 0
         self.starts: list[int] = []

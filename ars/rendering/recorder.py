@@ -199,7 +199,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 _DARK = (16, 20, 28)
 
 
-class Label:
+class Caption:
     """Writes a few lines on a dark box in the upper left corner of a picture, or above it.
 
     A picture so small that the box would have half its height has no fourth line, or no box.

@@ -31,7 +31,7 @@ _PANEL, _CAPTION = 2.2, 0.2  # inches
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Track:
     """An episode seen from above.
 
     Attributes:
@@ -84,7 +84,7 @@ class _Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def play(
     resolved: ResolvedPolicy, episodes: int, seed: int | None, warn: Callable[[str], None]
-) -> list[Trajectory]:
+) -> list[Track]:
     """Play a policy's episodes, those of `ars evaluate` with this seed.
 
     Raises:
@@ -103,11 +103,11 @@ def play(
             caption = (
                 f"{counted(episode.length, 'step')}, return {rounded(episode.total_reward, 0)}"
             )
-            found.append(Trajectory(title, caption, watched.views, watched.terminated))
+            found.append(Track(title, caption, watched.views, watched.terminated))
     return found
 
 
-def draw_trajectories(trajectories: Sequence[Trajectory]) -> Figure:
+def draw_trajectories(trajectories: Sequence[Track]) -> Figure:
     """Draw trajectories, three a row, within `style.print_style`."""
     from matplotlib.figure import Figure
 
@@ -123,7 +123,7 @@ def draw_trajectories(trajectories: Sequence[Trajectory]) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, trajectory: Trajectory) -> None:
+def _draw(axes: Axes, trajectory: Track) -> None:
     """The world with the way through it, every goal there was, and how it ended."""
     from matplotlib.patches import Rectangle
 

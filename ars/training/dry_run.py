@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     megabytes: float
 
 
-class Pace(NamedTuple):
+class Speed(NamedTuple):
     """How fast a training goes in one process, and how many steps its parts have."""
 
     steps_per_second: float
@@ -98,7 +98,7 @@ class _Stopwatch:
             raise _Enough
 
 
-def measured(complete: TrainingConfig, algorithm: Algorithm) -> Pace:
+def measured(complete: TrainingConfig, algorithm: Algorithm) -> Speed:
     """Train for a few seconds in this process; nothing is written.
 
     An iteration of ARS is hundreds of episodes, and is left in the middle.
@@ -114,10 +114,10 @@ def measured(complete: TrainingConfig, algorithm: Algorithm) -> Pace:
             while watch.seconds < MEASURED_SECONDS:
                 algorithm.iterate(pool)
     length = watch.steps / watch.rollouts
-    return Pace(watch.steps / watch.seconds, watch.requested * length, length)
+    return Speed(watch.steps / watch.seconds, watch.requested * length, length)
 
 
-def _by_iterations(algorithm: Algorithm, pool: Pool) -> Pace:
+def _by_iterations(algorithm: Algorithm, pool: Pool) -> Speed:
     before, began = algorithm.timesteps, time.perf_counter()
     algorithm.iterate(pool)  # the first loads a network
     if time.perf_counter() - began < MEASURED_SECONDS:
@@ -127,7 +127,7 @@ def _by_iterations(algorithm: Algorithm, pool: Pool) -> Pace:
         spent = time.perf_counter() - began
         if spent >= MEASURED_SECONDS:
             break
-    return Pace(
+    return Speed(
         (algorithm.timesteps - before) / spent,
         algorithm.timesteps / algorithm.iteration,
         algorithm.timesteps / max(1, algorithm.episodes),

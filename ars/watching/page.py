@@ -19,7 +19,7 @@ _ORANGE = (237, 107, 33)
 NEWEST, BEST, CHOSEN = "newest", "best", "slider"
 
 
-class Robot:
+class RobotPanel:
     """A robot on the page, with its controls.
 
     Args:
@@ -115,7 +115,7 @@ class Robot:
         self._lane.play(resolved)
 
 
-class Page:
+class LivePage:
     """The whole page.
 
     Args:
@@ -137,7 +137,7 @@ class Page:
         self._lock = threading.Lock()
         places = len(self._sources)
         self.robots = [
-            Robot(server, source, place, places) for place, source in enumerate(self._sources)
+            RobotPanel(server, source, place, places) for place, source in enumerate(self._sources)
         ]
         self._speed.on_update(lambda event: self._set_speed())
         self._more.on_click(lambda event: self._add())
@@ -177,7 +177,7 @@ class Page:
             if len(self.robots) >= MOST:
                 return
             place = len(self.robots)
-            robot = Robot(self._server, self._sources[0], place, place + 1, BEST)
+            robot = RobotPanel(self._server, self._sources[0], place, place + 1, BEST)
             robot.set_speed(float(self._speed.value))
             robot.look(True)  # who pressed the button
             self.robots.append(robot)

@@ -48,7 +48,7 @@ def served(
     sources = [Source(run, trust) for run in runs]
     import viser
 
-    from ars.watching.page import Page
+    from ars.watching.page import LivePage
 
     for name in ("websockets", "websockets.server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # of browsers that are closed
@@ -56,7 +56,7 @@ def served(
         server = viser.ViserServer("127.0.0.1", 0, label="ars watch", verbose=False)
     try:
         with gate(host, port, server.get_port()) as opened:
-            page = Page(server, sources)
+            page = LivePage(server, sources)
             try:
                 page.look()
                 yield opened.address, page.look

@@ -25,7 +25,7 @@ from policies import FileError
 NOTHING = Curve(np.empty(0), np.empty(0))
 
 
-class State(NamedTuple):
+class RunState(NamedTuple):
     """What is known of a run at a moment.
 
     Attributes:
@@ -66,7 +66,7 @@ class Source:
         else:
             resolved = self._checked(chosen_policy(run, trust=trust))
             self.about = resolved.file.env_id
-        self.state = State()
+        self.state = RunState()
 
     def look(self) -> bool:
         """Read what is new; whether there is anything. A file that is being written waits."""
@@ -83,7 +83,7 @@ class Source:
             moments = tuple(tape_of(str(self.folder), "`at`").timesteps) if has_tape else ()
         except (FileError, UsageError, OSError):  # in the middle of being written
             return False
-        self.state = State(curve, moments, changed, stored.final_return is not None)
+        self.state = RunState(curve, moments, changed, stored.final_return is not None)
         return True
 
     @property

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from envs.bullet.client import Connection, model_path, pybullet, quiet
 from envs.bullet.renderer import Point, Renderer, Scene, View
-from envs.bullet.shapes import Model
+from envs.bullet.shapes import Shapes
 from envs.drawing.pictured import Pace, check_picture, refuse
 from envs.drawing.window import require_display
 
@@ -232,11 +232,11 @@ class BulletEnv(gymnasium.Env[Observation, NDArray[Any]]):
             gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")
         return None
 
-    def drawable(self) -> Model:
+    def drawable(self) -> Shapes:
         """Its shapes and where they are, to be drawn by another program."""
         name = str(getattr(getattr(self, "robot", self), "model", ""))
         mjcf = model_path("mjcf", name) if name.endswith(".xml") else None
-        return Model(self._client, self._scene, self._view, self._focus, mjcf)
+        return Shapes(self._client, self._scene, self._view, self._focus, mjcf)
 
     def draw_within(self, width: int) -> None:
         """Draw pictures no wider than so many pixels from the next one on, in their proportions."""

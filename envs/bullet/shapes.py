@@ -47,7 +47,7 @@ _KINDS = {
 }
 
 
-class Model:
+class Shapes:
     """The shapes of a simulation but for its floor.
 
     Args:

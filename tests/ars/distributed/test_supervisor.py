@@ -14,7 +14,7 @@ from ars.distributed.nodes import Node
 from ars.distributed.ray_session import RayDied
 from ars.distributed.supervisor import Supervisor
 from ars.distributed.task_queue import TaskBatch
-from ars.distributed.timeouts import Timeouts, Watch
+from ars.distributed.timeouts import SteadyClock, Timeouts
 
 
 class Actors:
@@ -56,7 +56,7 @@ class Lab:
         self.supervisor = Supervisor(
             make_spec(), 2, None, Timeouts(100), self._put_back, self.events.append
         )
-        self.supervisor._watch = Watch(lambda: self.seconds)
+        self.supervisor._watch = SteadyClock(lambda: self.seconds)
         self.actors: Any = self.supervisor._actors
         (self.warning,) = self.events
         self.events.clear()

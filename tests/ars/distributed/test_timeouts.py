@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ars.distributed import timeouts
-from ars.distributed.timeouts import Timeouts, Watch
+from ars.distributed.timeouts import SteadyClock, Timeouts
 
 
 def learned(seconds: float, n_steps: int, rollout_length: int = 1000) -> Timeouts:
@@ -84,6 +84,6 @@ def test_the_window_forgets() -> None:
 
 def test_a_watch_hardly_moves_while_nobody_looks() -> None:
     times = iter([100.0, 100.5, 101.0, 5000.0, 5000.25])
-    watch = Watch(lambda: next(times))
+    watch = SteadyClock(lambda: next(times))
     assert [watch.look() for _ in range(4)] == [0.5, 1.0, 3.0, 3.25]
     assert watch.now == 3.25

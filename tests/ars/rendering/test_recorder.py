@@ -12,7 +12,7 @@ from PIL import Image
 
 import envs
 from ars.common.errors import RunError
-from ars.rendering.recorder import Camera, Label, Shot, as_picture, follows_a_robot
+from ars.rendering.recorder import Camera, Caption, Shot, as_picture, follows_a_robot
 
 GREY = (np.arange(20).reshape(4, 5) * 12).astype(np.uint8)
 COLOURS = np.stack([GREY, GREY // 2, GREY // 3], axis=2)
@@ -60,7 +60,7 @@ def test_anything_else_is_named(given: Any, told: str) -> None:
 
 def test_a_label_above_leaves_the_picture_whole() -> None:
     world = Image.effect_noise((201, 255), 90).convert("RGB")
-    labelled = Label(above=True).draw(world.copy(), ["GridWorld", "return 0.0", "time 0.0 s"])
+    labelled = Caption(above=True).draw(world.copy(), ["GridWorld", "return 0.0", "time 0.0 s"])
     band = labelled.height - world.height
     assert labelled.width == world.width and 48 < band < 80 and band % 2 == 0
     assert labelled.crop((0, band, *labelled.size)) == world
@@ -70,7 +70,7 @@ def test_a_label_above_leaves_the_picture_whole() -> None:
 
 def test_a_label_on_a_robots_picture_keeps_its_size() -> None:
     picture = Image.new("RGB", (200, 150), "white")
-    assert Label().draw(picture, ["Ant", "return 0.0", "time 0.0 s"]) is picture
+    assert Caption().draw(picture, ["Ant", "return 0.0", "time 0.0 s"]) is picture
     assert picture.size == (200, 150) and picture.getpixel((2, 2)) != (255, 255, 255)
 
 

@@ -14,7 +14,7 @@ from rehearsed import POINTS, Rehearsed, quality
 from ars.common.errors import RunError, UsageError
 from ars.search_spaces.base import Middle, SearchTask
 from ars.training.config import TrainingConfig
-from ars.training.dry_run import Pace
+from ars.training.dry_run import Speed
 from ars.training.resolve import resolve_new
 from ars.tuning.config import TuneConfig
 from ars.tuning.outcome import Tuned, count_of_trials, table_of_best
@@ -193,7 +193,7 @@ def test_a_time_budget_saves_what_is_under_way(rehearsed: type[Rehearsed]) -> No
 def test_trainings_are_so_short_that_enough_trials_fit_into_a_time_budget(
     given: dict[str, Any], total: int, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ars.tuning.study.measured", lambda *_: Pace(1000.0, 100.0, 100.0))
+    monkeypatch.setattr("ars.tuning.study.measured", lambda *_: Speed(1000.0, 100.0, 100.0))
     study = Study.new("CartPole-v1", {"n_seeds": 2, "jobs": 1, "n_workers": 0} | given, "a command")
     assert study.config.total_timesteps == study.task.total_timesteps == total
     assert study.config.eval_timesteps == every
