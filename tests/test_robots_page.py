@@ -13,14 +13,8 @@ import envs
 
 PAGE = (ROOT / "docs" / "robots.md").read_text()
 # Of a table: picture, name, observations, actions and, where episodes differ, their length.
-ROWS = {
-    name: cells
-    for name, *cells in re.findall(
-        r"^\| !\[.*?\]\(\S+\) \| \*\*(\w+)\*\*.*? \| (\d+) \| (\d+) \|(?: ([\d.]+) s \|)?$",
-        PAGE,
-        re.M,
-    )
-}
+ROW = r"^\| !\[.*?\]\(\S+\) \| \*\*(\w+)\*\*.*? \| (\d+) \| (\d+) \|(?: ([\d.]+) s \|)?$"
+ROWS = {name: numbers for name, *numbers in re.findall(ROW, PAGE, re.M)}
 
 
 def test_all_are_shown() -> None:
