@@ -44,17 +44,19 @@ def report(result: dict[str, Any]) -> str:
         "return_max": "maximum",
         "length_mean": "mean length",
         "flags_mean": "mean flags",
+        "with_a_flag": "episodes with a flag",
         "metres_mean": "mean metres",
         "metres_per_second": "metres a second",
     }
+    if "flags" in result:
+        result = {**result, "with_a_flag": sum(flags > 0 for flags in result["flags"])}
     labels = {name: label for name, label in labels.items() if name in result}
     lines = [f"{result['env_id']}, {counted(result['episodes'], 'episode')}, seed {result['seed']}"]
     values = {
         name: (rounded if name.startswith("metres") else digits)(result[name], 2) for name in labels
     }
-    if "flags" in result:
-        labels["with_a_flag"] = "episodes with one"
-        values["with_a_flag"] = f"{sum(flags > 0 for flags in result['flags'])}"
+    if "with_a_flag" in values:
+        values["with_a_flag"] = f"{result['with_a_flag']}"
     width = max(map(len, values.values()))
     space = max(map(len, labels.values())) + 1
     lines += [f"  {label:<{space}} {values[name]:>{width}}" for name, label in labels.items()]

@@ -79,6 +79,18 @@ def test_summary_names_the_policy_and_lines_up(
     assert table[-1].endswith(" 20.00")
 
 
+def test_a_summary_counts_the_episodes_in_which_a_flag_was_reached() -> None:
+    means = {"mean": 1.0, "std": 2.0, "min": 0.0, "max": 2.0}
+    result = {f"return_{name}": value for name, value in means.items()}
+    result |= {"length_mean": 3.0, "flags_mean": 1.25, "metres_mean": 2.5}
+    told = evaluate.report(
+        {**result, "env_id": "E", "episodes": 4, "seed": 1, "flags": [2.0, 0.0, 3.0, 0.0]}
+    ).splitlines()
+    assert told[-3].split() == ["mean", "flags", "1.25"]
+    assert told[-2].split() == ["episodes", "with", "a", "flag", "2"]
+    assert told[-1].split() == ["mean", "metres", "2.50"]
+
+
 def test_a_run_folder_means_its_best_policy_unless_latest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
