@@ -16,7 +16,7 @@ from ars.cli.parser import TRACEBACK, fail
 from ars.cli.printable import printable
 from ars.cli.streams import Output, standard_outputs
 from ars.common import loading
-from ars.common.errors import RunError, one_line, with_place
+from ars.common.errors import RunError, causes, one_line, with_place
 from ars.common.interrupts import CLEANUP_SECONDS, Interrupts
 
 THREAD_SECONDS = 3.0  # for threads to end, after all else is done
@@ -131,11 +131,9 @@ def _interrupted(message: str, err: Output) -> NoReturn:
 def _print_traceback(error: Exception) -> None:
     """Print a traceback, and those of other processes that it goes back to."""
     traceback.print_exception(error)
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if details := getattr(cause, "details", ""):
             print(details, file=sys.stderr)
-        cause = cause.__cause__
 
 
 def _check(out: Output, err: Output) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from collections.abc import Iterator
 
 
 class UsageError(ValueError):
@@ -98,18 +99,27 @@ def with_place(text: str, error: BaseException) -> str:
     return text if not found or found in text else f"{text} (at {found})"
 
 
-def _place(error: BaseException | None) -> str:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it goes back to; `raise error from error` is its own cause."""
+    seen = set[int]()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        yield cause
+        seen.add(id(cause))
+        cause = cause.__cause__
+
+
+def _place(error: BaseException) -> str:
     """`file.py:12`: the innermost place in the user's own code, or else in a package of theirs."""
     places: dict[bool, str] = {}
-    while error is not None:
-        for frame, line in traceback.walk_tb(error.__traceback__):
+    for cause in causes(error):
+        for frame, line in traceback.walk_tb(cause.__traceback__):
             path = frame.f_code.co_filename
             installed = _PACKAGES.search(path) is not None
             if not os.path.isfile(path) or path.startswith(_TOOLKIT) or _NEEDED.search(path):
                 continue
             if installed or not path.startswith(_PYTHON):
                 places[installed] = f"{_short(path)}:{line}"
-        error = error.__cause__
     return places.get(False) or places.get(True, "")
 
 

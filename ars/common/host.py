@@ -15,7 +15,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,8 @@ class _Host:
         self.streams: dict[str, Any] = {}
         self.path: list[str] = []
         self.recursion = 0
-        self.warn: Callable[[str], None] | None = None
+        self.warn: dict[int, Callable[[str], None]] = {}  # by thread
+        self.marking = ExitStack()
         self.said: set[str] = set()
         self.reaper: Reaper | None = None
 
@@ -80,10 +81,9 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
     """
     thread = threading.get_ident()
     with _lock:
-        marking: AbstractContextManager[None] = nullcontext()
         if not _host.depth:
             if not may_exit:
-                marking = _reaper().marking()
+                _host.marking.enter_context(_reaper().marking())
             _host.pid, _host.home, _host.workshop = os.getpid(), _folder(), None
             _host.handlers = {number: signal.getsignal(number) for number in _SIGNALS}
             _host.files = _copies()
@@ -93,16 +93,20 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
             _guard_exit()
         _host.depth += 1
         _host.staying[thread] += not may_exit
-        before, _host.warn = _host.warn, warn or _host.warn
+        before = dict(_host.warn)
+        if warn is not None:
+            _host.warn[thread] = warn
     try:
-        with marking:
-            yield
+        yield
     finally:
         with _lock:
-            _host.warn = before
+            _host.warn.pop(thread, None)
+            if thread in before:
+                _host.warn[thread] = before[thread]
             _host.depth -= 1
             _host.staying[thread] -= not may_exit
-            if not _host.depth:
+            if not _host.depth:  # of all threads
+                _host.marking.close()
                 _host.staying.clear()
                 take_back_signals()
                 take_back_files()
@@ -272,8 +276,9 @@ def close_env(env: gymnasium.Env[Any, Any], env_id: str, *, warns: bool = True) 
         env.close()
     except failures() as error:
         line = f"{env_id}: its close() failed: {one_line(error)}"
-        if not silent and _host.warn is not None and line not in _host.said:
+        warn = _host.warn.get(threading.get_ident(), next(iter(_host.warn.values()), None))
+        if not silent and warn is not None and line not in _host.said:
             _host.said.add(line)
-            _host.warn(line)
+            warn(line)
     finally:
         take_back_files()

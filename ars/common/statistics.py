@@ -1,6 +1,7 @@
 """Means and norms from exactly rounded sums, which do not depend on the order of summation.
 
-Where a float cannot hold squares or sums, numbers are scaled by a power of two first: exactly.
+Where a float cannot hold squares or sums, too large or too small, numbers are scaled by a power of
+two first: exactly.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from envs.objective import ObjectiveSpec
+
+_SQUARES = 1e-140  # whose squares a float holds with all digits
 
 
 def mean(values: Sequence[float]) -> float:
@@ -44,7 +47,8 @@ def _scaled(measure: Callable[[Sequence[float]], float], values: Sequence[float]
     """A measure of the same unit as its values, which are scaled only if that is needed."""
     try:
         found = measure(values)
-        if math.isfinite(found) or not all(map(math.isfinite, values)):
+        large_enough = abs(found) > _SQUARES or not values
+        if (large_enough and math.isfinite(found)) or not all(map(math.isfinite, values)):
             return found
     except OverflowError:
         if not all(map(math.isfinite, values)):

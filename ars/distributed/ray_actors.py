@@ -67,7 +67,11 @@ class RayActors:
         }
         self._actor_class = ray.remote(RolloutWorker)
         # Of this machine: what other users can replace on the way to Ray's folder.
-        self.open_folder = ray_folder_open_to_others()
+        try:
+            self.open_folder = ray_folder_open_to_others()
+        except BaseException:
+            self.close()
+            raise
 
     def _start_ray(self) -> None:
         self._session = start_ray(*self._start_arguments)
@@ -160,7 +164,7 @@ class RayActors:
 
 def explain_loss(error: Exception, shows_token: bool) -> str:
     """Why Ray gave up a worker: the last line of its message, and what to do if that is known."""
-    words = str(error).strip().splitlines()[-1].strip()
+    words = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
     if shows_token and "never ran" in words:
         return (
             "this process has a token and the cluster perhaps no authentication; if so, set "

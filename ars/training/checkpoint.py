@@ -7,6 +7,7 @@ that at every moment one of the two can be read.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from policies.file import FileError, read_arrays, write_arrays
@@ -31,7 +32,10 @@ def save(run: Path, state: State) -> None:
         # A hard link, so that the current file is never missing while the new one replaces it.
         spare = folder / f".{PREVIOUS}"
         spare.unlink(missing_ok=True)
-        os.link(current, spare)
+        try:
+            os.link(current, spare)
+        except OSError:  # not on every file system
+            shutil.copyfile(current, spare)
         os.replace(spare, previous)
     write_arrays(current, "checkpoint", state.arrays, state.values)
 

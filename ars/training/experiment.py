@@ -299,7 +299,7 @@ def share_processors(
     jobs = jobs or max(1, min(n_seeds, processors // each))
     if not ALGORITHMS[config.algo].trains_in_pool:
         return jobs, {}
-    workers = processors // jobs
+    workers = processors // max(1, min(jobs, n_seeds))
     return jobs, {"n_workers": "0" if workers < 2 else str(workers)}
 
 

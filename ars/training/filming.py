@@ -98,6 +98,8 @@ class Filming:
             self._process.kill()
             self._process.wait()
             self._process = None
+            for half in self._folder.glob(".*.mp4.*"):  # see `policies.file.replacement`
+                half.unlink(missing_ok=True)
         if self._place is not None:
             self._place.cleanup()
             self._place = None

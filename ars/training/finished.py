@@ -79,6 +79,8 @@ class Run:
 
 
 def _columns(path: Path) -> dict[str, Column]:
+    if not path.exists():  # the run has not begun to train
+        return {}
     table = read_table(path)
     try:
         return {name: _column(values) for name, values in table.items()}

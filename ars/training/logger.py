@@ -70,7 +70,9 @@ class CsvLog:
             self._columns = _columns(path, before, end)
         self._hash, self._hashed = hashlib.sha256(before), offset
         # The file lives as long as the log; `close` ends both.
-        self._file: IO[str] = path.open("r+" if path.exists() else "w+", newline="")
+        self._file: IO[str] = path.open(
+            "r+" if path.exists() else "w+", encoding="utf-8", newline=""
+        )
         self._file.truncate(offset)
         self._file.seek(offset)
         self._resumed = bool(offset)
@@ -162,10 +164,10 @@ def _columns(path: Path, data: bytes, end: LogEnd) -> list[str]:
 class TensorBoard:
     """An event file for TensorBoard, whose steps are timesteps.
 
-    On resume `purge_step` hides the events of earlier files from that timestep on.
+    `purge_step` hides the events of earlier files in the folder from that timestep on.
     """
 
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+    def __init__(self, folder: Path, purge_step: int = 0) -> None:
         # Other writers load torch, or write in a thread that prints a traceback on a full disk.
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -174,10 +176,11 @@ class TensorBoard:
         self._event, self._summary = Event, Summary
         origin = f"{socket.gethostname()}.{os.getpid()}.{next(_numbers):03d}"
         name = f"events.out.tfevents.{int(time.time()):010d}.{origin}"
+        goes_on = any(folder.glob("events.out.tfevents.*"))
         self._writer = RecordWriter((folder / name).open("xb"))
         self._flush_at = 0.0
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if purge_step is not None:
+        if goes_on:
             start = SessionLog(status=SessionLog.START)
             self._write(Event(step=purge_step, wall_time=time.time(), session_log=start))
 

@@ -52,7 +52,7 @@ class RunLogs:
             opened.callback(self._progress.close)
             self._evaluations = CsvLog(folder / EVALUATIONS, ends.get(EVALUATIONS, LogEnd()))
             opened.callback(self._evaluations.close)
-            self._tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resumed else None)
+            self._tensorboard = TensorBoard(folder, algorithm.timesteps + 1 if resumed else 0)
             opened.callback(self._tensorboard.close)
             self._opened = opened.pop_all()
 

@@ -33,6 +33,7 @@ TAPE = "tape.bin"
 RESULT = "result.json"
 LATEST_POLICY = "policy.safetensors"
 BEST_POLICY = "best_policy.safetensors"
+TRACKING = "tracking.json"  # by what a service for experiments knows the run
 LOCK = ".lock"
 LOCK_SECONDS = 2.0
 LARGEST_JSON = 2**26  # bytes
@@ -179,8 +180,9 @@ def lock(folder: Path) -> Iterator[None]:
 def remove_unbegun(folder: Path) -> None:
     """Remove the folder of a run that never began: it holds nothing but what was asked for."""
     with suppress(OSError):
-        if {path.name for path in folder.iterdir()} <= {CONFIG, LOCK}:
-            for name in (CONFIG, LOCK):
+        names = {path.name for path in folder.iterdir()}
+        if names <= {CONFIG, LOCK, TRACKING}:
+            for name in names:
                 (folder / name).unlink()
             folder.rmdir()
 

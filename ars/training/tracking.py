@@ -25,12 +25,11 @@ from ars.common.host import at_home
 from ars.training.config import TrainingConfig
 from ars.training.display import Display
 from ars.training.logger import EVALUATION_TAGS, TAGS, tagged
-from ars.training.run_folder import EXPERIMENT, read_json
+from ars.training.run_folder import EXPERIMENT, TRACKING, read_json
 from ars.training.trackers import SERVICES, TrackedRun, Tracker
 from policies import FileError
 from policies.file import write_json
 
-TRACKING = "tracking.json"  # in a run folder: by what a service knows the run
 TRIES, BETWEEN = 3, 2.0  # to begin, as two runs may make the same store at once; seconds
 LAST_SECONDS, INTERRUPTED_SECONDS = 60.0, 4.0  # that a run waits for its service at the end
 _ID = re.compile(r"[\w.:-]{1,200}")

@@ -50,9 +50,10 @@ class Planner(TabularAlgorithm):
 
     def __init__(self, config: PlanningConfig, context: TrainingContext) -> None:
         super().__init__(config, context)
-        WeightSchedule(
-            config, context.env_id, context.objective
-        )  # refuses weights of unknown terms
+        weights = WeightSchedule(config, context.env_id, context.objective)
+        if weights.used or config.end_when_down:
+            name = "reward_weights" if weights.used else "end_when_down"
+            raise UsageError(f"`{name}`: planning takes the rewards of the model as they are")
         model, _, _ = find_model(context.env_id, context.env_kwargs)
         if model is None:
             raise UsageError(
@@ -100,9 +101,13 @@ class Planner(TabularAlgorithm):
 
     @property
     def converged(self) -> str | None:
-        """Values have converged when none changes any more, but for rounding."""
-        scale = max(1.0, float(np.abs(self.values).max()))
-        if self.iteration and self.change <= self.config.tolerance * scale:
+        """Values have converged when none changes any more, nor would, but for rounding.
+
+        Those of a policy that gets nothing anywhere do not change either, but are not the best.
+        """
+        least = self.config.tolerance * max(1.0, float(np.abs(self.values).max()))
+        would_change = float(np.abs(np.array(self.table).max(axis=1) - self.values).max())
+        if self.iteration and max(self.change, would_change) <= least:
             return f"values converged after {counted(self.iteration, 'iteration')}"
         return None
 

@@ -50,6 +50,8 @@ def test_a_run_has_its_result_curves_and_policies(capfd: pytest.CaptureFixture[s
     assert run.policy.weights.tolist() == best.tolist()
     assert run.latest_policy.weights.tolist() == latest.tolist()
     assert Run.open(run.folder) == run
+    (run.folder / "progress.csv").rename("away")  # as before it has begun to train
+    assert run.progress == {}
     assert capfd.readouterr() == ("", "")
 
 

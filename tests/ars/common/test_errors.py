@@ -129,6 +129,12 @@ def test_the_cause_of_an_error_has_a_place_too(robot: ModuleType) -> None:
     assert with_place(str(error), error) == "it does not import (at shaky_robot.py:3)"
 
 
+def test_an_error_may_be_its_own_cause() -> None:
+    error = ValueError("the pole snapped")
+    error.__cause__ = error
+    assert one_line(error) == "ValueError: the pole snapped"
+
+
 def test_between_processes_an_error_keeps_its_line_and_its_traceback(robot: ModuleType) -> None:
     sent = pickle.loads(pickle.dumps(carried(caught(robot.fall))))
     assert str(sent) == "ValueError: it fell over (at shaky_robot.py:3)"

@@ -27,6 +27,7 @@ from ars.common.host import (
     take_back_at_every_step,
     take_back_signals,
 )
+from ars.common.reaper import VARIABLE
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -132,6 +133,28 @@ def test_what_fails_in_closing_is_told_once() -> None:
     (line,) = said
     told = "Unclosable-v0: its close() failed: AttributeError: there never was a viewer"
     assert line.startswith(told)
+
+
+def test_threads_that_host_at_the_same_time_do_not_end_each_others_care() -> None:
+    said: dict[str, list[str]] = {"first": [], "second": []}
+    began, left = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with hosting(said["second"].append):
+            began.set()
+            left.wait()
+            close_env(Unclosable(), "Second-v0")
+            marks.append(os.environ.get(VARIABLE))
+
+    marks: list[str | None] = []
+    thread = threading.Thread(target=second)
+    with hosting(said["first"].append):
+        thread.start()
+        began.wait()
+    left.set()
+    thread.join()
+    assert (len(said["first"]), len(said["second"])) == (0, 1)
+    assert marks[0] is not None and VARIABLE not in os.environ
 
 
 def test_what_fails_in_closing_does_not_hide_what_failed_before() -> None:

@@ -33,7 +33,7 @@ def test_of_no_episode_only_the_deviation_is_a_number() -> None:
     assert all(math.isnan(value) for value in summary.values())
 
 
-@pytest.mark.parametrize("scale", [1e200, -1e300, 1e307])
+@pytest.mark.parametrize("scale", [1e200, -1e300, 1e307, 1e-170, -1e-200, 1e-300])
 def test_numbers_whose_squares_a_float_cannot_hold_keep_their_mean_and_spread(scale: float) -> None:
     values = [3.0 * scale, 5.0 * scale, 4.0 * scale, 8.0 * scale]
     assert mean(values) == pytest.approx(5.0 * scale, rel=1e-12)

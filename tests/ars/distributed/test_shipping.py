@@ -65,6 +65,7 @@ def test_a_submitted_job_has_brought_its_code(monkeypatch: pytest.MonkeyPatch) -
 def test_a_token_that_the_cluster_does_not_ask_for_is_named() -> None:
     error = RuntimeError("The actor died.\n\tclass_name: Actor\nThe actor never ran - cancelled.\n")
     assert ray_actors.explain_loss(error, shows_token=False) == "The actor never ran - cancelled."
+    assert ray_actors.explain_loss(RuntimeError(), shows_token=False) == "RuntimeError"
     advice = ray_actors.explain_loss(error, shows_token=True)
     assert "set RAY_AUTH_MODE=disabled (The actor never ran" in advice
 

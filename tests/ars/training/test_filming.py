@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from hopper_runs import train
 from learners import outcome
 from pictures import frames_of
+
+from ars.training.filming import Filming
 
 SQUARE = "pictures:Square-v0"
 
@@ -22,6 +25,15 @@ def test_films_change_no_bit(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert len(frames_of(filmed / "videos" / names[1])[1]) == 11
     assert not (plain / "videos").exists()
     assert "warning" not in capsys.readouterr().err
+
+
+def test_a_film_that_is_left_leaves_nothing(tmp_path: Path) -> None:
+    films = Filming(tmp_path, 1, {}, print)
+    films._folder.mkdir()
+    (half := films._folder / ".iteration-000001.mp4.0f").touch()
+    films._process = subprocess.Popen(["sleep", "60"], text=True)
+    films.close()
+    assert not half.exists()
 
 
 def test_what_cannot_be_drawn_is_said_once_and_trains_on(

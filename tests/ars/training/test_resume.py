@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -115,6 +117,17 @@ def test_a_damaged_checkpoint_is_refused_and_the_previous_one_named(
     assert str(state) in message
     assert "previous.safetensors" in message
     assert message.count("\n") == 1
+
+
+def test_a_file_system_may_have_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    folder = train(tmp_path / "run", "--n-iterations", "3", "--save-freq", "1")
+    assert (folder / "checkpoint" / "previous.safetensors").is_file()
 
 
 def test_the_previous_checkpoint_goes_on_exactly(

@@ -14,6 +14,7 @@ import pytest
 
 from ars import api, train
 from ars.training import tracking
+from ars.training.run_folder import TRACKING
 
 FEW: dict[str, Any] = {
     "n_iterations": 2,
@@ -103,7 +104,7 @@ def test_a_service_is_told_settings_rows_and_the_result(
 def test_a_resumed_run_goes_on_in_the_same_run_if_that_is_asked_for_again(service: Any) -> None:
     done = run(track="trackio")
     name = service.calls[0][1]["name"]
-    assert json.loads((done.folder / tracking.TRACKING).read_text()) == {"trackio": name}
+    assert json.loads((done.folder / TRACKING).read_text()) == {"trackio": name}
     service.calls.clear()
     api.train(resume=done.folder, n_iterations=3, n_workers=0, verbose=False)
     assert service.calls == []  # a folder does not make a run be reported
@@ -115,7 +116,7 @@ def test_a_resumed_run_goes_on_in_the_same_run_if_that_is_asked_for_again(servic
 @pytest.mark.parametrize("stored", ['{"trackio": "../../x y"}', '{"trackio": 3}', "damaged"])
 def test_a_forged_name_begins_a_new_run(stored: str, service: Any) -> None:
     done = run()
-    (done.folder / tracking.TRACKING).write_text(stored)
+    (done.folder / TRACKING).write_text(stored)
     api.train(resume=done.folder, n_iterations=3, track="trackio", n_workers=0, verbose=False)
     assert service.calls[0][1]["name"].startswith("CartPole-v1-ars-s0-")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import envs
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.tabular.planning import Planner
 from ars.common.errors import RunError, UsageError
+from ars.common.settings import make_config
 from ars.rollout.pool import LocalPool
+from envs.objective import ObjectiveSpec
 
 PLANNERS = ["value-iteration", "policy-iteration"]
 every_planner = pytest.mark.parametrize("algo", PLANNERS)
@@ -83,6 +86,17 @@ def test_small_worlds_are_solved(algo: str) -> None:
     cycle = solved(algo, "SmallTreeCycle", 0.9)
     assert cycle.values[2] == pytest.approx(10 / 0.19)
     assert solved(algo, "CliffWalking-v1", 1.0).values[36] == -13.0
+    # Its first policy gets nothing anywhere, and so do the values that it starts with.
+    ice = solved(algo, "FrozenLake-v1", 0.99)
+    assert ice.values[0] == pytest.approx(0.5420, abs=5e-5)
+
+
+@every_planner
+def test_rewards_of_a_model_are_not_weighed(algo: str) -> None:
+    kind = ALGORITHMS[algo].load()
+    context = replace(make(kind, "GridWorld").context, objective=ObjectiveSpec(("crash",)))
+    with pytest.raises(UsageError, match="`reward_weights`: planning takes the rewards"):
+        kind(make_config(kind.Config, {"reward_weights": ("crash=0",)}), context)
 
 
 @every_planner
