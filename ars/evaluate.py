@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ars.cli.console import progress
+from ars.cli.console import progress, tell_aside
 from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_policy_flags
 from ars.cli.program import program
@@ -93,7 +93,7 @@ def _evaluate_seeds(args: Namespace, config: EvaluateConfig) -> None:
     from ars.cli.seeds import table
     from ars.training.experiment import members
 
-    env_id, algo, runs = members(Path(args.run))
+    env_id, algo, runs = members(Path(args.run), tell_aside)
     results = {run.seed: _evaluate(str(run.folder), args, config) for run in runs}
     if args.json:
         print(json.dumps({"env_id": env_id, "algo": algo, "seeds": results}))

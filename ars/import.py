@@ -19,6 +19,7 @@ from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_wrapper_flag, with_flags
 from ars.cli.program import hint, program
 from ars.cli.words import KeyValues
+from ars.common.output import free
 from ars.common.settings import make_config, setting
 
 
@@ -56,16 +57,6 @@ def _parser() -> Parser:
     return parser
 
 
-def _free(name: str) -> Path:
-    """A path that nothing has: NAME, or with a number. The original code names all files alike."""
-    first = path = Path(name)
-    number = 1
-    while path.exists():
-        number += 1
-        path = first.with_stem(f"{first.stem}-{number}")
-    return path
-
-
 @command
 def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars import`, by default the process's."""
@@ -75,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
 
     file = Path(args.file)
     statistics = None if config.statistics is None else Path(config.statistics)
-    output = Path(config.output or _free(f"{file.stem}.safetensors"))
+    output = free(f"{file.stem}.safetensors") if config.output is None else Path(config.output)
     wrappers = {"wrappers": args.wrappers} if "wrappers" in args else {}
     done = import_file(file, args.env, args.env_kwargs | wrappers, statistics, output)
     for warning in done.warnings:

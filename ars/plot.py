@@ -8,20 +8,21 @@ that of a policy in a world that is seen from above, its ways through it.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ars.cli.console import progress
+from ars.cli.console import progress, tell_aside
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
-from ars.cli.printable import printable
+from ars.cli.parser import Parser, add_flags, add_trust_flag
 from ars.cli.program import program
 from ars.common.errors import UsageError
 from ars.common.output import check_output
 from ars.common.settings import make_config
+from ars.common.shipped import shipped
 from ars.results.plot_config import TABLE_FORMATS, PlotConfig
 
 
@@ -52,7 +53,8 @@ def _with_table_format(words: Sequence[str]) -> Iterator[str]:
 def _is_format(word: str) -> bool:
     """Whether a word after `--table` is meant as a format: it may be a flag, or a RUN."""
     is_name = word.replace("-", "").isalnum() and not word.startswith("-")
-    return word.lower() in TABLE_FORMATS or (is_name and not Path(word).exists())
+    is_run = Path(word).exists() or word.lower() in map(str.lower, shipped())
+    return word.lower() in TABLE_FORMATS or (is_name and not is_run)
 
 
 @command
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     from ars.results.table import FORMATS
     from ars.training.rebuild import chosen_policy
 
-    tell = functools.cache(_tell)  # a table and a figure of the same runs have the same to say
+    tell = functools.cache(tell_aside)  # a table and a figure of the same runs have the same to say
     name = "weights.png" if config.weights else "learning_curves.png"
     output = check_output(
         _default_output(args.run, name) if config.output is None else config.output, *style.FORMATS
@@ -81,6 +83,8 @@ def main(arguments: Sequence[str]) -> None:
         print(*found, f"wrote {output}", sep="\n")
         return
     if config.table is not None:
+        if config.output is None:
+            _refuse_of_figures(config)
         print(FORMATS[config.table](plotting.compare_runs(args.run, tell)))
     if config.table is None or config.output is not None:
         lines = plotting.plot_curves(args.run, config, output, tell)
@@ -93,14 +97,17 @@ def main(arguments: Sequence[str]) -> None:
             print(*described, f"wrote {beside}", sep="\n")
 
 
+def _refuse_of_figures(config: PlotConfig) -> None:
+    """Raises: UsageError for a setting of a figure where there is a table alone."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in ("training", "x", "reference") and value != field.default:
+            raise UsageError(f"`{field.name}`: is of a figure; `table` alone draws none")
+
+
 def _default_output(runs: Sequence[str], name: str) -> Path:
     """In the folder that was given, if it is one; else in the current one."""
     return Path(runs[0], name) if len(runs) == 1 and Path(runs[0]).is_dir() else Path(name)
-
-
-def _tell(line: str) -> None:
-    # Beside the table, which may go to a file.
-    print(printable(with_flags(line)), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ars.cli.console import progress
+from ars.cli.console import progress, tell_aside
 from ars.cli.exit import command
-from ars.cli.parser import Parser, add_flags, add_trust_flag, with_flags
-from ars.cli.printable import printable
+from ars.cli.parser import Parser, add_flags, add_trust_flag
 from ars.cli.program import program
 from ars.common.output import check_output
 from ars.common.settings import make_config
@@ -46,19 +45,17 @@ def main(arguments: Sequence[str]) -> None:
     from ars.reporting.make import ENDINGS, report
 
     folder = Path(args.run[0]) if len(args.run) == 1 and Path(args.run[0]).is_dir() else Path()
-    output = check_output(config.output or folder / "report.html", *ENDINGS)
-    report(args.run, config, output, _tell, _working, args.trust)
+    output = check_output(
+        folder / "report.html" if config.output is None else config.output, *ENDINGS
+    )
+    report(args.run, config, output, tell_aside, _working, args.trust)
     print(f"wrote {output}: {output.stat().st_size / 1e6:.1f} MB, for any browser")
-
-
-def _tell(line: str) -> None:
-    print(printable(with_flags(line)), file=sys.stderr)
 
 
 @contextmanager
 def _working(what: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():  # where there is no bar
-        _tell(what)
+        tell_aside(what)
     with progress(what) as advance:
         yield advance
 

@@ -216,6 +216,8 @@ def _dry_run(parser: Parser, given: dict[str, Any], from_file: Mapping[str, Any]
     if "env_id" not in given:
         parser.error(f"name an environment, for example: {program('train')} HalfCheetah")
     seeds: dict[str, Any] = {name: given.pop(name) for name in ("n_seeds", "jobs") if name in given}
+    if "jobs" in seeds and "n_seeds" not in seeds:
+        parser.error("--jobs: has no meaning without --n-seeds")
     n_seeds = make_config(SeedsConfig, seeds).n_seeds or 1
     config = resolve_new(given["env_id"], {n: v for n, v in given.items() if n != "env_id"})
     from ars.cli.dry_run import print_plan

@@ -12,9 +12,10 @@
 >>> evaluate(run, episodes=5)["return_mean"] > 0
 True
 
-Failures are exceptions: `UsageError` for arguments that cannot be used, `UnknownEnvironment` and
-`UnsupportedSpace` for environments, `FileError` for damaged files, and `RunError` for anything else
-that fails in a run. Everything here works in a notebook and in any thread.
+Failures are exceptions: `UsageError` for arguments that cannot be used, `UnknownEnvironment`,
+`WrongOptions` and `UnsupportedSpace` for environments, `FileError` for damaged files, and
+`RunError` for anything else that fails in a run. Everything here works in a notebook and in any
+thread.
 """
 
 from ars.api.exchange import export, import_policy, share
@@ -26,7 +27,7 @@ from ars.common.errors import RolloutError, RunError, UsageError
 from ars.reporting.from_python import report
 from ars.results.from_python import compare, plot, plot_weights
 from ars.training.finished import Run
-from envs import UnknownEnvironment
+from envs import UnknownEnvironment, WrongOptions
 from policies import FileError, UnsupportedSpace
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "UnknownEnvironment",
     "UnsupportedSpace",
     "UsageError",
+    "WrongOptions",
     "compare",
     "evaluate",
     "export",

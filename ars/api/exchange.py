@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ars.api.warn import warn
+from ars.common.output import free
 from ars.common.settings import make_config
 from ars.exporting.export import export_policy
 from ars.exporting.settings import ExportConfig, chosen_format, default_output
@@ -106,7 +107,7 @@ def import_policy(
     Args:
         path: `lin_policy_plus.npz`, or the zip that `model.save` wrote.
         env: the environment that it acts in.
-        output: the policy file; None: the name of `path`, in the current folder.
+        output: the policy file; None: the name of `path`, in the current folder, numbered if taken.
         statistics: the file of `VecNormalize.save`, of a policy that was trained with it.
         env_kwargs: the environment's arguments.
         wrappers: around the environment, as `train` takes them.
@@ -120,7 +121,8 @@ def import_policy(
         RunError: the environment cannot be made.
     """
     given = None if statistics is None else Path(statistics)
-    target = Path(output) if output is not None else Path(f"{Path(path).stem}.safetensors")
+    # The original code names all its files alike.
+    target = Path(output) if output is not None else free(f"{Path(path).stem}.safetensors")
     around = {"wrappers": wrapper_names(wrappers)} if wrappers else {}
     done = import_file(Path(path), env, {**(env_kwargs or {}), **around}, given, target)
     for warning in done.warnings:

@@ -15,6 +15,7 @@ from ars.api.warn import warn
 from ars.cli.closing import summary
 from ars.cli.console import open_display
 from ars.cli.seeds import open_seeds_display
+from ars.cli.seeds import summary as summary_of_seeds
 from ars.cli.streams import output
 from ars.common.errors import UsageError
 from ars.common.host import hosting
@@ -80,6 +81,7 @@ def train(
     Raises:
         UsageError: arguments that cannot be used; the message names the setting in backticks.
         UnknownEnvironment: there is no such environment.
+        WrongOptions: it does not take `clock`, `pixels` or `wrappers` as they are.
         UnsupportedSpace: no policy supports the environment's spaces.
         RunError: anything else failed; the message says how to go on.
         KeyboardInterrupt: the user interrupted; the message says what is saved and how to go on.
@@ -101,13 +103,11 @@ def train(
         raise UsageError(f"`resume` {resume!r}: must be a run or its folder")
     if "env_id" in settings:
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
-    if isinstance(start := settings.get("init_from"), Run | Path):
-        settings["init_from"] = str(start.folder if isinstance(start, Run) else start)
     if "n_seeds" in settings:
         raise UsageError("`n_seeds`: there is no such setting of one run; `train_seeds` has it")
     if isinstance(config, Run):
         config = config.folder
-    settings = _plain(settings)
+    settings = plain(settings)
     if config is not None:
         from_file = settings_in(config)
         named = {} if env is None else {"env_id": env}
@@ -169,7 +169,7 @@ def train_seeds(
     >>> [run.folder.name for run in train_seeds("CartPole-v1", 2, **few)]
     ['s0', 's1']
     """
-    given = _plain(settings)
+    given = plain(settings)
     if run_dir is not None:
         given["run_dir"] = str(run_dir)
     words = [f"{name}={value!r}" for name, value in given.items()]
@@ -182,22 +182,26 @@ def train_seeds(
         if not isinstance(env, str) or n_seeds is None:
             raise UsageError('`env`: name an environment, and `n_seeds`: train_seeds("Hopper", 5)')
         check_known_elsewhere(env)
-        n_seeds = make_config(SeedsConfig, {"n_seeds": n_seeds}).n_seeds
+        n_seeds = make_config(SeedsConfig, {"n_seeds": n_seeds, "jobs": jobs}).n_seeds
         call = f"ars.api.train_seeds({', '.join([repr(env), str(n_seeds), *words])})"
         experiment = Experiment.new(env, given, n_seeds, call)
     with open_seeds_display(experiment, str) if verbose else nullcontext(SilentShow()) as show:
         outcomes = experiment.train(show, make_config(SeedsConfig, {"jobs": jobs}).jobs, trust)
+    if verbose:
+        print(summary_of_seeds(experiment, outcomes), file=output())
     again = f"train_seeds(resume={str(experiment.folder)!r})"
     if (error := failure(outcomes, again)) is not None:
         raise error
     return [Run(outcome.folder) for outcome in outcomes]
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+def plain(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that are given, as they are stored."""
     # Of a preset and a start None means none; of other settings, that they are not given.
     given = {name: value for name, value in settings.items() if value is not None}
     given |= {name: settings[name] for name in ("preset", "init_from") if name in settings}
+    if isinstance(start := given.get("init_from"), Run | Path):
+        given["init_from"] = str(start.folder if isinstance(start, Run) else start)
     if "wrappers" in given:
         given["wrappers"] = wrapper_names(given["wrappers"])
     return given

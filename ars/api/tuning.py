@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from ars.api.training import plain
 from ars.cli.search import open_search_display
 from ars.common.errors import UsageError
 from ars.common.host import hosting
@@ -51,7 +52,7 @@ def tune(
     >>> len(found.trials), found.preset["n_directions"], found.preset_file.name
     (1, 4, 'preset.yaml')
     """
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = plain({name: value for name, value in settings.items() if value is not None})
     words = [f"{name}={value!r}" for name, value in given.items()]
     if run_dir is not None:
         given["run_dir"] = str(run_dir)

@@ -31,6 +31,11 @@ MOMENT_SECONDS = 2.0  # without a new row, after which the panel says what the r
 Translate = Callable[[str], str]
 
 
+def tell_aside(line: str) -> None:
+    """Print a message beside the output, which may go to a file or to another program."""
+    print(printable(with_flags(line)), file=sys.stderr)
+
+
 def _returns(mean: float, highest: float) -> str:
     return "no episode yet" if math.isnan(mean) else f"{digits(mean)} (max {digits(highest)})"
 

@@ -25,6 +25,16 @@ def check_output(output: str | Path, *endings: str) -> Path:
     return path
 
 
+def free(name: str) -> Path:
+    """A path that nothing has yet: NAME, or with a number."""
+    first = path = Path(name)
+    number = 1
+    while path.exists():
+        number += 1
+        path = first.with_stem(f"{first.stem}-{number}")
+    return path
+
+
 @contextmanager
 def replacing(output: Path) -> Iterator[Path]:
     """A temporary file that replaces `output` once the block ends without an error.

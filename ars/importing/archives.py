@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import tokenize
 import warnings
 import zipfile
@@ -25,7 +26,7 @@ LARGEST_FILE = 2**29  # bytes of an archive
 LARGEST_ENTRY = 2**28  # bytes of an entry, unpacked
 _MOST_ENTRIES = 10_000
 _FAILURES = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError),
     *(EOFError, OSError, NotImplementedError, RuntimeError, ValueError, IndexError, KeyError),
 )
 # What NumPy raises of a header, which it reads as a literal of Python.

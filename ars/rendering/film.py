@@ -97,7 +97,7 @@ class Film:
         self.starts: list[int] = []
         self._longest = longest
         self._each = math.ceil(longest / self._stride) + 1
-        self.fps = shown / self._stride
+        self.fps = kind.rate(shown / self._stride)
         self.total = 0
 
     def choose(self, lengths: Sequence[int]) -> None:

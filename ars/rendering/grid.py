@@ -76,6 +76,8 @@ def captions(runs: Sequence[str]) -> list[str]:
     both, or else a number and the end.
     """
     paths = [Path(run) for run in runs]
+    if not paths:
+        raise UsageError("`run`: give one at least")
     paths = [path.resolve() if path.name in ("", "..") else path for path in paths]
     short = [path.with_suffix("") if path.suffix in _ENDINGS else path for path in paths]
     parts = [path.parts for path in (short if len({*short}) == len({*paths}) else paths)]
@@ -164,9 +166,9 @@ def _compose(
     width, height = (max(reel.size[axis] for reel in reels) for axis in (0, 1))
     if kind.moments:  # a row of each policy
         for reel in reels:
-            for index in range(reel.length):
+            for index in range(MOMENTS):
                 writer.add(_padded(reel.read(index), width, height))
-        return sum(reel.length for reel in reels)
+        return MOMENTS * len(reels)
     rows = math.ceil(len(reels) / columns)
     whole = (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP)
     count = min(max(math.ceil(reel.length * fps / reel.fps) for reel in reels), kind.frames)

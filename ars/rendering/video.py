@@ -95,6 +95,11 @@ class Mp4:
             self._process.communicate()
 
 
+def in_hundredths(fps: float) -> float:
+    """The rate nearest to pictures per second that a GIF has, which counts hundredths."""
+    return 100 / max(2, round(100 / fps))
+
+
 class Gif:
     """A looping GIF in one palette of 256 colours, chosen from the first frame.
 
@@ -104,8 +109,7 @@ class Gif:
     def __init__(self, path: Path, fps: float) -> None:
         self.size = (0, 0)
         self._path, self._frames = path, list[Image.Image]()
-        # A GIF counts in hundredths of a second.
-        self._milliseconds = 10 * max(2, round(100 / fps))
+        self._milliseconds = round(1000 / in_hundredths(fps))
 
     def add(self, image: Image.Image) -> None:
         """Append a frame."""
@@ -173,6 +177,7 @@ class Kind:
         width: the most pixels of a picture whose size the user did not choose; None: no limit.
         frames: the most pictures.
         moments: whether the pictures are spread evenly over all episodes.
+        rate: the pictures per second that a file has of those asked for.
     """
 
     writer: Callable[[Path, float], Writer]
@@ -180,13 +185,14 @@ class Kind:
     width: int | None = None
     frames: int = sys.maxsize
     moments: bool = False
+    rate: Callable[[float], float] = float
 
 
 KINDS = {
     ".mp4": Kind(Mp4, fps=30),
     # A GIF is for web pages, is held in memory and grows by 0.4 MB a second: it ends after 400
     # pictures, 20 s of a robot in real time.
-    ".gif": Kind(Gif, fps=20, width=480, frames=400),
+    ".gif": Kind(Gif, fps=20, width=480, frames=400, rate=in_hundredths),
     ".png": Kind(Sheet, fps=30, width=320, frames=12, moments=True),
 }
 

@@ -178,8 +178,9 @@ def tiles(group: Group, endings: Sequence[Ending]) -> list[Tile]:
     for share in shares(group.env_id, final["return_mean"]):
         named = (f"{share.percent} %", f"of the {share.of}") if share.percent else ("", share.of)
         found.append(Tile(*named))
-    seconds = sum(one.result.get("seconds", 0.0) for one in endings)
-    steps = sum(one.steps for one in endings)
+    ended = [one for one in endings if one.final is not None]
+    seconds = sum(one.result.get("seconds", 0.0) for one in ended)
+    steps = sum(one.steps for one in ended)
     found.append(Tile(duration(seconds), "of training", counted(steps, "timestep")))
     return found
 
@@ -202,7 +203,7 @@ def facts(group: Group, endings: Sequence[Ending]) -> list[tuple[str, str]]:
     commands = run.config.get("commands")
     if isinstance(commands, list):
         found += [("command", str(command)) for command in commands]
-    return [*found, *(("folder", str(one.run.folder)) for one in endings)]
+    return [*found, *(("folder", one.run.place) for one in endings)]
 
 
 def seeds_table(endings: Sequence[Ending]) -> Table | None:

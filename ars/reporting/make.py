@@ -23,7 +23,6 @@ from ars.results.svg import inline
 from ars.results.table import by_env, grid, group_scores
 from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import LATEST_POLICY, ResolvedPolicy
-from ars.training.shared_run import unpacked
 from ars.training.trust import check_trust
 
 ENDINGS = ".html", ".htm"
@@ -54,7 +53,7 @@ def report(
     """
     with replacing(output) as temporary:
         reporter = _Reporter(config, notify, working, trust)
-        page = reporter.page([unpacked(str(word)) for word in words])
+        page = reporter.page([str(word) for word in words])
         temporary.write_bytes(render(page))
 
 

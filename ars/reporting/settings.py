@@ -67,8 +67,8 @@ def _origin(run: StoredRun, name: str, value: Any, starts_as: str) -> str:
     commands = run.config.get("commands")
     said = " ".join(c for c in commands if isinstance(c, str)) if isinstance(commands, list) else ""
     bare = name.removeprefix("env_kwargs: ")
-    words = re.escape(bare).replace("_", "[-_]")
-    if re.search(rf"(--{words}(?![-\w])|\b{re.escape(bare)}=)", said):
+    words = "wrappers?" if bare == "wrappers" else re.escape(bare).replace("_", "[-_]")
+    if re.search(rf"(--(no-)?{words}(?![-\w])|\b{re.escape(bare)}=)", said):
         return "given"
     preset = run.config.get("preset")
     if run.algo in ALGORITHMS and isinstance(preset, str):

@@ -43,7 +43,9 @@ def share_run(folder: Path, output: str | Path | None = None, trust: bool = Fals
     check_shareable(folder)  # before a picture is drawn
     config = read_json(folder / CONFIG)
     name = f"{config.get('env_id')}-{config.get('algo')}-s{config.get('seed')}.zip"
-    path = check_output(output or name.replace("/", "-").replace(":", "-"), ".zip")
+    path = check_output(
+        name.replace("/", "-").replace(":", "-") if output is None else output, ".zip"
+    )
     picture, why = None, ""
     try:
         picture = _picture(folder, trust)

@@ -55,7 +55,7 @@ def grouped(runs: Iterable[StoredRun], notify: Notify) -> list[Group]:
             kept, dropped = sorted((twins[0], run), key=_length, reverse=True)
             same[same.index(twins[0])] = kept
             notify(
-                f"{dropped.folder}: has the settings and the seed of {kept.folder}, which is taken"
+                f"{dropped.place}: has the settings and the seed of {kept.place}, which is taken"
             )
         else:
             same.append(run)
@@ -77,7 +77,7 @@ def _length(run: StoredRun) -> int:
 def named(runs: Sequence[StoredRun]) -> str:
     """The first of several runs, and how many others there are."""
     others = f" and {counted(len(runs) - 1, 'other run')}" if runs[1:] else ""
-    return f"{runs[0].folder}{others}"
+    return f"{runs[0].place}{others}"
 
 
 def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) -> list[Line]:
@@ -104,7 +104,7 @@ def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) ->
                 curve = run.curve(x, training, notify)
                 if not curve.x.size:
                     row = "iteration" if training else "evaluation"
-                    notify(f"left out: {run.folder}: has no {row} yet")
+                    notify(f"left out: {run.place}: has no {row} yet")
                     continue
                 members.append(run)
                 curves.append(curve)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -140,7 +140,7 @@ def each_of(runs: Sequence[Given | Sequence[Given]]) -> list[Given]:
     """The runs that were given, also those in lists such as `train_seeds` returns."""
     found: list[Given] = []
     for given in runs:
-        found += [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+        found += [given] if isinstance(given, str) or not isinstance(given, Iterable) else given
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ars.common.errors import UsageError
 from ars.common.settings import setting
 
 TABLE_FORMATS = ("text", "markdown", "latex", "csv")
@@ -54,3 +55,7 @@ class PlotConfig:
         at_least=0,
         requires=_WEIGHTS,
     )
+
+    def __post_init__(self) -> None:
+        if self.each_weight and not self.episodes:
+            raise UsageError("`each_weight`: has no meaning with `episodes` 0, which plays nothing")

@@ -64,7 +64,7 @@ def _draw_history(axes: Axes, complete: Mapping[int, float], pruned: Mapping[int
     )
     values = np.array([*complete.values(), *pruned.values()])
     top, middle = values.max(), np.median(values)
-    if (lowest := top - _ROOM * (top - middle)) > values.min():
+    if top > middle and (lowest := top - _ROOM * (top - middle)) > values.min():
         below = int((values < lowest).sum())
         axes.set_ylim(bottom=lowest)
         axes.set_xlabel(f"trial ({below} below this panel)" if below else "trial")

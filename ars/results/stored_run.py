@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ class StoredRun:
         final_return: of the final evaluation, the mean return; None where the run has not ended.
         timesteps: when it ended.
         named: whether the user named it; else it was found below a folder.
+        place: what the user knows its folder by.
     """
 
     folder: Path
@@ -56,16 +58,18 @@ class StoredRun:
     final_return: float | None = None
     timesteps: int | None = None
     named: bool = True
+    place: str = ""
 
     @classmethod
-    def open(cls, folder: Path) -> StoredRun:
+    def open(cls, folder: Path, place: str | None = None) -> StoredRun:
         """The run in a folder. Raises: FileError if its files are not those of a run."""
         config = read_json(folder / CONFIG)
         for name, kind in (("env_id", str), ("algo", str), ("seed", int), ("config", dict)):
             found = config.get(name)
             if not isinstance(found, kind) or (isinstance(found, str) and not found.isprintable()):
                 raise FileError(f"{folder / CONFIG}: not the configuration of a run (no {name})")
-        return cls(folder, config, *_final(folder / RESULT))
+        final, timesteps = _final(folder / RESULT)
+        return cls(folder, config, final, timesteps, place=place or str(folder))
 
     @property
     def env_id(self) -> str:
@@ -177,15 +181,18 @@ def _numbers(path: Path, table: Mapping[str, list[str]], name: str) -> Array:
         raise FileError(f"{path}: not a log of a run ({name}: {error})") from None
 
 
-def _final(path: Path) -> tuple[float, int] | tuple[()]:
+def _final(path: Path) -> tuple[float, int] | tuple[None, None]:
     """The mean return of a run's final evaluation and its timesteps, if it has ended."""
     if not path.exists():
-        return ()
+        return None, None
     result = read_json(path)
     evaluation = result.get("final_evaluation")
     found = evaluation.get("return_mean") if isinstance(evaluation, dict) else None
     timesteps = result.get("timesteps")
-    if not (isinstance(found, int | float) and math.isfinite(found) and isinstance(timesteps, int)):
+    if (
+        not (isinstance(found, int | float) and isinstance(timesteps, int))
+        or not abs(found) <= sys.float_info.max  # nor is NaN
+    ):
         raise FileError(f"{path}: not the result of a run (no return of its final evaluation)")
     return float(found), timesteps
 
@@ -213,7 +220,8 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
                     found[real] = replace(found[real], named=True)
                 continue
             try:
-                found[real] = replace(StoredRun.open(folder), named=named)
+                place = str(folder if path == Path(word) else word)
+                found[real] = replace(StoredRun.open(folder, place), named=named)
             except FileError as error:
                 if named:
                     raise
@@ -267,7 +275,7 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
 def _natural(text: str) -> list[tuple[int, str]]:
     """A key that sorts `s9` before `s10`."""
     return [
-        (int(part), "") if part.isdigit() else (-1, part)
+        (int(part), "") if part.isdecimal() else (-1, part)
         for part in re.split(r"(\d+)", text)
         if part
     ]

@@ -85,7 +85,7 @@ def group_scores(groups: Sequence[Group], notify: Notify) -> list[GroupScore]:
                 if curve.x.size:
                     scored.append((float(curve.y[-1]), int(curve.x[-1])))
                 else:
-                    notify(f"left out: {run.folder}: has no evaluation yet")
+                    notify(f"left out: {run.place}: has no evaluation yet")
         if not scored:
             continue
         scores = np.array([score for score, _ in scored])

@@ -7,7 +7,7 @@ happens to one can reach another: not even an environment that ends its process.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -224,8 +224,10 @@ class Member(NamedTuple):
     folder: Path
 
 
-def members(folder: Path) -> tuple[str, str, list[Member]]:
+def members(folder: Path, notify: Callable[[str], None]) -> tuple[str, str, list[Member]]:
     """The environment and the algorithm of an experiment, and its runs that have a policy.
+
+    The seeds of others are told.
 
     Raises:
         UsageError: none has one.
@@ -233,9 +235,13 @@ def members(folder: Path) -> tuple[str, str, list[Member]]:
     """
     data = _read(folder)
     runs = [Member(seed, folder / f"s{seed}") for seed in data["seeds"]]
-    runs = [run for run in runs if (run.folder / BEST_POLICY).is_file()]
+    without = [str(run.seed) for run in runs if not (run.folder / BEST_POLICY).is_file()]
+    runs = [run for run in runs if str(run.seed) not in without]
     if not runs:
         raise UsageError(f"`run` {folder}: no run of this experiment has a policy yet")
+    if without:
+        seeds = "seed" if len(without) == 1 else "seeds"
+        notify(f"left out, without a policy yet: {seeds} {', '.join(without)}")
     return data["env_id"], data["algo"], runs
 
 

@@ -35,7 +35,7 @@ def training_id(
     name: str | None, given: GivenEnv | None, folder: Path | None
 ) -> Iterator[str | None]:
     """The id of the environment to train on; one that was given is registered for the block."""
-    config = None if folder is None else folder / CONFIG
+    config = None if folder is None else Path(str(folder)) / CONFIG
     stored = read_json(config).get("env_id") if config is not None and config.is_file() else None
     if name is not None and stored is not None and canonical_name(name) != stored:
         raise UsageError(f"`env` {name}: the run was started with {stored}")
@@ -64,6 +64,8 @@ def policy_in_env(
             raise UsageError("`env`: must be given, a policy does not know its environment")
         if at is not None:
             raise UsageError(f"`at` {at}: a policy has no tape, give its run")
+        if latest:
+            raise UsageError("`latest`: a policy is one alone, give its run")
         resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "the", "policy")
     else:
         resolved = chosen_policy(str(folder_of(run)), latest, at, trust)

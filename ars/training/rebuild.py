@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +59,9 @@ def chosen_policy(
             which = "latest shipped policy" if latest else "shipped policy"
             return replace(found, which=which, name=given)
         return replace(found, name=found.name.replace(run, given))
-    if isinstance(at, bool) or not isinstance(at, int):
-        raise UsageError(f"`at` {at}: must be of type int")
+    if isinstance(at, bool) or not isinstance(at, Real) or not float(at).is_integer():
+        raise UsageError(f"`at` {at}: must be a whole number")
+    at = int(at)
     if latest:
         raise UsageError(f"`at` {at}: has no meaning beside `latest`")
     tape = tape_of(given, f"`at` {at}")

@@ -105,7 +105,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         if preset not in algorithm.presets:
             _refuse_unknown_in_file(algo, preset, presets[preset])
         defaults = preset_values(algorithm.Config, presets[preset], given)
-    env_kwargs = envs.merge_kwargs(_given_kwargs(defaults), _given_kwargs(given))
+    env_kwargs = envs.merge_kwargs(given_kwargs(defaults), given_kwargs(given))
     horizons = kept_from_start(algorithm.Config, {**defaults, **given})
     values = {**horizons, **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
@@ -248,7 +248,7 @@ def _refuse_changes(
                 "resume only flags of stopping, evaluation, saving, films, workers and the device "
                 "may change"
             )
-    for name, value in _given_kwargs(given).items():
+    for name, value in given_kwargs(given).items():
         if name in envs.OPTIONS and not (value or stored_kwargs.get(name)):
             continue  # none of them, as before
         if name not in stored_kwargs or stored_kwargs[name] != value:
@@ -335,7 +335,7 @@ def env_arguments(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
+def given_kwargs(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments given for `envs.make`, as they read back from JSON."""
     own = {name: given[name] for name in envs.OPTIONS if name in given}
     named = env_arguments(given)

@@ -271,7 +271,8 @@ def _train(
     stop: Callable[[], str | None],
 ) -> dict[str, Any]:
     """Run the training loop; if it ends early, the message says how to resume where possible."""
-    training = {"algo": config.algo, "preset": config.preset, **algorithm.policy_metadata}
+    preset = config.preset and Path(config.preset).name  # of a file, whose folder is nobody's
+    training = {"algo": config.algo, "preset": preset, **algorithm.policy_metadata}
     interrupts, spec = Interrupts(), algorithm.rollout_spec
     budget = TimeBudget(
         config.budget_seconds,

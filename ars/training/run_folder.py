@@ -92,6 +92,8 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
         path = path / name
         which = "latest policy" if name == LATEST_POLICY else "best policy"
     elif path.is_file():
+        if latest:
+            raise UsageError(f"`latest`: {run} is one policy; a run folder has a latest one")
         which = "policy file"
     else:
         raise UsageError(

@@ -6,6 +6,7 @@ import atexit
 import functools
 import io
 import json
+import lzma
 import os
 import re
 import shutil
@@ -41,7 +42,10 @@ FILES = (CONFIG, RESULT, BEST_POLICY, LATEST_POLICY, TAPE, PROGRESS, EVALUATIONS
 CARD, PICTURE = "README.md", "picture.png"
 LARGEST = 2**31  # bytes, unpacked
 SHIPPED_ALONE = "shipped:"  # before the name of a shipped policy
-_BROKEN = zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
 # The folders of an absolute path, up to its last name.
 _FOLDERS = re.compile(r"""(?<=')[~/][^']*/|(?<=")[~/][^"]*/|(?<![\w.:/'"])[~/]\S*/(?=\S)""")
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes at any time
@@ -63,8 +67,8 @@ def check_shareable(folder: Path) -> None:
 def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]:
     """Write a run to one file, with a card that describes it.
 
-    Of absolute paths in its commands only the last name is kept: the folders before it are
-    nobody else's business.
+    Of absolute paths in its commands, and of its preset and start, only the last name is kept: the
+    folders before it are nobody else's business.
 
     Args:
         folder: of the run.
@@ -84,6 +88,9 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
     if picture is not None:
         contents[PICTURE] = picture
     config, result = read_json(folder / CONFIG), read_json(folder / RESULT)
+    for name in ("preset", "init_from"):
+        if isinstance(place := config.get(name), str) and Path(place).is_absolute():
+            config[name] = Path(place).name
     try:
         contents[CARD] = card(config, result, list(contents), output.name).encode()
     except (KeyError, TypeError, ValueError) as error:
@@ -91,7 +98,7 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
         raise FileError(f"{folder}: {CONFIG} or {RESULT} is damaged ({what})") from None
     if isinstance(commands := config.get("commands"), list):
         config["commands"] = [_FOLDERS.sub("", str(command)) for command in commands]
-        contents[CONFIG] = json_bytes(config)
+    contents[CONFIG] = json_bytes(config)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):
@@ -213,7 +220,7 @@ def unpacked(run: str) -> str:
         FileError: the file is damaged, or holds no run.
     """
     path = shipped_file(run) or Path(run)
-    if path.suffix != ".zip" or not path.is_file():
+    if path.suffix.lower() != ".zip" or not path.is_file():
         return run
     return str(_unpack(path.resolve(), path.stat().st_mtime_ns))
 

@@ -22,7 +22,7 @@ from ars.training.dry_run import measured
 from ars.training.experiment import plain_settings, share_processors, without_workers
 from ars.training.preset_lines import preset_named_like
 from ars.training.processes import job
-from ars.training.resolve import resolve_new
+from ars.training.resolve import given_kwargs, resolve_new
 from ars.training.run import opened
 from ars.training.run_folder import STUDY, lock, new_folder, read_json, writing
 from ars.training.settings_file import NO_PRESET
@@ -203,6 +203,10 @@ class Study:
             **dataclasses.asdict(self.config),
         }
         changed = {}
+        if given.keys() & {"env_kwargs", *envs.OPTIONS}:  # in one place, as they are stored
+            kwargs = {**self.fixed.get("env_kwargs", {}), **given_kwargs(given)}
+            given = {n: value for n, value in given.items() if n not in envs.OPTIONS}
+            given["env_kwargs"] = kwargs
         for name, value in given.items():
             if name in _MAY_CHANGE:
                 changed[name] = value

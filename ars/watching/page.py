@@ -36,6 +36,7 @@ class RobotPanel:
         self.source = source
         self._stage = OnStage(server, place, places, _short(source.name), self._tell)
         self._lane = Lane(self._stage)
+        self._seen = False
         self._shown: tuple[Any, ...] = ()
         self._quiet = False
         with server.gui.add_folder(f"Robot {place + 1}: {_short(source.name)}"):
@@ -58,7 +59,10 @@ class RobotPanel:
 
     def look(self, seen: bool) -> None:
         """Play while somebody looks."""
+        self._seen = seen
         self._lane.look(seen)
+        if seen:
+            self.update()
 
     def close(self) -> None:
         """End its play."""
@@ -93,7 +97,11 @@ class RobotPanel:
             self._play()
 
     def _play(self) -> None:
+        if not self._seen:  # what nobody sees need not be rebuilt
+            return
         moments, position = self.source.state.moments, int(self._moment.value)
+        if self._choice == CHOSEN and not moments:
+            self._choice = BEST
         which = {NEWEST: "latest", BEST: "best", CHOSEN: "at"}[self._choice]
         if self._choice == NEWEST and moments:
             which, position = "at", len(moments) - 1
@@ -124,7 +132,7 @@ class LivePage:
     """
 
     def __init__(self, server: Any, sources: Sequence[Source]) -> None:
-        self._server, self._sources = server, list(dict.fromkeys(sources))
+        self._server, self._sources = server, list(sources)
         server.gui.configure_theme(
             control_layout="fixed", show_logo=False, show_share_button=False, brand_color=_ORANGE
         )

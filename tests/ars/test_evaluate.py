@@ -125,6 +125,7 @@ def test_a_reward_that_is_not_finite_is_told(
         (["RUN", "--seed", "-1"], "--seed -1: must be at least 0"),
         (["RUN", "--epsiodes", "3"], "unknown argument --epsiodes (did you mean --episodes?)"),
         (["nowhere"], "RUN nowhere: no run folder, policy file or shipped policy"),
+        (["RUN", "--latest"], "--latest: "),
         ([], "the following arguments are required: RUN"),
     ],
 )

@@ -70,6 +70,11 @@ def test_a_table_stands_alone_on_stdout(runs: Path, capsys: pytest.CaptureFixtur
     assert "wrote x.svg" in err
 
 
+def test_a_shipped_run_is_no_format(capsys: pytest.CaptureFixture[str]) -> None:
+    plot.main(["--table", "hopper"])
+    assert "Hopper" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [["--table", "runs"], ["--table=text", "runs"]])
 def test_a_table_without_a_format_is_text(
     words: list[str], runs: Path, capsys: pytest.CaptureFixture[str]
@@ -107,6 +112,9 @@ def test_weights_of_a_policy_file(capsys: pytest.CaptureFixture[str]) -> None:
         (["runs", "--weights"], 2, "RUN runs: a folder without best_policy.safetensors"),
         (["runs", "--table", "html"], 2, "--table html: must be one of text, markdown, latex, csv"),
         (["--table", "no/runs"], 2, "RUN no/runs: there is no run folder of that name"),
+        (["runs", "--table", "--training"], 2, "--training: is of a figure; --table alone draws"),
+        (["runs", "--table", "--x", "time"], 2, "--x: is of a figure; --table alone draws none"),
+        (["HalfCheetah", "--weights", "--each-weight", "--episodes", "0"], 2, "--each-weight: has"),
         (["runs", "--tabel"], 2, "unknown argument --tabel (did you mean --table"),
     ],
 )

@@ -27,6 +27,7 @@ class Square(gymnasium.Env[Any, Any]):
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 60}  # noqa: RUF012
     trouble: Any = None
+    n_steps = 20
 
     def __init__(self, render_mode: str | None = None, n_obs: int = 3, n_actions: int = 2) -> None:
         self.render_mode = render_mode
@@ -45,7 +46,7 @@ class Square(gymnasium.Env[Any, Any]):
         reward = float(obs[0]) + action
         if self.trouble == "nan" and self.count == 10:
             reward = float("nan")
-        return obs, reward, self.count == 20, False, {}
+        return obs, reward, self.count == self.n_steps, False, {}
 
     def render(self) -> Any:
         if callable(self.trouble) and self.count >= 10:

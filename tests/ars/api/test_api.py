@@ -17,7 +17,17 @@ import pytest
 from PIL import Image
 
 from ars import api, evaluate
-from ars.api import Run, RunError, UnknownEnvironment, UsageError, load, make_env, train
+from ars.api import (
+    Run,
+    RunError,
+    UnknownEnvironment,
+    UsageError,
+    load,
+    make_env,
+    train,
+    train_seeds,
+)
+from ars.api.training import plain
 
 FEW: dict[str, Any] = {"n_iterations": 2, "n_directions": 2, "eval_freq": 1, "eval_episodes": 2}
 HERE: dict[str, Any] = {**FEW, "n_workers": 0, "verbose": False}
@@ -278,6 +288,24 @@ def test_a_run_its_folder_and_its_file_are_a_start_for_another() -> None:
     assert [config["init_from"] for config in configs] == ["first"] * 3
     assert "init_from='first'" in configs[0]["commands"][0]
     assert train(resume=runs[0], init_from=first, n_iterations=3, verbose=False) == runs[0]
+    assert plain({"init_from": first}) == {"init_from": "first"}  # as `train_seeds` and `tune` do
+
+
+def test_an_experiment_that_is_refused_leaves_no_folder() -> None:
+    with pytest.raises(UsageError, match="`jobs` 0"):
+        train_seeds("CartPole-v1", 2, jobs=0, verbose=False)
+    assert not Path("runs").exists()
+
+
+def test_timesteps_are_taken_as_curves_have_them() -> None:
+    run = train("CartPole-v1", **HERE)
+    steps = run.evaluations["timesteps"][-1]
+    weights = [load(run, at=kind(steps)).weights.tolist() for kind in (np.int64, float)]
+    assert weights[0] == weights[1] == run.latest_policy.weights.tolist()
+    with pytest.raises(UsageError, match="must be a whole number"):
+        load(run, at=1.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="`latest`: "):
+        api.evaluate(run.policy, 1, latest=True, env="CartPole-v1")
 
 
 # Policies by themselves, and pictures

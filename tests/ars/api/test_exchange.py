@@ -107,6 +107,8 @@ def test_import_policy_is_the_command_in_python(folder: Path) -> None:
     assert np.array_equal(found.policy.weights, WEIGHTS.ravel())
     with pytest.raises(UsageError, match="`env` CartPole-v1: has observations of 4 numbers"):
         import_policy(file, "CartPole-v1")
+    names = [import_policy(file, "Pendulum-v1").name for _ in range(2)]
+    assert names == ["p.safetensors", "p-2.safetensors"]
 
 
 @pytest.mark.parametrize(

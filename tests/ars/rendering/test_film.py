@@ -67,6 +67,12 @@ def test_the_total_of_a_gif_is_at_most_what_it_may_have() -> None:
     assert gif.total == KINDS[".gif"].frames
 
 
+@pytest.mark.parametrize(("speed", "seconds"), [(0.48, 0.03), (0.5, 0.07), (1.0, 0.05)])
+def test_a_gif_tells_the_time_that_its_hundredths_make(speed: float, seconds: float) -> None:
+    gif = Film(KINDS[".gif"], RenderConfig(speed=speed), "Ant", 1 / 0.0165, 1000)
+    assert 1 / gif.fps == pytest.approx(seconds)
+
+
 def test_a_return_of_zero_has_no_sign() -> None:
     for total in (-0.0, -0.04):
         assert film(".mp4")._lines(Shot(PICTURE, 0, 0, total))[1] == "return 0.0"

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import refusal, save
+from pictures import Square, refusal, save
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
-from ars import render
+from ars import api, render
+from ars.common.errors import UsageError
 from ars.rendering.film import Film, RenderConfig
 from ars.rendering.grid import LONGEST, captions
 from ars.rendering.video import KINDS
@@ -42,6 +43,21 @@ def test_a_sheet_has_a_row_of_each(square: Path, tmp_path: Path) -> None:
     render.main([str(square), str(other), "--output", str(tmp_path / "x.png")])
     with Image.open(tmp_path / "x.png") as sheet:
         assert sheet.size == (4 * 65 + 3 * 4, 2 * 49 + 4)
+
+
+def test_an_episode_of_few_steps_has_a_row_too(
+    square: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Square, "n_steps", 2)
+    other = save(tmp_path / "other.safetensors")
+    render.main([str(square), str(other), "--output", str(tmp_path / "x.png")])
+    with Image.open(tmp_path / "x.png") as sheet:
+        assert sheet.size == (4 * 65 + 3 * 4, 2 * 49 + 4)
+
+
+def test_no_policy_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`run`: give one at least"):
+        api.render([], output=tmp_path / "x.png")
 
 
 def test_captions_are_as_short_as_tells_runs_apart() -> None:

@@ -46,6 +46,17 @@ def test_each_value_says_where_it_comes_from(run: StoredRun) -> None:
     assert rows["step_size"].origin == ("preset HalfCheetah" if known else "not recorded")
 
 
+def test_flags_of_another_form_are_given_too(run: StoredRun) -> None:
+    path = run.folder / "config.json"
+    config = json.loads(path.read_text())
+    config["env_kwargs"] = {"wrappers": ["m:C"]}
+    config["config"]["action_clip"] = False
+    config["commands"] = ["ars train HalfCheetah --no-action-clip --wrapper m:C"]
+    path.write_text(json.dumps(config))
+    rows = {row.name: row for row in setting_rows(StoredRun.open(run.folder))}
+    assert rows["action_clip"].origin == rows["env_kwargs: wrappers"].origin == "given"
+
+
 @pytest.mark.parametrize("name", ["a(", "*", "(a+)+$"])
 def test_a_name_is_no_pattern(name: str, run: StoredRun) -> None:
     path = run.folder / "config.json"

@@ -34,6 +34,20 @@ def test_every_run_below_a_folder_is_taken_in_the_order_of_numbers(tmp_path: Pat
     assert names([tmp_path]) == ["another", *(f"ars-s{seed}" for seed in range(11))]
 
 
+def test_names_may_hold_any_digits_and_numbers_be_of_any_size(tmp_path: Path) -> None:
+    runs = [store_run(tmp_path / name) for name in ("x1²", "x10", "x9")]
+    assert len(find_runs([tmp_path], print)) == 3
+    result = json.loads((runs[0] / "result.json").read_text())
+    result["final_evaluation"]["return_mean"] = 10**400
+    (runs[0] / "result.json").write_text(json.dumps(result))
+    with pytest.raises(FileError, match="no return of its final evaluation"):
+        find_runs([runs[0]], print)
+
+
+def test_a_shipped_run_is_known_by_its_name() -> None:
+    assert find_runs(["Hopper"], print)[0].place == "Hopper"
+
+
 def test_runs_behind_links_are_taken_once(tmp_path: Path) -> None:
     run = store_run(tmp_path / "runs" / "one")
     (tmp_path / "paper").mkdir()

@@ -108,7 +108,8 @@ def test_seeds_that_stand_are_named() -> None:
 
 
 def test_the_folder_is_evaluated_seed_by_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    train_seeds("CartPole-v1", 2, run_dir="many", **FEW)
+    train_seeds("CartPole-v1", 2, run_dir="many", **{**FEW, "verbose": True})
+    assert "of 2 seeds, " in capsys.readouterr().out
     ars.evaluate.main(["many", "--episodes", "3"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("   ")] == ["0", "1"]
@@ -116,6 +117,12 @@ def test_the_folder_is_evaluated_seed_by_seed(capsys: pytest.CaptureFixture[str]
     ars.evaluate.main(["many", "--episodes", "3", "--json"])
     seeds = json.loads(capsys.readouterr().out)["seeds"]
     assert {seed: len(row["returns"]) for seed, row in seeds.items()} == {"0": 3, "1": 3}
+    for policy in Path("many", "s1").glob("*policy.safetensors"):
+        policy.unlink()
+    ars.evaluate.main(["many", "--episodes", "3"])
+    out, err = capsys.readouterr()
+    assert out.endswith("of 1 seed, 3 new episodes each\n")
+    assert "left out, without a policy yet: seed 1\n" in err
 
 
 def test_an_interrupt_saves_every_seed_and_they_go_on_exactly() -> None:

@@ -84,16 +84,21 @@ def test_no_folder_of_the_machine_leaves_it(folder: Path) -> None:
         "python -m ars.train --resume '/home/me/my secret/run' --env-kwargs 'clock=[1.5]'",
         "python -m ars.train https://x/y ~/secret/run",
     ]
-    (folder / "config.json").write_text(json.dumps(data | {"commands": commands}))
-    share(folder, Path("a.zip"))
-    with zipfile.ZipFile("a.zip") as archive:
+    places = {"preset": "/home/me/my.toml", "init_from": "/home/me/first"}
+    (folder / "config.json").write_text(json.dumps(data | places | {"commands": commands}))
+    share(folder, Path("a.ZIP"))
+    assert Path(unpacked("a.ZIP")).is_dir()
+    with zipfile.ZipFile("a.ZIP") as archive:
         shared = json.loads(archive.read("config.json"))
+        assert "/home/me" not in archive.read("README.md").decode()
     assert shared == data | {
+        "preset": "my.toml",
+        "init_from": "first",
         "commands": [
             "python -m ars.train HalfCheetah --config envs/a.json --run-dir run  # seed 1",
             "python -m ars.train --resume 'run' --env-kwargs 'clock=[1.5]'",
             "python -m ars.train https://x/y run",
-        ]
+        ],
     }
 
 
@@ -117,6 +122,7 @@ def test_what_cannot_be_drawn_is_shared_without_a_picture(
         (["unfinished"], "RUN unfinished: has no result yet"),
         (["several"], "several: not a run folder (no config.json in it); it holds 1 run: name one"),
         (["mine", "--output", "a.rar"], "--output a.rar: must end in .zip"),
+        (["mine", "--output", ""], "--output .: must end in .zip"),
         (["mine", "--output", "no/a.zip"], "--output no/a.zip: there is no folder no"),
         (["lost"], "RUN lost: has no policy (no best_policy.safetensors in it)"),
     ],
@@ -174,6 +180,17 @@ def test_a_file_that_cannot_be_used_is_named(
         ars.evaluate.main(["a.zip"])
     error = capsys.readouterr().err
     assert stopped.value.code == 1 and error.count("\n") == 1 and "a.zip" in error
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_packing_is_named(packing: int, folder: Path) -> None:
+    with zipfile.ZipFile("a.zip", "w", packing) as archive:
+        archive.writestr("config.json", (folder / "config.json").read_bytes() * 9)
+    data = bytearray(Path("a.zip").read_bytes())
+    data[60:90] = bytes(30)
+    Path("a.zip").write_bytes(data)
+    with pytest.raises(FileError, match=r"/a\.zip: cannot be read"):
+        unpacked("a.zip")
 
 
 def test_a_module_that_it_names_does_not_run(

@@ -27,3 +27,11 @@ def test_a_figure_of_a_search(importances: dict[str, float], tmp_path: Path) -> 
     if importances:
         assert [label.get_text() for label in axes[1].get_yticklabels()] == [*importances]
     assert (tmp_path / "history.svg").read_text().startswith("<?xml")
+
+
+def test_where_half_of_the_trials_reach_the_most_all_are_shown() -> None:
+    complete = {0: 500.0, 1: 120.0, 2: 500.0, 3: 500.0}
+    with style.print_style():
+        [axes] = draw_search("CartPole-v1, ars", complete, {4: 30.0}, {}).axes
+        assert axes.get_ylim()[0] < 30.0
+        assert axes.get_xlabel() == "trial"
