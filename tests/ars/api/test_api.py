@@ -300,7 +300,8 @@ def test_an_experiment_that_is_refused_leaves_no_folder() -> None:
 def test_timesteps_are_taken_as_curves_have_them() -> None:
     run = train("CartPole-v1", **HERE)
     steps = run.evaluations["timesteps"][-1]
-    weights = [load(run, at=kind(steps)).weights.tolist() for kind in (np.int64, float)]
+    given: list[Any] = [np.int64(steps), float(steps)]
+    weights = [load(run, at=at).weights.tolist() for at in given]
     assert weights[0] == weights[1] == run.latest_policy.weights.tolist()
     with pytest.raises(UsageError, match="must be a whole number"):
         load(run, at=1.5)  # type: ignore[arg-type]
