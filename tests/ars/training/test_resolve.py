@@ -140,12 +140,9 @@ def test_what_is_repeated_on_resume_may_be_written_in_another_way(tmp_path: Path
         ("CartPole-v1", {"preset": "course"}, ["`seed` 1, from `preset` course"]),
         ("CartPole-v1", {"preset": "course", "seed": 2}, []),
         (
-            "HumanoidFlagrunBulletEnv-v0",
+            "HumanoidFlagrun",
             {},
-            [
-                "HumanoidFlagrunBulletEnv-v0: taken as HumanoidFlagrun",
-                "ars has no preset for HumanoidFlagrun; ppo has one: `algo` ppo",
-            ],
+            ["ars has no preset for HumanoidFlagrun; ppo has one: `algo` ppo"],
         ),
         ("HumanoidFlagrun", {"algo": "ars"}, []),
         ("HumanoidFlagrun", {"preset": None}, []),

@@ -220,7 +220,7 @@ def test_where_there_is_no_tape_at_is_refused(tmp_path: Path, hopper: Path) -> N
         with pytest.raises(UsageError, match=told):
             load(run, at=at)
     for other in ("500k", 1.5, True):
-        with pytest.raises(UsageError, match=f"`at` {other}: must be of type int"):
+        with pytest.raises(UsageError, match=f"`at` {other}: must be a whole number"):
             load(hopper, at=other)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="`at` 5: has no meaning beside `latest`"):
         load(hopper, latest=True, at=5)
