@@ -93,7 +93,7 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
             _guard_exit()
         _host.depth += 1
         _host.staying[thread] += not may_exit
-        before = dict(_host.warn)
+        before = _host.warn.get(thread)
         if warn is not None:
             _host.warn[thread] = warn
     try:
@@ -101,8 +101,8 @@ def hosting(warn: Callable[[str], None] | None = None, *, may_exit: bool = False
     finally:
         with _lock:
             _host.warn.pop(thread, None)
-            if thread in before:
-                _host.warn[thread] = before[thread]
+            if before is not None:
+                _host.warn[thread] = before
             _host.depth -= 1
             _host.staying[thread] -= not may_exit
             if not _host.depth:  # of all threads

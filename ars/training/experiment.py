@@ -235,13 +235,15 @@ def members(folder: Path, notify: Callable[[str], None]) -> tuple[str, str, list
     """
     data = _read(folder)
     runs = [Member(seed, folder / f"s{seed}") for seed in data["seeds"]]
-    without = [str(run.seed) for run in runs if not (run.folder / BEST_POLICY).is_file()]
-    runs = [run for run in runs if str(run.seed) not in without]
+    without = [run for run in runs if not (run.folder / BEST_POLICY).is_file()]
+    runs = [run for run in runs if run not in without]
     if not runs:
         raise UsageError(f"`run` {folder}: no run of this experiment has a policy yet")
     if without:
-        seeds = "seed" if len(without) == 1 else "seeds"
-        notify(f"left out, without a policy yet: {seeds} {', '.join(without)}")
+        seeds = ", ".join(str(run.seed) for run in without)
+        notify(
+            f"left out, without a policy yet: {'seed' if len(without) == 1 else 'seeds'} {seeds}"
+        )
     return data["env_id"], data["algo"], runs
 
 

@@ -32,6 +32,7 @@ from ars.training.run_folder import (
     new_folder,
     refuse_taken,
     remove_unbegun,
+    without_folder,
     writing,
 )
 from ars.training.space_check import action_warning, coarse_on_average, coarse_warning
@@ -271,7 +272,7 @@ def _train(
     stop: Callable[[], str | None],
 ) -> dict[str, Any]:
     """Run the training loop; if it ends early, the message says how to resume where possible."""
-    preset = config.preset and Path(config.preset).name  # of a file, whose folder is nobody's
+    preset = config.preset and without_folder(config.preset)  # it may be of a file
     training = {"algo": config.algo, "preset": preset, **algorithm.policy_metadata}
     interrupts, spec = Interrupts(), algorithm.rollout_spec
     budget = TimeBudget(

@@ -65,6 +65,11 @@ class ResolvedPolicy:
         return f"{self.which} {self.name} (iteration {iteration:,}, {timesteps:,} timesteps)"
 
 
+def without_folder(place: str) -> str:
+    """An absolute path without the folders before its name, which are nobody else's business."""
+    return Path(place).name if Path(place).is_absolute() else place
+
+
 def find_policy(run: str, latest: bool = False, setting: str = "run") -> ResolvedPolicy:
     """The policy of a run folder, its best (or latest), or of a policy file.
 

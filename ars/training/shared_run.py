@@ -33,6 +33,7 @@ from ars.training.run_folder import (
     TAPE,
     one_of_those_in,
     read_json,
+    without_folder,
 )
 from policies import FileError
 from policies.file import json_bytes, read_plain
@@ -89,8 +90,8 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
         contents[PICTURE] = picture
     config, result = read_json(folder / CONFIG), read_json(folder / RESULT)
     for name in ("preset", "init_from"):
-        if isinstance(place := config.get(name), str) and Path(place).is_absolute():
-            config[name] = Path(place).name
+        if isinstance(place := config.get(name), str):
+            config[name] = without_folder(place)
     try:
         contents[CARD] = card(config, result, list(contents), output.name).encode()
     except (KeyError, TypeError, ValueError) as error:

@@ -18,6 +18,7 @@ from ars.api import evaluate, load, train
 from ars.api import share as share_from_python
 from ars.common.errors import UsageError
 from ars.training import shared_run
+from ars.training.run_folder import without_folder
 from ars.training.shared_run import share, unpacked
 from policies import FileError
 
@@ -100,6 +101,11 @@ def test_no_folder_of_the_machine_leaves_it(folder: Path) -> None:
             "python -m ars.train https://x/y run",
         ],
     }
+
+
+def test_a_preset_of_a_name_with_a_slash_keeps_it() -> None:
+    assert without_folder("ALE/Pong-v5") == "ALE/Pong-v5"
+    assert without_folder("/home/me/my.toml") == "my.toml"
 
 
 def test_what_cannot_be_drawn_is_shared_without_a_picture(
