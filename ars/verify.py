@@ -51,6 +51,8 @@ def report(found: Verification) -> str:
     if other is not None:
         lines.append(f"not comparable bit for bit ({other}): compared within a scale")
     lines.append(f"rebuilt from the tape: {result}: {', '.join(found.compared)}")
+    if found.uncompared:
+        lines.append(f"not compared: {', '.join(found.uncompared)}")
     if m:
         lines.append(
             f"replayed: {result}: {counted(m, 'iteration')} ({found.share:.1%}), "

@@ -58,6 +58,11 @@ class ARSConfig(SearchConfig):
             )
 
     @property
+    def normalizes(self) -> bool:
+        """Whether the variant does."""
+        return self.variant.startswith("v2")
+
+    @property
     def n_used(self) -> int:
         """Directions in the update (b)."""
         if self.n_top is not None:
@@ -71,11 +76,6 @@ class ARS(Scheduled, ParameterSearch):
     Config = ARSConfig
 
     config: ARSConfig
-
-    @property
-    def normalized(self) -> bool:
-        """Whether the variant normalises observations."""
-        return self.config.variant.startswith("v2")
 
     @property
     def delta_std(self) -> float:

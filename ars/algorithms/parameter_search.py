@@ -7,7 +7,6 @@ a policy. How it moves is each algorithm's own.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
@@ -57,11 +56,6 @@ DIVERGING = 1e50  # weights that large explain a fault
 EPISODE_BYTES, NUMBER_BYTES = 1000, 35  # of each result, and of each number in an observation
 
 
-def normalize_observations_setting() -> Any:
-    """The setting of those that have no variants by which to choose."""
-    return setting(True, "normalise observations by the statistics of all earlier iterations")
-
-
 @dataclass(frozen=True)
 class SearchConfig(EpisodeConfig):
     """Settings that every search in the space of weights has."""
@@ -103,9 +97,37 @@ class SearchConfig(EpisodeConfig):
             )
 
     @property
+    @abstractmethod
+    def normalizes(self) -> bool:
+        """Whether policies act on normalised observations."""
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """The settings that decide nothing beside the others, each with the reason."""
+        found = {}
+        if not self.normalizes:
+            found = dict.fromkeys(("var_floor", "ddof"), "where observations are not normalised")
+        if not POLICIES[self.policy].has_hidden_layers:
+            found["activation"] = f"for a {self.policy} policy, which has no hidden layers"
+        return found
+
+    @property
     def scores_are_returns(self) -> bool:
         """Whether training ranks by the environment's own return."""
         return self.shift == 0 and self.reward_clip is None and not self.reward_weights
+
+
+@dataclass(frozen=True)
+class NormalizingConfig(SearchConfig):
+    """Settings of those that have no variants by which to choose whether to normalise."""
+
+    normalize_observations: bool = setting(
+        True, "normalise observations by the statistics of all earlier iterations"
+    )
+
+    @property
+    def normalizes(self) -> bool:
+        return self.normalize_observations
 
 
 class Update(NamedTuple):
@@ -125,6 +147,7 @@ class ParameterSearch(Algorithm):
 
     plays = "training episodes of perturbed policies"
     signs: ClassVar[tuple[int, ...]] = (+1, -1)
+    _calmer: ClassVar[str] = "a lower `step_size`"  # what to do about weights that diverge
 
     def __init__(self, config: SearchConfig, context: TrainingContext) -> None:
         self.config, self.context = config, context
@@ -156,7 +179,7 @@ class ParameterSearch(Algorithm):
     @property
     def normalized(self) -> bool:
         """Whether policies act on normalised observations."""
-        normalizes: bool = self.config.normalize_observations
+        normalizes: bool = self.config.normalizes
         return normalizes
 
     @property
@@ -209,8 +232,9 @@ class ParameterSearch(Algorithm):
         scores[finite] = np.reshape([episode.score for episode in kept], (-1, len(self.signs)))
         step = self._step(scores.reshape(-1))
         self.statistics = statistics
-        self.timesteps += sum(episode.length for episode in kept)
-        self.episodes += len(kept)
+        # Of one with a fault, the step at fault counts: a run of nothing but faults ends too.
+        self.timesteps += sum(e.length + (e.fault is not None) for e in episodes)
+        self.episodes += len(episodes)
         return self._row(kept, self._of_directions(episodes, step.used), step)
 
     def _step(self, scores: NDArray[np.float64]) -> Update:
@@ -234,7 +258,7 @@ class ParameterSearch(Algorithm):
         if not np.isfinite(moved).all():
             raise RunError(
                 f"iteration {self.iteration + 1}: its step makes the weights too large for a "
-                "float; a lower `step_size` may help"
+                f"float; {self._calmer} may help"
             )
         self.policy.weights = moved
         return norm(step.tolist())
@@ -259,7 +283,7 @@ class ParameterSearch(Algorithm):
             where = f"{describe(self.rollout_spec, tasks[faulty[0]])}: {episodes[faulty[0]].fault}"
             largest = np.abs(self.policy.weights).max()
             if largest > DIVERGING:
-                where += f" (weights reach {largest:.0e}; a lower `step_size` may help)"
+                where += f" (weights reach {largest:.0e}; {self._calmer} may help)"
             if self.context.on_nonfinite == "stop":
                 raise RolloutError(
                     f"{where}; a new run with `on_nonfinite` exclude leaves such directions out"
@@ -311,7 +335,7 @@ class ParameterSearch(Algorithm):
         """The update again, from the scores."""
         step = self._step(record["scores"].astype(np.float64))
         steps = int(record["timesteps"]) - self.timesteps
-        episodes = len(self.signs) * len(step.scored)
+        episodes = len(self.signs) * self.config.n_directions
         if steps < 0:
             raise ValueError(f"timesteps fall by {-steps}")
         self.timesteps += steps
@@ -319,7 +343,9 @@ class ParameterSearch(Algorithm):
         if self.normalized:
             means, m2 = (record[name].astype(np.float64) for name in ("mean", "m2"))
             self.statistics = RunningMeanStd(means, m2, int(record["observations"]))
-        row = {"length_mean": steps / episodes if episodes else math.nan, **self._step_row(step)}
+        row = self._step_row(step)
+        if not row["excluded"]:  # the steps of those are among the others'
+            row = {"length_mean": steps / episodes, **row}
         return {**self._returns_row(step), **row} if self.config.scores_are_returns else row
 
     def _returns_row(self, step: Update) -> Row:

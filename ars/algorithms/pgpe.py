@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.parameter_search import (
+    NormalizingConfig,
     ParameterSearch,
-    SearchConfig,
-    normalize_observations_setting,
 )
 from ars.common.settings import setting
 from ars.common.statistics import norm
@@ -33,7 +32,7 @@ from policies.state import State
 
 
 @dataclass(frozen=True)
-class PGPEConfig(SearchConfig):
+class PGPEConfig(NormalizingConfig):
     """Settings of PGPE with ClipUp."""
 
     step_size: float = setting(0.05, "what a gradient adds to the velocity (alpha)", above=0)
@@ -46,7 +45,6 @@ class PGPEConfig(SearchConfig):
     delta_std_max_change: float = setting(
         0.2, "largest change of a deviation in an iteration, relative to it", at_least=0, at_most=1
     )
-    normalize_observations: bool = normalize_observations_setting()
 
 
 class PGPE(ParameterSearch):

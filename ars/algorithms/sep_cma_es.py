@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.parameter_search import (
+    NormalizingConfig,
     ParameterSearch,
-    SearchConfig,
-    normalize_observations_setting,
 )
-from ars.common.errors import RunError
+from ars.common.errors import RunError, UsageError
 from ars.common.settings import setting
 from ars.common.statistics import norm
 from policies.state import State
@@ -30,11 +29,20 @@ LARGEST_SIGMA = 1e50
 
 
 @dataclass(frozen=True)
-class SepCMAESConfig(SearchConfig):
+class SepCMAESConfig(NormalizingConfig):
     """Settings of separable CMA-ES; N directions are its population."""
 
     delta_std: float = setting(0.1, "standard deviation of the weights at first (sigma)", above=0)
-    normalize_observations: bool = normalize_observations_setting()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_directions < 2:
+            raise UsageError(f"`n_directions` {self.n_directions}: must be at least 2")
+
+    @property
+    def idle(self) -> dict[str, str]:
+        pairs = {"common_seeds": "without pairs: each direction is played once"}
+        return super().idle | (pairs if self.common_seeds == "pair" else {})
 
 
 class Constants:
@@ -65,6 +73,7 @@ class SepCMAES(ParameterSearch):
 
     Config = SepCMAESConfig
     signs = (+1,)
+    _calmer = "a lower `delta_std`"
 
     config: SepCMAESConfig
 

@@ -15,7 +15,7 @@ from ars.exporting.settings import ExportConfig, chosen_format, default_output
 from ars.reporting.sharing import share_run
 from ars.training.finished import Run
 from ars.training.given_env import wrapper_names
-from ars.training.given_run import folder_of, training_id
+from ars.training.given_run import check_alone, folder_of, training_id
 from ars.training.imports import import_file
 from ars.training.rebuild import chosen_policy
 from policies import Policy, PolicyFile
@@ -56,6 +56,7 @@ def export(
     config = make_config(ExportConfig, {"format": format, "output": given})
     kind = chosen_format(config)
     if isinstance(run, Policy):
+        check_alone(latest, at)
         file = PolicyFile(run, "")
     else:
         file = chosen_policy(str(folder_of(run)), latest, at, trust).file

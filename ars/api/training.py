@@ -105,16 +105,7 @@ def train(
         raise UsageError("`env_id`: there is no such setting (did you mean env?)")
     if "n_seeds" in settings:
         raise UsageError("`n_seeds`: there is no such setting of one run; `train_seeds` has it")
-    if isinstance(config, Run):
-        config = config.folder
-    settings = plain(settings)
-    if config is not None:
-        from_file = settings_in(config)
-        named = {} if env is None else {"env_id": env}
-        settings = with_file(from_file, settings | named, trust)
-        env = settings.pop("env_id", None)
-        for note in from_file.notes:
-            warn(note)
+    env, settings = _with_config(config, env, plain(settings), trust)
     name, given = name_or_given(env)
     folder = folder_of(resume)
     if run_dir is not None:
@@ -141,6 +132,7 @@ def train_seeds(
     jobs: int | None = None,
     run_dir: str | Path | None = None,
     resume: str | Path | None = None,
+    config: str | Path | Run | None = None,
     verbose: bool = True,
     trust: bool = False,
     **settings: Any,
@@ -153,6 +145,7 @@ def train_seeds(
         jobs: how many train at a time; None: as many as this machine has processors for.
         run_dir: the experiment's folder; None: runs/ENV/ALGO-seeds0-4, numbered if taken.
         resume: the folder of an experiment to go on with, instead of `env` and `n_seeds`.
+        config: as for `train`; the first seed is its seed unless `seed` is given.
         verbose: show the progress of training, as the command does.
         trust: as for `train`.
         **settings: as for `train`.
@@ -172,9 +165,11 @@ def train_seeds(
     given = plain(settings)
     if run_dir is not None:
         given["run_dir"] = str(run_dir)
+    env, given = _with_config(config, env, given, trust)
     words = [f"{name}={value!r}" for name, value in given.items()]
     if resume is not None:
-        if env is not None or n_seeds is not None or not is_experiment(Path(resume)):
+        alone = env is None and n_seeds is None and config is None
+        if not alone or not is_experiment(Path(resume)):
             raise UsageError(f"`resume` {resume}: must be the folder of an experiment, by itself")
         call = f"ars.api.train_seeds({', '.join([f'resume={str(resume)!r}', *words])})"
         experiment = Experiment.open(Path(resume), given, call, trust)
@@ -193,6 +188,20 @@ def train_seeds(
     if (error := failure(outcomes, again)) is not None:
         raise error
     return [Run(outcome.folder) for outcome in outcomes]
+
+
+def _with_config(
+    config: str | Path | Run | None, env: Any, settings: dict[str, Any], trust: bool
+) -> tuple[Any, dict[str, Any]]:
+    """An environment and settings, with those of `config` where they are not given."""
+    if config is None:
+        return env, settings
+    from_file = settings_in(config.folder if isinstance(config, Run) else config)
+    named = {} if env is None else {"env_id": env}
+    settings = with_file(from_file, settings | named, trust)
+    for note in from_file.notes:
+        warn(note)
+    return settings.pop("env_id", None), settings
 
 
 def plain(settings: dict[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,8 @@ def norm(vector: Iterable[float]) -> float:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    # The division rounds once more: the mean of equal values is that value all the same.
+    return min(max(math.fsum(values) / len(values), min(values)), max(values))
 
 
 def _deviation(values: Sequence[float]) -> float:
@@ -53,7 +54,7 @@ def _scaled(measure: Callable[[Sequence[float]], float], values: Sequence[float]
     except OverflowError:
         if not all(map(math.isfinite, values)):
             return math.nan
-    exponent = max(math.frexp(value)[1] for value in values)
+    exponent = max((math.frexp(value)[1] for value in values if value), default=0)
     scaled = measure([math.ldexp(value, -exponent) for value in values])
     try:
         return math.ldexp(scaled, exponent)
@@ -76,11 +77,13 @@ def summarize_objective(objective: ObjectiveSpec, episodes: Sequence[Counted]) -
 
     Args:
         objective: what is known of the reward; decides which columns there are.
-        episodes: NaN counts where one does not say what it came to.
+        episodes: one that does not say what a measure came to counts for the others alone; NaN
+            where none says it.
     """
     columns = {}
     for name in objective.measures:
-        columns[f"{name}_mean"] = mean([e.measures.get(name, math.nan) for e in episodes])
+        said = (episode.measures.get(name, math.nan) for episode in episodes)
+        columns[f"{name}_mean"] = mean([value for value in said if not math.isnan(value)])
     for at, name in enumerate(objective.terms):
         columns[f"{name}_mean"] = mean([episode.terms[at] for episode in episodes])
     return columns

@@ -68,6 +68,7 @@ class Film:
         steps_per_second: of simulated time.
         longest: the most steps of an episode.
         above: whether the label is above the pictures instead of on them.
+        step_seconds: of simulated time, for the label; None: those of `steps_per_second`.
 
     Attributes:
         fps: pictures per second of the file.
@@ -84,11 +85,13 @@ class Film:
         steps_per_second: float,
         longest: int,
         above: bool = False,
+        step_seconds: float | None = None,
     ) -> None:
         from ars.rendering.recorder import Caption
 
         self._kind, self._config, self._name = kind, config, name
         self._steps_per_second = steps_per_second
+        self._step_seconds = step_seconds or 1 / steps_per_second
         shown = steps_per_second * config.speed  # in a second of the film
         self._stride = max(1, round(shown / kind.fps))
         self._label = Caption(above)
@@ -98,6 +101,7 @@ class Film:
         self._longest = longest
         self._each = math.ceil(longest / self._stride) + 1
         self.fps = kind.rate(shown / self._stride)
+        self._most = int(min(kind.frames, max(1.0, kind.seconds * self.fps)))
         self.total = 0
 
     def choose(self, lengths: Sequence[int]) -> None:
@@ -115,7 +119,7 @@ class Film:
             return (episode, step) in self._chosen
         # The last step is always shown: the largest reward is often its.
         due = ended or step == self._longest or step % self._stride == 0
-        return due and self.taken < self._kind.frames
+        return due and self.taken < self._most
 
     def finish(self, shot: Shot) -> Image:
         """Scale and label a picture for the file."""
@@ -137,12 +141,12 @@ class Film:
         if self._chosen is not None:
             return len(self._chosen)
         episodes = self._config.episodes - episode
-        return min(self.starts[-1] + episodes * self._each, self._kind.frames)
+        return min(self.starts[-1] + episodes * self._each, self._most)
 
     def _lines(self, shot: Shot) -> tuple[str, ...]:
         count = self._config.episodes
         which = f"   episode {shot.episode + 1} of {count}" if count > 1 else ""
-        seconds = shot.step / self._steps_per_second
+        seconds = shot.step * self._step_seconds
         lines = [self._name + which, f"return {rounded(shot.total)}", f"time {seconds:.1f} s"]
         if "flags" in shot.measures:
             lines.append(counted(int(shot.measures["flags"]), "flag"))
@@ -157,12 +161,17 @@ class Film:
         """How long it lasts so far."""
         return self.taken / self.fps
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether it has as many pictures as it may have."""
+        return self.taken == self._most
+
     def summary(self, size: tuple[int, int]) -> str:
         """Describe the file: size in pixels, frames, duration."""
         text = f"{size[0]}x{size[1]}, {self.taken} frames"
         if self._kind.moments:
             return text
-        limit = " (the most it may have)" if self.taken == self._kind.frames else ""
+        limit = " (the most it may have)" if self.is_cut else ""
         return f"{text}{limit}, {self.seconds:.1f} s"
 
 
@@ -207,7 +216,7 @@ class TrainingFilm(Film):
         lengths = [one.length for one in self._episodes]
         before = (math.ceil(min(self.steps, length) / self._stride) for length in lengths)
         ends = sum(length <= self.steps for length in lengths)
-        return min(sum(before) + ends, self._kind.frames)
+        return min(sum(before) + ends, self._most)
 
     def wants(self, episode: int, step: int, ended: bool) -> bool:
         """Whether the state after `step` steps of `episode` is to be taken."""

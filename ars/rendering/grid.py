@@ -15,7 +15,7 @@ from ars.common.errors import UsageError
 from ars.common.output import replacing
 from ars.rendering import video
 from ars.rendering.film import RenderConfig
-from ars.rendering.show import Opener, Recording, shoot
+from ars.rendering.show import Opener, Recording, refuse_speed, shoot
 from ars.rollout.episode import Episode
 
 MOST = 16  # policies
@@ -125,6 +125,7 @@ def record_grid(
         raise UsageError(f"`run`: {len(shown)} policies are given; at most {MOST} fit")
     ending = output.suffix.lower()
     kind, columns = video.KINDS[ending], math.ceil(math.sqrt(len(shown)))
+    refuse_speed(kind, config)
     if kind.moments:
         tile = replace(kind, frames=MOMENTS)
     else:

@@ -13,13 +13,14 @@ from typing import Any
 
 import gymnasium
 
-from ars.common.errors import RunError, failures, one_line
+from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.output import replacing
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering import recorder, video
 from ars.rendering.film import Film, Moment, RenderConfig, TrainingFilm
 from ars.rollout.episode import Episode, Rollouts, rollout
 from envs.drawing.window import has_display
+from envs.objective import Objective
 
 # Opens the policy's environment, with options such as `render_mode` added to its own.
 Opener = Callable[..., AbstractContextManager[Rollouts]]
@@ -37,6 +38,7 @@ class Recording:
         seconds: how long it lasts.
         n_pictures: how many it has.
         smooth: whether it could not have been drawn better on this machine with a driver for EGL.
+        is_cut: whether it has as many pictures as its kind may have.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Recording:
     seconds: float
     n_pictures: int
     smooth: bool = True
+    is_cut: bool = False
 
 
 NOT_SMOOTH = (
@@ -88,9 +91,17 @@ def record(
     each picture with how many there will be.
     """
     kind = video.KINDS[output.suffix.lower()]
+    if not moments:  # those of a training are the ends of some seconds
+        refuse_speed(kind, config)
     with replacing(output) as temporary:
         done = shoot(open_env, config, kind, temporary, on_picture, moments)
     return replace(done, path=output)
+
+
+def refuse_speed(kind: video.Kind, config: RenderConfig) -> None:
+    """Raises: UsageError where a file has no time that could pass faster."""
+    if kind.moments and config.speed != 1.0:
+        raise UsageError(f"`speed` {config.speed:g}: has no meaning for a sheet of moments")
 
 
 def expect_no_display() -> None:
@@ -127,7 +138,8 @@ def shoot(
             film: Film = training
             play = partial(_play_moments, rollouts, moments, training.steps)
         else:
-            film = Film(kind, config, name, speed, rollouts.spec.rollout_length, above)
+            longest, seconds = rollouts.spec.rollout_length, step_seconds(rollouts.env)
+            film = Film(kind, config, name, speed, longest, above, seconds)
             play = partial(_play_all, rollouts, config)
             if kind.moments:
                 film.choose([episode.length for episode in play()])
@@ -148,6 +160,7 @@ def shoot(
         film.seconds,
         film.taken,
         smooth,
+        film.is_cut,
     )
 
 
@@ -164,6 +177,11 @@ def steps_per_second(env: gymnasium.Env[Any, Any]) -> float:
     if not isinstance(fps, Real) or isinstance(fps, bool):  # NumPy's numbers are real too
         return 30.0
     return float(fps) if 0 < float(fps) < 1e6 else 30.0
+
+
+def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
+    """Seconds of simulated time in a step: a robot's own, which `render_fps` rounds."""
+    return Objective(env).describe().step_seconds or 1 / steps_per_second(env)
 
 
 def _play_all(rollouts: Rollouts, config: RenderConfig) -> list[Episode]:

@@ -176,6 +176,7 @@ class Kind:
         fps: pictures per second, about.
         width: the most pixels of a picture whose size the user did not choose; None: no limit.
         frames: the most pictures.
+        seconds: the longest that a film may last.
         moments: whether the pictures are spread evenly over all episodes.
         rate: the pictures per second that a file has of those asked for.
     """
@@ -184,6 +185,7 @@ class Kind:
     fps: int
     width: int | None = None
     frames: int = sys.maxsize
+    seconds: float = math.inf
     moments: bool = False
     rate: Callable[[float], float] = float
 

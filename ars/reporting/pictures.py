@@ -135,10 +135,10 @@ def _video(studio: _Studio, found: Pictures) -> None:
     """The first seconds of an episode."""
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "video.mp4"
-        kind = video.Kind(_mp4, FPS, width=SIZE[0], frames=FPS * SECONDS)
+        kind = video.Kind(_mp4, FPS, width=SIZE[0], seconds=SECONDS)
         done = studio.shoot("filming the policy", kind, SIZE, path)
         found.video = data_uri("video/mp4", path.read_bytes())
-    if done.n_pictures == kind.frames:
+    if done.is_cut:
         found.caption += "; the film shows its beginning"
 
 

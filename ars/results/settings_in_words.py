@@ -157,6 +157,7 @@ def _phrase(name: str, value: Any) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(_shown, value))
-    return (
-        f"{value:,}" if type(value) is int else f"{value:g}" if type(value) is float else str(value)
-    )
+    if type(value) is float:
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)  # which no other number shares
+    return f"{value:,}" if type(value) is int else str(value)

@@ -86,4 +86,4 @@ def describe(spec: RolloutSpec, task: Task) -> str:
     if task.stream is not Stream.TRAINING:
         return f"{spec.env_id}, evaluation episode {task.index}"
     sign = "+" if task.sign > 0 else "-"
-    return f"{spec.env_id}, iteration {task.iteration}, direction {task.index}, sign {sign}"
+    return f"{spec.env_id}, iteration {task.iteration + 1}, direction {task.index}, sign {sign}"

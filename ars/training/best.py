@@ -9,7 +9,7 @@ from pathlib import Path
 from ars.algorithms.base import Algorithm
 from ars.training.evaluation import Candidate
 from ars.training.repetition import Played
-from ars.training.run_folder import BEST_POLICY
+from ars.training.run_folder import BEST_POLICY, RESULT
 from policies import FileError, read_policy
 from policies.state import State
 
@@ -57,6 +57,7 @@ def keep_undone(folder: Path, best: Best, iteration: int, notify: Callable[[str]
     if found == iteration > best.candidate.iteration:
         kept = path.with_name(f"{path.stem}_{iteration}{path.suffix}")
         path.replace(kept)
+        (folder / RESULT).unlink(missing_ok=True)  # which is of that policy
         notify(
             "the best policy so far is of the evaluation at the end, which is none of a longer "
             f"run's: kept as {kept.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import gymnasium
 
-from ars.algorithms.base import Algorithm
+from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.host import hosting
 from ars.common.seeding import Stream
@@ -97,14 +98,31 @@ def policy_file(
     return PolicyFile(policy, spec.env_id, spec.env_kwargs, about)
 
 
-def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
-    """An evaluation's row. Raises: RolloutError where an episode was not finite."""
+def finite_episodes(
+    what: str, episodes: Sequence[Episode], context: TrainingContext
+) -> list[Episode]:
+    """The episodes of an evaluation that count: all, or those left if the run leaves faults out.
+
+    Args:
+        what: the evaluation, in words.
+        episodes: of it.
+        context: of the run.
+
+    Raises:
+        RolloutError: an episode was not finite, and the run stops then; or all of them were not.
+    """
+    finite = [episode for episode in episodes if episode.fault is None]
     for index, episode in enumerate(episodes):
         if episode.fault is not None:
-            raise RolloutError(
-                f"evaluation after iteration {candidate.iteration}, episode {index}: "
-                f"{episode.fault}"
-            )
+            line = f"{what}, episode {index}: {episode.fault}"
+            if context.on_nonfinite == "stop" or not finite:
+                raise RolloutError(line)
+            context.notify(f"{line}; the episode is left out")
+    return finite
+
+
+def evaluation_row(candidate: Candidate, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """An evaluation's row, of finite episodes."""
     return {
         "iteration": candidate.iteration,
         "timesteps": candidate.timesteps,
@@ -136,13 +154,12 @@ def outcome(
     Args:
         algorithm: as it is at the end.
         candidate: the policy evaluated.
-        episodes: of the final evaluation.
-
-    Raises:
-        RolloutError: an episode was not finite.
+        episodes: of the final evaluation, finite.
     """
     objective = algorithm.rollout_spec.objective
-    final = {**evaluation_row(candidate, episodes), **summarize_objective(objective, episodes)}
+    counted_terms = summarize_objective(objective, episodes)
+    known = {name: value for name, value in counted_terms.items() if not math.isnan(value)}
+    final = {**evaluation_row(candidate, episodes), **known}
     return {
         "iterations": algorithm.iteration,
         "timesteps": algorithm.timesteps,

@@ -19,10 +19,23 @@ from policies import Policy, PolicyFile
 
 
 def folder_of(run: Any) -> Any:
-    """The folder of a run; other arguments are returned as they are, texts as paths."""
+    """The folder of a run; other arguments are returned as they are, texts as paths.
+
+    Raises: UsageError for several.
+    """
+    if isinstance(run, list | tuple):
+        raise UsageError("`run`: several are given; take one after the other")
     if isinstance(run, Run):
         return run.folder
     return Path(run) if isinstance(run, str) and run else run
+
+
+def check_alone(latest: bool, at: int | None) -> None:
+    """Raises: UsageError where a policy is given, and is to be one of several."""
+    if at is not None:
+        raise UsageError(f"`at` {at}: a policy has no tape, give its run")
+    if latest:
+        raise UsageError("`latest`: a policy is one alone, give its run")
 
 
 def name_or_given(env: str | GivenEnv | None) -> tuple[str | None, GivenEnv | None]:
@@ -62,10 +75,7 @@ def policy_in_env(
     if isinstance(run, Policy):
         if env is None:
             raise UsageError("`env`: must be given, a policy does not know its environment")
-        if at is not None:
-            raise UsageError(f"`at` {at}: a policy has no tape, give its run")
-        if latest:
-            raise UsageError("`latest`: a policy is one alone, give its run")
+        check_alone(latest, at)
         resolved = ResolvedPolicy(Path("policy"), PolicyFile(run, "", {}, {}), "the", "policy")
     else:
         resolved = chosen_policy(str(folder_of(run)), latest, at, trust)

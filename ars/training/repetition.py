@@ -93,6 +93,8 @@ class RepetitionCheck:
             self._look = None
             self._notify(f"warning: {warning}")
         for episode in again:
+            if own[0].fault is not None or episode.fault is not None:
+                continue  # such numbers compare with nothing
             found = difference(self._env_id, first or Played.of(own[0]), Played.of(episode))
             if found is not None:
                 self._off = True

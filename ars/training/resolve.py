@@ -49,7 +49,7 @@ from ars.training.stored_settings import (
     is_raised,
     kept_from_start,
     raisable_settings,
-    refuse_idle_horizon,
+    refuse_idle,
 )
 from ars.training.tracking import check_installed
 from ars.training.trust import check_trust, signature
@@ -126,7 +126,7 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             notes=notes,
         )
     )
-    refuse_idle_horizon(config.algorithm, given)
+    refuse_idle(config.algorithm, given)
     if preset is not None:
         notes += what_the_preset_decides(config, presets[preset], defaults, given)
     elif not {"algo", "preset"} & given.keys():

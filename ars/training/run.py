@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+import gymnasium
 
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
@@ -92,8 +95,9 @@ def run_training(
                 refuse_taken(place)
             elif checkpoint.exists(place) != resume:
                 raise RunError(f"{folder}: another process has just trained in it; try again")
-            with writing(folder):
-                config.write(place)
+            if not resume:
+                with writing(folder):
+                    config.write(place)
             display.notify(f"run folder {folder}")
             for line in episode_lines(config, algorithm, probed.time_limit, resume):
                 display.notify(line)
@@ -144,10 +148,24 @@ def opened(config: TrainingConfig, display: Display) -> Iterator[Opened]:
                 initial = chosen_policy(config.init_from, setting="init_from").file.policy
         deep = not ALGORITHMS[config.algo].trains_in_pool
         probed = probe(config.env_id, config.env_kwargs, display.notify, beside_others=deep)
-        if config.folder is None:  # a stored run keeps the lengths that it had
+        if config.folder is None:  # a stored run keeps the settings and lengths that it had
+            _refuse_for_discrete(config, probed)
             config = config.within(probed.time_limit)
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
             yield Opened(config, probed, algorithm, resume)
+
+
+# Settings that decide nothing where actions are Discrete; beside `scale_actions`.
+_FOR_BOXES = ("action_clip", "log_std_init", "log_std_restart")
+
+
+def _refuse_for_discrete(config: TrainingConfig, probed: Probe) -> None:
+    """Raises: UsageError for a setting of Box actions where they are Discrete."""
+    if isinstance(probed.action_space, gymnasium.spaces.Discrete):
+        for field in dataclasses.fields(config.algorithm):
+            value = getattr(config.algorithm, field.name)
+            if field.name in _FOR_BOXES and value != field.default:
+                raise UsageError(f"`{field.name}`: is for Box actions, and these are Discrete")
 
 
 def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], None]) -> int:
@@ -307,6 +325,9 @@ def _train(
                     repeats=probed.reproducible,
                     look=_look(config, algorithm, probed),
                 )
+                if resume:  # now that its files are found to be intact
+                    with writing(folder):
+                        config.write(folder)
                 if (line := schedule_line(config, algorithm)) is not None:
                     display.notify(line)
                 try:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ars.common.errors import UsageError
+from ars.common.settings import in_words, setting_names
 from ars.training.config import DEFAULT_TIMESTEPS
 from ars.training.run_folder import CONFIG
 
@@ -50,13 +51,16 @@ def without_idle_horizon(config: type[Any], settings: Mapping[str, Any]) -> dict
     return {name: value for name, value in settings.items() if name not in idle}
 
 
-def refuse_idle_horizon(config: Any, given: Mapping[str, Any]) -> None:
-    """Refuse a horizon where nothing falls towards it, unless the schedules are given as well.
+def refuse_idle(config: Any, given: Mapping[str, Any]) -> None:
+    """Refuse settings that decide nothing, unless all are given: as those of a run are.
 
-    They are where the settings are those of a run. Raises: UsageError.
+    Raises: UsageError.
     """
-    if any(name.endswith("_schedule") for name in given):
+    if given.keys() >= set(setting_names(type(config))):
         return
+    for name, why in getattr(config, "idle", {}).items():
+        if name in given:
+            raise UsageError(f"`{name}` {in_words(given[name])}: has no meaning {why}")
     used = without_idle_horizon(type(config), dataclasses.asdict(config))
     raisable = raisable_settings(type(config))
     for name in [name for name in given if name in raisable and name not in used]:

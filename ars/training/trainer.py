@@ -20,7 +20,7 @@ from ars.training import checkpoint
 from ars.training.best import Best, keep_undone
 from ars.training.config import RunConfig
 from ars.training.display import Display
-from ars.training.evaluation import Candidate, evaluation_row, outcome, policy_file
+from ars.training.evaluation import Candidate, evaluation_row, finite_episodes, outcome, policy_file
 from ars.training.interruptible_pool import InterruptiblePool
 from ars.training.logger import LogEnd
 from ars.training.logs import RunLogs, log_ends
@@ -95,6 +95,8 @@ class Trainer:
         ends = self._restore() if resume else {}
         self._saved = algorithm.iteration  # when the last checkpoint was
         self.logs = RunLogs(folder, algorithm, identity, training, ends, resume, display.notify)
+        if resume:  # nothing of a run whose files are refused is changed
+            self._go_on()
 
     def run(self) -> dict[str, Any]:
         """Train until a stop; returns what result.json holds.
@@ -265,17 +267,21 @@ class Trainer:
         if request is None:
             request = self._submit_evaluation(candidate)
         self._doing = f"evaluation after iteration {candidate.iteration:,}"
-        episodes = self._repetition.evaluated(self.pool.collect(request))
+        played = self._repetition.evaluated(self.pool.collect(request))
+        episodes = finite_episodes(self._doing, played, self.algorithm.context)
+        whole = len(episodes) == len(played)  # a policy with faults is no better than another
         row = evaluation_row(candidate, episodes)
         self.budget.evaluated(row["length_mean"])
         self._pending, self.evaluated = None, candidate.iteration
         self._evaluated_timesteps = candidate.timesteps
-        beaten = self.best is None or row["return_mean"] > self.best.return_mean
-        better = beaten or self.algorithm.latest_is_best
+        better = self.best is None or (
+            whole and (self.algorithm.latest_is_best or row["return_mean"] > self.best.return_mean)
+        )
         if better:
-            self.best = Best(candidate, row["return_mean"], Played.of(episodes[0]))
+            first = Played.of(played[0]) if whole else None
+            self.best = Best(candidate, row["return_mean"], first)
             self._write_policy(BEST_POLICY, candidate)
-        if self.reached < 0 and self._is_target(row["return_mean"]):
+        if self.reached < 0 and whole and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
         row = {
             **row,
@@ -296,7 +302,8 @@ class Trainer:
         if self.best is None:  # there was no time for any evaluation
             self._write_policy(BEST_POLICY, candidate)
         first = None if self.best is None else self.best.first
-        episodes = self._repetition.evaluated(self._final_episodes(candidate, first), first)
+        played = self._repetition.evaluated(self._final_episodes(candidate, first), first)
+        episodes = finite_episodes("final evaluation", played, algorithm.context)
         result = {
             "stopped": reason,
             "seconds": round(self.elapsed, 3),
@@ -386,11 +393,6 @@ class Trainer:
         self._earlier_seconds = state.number("seconds", at_least=0)
         if self.evaluated >= 0:
             self.best = Best.of(state, algorithm)
-            if "pending" not in state.values:
-                keep_undone(self.folder, self.best, algorithm.iteration, self.display.notify)
-            # The file may be from an evaluation after the checkpoint, which will be repeated.
-            self._write_policy(BEST_POLICY, self.best.candidate)
-            self.display.best_so_far(self.best.return_mean)
             # Not known if evaluations came by iterations until now: the next multiple is due.
             self._evaluated_timesteps = algorithm.timesteps
         if "evaluated_timesteps" in state.values:
@@ -401,4 +403,15 @@ class Trainer:
         elif self.best is not None and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
-            self._begin(Candidate.from_state(state.nested("pending"), algorithm))
+            self._pending = None, Candidate.from_state(state.nested("pending"), algorithm)
+
+    def _go_on(self) -> None:
+        """Bring the best policy's file and the evaluation under way to where the checkpoint is."""
+        if self.best is not None:
+            if self._pending is None:
+                keep_undone(self.folder, self.best, self.algorithm.iteration, self.display.notify)
+            # The file may be from an evaluation after the checkpoint, which will be repeated.
+            self._write_policy(BEST_POLICY, self.best.candidate)
+            self.display.best_so_far(self.best.return_mean)
+        if self._pending is not None:
+            self._begin(self._pending[1])

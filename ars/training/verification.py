@@ -54,6 +54,7 @@ class Verification:
         init_from: the policy that the run began with, of which nothing is checked; None for a new
             one.
         compared: the files that match the tape, in words.
+        uncompared: those of iterations before the tape begins, in words.
         played: the iterations that were replayed.
         n_rollouts: how many rollouts they had.
         other_machine: how this machine differs from the run's, if bits cannot be compared.
@@ -64,6 +65,7 @@ class Verification:
     first: int
     init_from: str | None
     compared: list[str]
+    uncompared: list[str]
     played: list[int]
     n_rollouts: int
     other_machine: str | None
@@ -135,8 +137,17 @@ def verify_run(
     first = tape.header.first
     played = [first + index + 1 for index in befores]
     start = None if first else config.init_from
-    compared = verifier.compared
-    return Verification(folder, n, first, start, compared, played, n_rollouts, other_machine)
+    return Verification(
+        folder,
+        n,
+        first,
+        start,
+        verifier.compared,
+        verifier.uncompared,
+        played,
+        n_rollouts,
+        other_machine,
+    )
 
 
 def _other_machine(tape: Tape, folder: Path) -> str | None:
@@ -180,11 +191,11 @@ class _Claims:
     @classmethod
     def of(cls, folder: Path) -> _Claims:
         """Read them. Raises: FileError."""
-        rows = _rows(folder / PROGRESS)
+        # First what is written last: a run that goes on has the rows of what it has saved.
+        saved = checkpoint.load(folder) if checkpoint.exists(folder) else None
         paths = [folder / name for name in (LATEST_POLICY, BEST_POLICY)]
         policies = {path: read_policy(path) for path in paths if path.is_file()}
-        saved = checkpoint.load(folder) if checkpoint.exists(folder) else None
-        return cls(folder, rows, policies, saved)
+        return cls(folder, _rows(folder / PROGRESS), policies, saved)
 
 
 class _Verifier:
@@ -201,6 +212,7 @@ class _Verifier:
         self.tape, self.claims, self.config, self.comparison = tape, claims, config, comparison
         self.folder, self._rows = claims.folder, claims.rows
         self.compared: list[str] = []
+        self.uncompared: list[str] = []
         self.algorithm = make_algorithm(tape.header, tape.path, trust)
         self._check_tape_identity(tape.header.run)
 
@@ -208,8 +220,11 @@ class _Verifier:
         """Rebuild every policy and compare; returns the states before the drawn records."""
         self._check_start()
         checks = dict[int, list[Check]]()
-        for iteration, check in self._file_checks():
-            checks.setdefault(iteration, []).append(check)
+        for path, iteration, check in self._file_checks():
+            if iteration < self.tape.header.first:
+                self.uncompared.append(f"{path.name} (iteration {iteration:,}, before the tape)")
+            else:
+                checks.setdefault(iteration, []).append(check)
         befores, n_rows = dict[int, State](), 0
         for position, row in enumerate(replayed(self.tape, self.algorithm)):
             iteration = self.algorithm.iteration
@@ -310,11 +325,11 @@ class _Verifier:
 
     # The run's files
 
-    def _file_checks(self) -> Iterator[tuple[int, Check]]:
-        """The checks of the run's files, each with the iteration that its file is of."""
+    def _file_checks(self) -> Iterator[tuple[Path, int, Check]]:
+        """The run's files, the iteration that each is of, and the check of it."""
         for path, file in self.claims.policies.items():
             check = self._policy_check(path, file)
-            yield self._reached(path, file.training.get("iteration")), check
+            yield path, self._reached(path, file.training.get("iteration")), check
         path, state = checkpoint.path(self.folder), self.claims.checkpoint
         if state is None:
             return
@@ -332,7 +347,7 @@ class _Verifier:
             self._check_state(str(path), stored, algorithm)
             self.compared.append(f"the checkpoint (iteration {iteration:,})")
 
-        yield iteration, check_checkpoint
+        yield path, iteration, check_checkpoint
 
     def _policy_check(self, path: Path, file: PolicyFile) -> Check:
         def check(algorithm: Algorithm) -> None:
@@ -357,7 +372,7 @@ class _Verifier:
 
     def _reached(self, path: Path, iteration: Any) -> int:
         """The iteration that a file is of. Raises: RunError if the tape ends before it."""
-        if not isinstance(iteration, int):
+        if not isinstance(iteration, int) or iteration < 0:
             raise FileError(f"{path}: does not say its iteration")
         if iteration > self.tape.last:
             raise RunError(

@@ -4,7 +4,8 @@ The server of the page listens on a port that this machine alone can reach. The 
 connection, reads the head of its first request and, if that may pass, hands on bytes both ways.
 On the loopback address the name of the host must be this machine's, which keeps out pages of other
 origins; elsewhere a token is needed, once in the address and from then on as a cookie. What runs on
-this machine can also reach the port behind the gate, which is another one each time.
+this machine can also reach the port behind the gate, which is another one each time: its programs,
+and the pages in its browsers, if they find it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from ars.common.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-COOKIE = "ars-token"
+COOKIE = "ars-token"  # and the port: browsers send a host's cookies to all of its ports
 _LONGEST_HEAD = 2**16
 _SECONDS = 20.0  # for a head to arrive
 
@@ -60,6 +61,7 @@ class Gate:
                 f"({getattr(error, 'strerror', None) or error}); `port` 0 takes any that is free"
             ) from None
         self._port = self._server.sockets[0].getsockname()[1]
+        self._cookie = f"{COOKIE}-{self._port}={self.token}"
         shown = f"[{host}]" if ":" in host else host
         query = "" if self.token is None else f"?token={self.token}"
         self.address = f"http://{shown}:{self._port}/{query}"
@@ -115,13 +117,10 @@ class Gate:
             return None if name in LOOPBACK else _refusal("this page is for this machine alone")
         given = parse_qs(urlsplit(target).query).get("token", [""])[0]
         if secrets.compare_digest(given.encode(), self.token.encode()):
-            cookie = f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+            cookie = f"{self._cookie}; HttpOnly; SameSite=Strict; Path=/"
             return _response("303 See Other", f"Location: /\r\nSet-Cookie: {cookie}\r\n", "")
         cookies = (part.strip() for part in fields.get("cookie", "").split(";"))
-        if any(
-            secrets.compare_digest(one.encode(), f"{COOKIE}={self.token}".encode())
-            for one in cookies
-        ):
+        if any(secrets.compare_digest(one.encode(), self._cookie.encode()) for one in cookies):
             return None
         return _refusal("open the address that ars watch printed, with its token")
 

@@ -12,7 +12,7 @@ import gymnasium
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
 from ars.common.seeding import Stream, reset_seed
 from ars.rendering.recorder import as_picture, follow
-from ars.rendering.show import expect_no_display, steps_per_second
+from ars.rendering.show import expect_no_display, step_seconds, steps_per_second
 from ars.rollout.episode import rollout
 from ars.training.evaluation import acting
 from ars.training.run_folder import ResolvedPolicy
@@ -140,7 +140,7 @@ class Lane:
         expect_no_display()
         # A robot of ours draws nothing before it is asked to.
         with acting(resolved, None, warn=lambda line: None, render_mode="rgb_array") as rollouts:
-            env, rate = rollouts.env, steps_per_second(rollouts.env)
+            env, seconds = rollouts.env, step_seconds(rollouts.env)
             robot: Any = env.unwrapped
             show: Callable[[int, float], None]
             if hasattr(robot, "drawable"):
@@ -149,14 +149,14 @@ class Lane:
                 self._body.model(model)
 
                 def move(count: int, total: float) -> None:
-                    self._body.move(model, count / rate, total)
+                    self._body.move(model, count * seconds, total)
 
                 show = move
             else:
                 follow(env)
 
                 def draw(count: int, total: float) -> None:
-                    self._body.picture(as_picture(env.render()), count / rate, total)
+                    self._body.picture(as_picture(env.render()), count * seconds, total)
 
                 show = draw
             self._episodes(resolved, rollouts, show)

@@ -105,7 +105,7 @@ class RobotPanel:
         which = {NEWEST: "latest", BEST: "best", CHOSEN: "at"}[self._choice]
         if self._choice == NEWEST and moments:
             which, position = "at", len(moments) - 1
-        wanted = which, position if which == "at" else self.source.state.changed
+        wanted = which, position if which == "at" else self.source.written(which)
         if wanted == self._shown:
             return
         try:
@@ -159,7 +159,7 @@ class LivePage:
                 if source.look():
                     chart.update()
             self._status.content = "\n\n".join(
-                f"**{_short(source.name)}** ({source.about})  \n{source.status}"
+                f"**{_plain(_short(source.name))}** ({_plain(source.about)})  \n{source.status}"
                 for source in self._sources
             )
             for robot in self.robots:
@@ -228,12 +228,17 @@ class _Chart:
                 viser.uplot.Series(label="timesteps"),
                 viser.uplot.Series(label="return", stroke="#ed6b21", width=2),
             ),
-            title=f"Evaluations of {_short(self._source.name)}",
+            title=f"Evaluations of {_plain(_short(self._source.name))}",
             scales={"x": viser.uplot.Scale(time=False, auto=True)},
             axes=(viser.uplot.Axis(label="timesteps"), viser.uplot.Axis(size=60)),
             aspect=1.6,
             order=0.5,
         )
+
+
+def _plain(text: str) -> str:
+    """Text from a file, which may be a stranger's, as Markdown and HTML that say just that."""
+    return "".join(c if c.isalnum() or c in " ,./-" else f"&#{ord(c)};" for c in text)
 
 
 def _short(name: str) -> str:

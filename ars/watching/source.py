@@ -99,6 +99,12 @@ class Source:
             f"{word}: {curve.x[-1]:,.0f} timesteps, best evaluation {digits(float(curve.y.max()))}"
         )
 
+    def written(self, which: str) -> float | None:
+        """When the policy `best` or `latest` was written; None where it is none of a run."""
+        if self.folder is None:
+            return None
+        return _time(self.folder / (BEST_POLICY if which == "best" else LATEST_POLICY))
+
     def policy(self, which: str, position: int) -> ResolvedPolicy:
         """A policy: `best`, `latest`, or `at` a position in `moments`.
 

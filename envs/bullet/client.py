@@ -14,6 +14,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import NoReturn
 
 import gymnasium
 import pybullet_data
@@ -87,3 +88,7 @@ class Connection:
         if self.id < 0:
             raise gymnasium.error.Error("PyBullet opens no further simulation; close some first")
         self.close = weakref.finalize(self, _disconnect, self.id, os.getpid())
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse copies and pickles, which would step the same simulation."""
+        raise TypeError("a simulation cannot be copied or pickled: make another environment")

@@ -171,7 +171,8 @@ class Renderer:
         from PIL import Image
 
         fine = Image.fromarray(self._capture(-(-3 * width // 2), -(-3 * height // 2), aim, yaw))
-        return np.asarray(fine.resize((width, height), Image.Resampling.HAMMING))
+        # A copy, which can be drawn on.
+        return np.array(fine.resize((width, height), Image.Resampling.HAMMING))
 
     @property
     def smooth(self) -> bool:

@@ -77,10 +77,10 @@ class Pictured(gymnasium.Env[ObsType, ActType]):
         self._began = True
         return super().reset(seed=seed)
 
-    def _check_begun(self) -> None:
-        """Raises: gymnasium.error.Error for a step before the first reset, or after `close`."""
+    def _check_begun(self, call: str = "step()") -> None:
+        """Raises: gymnasium.error.Error for a call before the first reset, or after `close`."""
         if not self._began or self._closed:
-            refuse("step()", self._closed)
+            refuse(call, self._closed)
 
     def _picture(self) -> NDArray[np.uint8]:
         """The world as uint8 [height, width, 3]."""
@@ -89,6 +89,7 @@ class Pictured(gymnasium.Env[ObsType, ActType]):
     def render(self) -> Any:
         """Return uint8 [height, width, 3] in mode "rgb_array"; a window updates by itself."""
         if self.render_mode == "rgb_array":
+            self._check_begun("render()")
             return self._picture()
         if self.render_mode is None:
             gymnasium.logger.warn("render() without a render_mode; make() it with 'rgb_array'")

@@ -60,7 +60,7 @@ def _killed(lab: Lab, n_killed: int) -> str:
 
 
 def _seed() -> int:
-    """Return the reset seed of iteration 1, direction 2, sign - of a run with seed 0."""
+    """Return the reset seed of iteration 2, direction 2, sign - of a run with seed 0."""
     from ars.common.seeding import Stream, reset_seed
 
     return reset_seed(0, Stream.TRAINING, 1, 2, 1)
@@ -111,14 +111,14 @@ def hung(lab: Lab) -> None:
 
 def raises_once(lab: Lab) -> None:
     """Let the first attempt at a rollout raise."""
-    _once(lab, "Raises", "failed (faulty_envs:Raises-v0, iteration 1, direction 2, sign -")
+    _once(lab, "Raises", "failed (faulty_envs:Raises-v0, iteration 2, direction 2, sign -")
 
 
 def raises_always(lab: Lab) -> None:
     """Let a rollout always raise; the command that the run prints must reproduce the error."""
     folder = lab.place / "run"
     kwargs = ["--env-kwargs", f"seed={_seed()}"]
-    named = "iteration 1, direction 2, sign -: ValueError: the pole snapped"
+    named = "iteration 2, direction 2, sign -: ValueError: the pole snapped"
     with Training(
         folder, words("faulty_envs:Raises-v0", folder, *kwargs, *SHORT, workers=2)
     ) as run:
@@ -164,7 +164,7 @@ def _corrupted(lab: Lab, what: str, value: str = "nan", *more: str, workers: int
 
 def not_finite(lab: Lab) -> None:
     """Each of four kinds stops the run; with `exclude`, the direction is left out."""
-    where = "iteration 1, direction 2, sign -: "
+    where = "iteration 2, direction 2, sign -: "
     for what, value, named in (
         ("reward", "nan", "reward 0 is nan"),
         ("reward", "inf", "reward 0 is inf"),
@@ -195,7 +195,7 @@ def wrong_kind(lab: Lab) -> None:
         ("tuple", "env.step returned 2 values, not (observation, reward, terminated, "),
     ):
         with _corrupted(lab, what, workers=2 if what == "type" else 0) as run:
-            run.end_clean("iteration 1, direction 2, sign -: ", named)
+            run.end_clean("iteration 2, direction 2, sign -: ", named)
 
 
 def extreme_observations(lab: Lab) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +120,22 @@ def test_misuse_is_explained_in_one_line(name: str, make: Callable[..., Any]) ->
             call()
 
 
+@pytest.mark.parametrize("name", ROBOTS)
+def test_a_simulation_is_not_copied(name: str, make: Callable[..., Any]) -> None:
+    env = make(name)
+    for copy in (deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            copy(env)
+
+
 @pytest.mark.parametrize("name", [name for name in envs.names() if name not in ROBOTS])
 def test_other_worlds_explain_misuse_too(name: str, make: Callable[..., Any]) -> None:
-    env = make(name).unwrapped
+    env = make(name, render_mode="rgb_array").unwrapped
     good = env.action_space.sample()
     with pytest.raises(gymnasium.error.ResetNeeded, match=r"step\(\) before the first reset\(\)"):
         env.step(good)
+    with pytest.raises(gymnasium.error.ResetNeeded, match=r"render\(\) before the first"):
+        env.render()
     env.reset(seed=0)
     numbers = bool(env.action_space.shape)
     for bad in (np.full(3, np.nan), np.zeros(2)) if numbers else (0.5, -1, np.nan, "0", None):
@@ -133,7 +145,7 @@ def test_other_worlds_explain_misuse_too(name: str, make: Callable[..., Any]) ->
     env.step(good)
     env.close()
     env.close()
-    for call in (lambda: env.step(good), env.reset):
+    for call in (lambda: env.step(good), env.reset, env.render):
         with pytest.raises(gymnasium.error.Error, match=r"after close\(\)"):
             call()
 

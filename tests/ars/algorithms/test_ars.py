@@ -137,7 +137,7 @@ def faulty(task: Task) -> Episode:
 def test_a_fault_stops_the_run_and_names_the_rollout() -> None:
     ars = make(n_directions=3)
     with pytest.raises(
-        RolloutError, match="E-v0, iteration 0, direction 1, sign -: reward 2 is nan"
+        RolloutError, match="E-v0, iteration 1, direction 1, sign -: reward 2 is nan"
     ):
         ars.iterate(StubPool(faulty))
     assert ars.iteration == 0

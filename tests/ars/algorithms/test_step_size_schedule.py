@@ -62,7 +62,9 @@ def test_a_tape_of_another_horizon_is_found(finished: Path, tmp_path: Path) -> N
         verify_run(str(folder), iterations=1)
 
 
-@pytest.mark.parametrize("given", [{}, {"algo": "ppo", "preset": None}])
+@pytest.mark.parametrize(
+    "given", [{}, {"algo": "ppo", "preset": None}, {"step_size_schedule": "constant"}]
+)
 def test_a_horizon_that_nothing_falls_towards_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as refused:
         resolve_new("Hopper", {**given, "horizon": 300})

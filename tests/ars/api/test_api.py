@@ -22,6 +22,7 @@ from ars.api import (
     RunError,
     UnknownEnvironment,
     UsageError,
+    export,
     load,
     make_env,
     train,
@@ -295,6 +296,23 @@ def test_an_experiment_that_is_refused_leaves_no_folder() -> None:
     with pytest.raises(UsageError, match="`jobs` 0"):
         train_seeds("CartPole-v1", 2, jobs=0, verbose=False)
     assert not Path("runs").exists()
+
+
+def test_seeds_take_their_settings_from_a_run() -> None:
+    first = train("CartPole-v1", **HERE)
+    runs = train_seeds(n_seeds=2, config=first, verbose=False)
+    assert [run.folder.name for run in runs] == ["s0", "s1"]
+    assert runs[0].latest_policy.weights.tobytes() == first.latest_policy.weights.tobytes()
+    with pytest.raises(UsageError, match="`run`: several are given"):
+        api.evaluate(runs)  # type: ignore[arg-type]
+
+
+def test_a_policy_has_no_other_moments() -> None:
+    policy = load("Hopper")
+    for other, told in (({"latest": True}, "`latest`: a policy"), ({"at": 5}, "`at` 5: a policy")):
+        with pytest.raises(UsageError, match=told):
+            export(policy, output="policy.npz", **other)
+    assert not Path("policy.npz").exists()
 
 
 def test_timesteps_are_taken_as_curves_have_them() -> None:

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from ars.common.statistics import deviation, mean, norm, summarize_returns
+from ars.common.statistics import deviation, mean, norm, summarize_objective, summarize_returns
+from ars.rollout.episode import Episode
+from envs.objective import ObjectiveSpec
 
 
 def test_returns_and_lengths_are_summed_up() -> None:
@@ -51,3 +53,22 @@ def test_the_largest_numbers_of_both_signs_can_be_summed_up() -> None:
 def test_what_is_not_finite_stays_so() -> None:
     assert math.isnan(mean([1.0, math.nan]))
     assert norm([math.inf, 1e200]) == math.inf
+
+
+@pytest.mark.parametrize("n", [3, 6, 10, 14, 49])
+def test_equal_numbers_have_their_own_mean_and_no_spread(n: int) -> None:
+    for value in (0.1, 1739.8502875157856, -2.2999999999999998, 1e-310, 7e300):
+        assert (mean([value] * n), deviation([value] * n)) == (value, 0.0)
+
+
+def test_a_zero_among_tiny_numbers_changes_nothing() -> None:
+    assert norm([0.0, 3e-200, 4e-200]) == norm([3e-200, 4e-200]) == pytest.approx(5e-200)
+    assert deviation([0.0, 1e-200]) == pytest.approx(5e-201)
+    assert mean([0.0, 0.0]) == norm([0.0]) == 0.0
+
+
+def test_an_episode_that_does_not_say_a_measure_leaves_it_to_the_others() -> None:
+    objective = ObjectiveSpec(measures=("metres", "flags"))
+    episodes = [Episode(0.0, 0.0, 1, measures=said) for said in ({"metres": 3.0}, {}, {})]
+    found = summarize_objective(objective, episodes)
+    assert found["metres_mean"] == 3.0 and math.isnan(found["flags_mean"])

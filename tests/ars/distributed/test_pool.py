@@ -248,7 +248,7 @@ def test_a_rollout_that_always_raises_is_named(make_pool: Any) -> None:
     seed = task_seed(make_spec(), TRAINING[7])
     pool = make_pool(make_spec("faulty_envs:Raises-v0", seed=seed), 2)
     healthy = pool.submit(make_snapshot(), EVALUATION)
-    with pytest.raises(RolloutError, match=r"iteration 3, direction 3, sign -") as info:
+    with pytest.raises(RolloutError, match=r"iteration 4, direction 3, sign -") as info:
         run(pool, TRAINING)
     assert "ValueError: the pole snapped (at " in str(info.value)
     assert plain(pool.collect(healthy)) == expected(make_spec(), EVALUATION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,21 @@ def test_a_robots_picture_says_how_far_and_how_fast(metres: float, step: int, li
     runner = film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0, {"flags": 1.0, "metres": metres}))
     assert runner == (*lines[:3], "1 flag", line)
     assert film(".mp4")._lines(Shot(PICTURE, 0, step, 5.0)) == lines[:3]
+
+
+def test_a_picture_tells_the_time_of_the_simulation() -> None:
+    hopper = Film(KINDS[".mp4"], RenderConfig(), "Hopper", 60.0, 1000, step_seconds=0.0165)
+    lines = hopper._lines(Shot(PICTURE, 0, 1000, 5.0, {"metres": 29.01}))
+    assert lines[2:] == ("time 16.5 s", "29.0 m, 1.8 m/s")
+
+
+@pytest.mark.parametrize(("rate", "pictures"), [(2.0, 16), (20.0, 160), (50.0, 200), (60.0, 240)])
+def test_a_film_of_some_seconds_ends_after_them(rate: float, pictures: int) -> None:
+    kind = replace(KINDS[".mp4"], seconds=8.0)
+    short = Film(kind, RenderConfig(), "Ant", rate, 1000)
+    step = 0
+    while short.wants(0, step, False) or step % short._stride:
+        if step % short._stride == 0:
+            short.finish(Shot(PICTURE, 0, step, 0.0))
+        step += 1
+    assert (short.taken, short.is_cut, short.seconds) == (pictures, True, 8.0)

@@ -140,3 +140,15 @@ def test_slow_motion_shows_more_of_the_steps(speed: float, steps: list[int], fps
     film = Film(KINDS[".mp4"], RenderConfig(speed=speed), "Ant", 60.0, 20)
     assert [step for step in range(6) if film.wants(0, step, False)] == steps
     assert film.fps == fps
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_sheet_has_no_speed(
+    n: int, square: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*[square] * n, "--output", tmp_path / "a.png", "--speed", "0.5"]
+    with pytest.raises(SystemExit) as stopped:
+        render.main([str(word) for word in words])
+    told = "error: --speed 0.5: has no meaning for a sheet of moments\n"
+    assert stopped.value.code == 2 and capsys.readouterr().err.endswith(told)
+    assert not (tmp_path / "a.png").exists()

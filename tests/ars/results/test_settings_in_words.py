@@ -24,6 +24,7 @@ def texts(*groups: dict[str, Any]) -> list[str]:
     ("name", "value", "expected"),
     [
         ("step_size", 0.02, "step size 0.02"),
+        ("step_size", 0.02000001, "step size 0.02000001"),
         ("n_directions", 16, "16 directions"),
         ("n_top", 8, "top 8"),
         ("variant", "v1-t", "v1-t"),

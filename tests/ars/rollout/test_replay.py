@@ -25,7 +25,7 @@ def test_the_command_that_is_printed_meets_the_failure_again(
             train.main(command)
         assert exit_.value.code == 1
         (line,) = (text for text in capsys.readouterr().err.splitlines() if "error:" in text)
-        assert "iteration 1, direction 2, sign -: ValueError: the pole snapped" in line
+        assert "iteration 2, direction 2, sign -: ValueError: the pole snapped" in line
         again = shlex.split(line.partition("to play it again: ")[2])
         assert again[:3] == ["python", "-m", "ars.train"] and again[-2:] == ["--n-workers", "0"]
         command = again[3:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,22 @@ def test_a_run_is_trained_again_from_where_it_began(tmp_path: Path) -> None:
     assert resolve_new(again.pop("env_id"), again).init_from is None
     for word in ("none", "None"):
         assert resolve_resumed(tmp_path, {"init_from": word}).init_from is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"variant": "v1", "var_floor": 0.1}, "`var_floor` 0.1: has no meaning where observations"),
+        ({"algo": "pgpe", "normalize_observations": False, "ddof": 0}, "`ddof` 0: has no meaning"),
+        ({"activation": "relu"}, "`activation` relu: has no meaning for a linear policy"),
+        (
+            {"algo": "sep-cma-es", "common_seeds": "pair"},
+            "`common_seeds` pair: has no meaning without pairs",
+        ),
+        ({"algo": "sep-cma-es", "n_directions": 1}, "`n_directions` 1: must be at least 2"),
+    ],
+)
+def test_settings_that_decide_nothing_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        resolve_new("Hopper", given)
+    assert resolve_new("HalfCheetah", {"variant": "v1"}).algorithm.var_floor == 0.01  # a preset's

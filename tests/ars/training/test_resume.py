@@ -150,3 +150,20 @@ def test_a_killed_run_resumes_exactly(rows: int, tmp_path: Path) -> None:
     resume(folder, "--n-iterations", "30")
     whole = train(tmp_path / "whole", "--n-iterations", "30")
     assert outcome(folder) == outcome(whole)
+
+
+def test_a_refused_resume_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tmp_path / "run", "--n-iterations", "5")
+    log = folder / "progress.csv"
+    log.write_bytes(log.read_bytes().replace(b"\n5,", b"\n6,"))
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    before = files()
+    with pytest.raises(SystemExit):
+        resume(folder, "--n-iterations", "20")
+    assert "changed since the checkpoint was saved; cannot go on" in capsys.readouterr().err
+    assert files() == before

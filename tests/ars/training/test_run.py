@@ -39,3 +39,16 @@ def test_what_fails_in_starting_is_named(
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith(f"error: {told.format(folder=folder)}")
     assert folder.exists() == (part[0] is logs)  # else it has not begun
+
+
+@pytest.mark.parametrize(
+    "words", [["--no-action-clip"], ["--algo", "ppo", "--log-std-init", "-1"]], ids=["ars", "ppo"]
+)
+def test_settings_of_box_actions_are_refused_where_they_are_discrete(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        ars.train.main(["CartPole-v1", "--run-dir", str(tmp_path / "run"), *words])
+    said = capsys.readouterr().err
+    assert said.endswith(": is for Box actions, and these are Discrete\n")
+    assert not (tmp_path / "run").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import ars.evaluate
 import ars.train
 import envs
 from ars.training.run_folder import lock
-from policies import load_policy
+from policies import build_policy, load_policy, read_policy, save_policy
 
 
 def test_a_run_leaves_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,9 +135,12 @@ def test_a_run_stops_when_its_time_is_up(tmp_path: Path) -> None:
 
 
 def test_a_linear_policy_to_start_from_has_no_activation(tmp_path: Path) -> None:
-    first = train(tmp_path / "a", "--n-iterations", "1", "--activation", "relu")
-    words = ["--init-from", str(first), "--n-iterations", "1"]
-    train(tmp_path / "b", *words, "--activation", "tanh")
+    path = train(tmp_path / "a", "--n-iterations", "1") / "policy.safetensors"
+    file = read_policy(path)
+    other = build_policy(dataclasses.replace(file.policy.spec, activation="relu"))
+    other.weights, other.normalizer = file.policy.weights, file.policy.normalizer
+    save_policy(path, dataclasses.replace(file, policy=other))  # as an earlier version had it
+    train(tmp_path / "b", "--init-from", str(path), "--n-iterations", "1")
     hidden = ["--policy", "mlp", "--hidden-sizes", "4", "--n-iterations", "1"]
     first = train(tmp_path / "c", *hidden, "--activation", "relu")
     with pytest.raises(SystemExit):

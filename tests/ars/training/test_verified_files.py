@@ -11,7 +11,8 @@ from hopper_runs import resume, train
 from ars.api import RunError
 from ars.training import verification
 from ars.training.verification import verify_run
-from policies import FileError
+from ars.verify import report
+from policies import FileError, read_policy, save_policy
 
 SIX = ("--n-iterations", "6")
 
@@ -64,3 +65,32 @@ def test_a_run_that_ended_in_its_first_iteration_is_verified(
     assert (tmp_path / "run/progress.csv").read_bytes() == b""
     found = verify_run(str(tmp_path / "run"))
     assert (found.n_iterations, found.compared[0]) == (0, "0 rows of progress.csv")
+
+
+def test_a_forged_policy_of_before_the_tape_is_not_called_compared(run: Path) -> None:
+    (run / "tape.bin").unlink()
+    best = read_policy(run / "best_policy.safetensors")
+    best.policy.weights = best.policy.weights + 1.0
+    resume(run, "--n-iterations", "8")
+    best.training["iteration"] = 0
+    save_policy(run / "best_policy.safetensors", best)
+    found = verify_run(str(run), share=1.0)
+    assert found.uncompared == ["best_policy.safetensors (iteration 0, before the tape)"]
+    assert not any("best_policy" in name for name in found.compared)
+    said = report(found)
+    assert "not compared: best_policy.safetensors (iteration 0, before the tape)" in said
+
+
+def test_a_run_may_save_a_checkpoint_while_its_claims_are_read(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = verification.read_policy
+
+    def read_and_go_on(path: Path) -> object:
+        monkeypatch.setattr(verification, "read_policy", read)
+        found = read(path)
+        resume(run, "--n-iterations", "8")
+        return found
+
+    monkeypatch.setattr(verification, "read_policy", read_and_go_on)
+    assert "the checkpoint (iteration 6)" in verify_run(str(run), share=1.0).compared

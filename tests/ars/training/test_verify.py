@@ -113,7 +113,7 @@ def test_directions_left_out_are_verified(tmp_path: Path) -> None:
     folder = train(tmp_path / "run", *faulty, "--n-iterations", "3", env=env)
     scores = read_tape(folder / TAPE).records["scores"]
     assert np.isnan(scores[1]).tolist() == [True, True, False, False, False, False]
-    assert verify_all(folder).n_rollouts == 6 + 4 + 6
+    assert verify_all(folder).n_rollouts == 18
 
 
 def test_a_run_that_begins_with_a_trained_policy_is_verified(hopper: Path, tmp_path: Path) -> None:

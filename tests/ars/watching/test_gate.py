@@ -81,7 +81,15 @@ def test_elsewhere_the_token_is_needed(behind: int) -> None:
         assert status == 303
         assert cookie is not None
         assert "HttpOnly" in cookie
-        assert get(port, Cookie=cookie.partition(";")[0])[:2] == (200, "the page")
+        cookie = cookie.partition(";")[0]
+        assert get(port, Cookie=cookie)[:2] == (200, "the page")
+        with gate("0.0.0.0", 0, behind) as other:  # a host's cookies go to all of its ports
+            port, query = port_of(other.address), other.address.partition("/?")[2]
+            _, _, second = get(port, f"/?{query}")
+            assert second is not None
+            both = f"{cookie}; {second.partition(';')[0]}"
+            assert cookie.partition("=")[0] != second.partition("=")[0]
+            assert get(port, Cookie=both)[0] == get(port_of(opened.address), Cookie=both)[0] == 200
 
 
 def test_an_address_of_another_machine_is_said(behind: int) -> None:

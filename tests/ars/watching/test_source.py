@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def test_a_run_is_read_as_it_grows(tmp_path: Path) -> None:
     assert source.look()
     assert len(source.state.moments) == 5
     assert source.state.curve.x.size == 3
+    best = source.written("best")
+    (folder / "tape.bin").touch()
+    assert source.look() and source.written("best") == best
 
 
 def test_a_policy_by_itself_has_no_curve(cheetah: Path) -> None:
@@ -49,3 +53,14 @@ def test_without_viser_the_extra_is_named(
     status, line = refusal(ars.watch.main, [cheetah], capsys)
     assert status == 1
     assert line.startswith("error: needs viser: pip install 'ars-toolkit[watch]'")
+
+
+def test_a_strangers_words_are_shown_as_they_are() -> None:
+    pytest.importorskip("viser")
+    from ars.watching.page import _plain
+
+    for text in ("<script>alert(1)</script>", "{a => b}", "[x](http://y)", "**_bold_**", "a & b"):
+        shown = _plain(text)
+        assert html.unescape(shown) == text
+        assert not set("<>{}[]()*_`") & set(shown)
+    assert _plain("ants/ars-s0, seed 1.5") == "ants/ars-s0, seed 1.5"
