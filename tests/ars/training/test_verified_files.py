@@ -84,11 +84,9 @@ def test_a_forged_policy_of_before_the_tape_is_not_called_compared(run: Path) ->
 def test_a_run_may_save_a_checkpoint_while_its_claims_are_read(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = verification.read_policy
-
     def read_and_go_on(path: Path) -> object:
-        monkeypatch.setattr(verification, "read_policy", read)
-        found = read(path)
+        monkeypatch.setattr(verification, "read_policy", read_policy)
+        found = read_policy(path)
         resume(run, "--n-iterations", "8")
         return found
 
