@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import envs
 from ars.algorithms import ALGORITHMS, DEFAULT_ALGORITHM, settings_of_others
 from ars.algorithms.objective import ObjectiveConfig
-from ars.cli.closing import going_on, has_converged, summary
+from ars.cli.closing import going_on, has_converged, seeing, summary
 from ars.cli.console import open_display
 from ars.cli.exit import command
 from ars.cli.parser import Parser, add_flags, add_trust_flag, add_wrapper_flag, with_flags
@@ -29,7 +29,6 @@ from ars.training.experiment import SeedsConfig, algorithm_of, is_experiment
 from ars.training.preset_lines import preset_named_like
 from ars.training.resolve import resolve_new, resolve_resumed, stored_algorithm
 from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
-from envs.drawing.possible import why_not_drawn
 
 
 class Subject(NamedTuple):
@@ -199,12 +198,12 @@ def main(arguments: Sequence[str]) -> None:
 
         with open_display(config) as display:
             folder, result = run_training(config, display, resuming, given.get("run_dir"))
-        reason = why_not_drawn(envs.resolve(config.env_id))
+        see = seeing(config.env_id, folder)
     more = config.chosen_workers | going_on(result, config.horizon)
     again = "" if has_converged(result) else f"\n  train on      {resuming(folder, **more)}"
     print(
         f"{with_flags(summary(config.env_id, result, config.weighs_rewards))}\n\n"
-        f"  see it run    {f'cannot be drawn: {reason}' if reason else hint('render', folder)}\n"
+        f"  see it run    {see}\n"
         f"  evaluate it   {hint('evaluate', folder)}\n"
         f"  its curve     {hint('plot', folder)}{again}"
     )

@@ -25,7 +25,11 @@ class VerifyConfig:
     """How much to replay, and where."""
 
     share: float = setting(
-        0.01, "share of the iterations to replay, at least one", above=0, at_most=1
+        0.01,
+        "share of the iterations to replay, at least one",
+        above=0,
+        at_most=1,
+        requires={"iterations": (None,)},
     )
     iterations: int | None = setting(
         None, "number of iterations to replay, instead of a share", at_least=0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 import typing
 from pathlib import Path
@@ -44,12 +45,16 @@ def _from_root(text: str) -> str:
 def _settings() -> str:
     from ars.cli.parser import with_flags
     from ars.evaluate import EvaluateConfig
-    from ars.render import RenderConfig
+    from ars.exporting.settings import ExportConfig
+    from ars.rendering.film import RenderConfig
     from ars.reporting.config import ReportConfig
     from ars.results.plot_config import PlotConfig
     from ars.training.config import RunConfig, TaskConfig, WorkerConfig
     from ars.tuning.config import TuneConfig
+    from ars.verify import VerifyConfig
+    from ars.watch import WatchConfig
 
+    imports = importlib.import_module("ars.import").ImportConfig  # a keyword of Python's
     parts = [
         "# Settings",
         "All settings from `--help` on one page. In Python, a setting is a keyword argument of the "
@@ -65,6 +70,10 @@ def _settings() -> str:
         "`ars plot`": PlotConfig,
         "`ars report`": ReportConfig,
         "`ars tune`": TuneConfig,
+        "`ars verify`": VerifyConfig,
+        "`ars watch`": WatchConfig,
+        "`ars export`": ExportConfig,
+        "`ars import`": imports,
     }.items():
         parts += [f"## {title}", with_flags(" ".join(str(kind.__doc__).split())), _table(kind)]
     return "\n\n".join(parts)

@@ -5,8 +5,8 @@
 The limit is a process that imports matplotlib, with the backend of the format, and reads the same
 files with the `csv` and `json` modules of Python. Both take turns, and the time is the CPU time of
 the whole process; the ratio is the median of the rounds' ratios. Runs are made up: groups of five
-seeds that differ in their step size, with one evaluation an iteration, and no two of them are
-evaluated after the same timesteps.
+seeds that differ in their step size, with one evaluation an iteration, and but for the first no two
+of them are evaluated after the same timesteps.
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS))
     args = parser.parse_args()
+    if args.episodes < 2:
+        parser.error("--episodes: must be at least 2, whose returns have a deviation")
 
     import envs
     from ars.api import export

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Build a wheel, install it in an empty virtual environment outside the checkout and try every
-# command there. The dependencies are those of the given Python: check_wheel.sh [PYTHON]
+# Build a wheel, install it in an empty virtual environment outside the checkout and try the
+# commands there. The dependencies are those of the given Python: check_wheel.sh [PYTHON]
 set -euo pipefail
 [ "${1:-}" = --help ] && sed -n '2,3s/^# //p' "$0" && exit
 python=$(command -v "${1:-python}")
@@ -39,5 +39,12 @@ ars evaluate HalfCheetah --episodes 1 | sed -n 1p
 ars render runs/InvertedPendulum/ars-s0 --output pendulum.png | tail -n 1
 test -s pendulum.png
 ars report runs/InvertedPendulum/ars-s0 --no-pictures --episodes 0
+ars verify runs/InvertedPendulum/ars-s0 | tail -n 1
+ars plot runs/InvertedPendulum --table | tail -n 1
+ars share runs/InvertedPendulum/ars-s0 | tail -n 1
+ars export HalfCheetah --format npz | tail -n 1
+for command in import tune watch; do
+    ars "$command" --help | sed -n 1p
+done
 test "$(ars | tail -n 1)" = "$(python -m ars | tail -n 1)"
 echo "the wheel works"

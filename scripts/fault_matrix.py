@@ -118,7 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, metavar="ROW", help="all but long")
     parser.set_defaults(rows=[row for row in ROWS if row != "long"])
-    parser.add_argument("--kills", type=int, default=100, help="moments in row 19")
+    parser.add_argument("--kills", type=int, default=100, help="moments in rows 19 and 36")
     parser.add_argument(
         "--iterations", type=int, default=1000, help="of row 27; 10,000 take ten times as long"
     )

@@ -6,8 +6,8 @@ Policies, checkpoints, configurations and tapes have the right digests and one t
 values of other kinds, sizes and signs, arrays of other shapes and types. Other projects' policies,
 shared runs and files of settings have bytes changed too. Each has to be refused in one line that
 names it, or to be good: a policy acts, a run goes on for an iteration, settings make a run. No
-traceback, nothing that takes longer than 30 s, nothing that a file names is imported, and no more
-than 1 GB of memory beyond what reading the whole files takes.
+traceback, nothing that takes longer than 30 s, nothing that a file of settings names is imported,
+and the most memory that the process has had grows by no more than 1 GB.
 
 Prints a line for each target, and the seed of a forgery that was not handled. Needs pytest and
 hypothesis: pip install -e ".[test]"

@@ -227,6 +227,11 @@ def main() -> None:
     parser.add_argument("--take", nargs="+", type=Path, metavar="FOLDER", help="take these runs")
     parser.add_argument("--table", action="store_true", help="write the tables, train nothing")
     args = parser.parse_args()
+    alone = {"table": ("only", "algo", "jobs", "runs", "take"), "take": ("jobs", "runs")}
+    for name in [name for name in alone if getattr(args, name)]:
+        for idle in alone[name]:
+            if getattr(args, idle) != parser.get_default(idle):
+                parser.error(f"--{idle}: has no meaning beside --{name}")
     plan = [p for p in PLAN if p.environment in args.only and p.algorithm in args.algo]
     with reporting():
         if args.take:

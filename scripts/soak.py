@@ -44,6 +44,7 @@ class SoakedRobot:
         self.name = name
         self.env = envs.make(name)
         self.seeds = itertools.count()
+        self.resets = itertools.count(1)
         self.player, _ = envs.accelerate(self.env)
         self.rng = np.random.default_rng(0)
 
@@ -51,7 +52,7 @@ class SoakedRobot:
         """Reset `count` times."""
         for seed in itertools.islice(self.seeds, count):
             self.env.reset(seed=seed)
-            if seed % 1000 == 0:
+            if next(self.resets) % 1000 == 0:
                 other = envs.make(self.name)
                 other.reset(seed=seed)
                 other.close()

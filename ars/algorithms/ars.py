@@ -119,7 +119,9 @@ class ARS(Scheduled, ParameterSearch):
         sigma = deviation([r for k in top for r in (plus[k], minus[k])])
         scaled = config.variant != "brs"
         if not top or (scaled and sigma == 0.0):
-            why = "all returns used are equal" if top else "every direction is left out"
+            shifted = f" after a `shift` of {config.shift:g} a step" if config.shift else ""
+            equal = f"all returns used are equal{shifted}"
+            why = equal if top else "every direction is left out"
             self.context.notify_once(f"no step where {why}", self.iteration + 1)
             return sigma, 0.0
         with np.errstate(over="ignore", invalid="ignore"):  # `_take` reports it

@@ -40,9 +40,8 @@ class EpisodeConfig(ObjectiveConfig):
 
         Args:
             time_limit: the environment's own, in steps; None if it has none. A smaller one than
-                the lengths holds as well, since the environment sees to it.
+                lengths that are given holds as well, since the environment sees to it.
         """
-        limit = time_limit or 0
-        rollout_length = self.rollout_length or max(UNLIMITED, limit)
-        eval_length = self.eval_length or max(rollout_length, limit)
+        rollout_length = self.rollout_length or time_limit or UNLIMITED
+        eval_length = self.eval_length or time_limit or rollout_length
         return replace(self, rollout_length=rollout_length, eval_length=eval_length)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import envs
+from ars.cli.program import hint
 from ars.common.settings import counted
 from ars.common.words import digits, duration
 from ars.results.in_words import shares, standing, travelled
+from envs.drawing.possible import why_not_drawn
 
 
 def summary(env_id: str, result: dict[str, Any], weighed: bool) -> str:
@@ -22,11 +26,20 @@ def summary(env_id: str, result: dict[str, Any], weighed: bool) -> str:
         f"{':' if robot else ''}",
         robot,
         standing(final, weighed),
+        "nothing better was learned: what to try is in docs/troubleshooting.md, under Learning"
+        if first
+        else "",
         f"{result['stopped']}: {counted(result['timesteps'], 'timestep')}, "
         f"{counted(result['iterations'], 'iteration')} in {duration(seconds)} "
         f"({result['timesteps'] / seconds:,.0f} steps/s)",
     ]
     return "\n" + "\n".join(line for line in lines if line)
+
+
+def seeing(env_id: str, folder: Path) -> str:
+    """The command that shows a run, or why it cannot be drawn."""
+    reason = why_not_drawn(envs.resolve(env_id))
+    return f"cannot be drawn: {reason}" if reason else hint("render", folder)
 
 
 def has_converged(result: dict[str, Any]) -> bool:

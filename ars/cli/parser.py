@@ -118,14 +118,10 @@ def add_wrapper_flag(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def flag_names(config: type[Any]) -> list[str]:
-    """The flags that `add_flags` adds, without their --no- forms."""
-    return [flag_name(name) for name in setting_names(config)]
-
-
 def _help(field: dataclasses.Field[Any], preset: Mapping[str, Any]) -> str:
     values = {"default": field.default, "preset": preset.get(field.name)}
-    shown = [f"{of}: {_shown(value)}" for of, value in values.items() if value not in (None, ())]
+    show = str if field.name == "port" else _shown  # which is a name, not an amount
+    shown = [f"{of}: {show(value)}" for of, value in values.items() if value not in (None, ())]
     text = with_flags(str(field.metadata["help"])).replace("%", "%%")
     return f"{text} ({', '.join(shown)})" if shown else text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from ars.cli.closing import going_on, has_converged
+from ars.cli.closing import going_on, has_converged, seeing
 from ars.cli.console import SECONDS_BETWEEN_LINES, RunNumbers, Translate
 from ars.cli.parser import with_flags
 from ars.cli.printable import printable
@@ -88,7 +88,7 @@ def summary(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
     lines = [
         f"\n{table(config.env_id, config.algo, finals, {'trained': trained})}\n{stands}",
         f"  evaluate them  {hint('evaluate', folder)}",
-        f"  see one run    {hint('render', experiment.place(next(iter(results))))}",
+        f"  see one run    {seeing(config.env_id, experiment.place(next(iter(results))))}",
     ]
     if not all(map(has_converged, results.values())):
         lines.append(f"  train on       {resuming(folder, **more)}")

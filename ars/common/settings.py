@@ -198,6 +198,8 @@ def _check_against_others(field: dataclasses.Field[Any], values: Mapping[str, An
         shown = "" if value is True else f" {in_words(value)}"
         if values[other] is False:
             raise UsageError(f"`{name}`{shown}: has no meaning without `{other}`")
+        if tuple(allowed) == (None,):
+            raise UsageError(f"`{name}`{shown}: has no meaning beside `{other}`")
         raise UsageError(
             f"`{name}`{shown}: has no meaning with `{other}` {values[other]}, only with "
             + " or ".join(map(str, allowed))
@@ -242,6 +244,8 @@ def near(word: object, known: Iterable[str]) -> str:
     """` (did you mean X?)`, or an empty text if no known word is similar."""
     folded = {name.lower(): name for name in known}
     matches = difflib.get_close_matches(str(word).lower(), folded, n=3, cutoff=0.6)
+    if matches and difflib.SequenceMatcher(None, str(word).lower(), matches[0]).ratio() > 0.9:
+        matches = matches[:1]  # a letter too few, or two that changed places
     return did_you_mean([folded[match] for match in matches])
 
 

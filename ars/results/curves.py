@@ -54,9 +54,7 @@ def grouped(runs: Iterable[StoredRun], notify: Notify) -> list[Group]:
         if twins:  # it would count twice, and make the interval too narrow
             kept, dropped = sorted((twins[0], run), key=_length, reverse=True)
             same[same.index(twins[0])] = kept
-            notify(
-                f"{dropped.place}: has the settings and the seed of {kept.place}, which is taken"
-            )
+            notify(f"left out: {dropped.place}: has the settings and the seed of {kept.place}")
         else:
             same.append(run)
     found = []
@@ -121,8 +119,10 @@ def _line(group: Group, curves: Sequence[Curve], along: str, notify: Notify) -> 
     x = np.unique(np.concatenate([curve.x for curve in curves]))
     # The last evaluation counts until the next would have been due, so that runs with the same
     # number of timesteps end together although their iterations differ.
-    due = _due([curve.x for curve in curves])
-    short = sorted(float(curve.x[-1]) for curve in curves if curve.x[-1] + due < x[-1])
+    ends = [float(curve.x[-1]) + _due(curve.x, x[-1]) for curve in curves]
+    short = sorted(
+        float(curve.x[-1]) for curve, end in zip(curves, ends, strict=True) if end < x[-1]
+    )
     if short:
         notify(
             f"{group.env_id}, {group.label}: {len(short)} of {counted(len(curves), 'run')} end "
@@ -132,8 +132,8 @@ def _line(group: Group, curves: Sequence[Curve], along: str, notify: Notify) -> 
     if len(x) > MOST_POINTS:
         x = np.linspace(x[0], x[-1], MOST_POINTS)
     values = np.array([np.interp(x, curve.x, curve.y, left=np.nan) for curve in curves])
-    for row, curve in zip(values, curves, strict=True):
-        row[x > curve.x[-1] + due] = np.nan
+    for row, end in zip(values, ends, strict=True):
+        row[x > end] = np.nan
     taking_part = np.isfinite(values)
     middle, band = np.full(len(x), np.nan), np.full((2, len(x)), np.nan)
     for members in np.unique(taking_part, axis=1).T:
@@ -150,16 +150,17 @@ def _tell_shorter(lines: Sequence[Line], x: str, notify: Notify) -> None:
     for env_id in dict.fromkeys(line.group.env_id for line in lines):
         ours = [line for line in lines if line.group.env_id == env_id]
         longest = max(float(line.x[-1]) for line in ours)
-        due = _due([line.x for line in ours])
-        if any(line.x[-1] + due < longest for line in ours):
+        if any(line.x[-1] + _due(line.x, longest) < longest for line in ours):
             ends = "; ".join(f"{line.group.label}: {_places([line.x[-1]], x)}" for line in ours)
             notify(f"{env_id}: lines of different lengths, each drawn to its end ({ends})")
 
 
-def _due(places: Sequence[Array]) -> float:
-    """By how much ends may differ without a word: the longest step, or what nobody could see."""
-    longest = max(float(np.diff(x).max(initial=0.0)) for x in places)
-    return max(longest, 0.01 * max(float(x[-1]) for x in places))
+def _due(x: Array, longest: float) -> float:
+    """By how much a curve may end before the longest one without a word.
+
+    The longest step between its own evaluations, or what nobody could see.
+    """
+    return max(float(np.diff(x).max(initial=0.0)), 0.01 * longest)
 
 
 def _places(ends: Sequence[float], x: str) -> str:

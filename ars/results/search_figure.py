@@ -49,7 +49,8 @@ def _draw_history(axes: Axes, complete: Mapping[int, float], pruned: Mapping[int
     from matplotlib.ticker import MaxNLocator
 
     early: dict[str, Any] = {"color": style.GREY, "linewidths": 0.8, "label": "ended early"}
-    axes.scatter(list(pruned), list(pruned.values()), s=9, marker="x", **early)
+    if pruned:
+        axes.scatter(list(pruned), list(pruned.values()), s=9, marker="x", **early)
     done: dict[str, Any] = {"color": style.COLORS[0], "label": "complete", "zorder": 3}
     axes.scatter(list(complete), list(complete.values()), s=12, **done)
     numbers = np.array(sorted(complete))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ars.common.errors import UsageError
 from ars.common.settings import counted
 from ars.training.logger import read_table
-from ars.training.run_folder import CONFIG, EVALUATIONS, PROGRESS, RESULT, read_json
+from ars.training.run_folder import CONFIG, EVALUATIONS, PROGRESS, RESULT, STUDY, read_json
 from policies import FileError
 from policies.file import read_plain
 
@@ -212,7 +212,7 @@ def find_runs(words: Sequence[str | Path], notify: Notify) -> list[StoredRun]:
     for word in words:
         path = _unpacked(Path(word))
         named = (path / CONFIG).is_file()
-        folders = [path] if named else _run_folders(path, str(word))
+        folders = [path] if named else _run_folders(path, str(word), notify)
         for folder in folders:
             if (real := folder.resolve()) in found:
                 if named:
@@ -240,7 +240,7 @@ def _unpacked(path: Path) -> Path:
     return Path(unpacked(str(path)))
 
 
-def _run_folders(path: Path, word: str) -> list[Path]:
+def _run_folders(path: Path, word: str, notify: Notify) -> list[Path]:
     """The run folders below a folder, in the order of their names. Raises: UsageError."""
     if not path.exists() or not word:
         raise UsageError(f"`run` {word or repr(word)}: there is no run folder of that name")
@@ -250,26 +250,33 @@ def _run_folders(path: Path, word: str) -> list[Path]:
         raise UsageError(
             f"`run` {word}: one file has no learning curve; give its run folder{meant}"
         )
-    folders = sorted(_walk(path, set()), key=lambda folder: _natural(str(folder)))
+    found = _walk(path, set(), None if (path / STUDY).is_file() else notify)
+    folders = sorted(found, key=lambda folder: _natural(str(folder)))
     if not folders:
         raise UsageError(f"`run` {word}: no run folder, and none below it (no {CONFIG})")
     return folders
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Run folders, also behind links; nothing below a run folder is another one."""
+def _walk(folder: Path, seen: set[Path], notify: Notify | None) -> Iterator[Path]:
+    """Run folders, also behind links; nothing below a run folder is another one.
+
+    The trials of a search are left out, which `notify` is told; not where it is None.
+    """
     if (real := folder.resolve()) in seen:
         return
     seen.add(real)
     if (folder / CONFIG).is_file():
         yield folder
         return
+    if notify is not None and (folder / STUDY).is_file():
+        notify(f"left out: {folder}: the trials of a search, unless it is named itself")
+        return
     try:
         below = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
     except OSError:  # a folder that cannot be read has no runs for us
         return
     for name in below:
-        yield from _walk(folder / name, seen)
+        yield from _walk(folder / name, seen, notify)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

@@ -37,11 +37,14 @@ def directions(search: Search, fewest: int, most: int) -> dict[str, Any]:
     limit, total = search.task.time_limit or 1000, search.task.total_timesteps
     # At least ten iterations of whole episodes.
     fitting = min(most, max(4 * fewest, total // (20 * limit)))
-    return {
+    settings = {
         "delta_std": search.real("delta_std", 0.003, 0.3, log=True),
         "n_directions": search.whole("n_directions", fewest, fitting, log=True),
-        "shift": search.choice("shift", 0.0, 1.0),
     }
+    # Where each step pays 1 and nothing else does, a shift would leave nothing to learn from.
+    if any(term in search.task.terms for term in STANDING):
+        settings["shift"] = search.choice("shift", 0.0, 1.0)
+    return settings
 
 
 def episodes(search: Search) -> dict[str, Any]:

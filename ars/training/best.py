@@ -59,6 +59,6 @@ def keep_undone(folder: Path, best: Best, iteration: int, notify: Callable[[str]
         path.replace(kept)
         (folder / RESULT).unlink(missing_ok=True)  # which is of that policy
         notify(
-            "the best policy so far is of the evaluation at the end, which is none of a longer "
-            f"run's: kept as {kept.name}"
+            "the evaluation at the end, which a longer run does not have, found a better policy: "
+            f"kept as {kept.name}"
         )

@@ -192,7 +192,8 @@ def tape_path(run: str, shown: str) -> Path:
             "; ARS, PGPE and separable CMA-ES write one, earlier versions and other algorithms "
             "do not"
         )
-        raise UsageError(f"{shown}: {given} has no {TAPE}{why}")
+        name = "it" if shown.endswith(f" {given}") else given
+        raise UsageError(f"{shown}: {name} has no {TAPE}{why}")
     return path
 
 

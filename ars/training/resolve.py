@@ -42,7 +42,7 @@ from ars.training.preset_lines import (
     what_the_preset_decides,
     who_has_a_preset,
 )
-from ars.training.run_folder import CONFIG, read_json
+from ars.training.run_folder import CONFIG, one_of_those_in, read_json
 from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
 from ars.training.stored_settings import (
     current_settings,
@@ -155,7 +155,8 @@ def resolve_resumed(
         FileError: config.json is damaged.
     """
     if not (folder / CONFIG).is_file():
-        raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it)")
+        instead = one_of_those_in(folder)
+        raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it){instead}")
     data = read_json(folder / CONFIG)
     try:
         if data["algo"] not in ALGORITHMS:

@@ -99,6 +99,8 @@ def find_policy(run: str, latest: bool = False, setting: str = "run") -> Resolve
     elif path.is_file():
         if latest:
             raise UsageError(f"`latest`: {run} is one policy; a run folder has a latest one")
+        if path.name in (CONFIG, PROGRESS, EVALUATIONS, TAPE, RESULT):
+            raise UsageError(f"`{setting}` {run}: no policy; name its run folder, {path.parent}")
         which = "policy file"
     else:
         raise UsageError(
@@ -144,6 +146,11 @@ def refuse_taken(folder: Path) -> None:
                 f"`run_dir` {folder}: holds a {held} already; choose another folder, or {goes} on "
                 f"with `resume` {quoted(folder)}"
             )
+    if any(run for pattern in ("*", "*/*") for run in folder.glob(f"{pattern}/{CONFIG}")):
+        raise UsageError(
+            f"`run_dir` {folder}: a folder of runs; name a new one in it, for example "
+            f"{quoted(folder / 'new')}"
+        )
 
 
 def _make(path: Path, name: str) -> None:
@@ -248,7 +255,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def one_of_those_in(folder: Path) -> str:
     """What to name instead of a folder of runs, such as an experiment's."""
-    names = sorted(policy.parent.name for policy in folder.glob(f"*/{BEST_POLICY}"))
+    found = [path for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{BEST_POLICY}")]
+    names = sorted(str(policy.parent.relative_to(folder)) for policy in found)
     if not names:
         return ""
     one = quoted(folder / names[0])

@@ -30,6 +30,8 @@ _NOT_IN_PRESETS = (
 def read_settings(file: Path) -> dict[str, Any]:
     """What a file of settings holds. Raises: FileError."""
     suffix = file.suffix.lower()
+    if suffix not in _ENDINGS:
+        raise FileError(f"{file}: must end in {' or '.join(_ENDINGS)}")
     text = read_plain(file, LARGEST if suffix in (".toml", *_YAML) else LARGEST_JSON)
     try:
         data = _parsed(text.decode("utf-8-sig"), suffix)

@@ -129,6 +129,9 @@ class Trainer:
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
             self._collect_evaluation()
+        if self._saved and (reason := self._stop_reason()) is not None:
+            done = counted(self.algorithm.timesteps, "timestep")
+            self.display.notify(f"nothing is left to train: {reason} (it has {done})")
         while (reason := self._stop_reason()) is None:
             with self.interrupts.allowed():  # the only place if the algorithm uses no pool
                 pass

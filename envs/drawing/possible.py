@@ -54,7 +54,7 @@ def drawing_hint(spec: EnvSpec | None, error: BaseException) -> str:
     if spec is None:
         return ""
     if "pygame is not installed" in text and (hint := _pygame_hint(spec)):
-        return f"; {hint}"
+        return "" if "pip install" in text else f"; {hint}"
     if "mujoco" in str(spec.entry_point):
         return "; MuJoCo draws with MUJOCO_GL=egl (package libegl1) or osmesa (package libosmesa6)"
     return ""

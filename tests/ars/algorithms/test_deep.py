@@ -24,8 +24,9 @@ from ars.algorithms import ALGORITHMS
 from ars.algorithms.deep import DeepAlgorithm
 from ars.algorithms.ppo import PPO
 from ars.algorithms.reinforce import REINFORCE
-from ars.cli.parser import flag_name, flag_names
+from ars.cli.parser import flag_name
 from ars.common.seeding import Stream, reset_seed
+from ars.common.settings import setting_names
 from policies import load_policy
 
 DEEP = [name for name, entry in ALGORITHMS.items() if issubclass(entry.load(), DeepAlgorithm)]
@@ -295,9 +296,9 @@ def test_ars_has_no_use_for_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_flag_is_taken_or_its_algorithms_are_named(
     algo: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours = set(flag_names(ALGORITHMS[algo].Config))
+    ours = {flag_name(name) for name in setting_names(ALGORITHMS[algo].Config)}
     for other, algorithm in ALGORITHMS.items():
-        for flag in set(flag_names(algorithm.Config)) - ours:
+        for flag in {flag_name(name) for name in setting_names(algorithm.Config)} - ours:
             line = refused(capsys, f"CartPole-v1 --algo {algo} {flag} 1")
             assert line.startswith(f"error: {flag}: a setting of --algo ")
             assert other in line
@@ -332,4 +333,3 @@ def test_a_schedule_keeps_the_horizon_of_the_start(algo: str, tmp_path: Path) ->
     ars.train.main(["--resume", str(folder), "--n-iterations", "3"])
     config = json.loads((folder / "config.json").read_text())
     assert config["config"]["horizon"] == 1
-    assert flag_name("horizon") in flag_names(ALGORITHMS[algo].Config)

@@ -38,7 +38,10 @@ def test_who_has_published_nothing_and_travels_nowhere_is_told_nothing() -> None
 
 
 def test_a_best_policy_that_learned_nothing_is_called_so() -> None:
-    assert "(best policy, iteration 0: the one it began with)" in closing_of(iteration=0)
+    closing = closing_of(iteration=0)
+    assert "(best policy, iteration 0: the one it began with)" in closing
+    assert "\nnothing better was learned: what to try is in docs/troubleshooting.md" in closing
+    assert "nothing better" not in closing_of(iteration=1)
 
 
 def test_small_returns_keep_their_digits_and_zero_has_no_sign() -> None:

@@ -189,6 +189,22 @@ def test_a_folder_that_holds_a_run_is_not_written_over(
     assert (folder / "policy.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize("inner", ["s0", "CartPole-v1/s0"])
+def test_a_run_does_not_begin_above_others(
+    inner: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "runs" / inner)
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path / "runs")
+    assert stopped.value.code == 2
+    told = f"--run-dir {tmp_path / 'runs'}: a folder of runs; name a new one in it"
+    assert told in capsys.readouterr().err
+    run(tmp_path / "runs" / "s1")
+    with pytest.raises(SystemExit):
+        ars.train.main(["--resume", str(tmp_path / "runs")])
+    assert "it holds 2 runs: name one, for example" in capsys.readouterr().err
+
+
 def test_a_damaged_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "run")
     config = tmp_path / "run" / "config.json"

@@ -85,6 +85,14 @@ def test_a_shorter_run_is_drawn_to_its_end_and_said(tmp_path: Path) -> None:
     assert line.band is not None and np.isnan(line.band[:, -1]).all()
 
 
+def test_long_steps_of_one_run_do_not_stretch_another(tmp_path: Path) -> None:
+    store_run(tmp_path / "a", [0.0, 10.0, 20.0], [0, 100, 200], seed=0)
+    store_run(tmp_path / "b", [0.0, 60.0], [0, 1000], seed=1)
+    [line], said = lines(tmp_path)
+    assert line.n_runs.tolist() == [2, 2, 2, 1]
+    assert len(said) == 1 and "end before the longest, at 200 timesteps" in said[0]
+
+
 def test_lines_of_different_lengths_are_said(tmp_path: Path) -> None:
     store_run(tmp_path / "a")
     store_run(tmp_path / "b", [1.0] * 8, range(0, 800, 100), algo="ppo")
@@ -118,7 +126,7 @@ def test_a_copy_of_a_run_does_not_count_twice(tmp_path: Path) -> None:
     longer = store_run(tmp_path / "b", [1.0] * 5, range(0, 500, 100))
     [line], said = lines(tmp_path)
     assert [run.folder for run in line.group.runs] == [longer]
-    assert said == [f"{tmp_path / 'a'}: has the settings and the seed of {longer}, which is taken"]
+    assert said == [f"left out: {tmp_path / 'a'}: has the settings and the seed of {longer}"]
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -34,6 +34,17 @@ def test_every_run_below_a_folder_is_taken_in_the_order_of_numbers(tmp_path: Pat
     assert names([tmp_path]) == ["another", *(f"ars-s{seed}" for seed in range(11))]
 
 
+def test_the_trials_of_a_search_are_taken_where_it_is_named(tmp_path: Path) -> None:
+    store_run(tmp_path / "ars-s0")
+    store_run(tmp_path / "tune-ars" / "trial0")
+    (tmp_path / "tune-ars" / "study.json").write_text("{}")
+    said: list[str] = []
+    assert [run.folder.name for run in find_runs([tmp_path], said.append)] == ["ars-s0"]
+    search = tmp_path / "tune-ars"
+    assert said == [f"left out: {search}: the trials of a search, unless it is named itself"]
+    assert names([search]) == ["trial0"]
+
+
 def test_names_may_hold_any_digits_and_numbers_be_of_any_size(tmp_path: Path) -> None:
     runs = [store_run(tmp_path / name) for name in ("x1²", "x10", "x9")]
     assert len(find_runs([tmp_path], print)) == 3

@@ -77,3 +77,11 @@ def test_rewards_are_weighed_only_where_their_terms_are_known() -> None:
         assert settings["n_directions"] <= 50  # ten iterations or more
     small = [space(Search(Drawn(seed), SMALL)) for seed in range(30)]
     assert not any("reward_weights" in settings for settings in small)
+
+
+def test_a_shift_is_tried_where_it_leaves_something_to_learn_from() -> None:
+    for algo in ("ars", "pgpe", "sep-cma-es"):
+        space = ALGORITHMS[algo].search_space
+        assert space is not None
+        tried = ["shift" in space(Search(Drawn(0), task)) for task in (ROBOT, SMALL)]
+        assert tried == [True, False]

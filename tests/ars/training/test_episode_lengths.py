@@ -112,7 +112,8 @@ def test_a_stored_run_keeps_the_lengths_that_it_had(
     ("given", "time_limit", "lengths"),
     [
         ({}, None, (1000, 1000)),
-        ({}, 500, (1000, 1000)),  # which the environment cuts
+        ({}, 500, (500, 500)),
+        ({"rollout_length": 800}, 500, (800, 500)),  # which the environment cuts
         ({}, 1000, (1000, 1000)),
         ({}, 5000, (5000, 5000)),
         ({"rollout_length": 300}, 5000, (300, 5000)),

@@ -167,3 +167,14 @@ def test_a_refused_resume_changes_nothing(
         resume(folder, "--n-iterations", "20")
     assert "changed since the checkpoint was saved; cannot go on" in capsys.readouterr().err
     assert files() == before
+
+
+def test_a_resume_that_trains_nothing_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tmp_path / "run", "--n-iterations", "2")
+    assert "nothing is left to train" not in capsys.readouterr().out
+    resume(folder, "--total-timesteps", "10")
+    assert "nothing is left to train: 10 timesteps done (it has " in capsys.readouterr().out
+    resume(folder, "--n-iterations", "3")
+    assert "nothing is left to train" not in capsys.readouterr().out
