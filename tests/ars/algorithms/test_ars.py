@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import learners
 import numpy as np
 import pytest
 from closeness import close
@@ -19,7 +21,7 @@ from ars.common.settings import make_config
 from ars.presets.ars import PRESETS
 from ars.rollout.episode import Episode
 from ars.rollout.task import Task
-from policies import RunningMeanStd
+from policies import NormalizerRule, RunningMeanStd, build_policy
 
 OBSERVATIONS = spaces.Box(-np.inf, np.inf, (3,), np.float32)
 ACTIONS = spaces.Box(-1, 1, (2,), np.float32)
@@ -65,6 +67,15 @@ def test_a_falling_step_size_is_what_is_left_of_the_horizon() -> None:
         ars.timesteps = 75
         ars.iterate(scores(TABLE))
     close(falling.policy.weights, constant.policy.weights / 4, 1e-14)
+
+
+def test_rewards_are_clipped_and_shifted_in_scores_alone() -> None:
+    settings: dict[str, Any] = {"reward_clip": 0.25, "shift": 0.125, "rollout_length": 4}
+    settings |= {"variant": "v1", "n_directions": 1, "hidden_sizes": ()}
+    ars = learners.make(ARS, "small_worlds:Corridor-v0", **settings)
+    [row] = learners.learn(ars, 1)
+    assert row["return_mean"] == 4.0
+    assert ars.tape_record()["scores"].tolist() == [0.5, 0.5]
 
 
 def test_a_horizon_that_falls_in_a_tape_is_refused() -> None:
@@ -128,6 +139,20 @@ def test_v2_normalises_with_all_earlier_iterations_and_v1_not_at_all() -> None:
     assert pool.snapshots[0].normalizer is None
 
 
+@pytest.mark.parametrize("theirs", [0, 1])
+@pytest.mark.parametrize("ours", [0, 1])
+def test_a_policy_to_start_from_brings_its_statistics(ours: int, theirs: int) -> None:
+    seen = RunningMeanStd.of(np.array([[0.0, 1.0, 2.0], [2.0, 5.0, 2.0], [4.0, 0.0, 5.0]]))
+    ars = make(variant="v2", ddof=ours)
+    given = build_policy(ars.policy.spec)
+    given.normalizer = seen.freeze(NormalizerRule(ddof=theirs))
+    ars.start_from(given)
+    normalizer = ars.snapshot().normalizer
+    assert normalizer is not None and normalizer.count == 3
+    close(normalizer.mean, [2.0, 2.0, 3.0], 1e-14)
+    close(normalizer.var, np.array([8.0, 14.0, 6.0]) / (3 - ours), 1e-14)
+
+
 def faulty(task: Task) -> Episode:
     if (task.index, task.sign) == (1, -1):
         return Episode(0.0, 0.0, 2, fault="reward 2 is nan")
@@ -154,6 +179,17 @@ def test_a_fault_excludes_its_direction_on_request() -> None:
     other = make(print, "exclude", variant="v2", n_directions=3)
     other.iterate(StubPool(lambda task: observed(task) if task.index != 1 else faulty(task)))
     assert np.array_equal(ars.policy.weights, other.policy.weights)
+
+
+def test_a_step_is_the_mean_over_the_directions_that_are_left() -> None:
+    def play(task: Task) -> Episode:
+        fault = "reward 2 is nan" if task.index == 1 else None
+        return Episode(0.0, TABLE[task.index, task.sign], 10, fault=fault)
+
+    ars = make(nonfinite="exclude", variant="v1-t", n_directions=3, n_top=3, step_size=0.1)
+    ars.iterate(StubPool(play))
+    sigma = math.sqrt(sum((r - 2.125) ** 2 for r in (3.0, 1.0, 2.0, 2.5)) / 4)
+    close(ars.policy.weights, 0.1 / (2 * sigma) * (2.0 * delta(0) - 0.5 * delta(2)), 1e-14)
 
 
 def test_all_directions_excluded_make_no_step() -> None:
@@ -197,6 +233,13 @@ def test_unusable_settings_are_refused_in_one_line(
         make_config(ARSConfig, settings)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("n_directions", "n_used"), [(1, 1), (4, 2), (5, 2)])
+def test_half_of_an_odd_number_of_directions_is_rounded_down(
+    n_directions: int, n_used: int
+) -> None:
+    assert make_config(ARSConfig, {"n_directions": n_directions}).n_used == n_used
 
 
 @pytest.mark.parametrize("name", PRESETS)
