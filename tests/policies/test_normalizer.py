@@ -67,9 +67,17 @@ def test_merged_rollouts_match_the_oracle(name: str) -> None:
     assert_accurate(frozen, rows)
 
 
-def test_before_any_observation_nothing_changes() -> None:
-    x = np.array([3.0, -4.0])
-    assert RunningMeanStd.zeros(2).freeze(NormalizerRule())(x).tolist() == [3.0, -4.0]
+@pytest.mark.parametrize(("observations", "ddof"), [(0, 0), (0, 1), (1, 1)])
+def test_before_there_is_a_deviation_nothing_changes(observations: int, ddof: int) -> None:
+    seen = statistics(np.full((observations, 2), 7.0))
+    assert seen.freeze(NormalizerRule(ddof))(np.array([3.0, -4.0])).tolist() == [3.0, -4.0]
+
+
+def test_a_deviation_below_the_smallest_is_none() -> None:
+    normalizer = Normalizer(
+        np.zeros(3), np.array([0.25, 0.5, 1.0]) ** 2, 5, NormalizerRule(min_std=0.5)
+    )
+    assert normalizer(np.ones(3)).tolist() == [0.0, 2.0, 1.0]
 
 
 def test_components_without_deviation_become_zero() -> None:
