@@ -289,10 +289,14 @@ def test_alpha_flattens_priorities() -> None:
     assert (batch.weights == 1).all()
 
 
-def test_a_new_transition_has_the_largest_priority_seen() -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_new_transition_has_the_largest_priority_seen(resumed: bool) -> None:
     buffer = filled()
     buffer.update(np.arange(4), np.array([1.0, 8.0, 1.0, 1.0]))
     buffer.update(np.array([1]), np.array([1.0]))
+    if resumed:
+        state, buffer = buffer.state(), filled()
+        buffer.restore(state)
     Walk(buffer).step([9], [9], [10])  # in the place of the first
     batch = buffer.sample_weighted(np.random.default_rng(0), 1100, 0.0)
     assert np.bincount(batch.indices).tolist() == pytest.approx([800, 100, 100, 100], abs=2)
