@@ -60,19 +60,33 @@ def test_pgpe_follows_ranks_with_a_bounded_speed() -> None:
     close(np.linalg.norm(pgpe.policy.weights - first), 0.6, 1e-14)  # 0.9 of 0.4 and 0.4 more
 
 
-def test_sep_cma_es_moves_to_the_weighted_mean_of_the_better_half() -> None:
+@pytest.mark.parametrize(("past", "steady"), [(0.0, True), (0.5, True), (1.0, False)])
+def test_sep_cma_es_moves_to_the_weighted_mean_of_the_better_half(
+    past: float, steady: bool
+) -> None:
     search = make(SepCMAES, n_directions=5, delta_std=0.5)
+    search._c = c = np.linspace(0.5, 2.0, 6)
+    search._sigma_path, search._c_path = np.full(6, past), np.full(6, -past)
     search.iterate(scores(dict.fromkeys([(k, 1) for k in range(5)], 0.0) | {(3, 1): 2.0}))
     raw = [math.log(3), math.log(3) - math.log(2)]
     weights = [weight / sum(raw) for weight in raw]
+    mass = 1 / sum(w * w for w in weights)
     mean = weights[0] * delta(3) + weights[1] * delta(0)  # of equals the first
-    close(search.policy.weights, 0.5 * mean, 1e-14)
+    close(search.policy.weights, 0.5 * np.sqrt(c) * mean, 1e-14)
     k = Constants(5, 6)
-    path = math.sqrt(k.c_sigma * (2 - k.c_sigma) / sum(w * w for w in weights)) * mean
-    sigma = 0.5 * math.exp(k.c_sigma / k.damping * (np.linalg.norm(path) / k.length - 1))
-    variances = (weights[0] * delta(3) ** 2 + weights[1] * delta(0) ** 2) * k.c_mu
-    on_path = k.c_path * (2 - k.c_path) / sum(w * w for w in weights) * mean**2
-    variances += k.c_1 * on_path + 1 - k.c_1 - k.c_mu
+    path = (1 - k.c_sigma) * past + math.sqrt(k.c_sigma * (2 - k.c_sigma) * mass) * mean
+    length = float(np.linalg.norm(path))
+    grown = length / math.sqrt(1 - (1 - k.c_sigma) ** 2) / k.length
+    assert (grown < 1.4 + 2 / 7) == steady
+    sigma = 0.5 * math.exp(k.c_sigma / k.damping * (length / k.length - 1))
+    on_path = (1 - k.c_path) * -past
+    kept = 1 - k.c_1 - k.c_mu
+    if steady:
+        on_path = on_path + math.sqrt(k.c_path * (2 - k.c_path) * mass) * np.sqrt(c) * mean
+    else:
+        kept += k.c_1 * k.c_path * (2 - k.c_path)
+    variances = c * (weights[0] * delta(3) ** 2 + weights[1] * delta(0) ** 2) * k.c_mu
+    variances += kept * c + k.c_1 * on_path**2
     close(search.delta_std, sigma * np.sqrt(variances), 1e-14)
 
 
