@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from closeness import close
+from learners import set_parameters
 
 import ars.train
 import envs
 from ars.algorithms.base import TrainingContext
-from ars.algorithms.ppo import PPO, PPOConfig
+from ars.algorithms.ppo import PPO, PPOConfig, RolloutSamples
 from ars.common.settings import make_config
+from ars.learning import losses
 from ars.rollout.episode import rollout
 from ars.rollout.pool import LocalPool
 from policies import load_policy
@@ -123,6 +126,84 @@ def test_a_terminal_state_is_worth_nothing() -> None:
     ppo.close()
 
 
+def test_advantages_are_estimated_with_the_lambda_that_is_asked_for() -> None:
+    """Reward 1 and value 4 at every step: each temporal-difference error is 1 + 4/2 - 4."""
+    ppo = make("small_worlds:Corridor-v0", n_envs=1, gamma=0.5, gae_lambda=0.25)
+    set_parameters(ppo, critic__bias=[4.0])
+    ppo.environments.reset()
+    batch = ppo._batch(ppo._play(3))
+    advantages = [-(1 + 0.125 + 0.125**2), -(1 + 0.125), -1.0]
+    close(batch.advantages, advantages)
+    close(batch.targets, [4.0 + advantage for advantage in advantages])
+    ppo.close()
+
+
+def minibatch(ppo: PPO, n: int) -> RolloutSamples:
+    """Random steps, on every side of every bound."""
+    rng = np.random.default_rng(0)
+    obs = torch.from_numpy(rng.standard_normal((n, 3)).astype(np.float32))
+    outputs, values = (part.detach() for part in ppo.network(obs))
+    actions = torch.from_numpy(ppo._draw(outputs.numpy()))
+    log_probs = ppo._distribution(outputs).log_prob(actions)
+    noise = torch.from_numpy(rng.standard_normal((4, n)).astype(np.float32))
+    return RolloutSamples(
+        obs, actions, log_probs + 0.3 * noise[0], values + noise[1], noise[2], values + 2 * noise[3]
+    )
+
+
+@pytest.mark.parametrize("normalize_advantages", [False, True])
+@pytest.mark.parametrize("value_clip", [None, 0.5])
+@pytest.mark.parametrize("env_id", ["small_worlds:Identity-v0", "small_worlds:IdentityBox-v0"])
+def test_a_step_follows_the_gradient_of_equation_9(
+    env_id: str, value_clip: float | None, normalize_advantages: bool
+) -> None:
+    n = 32
+    ppo = make(
+        env_id,
+        batch_size=n,
+        n_epochs=1,
+        max_grad_norm=0.0,
+        value_clip=value_clip,
+        value_coef=0.7,
+        entropy_coef=0.3,
+        normalize_advantages=normalize_advantages,
+    )
+    batch, twin = minibatch(ppo, n), copy.deepcopy(ppo.network)
+    ppo._optimize(batch, 0.15)
+    outputs, values = twin(batch.obs)
+    if twin.log_std is None:
+        pi: Any = torch.distributions.Categorical(logits=outputs)
+    else:
+        normal = torch.distributions.Normal(outputs, twin.log_std.exp())
+        pi = torch.distributions.Independent(normal, 1)
+    ratios, advantages = (pi.log_prob(batch.actions) - batch.old_log_probs).exp(), batch.advantages
+    if normalize_advantages:
+        advantages = (advantages - advantages.mean()) / advantages.std()
+    gains = torch.minimum(ratios * advantages, ratios.clamp(0.85, 1.15) * advantages)
+    errors = (values - batch.targets).square()
+    if value_clip is not None:
+        moved = (values - batch.old_values).clamp(-value_clip, value_clip)
+        errors = torch.maximum(errors, (batch.old_values + moved - batch.targets).square())
+    loss = -gains.mean() + 0.7 * errors.mean() - 0.3 * pi.entropy().mean()
+    expected = torch.autograd.grad(loss, [*twin.parameters()])
+    close(ppo.parameters.grad, torch.cat([part.ravel() for part in expected]))
+    ppo.close()
+
+
+def test_an_epoch_takes_every_step_once_in_an_order_of_its_own() -> None:
+    ppo = make("CartPole-v1", batch_size=12, normalize_advantages=False)
+    batch = RolloutSamples(*[torch.arange(32.0)] * 6)
+    orders = []
+    for _ in range(2):
+        parts = [*ppo._minibatches(batch)]
+        assert [len(part.obs) for part in parts] == [12, 12, 8]
+        assert all(torch.equal(column, part.obs) for part in parts for column in part)
+        orders.append(torch.cat([part.obs for part in parts]).tolist())
+    assert sorted(orders[0]) == sorted(orders[1]) == [*range(32)]
+    assert orders[0] != orders[1] and [*range(32)] not in orders
+    ppo.close()
+
+
 @pytest.mark.parametrize(
     ("env_id", "settings"),
     [("CartPole-v1", {}), ("small_worlds:IdentityBox-v0", {"log_std_init": -0.5})],
@@ -178,7 +259,16 @@ def test_an_iteration_ends_where_the_policy_has_moved_far_enough() -> None:
     assert moved[1][1] < moved[0][1]
 
 
-def test_schedules_end_at_the_horizon() -> None:
+def test_it_ends_beyond_one_and_a_half_times_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    divergences = iter([0.0, 0.149, 0.151])
+    monkeypatch.setattr(losses, "approximate_kl", lambda *ratio: torch.tensor(next(divergences)))
+    ppo = make("CartPole-v1", target_kl=0.1)
+    ppo.iterate(LocalPool(ppo.rollout_spec))
+    assert ppo.optimizer.steps == 2
+    ppo.close()
+
+
+def test_schedules_end_at_the_horizon(monkeypatch: pytest.MonkeyPatch) -> None:
     ppo = make(
         "CartPole-v1",
         horizon=64,
@@ -186,9 +276,17 @@ def test_schedules_end_at_the_horizon() -> None:
         learning_rate_schedule="linear",
         clip_range_schedule="linear",
     )
+    clips: list[float] = []
+    optimize = ppo._optimize
+
+    def watch(batch: RolloutSamples, clip: float) -> dict[str, float]:
+        clips.append(clip)
+        return optimize(batch, clip)
+
+    monkeypatch.setattr(ppo, "_optimize", watch)
     pool = LocalPool(ppo.rollout_spec)
     rates = [ppo.iterate(pool)["learning_rate"] for _ in range(2)]
-    assert rates == [0.01, 0.005]
+    assert (rates, clips) == ([0.01, 0.005], [0.2, 0.1])
     assert (ppo._scheduled("learning_rate"), ppo._scheduled("clip_range")) == (0.0, 0.0)
     pool.close()
     ppo.close()
