@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learners import learn, mean_return
+from closeness import close
+from learners import learn, mean_return, set_parameters
 from small_dqn import SMALL, make, train
 from torch import tensor
 
@@ -93,6 +94,63 @@ def test_targets(double: bool, expected: list[float]) -> None:
     dqn.network.forward = lambda obs: (tensor([[0.0, 1.0], [2.0, 3.0], [5.0, 4.0]]),)
     targets = dqn._targets(transitions(3, [1.0, 2.0, 3.0], [0.5, 0.25, 0.0]))
     assert targets.tolist() == expected
+    dqn.close()
+
+
+def fill(dqn: Any, rewards: list[float], terminated: bool = False) -> None:
+    """Add steps of the first action to the buffer."""
+    obs, no = np.zeros((1, 4)), np.zeros(1, np.bool_)
+    for reward in rewards:
+        dqn.buffer.add(obs, np.zeros(1, np.int64), np.array([reward]), no | terminated, no, obs)
+
+
+@pytest.mark.parametrize(("double", "nexts"), [(False, [8.0, 8.0]), (True, [2.0, 8.0])])
+def test_targets_follow_the_network_through_a_round(double: bool, nexts: list[float]) -> None:
+    """The first action seems the better one until its reward is learnt from."""
+    dqn = make("CartPole-v1", double=double, gradient_steps=2, gamma=0.5)
+    set_parameters(dqn)
+    dqn.parameters.data.detach()[-2:] = tensor([0.001, 0.0])
+    dqn.target.forward = lambda obs: (tensor([[2.0, 8.0]]).expand(len(obs), -1),)
+    fill(dqn, [-20.0] * 4)
+    dqn._learn()
+    assert [set(targets.tolist()) for _, targets, _ in dqn._learned] == [
+        {-20.0 + 0.5 * value} for value in nexts
+    ]
+    dqn.close()
+
+
+# Updates
+
+
+@pytest.mark.parametrize(
+    ("settings", "slopes"),
+    [
+        ({}, [0.5, 1.0]),
+        ({"loss": "squared"}, [0.5, 3.0]),
+        ({"prioritized": True}, [0.5, 0.5]),
+        ({"prioritized": True, "loss": "squared"}, [0.5, 1.5]),
+    ],
+)
+def test_errors_count_by_their_loss_and_weight(
+    settings: dict[str, Any], slopes: list[float]
+) -> None:
+    """All values are 0; of errors 1/2 and 3 the second, of the other action, weighs 1/2."""
+    dqn = make("CartPole-v1", max_grad_norm=0.0, **settings)
+    set_parameters(dqn)
+    batch = transitions(2, [0.0, 0.0], [0.0, 0.0])
+    batch = batch._replace(actions=tensor([[0], [1]]), weights=tensor([1.0, 0.5]))
+    errors = dqn._update(batch, tensor([0.5, 3.0]))
+    assert errors.tolist() == [0.5, 3.0]
+    close(dqn.parameters.grad[-2:], [-slope / 2 for slope in slopes])
+    dqn.close()
+
+
+def test_priorities_become_the_errors_of_what_was_drawn() -> None:
+    dqn = make("CartPole-v1", prioritized=True, priority_alpha=1.0, batch_size=2)
+    set_parameters(dqn)
+    fill(dqn, [0.5, -3.0], terminated=True)  # of equal priorities each is drawn once
+    dqn._learn()
+    close(dqn.buffer.state().arrays["priorities"][:3], [0.5, 3.0, 0.0])
     dqn.close()
 
 
