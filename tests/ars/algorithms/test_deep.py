@@ -142,6 +142,19 @@ def test_a_run_may_start_from_a_trained_policy(algo: str, tmp_path: Path) -> Non
     assert rows[1][1][3:] in [row[3:] for row in rows[0][1:]]
 
 
+@every_algorithm
+def test_a_falling_learning_rate_is_that_of_the_steps(algo: str) -> None:
+    kind = ALGORITHMS[algo].load()
+    steps = "iteration_steps" if "iteration_steps" in setting_names(kind.Config) else "n_steps"
+    settings = {"learning_rate": 0.01, "learning_rate_schedule": "linear", "horizon": 4000}
+    algorithm = make(kind, "small_worlds:Identity-v0", **{steps: 80}, **settings)
+    algorithm.timesteps = 3000
+    row = algorithm.iterate(None)
+    algorithm.close()
+    assert algorithm.optimizer.steps > 0
+    assert row["learning_rate"] == algorithm.optimizer.learning_rate == 0.0025
+
+
 def test_a_state_holds_nothing_of_an_episode_that_was_cut_off() -> None:
     algorithm = make(REINFORCE, "CartPole-v1", n_steps=7, n_episodes=100)
     algorithm.iterate(None)
