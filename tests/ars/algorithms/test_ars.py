@@ -21,7 +21,7 @@ from ars.common.settings import make_config
 from ars.presets.ars import PRESETS
 from ars.rollout.episode import Episode
 from ars.rollout.task import Task
-from policies import NormalizerRule, RunningMeanStd, build_policy
+from policies import RunningMeanStd
 
 OBSERVATIONS = spaces.Box(-np.inf, np.inf, (3,), np.float32)
 ACTIONS = spaces.Box(-1, 1, (2,), np.float32)
@@ -137,20 +137,6 @@ def test_v2_normalises_with_all_earlier_iterations_and_v1_not_at_all() -> None:
     pool = StubPool(observed)
     plain.iterate(pool)
     assert pool.snapshots[0].normalizer is None
-
-
-@pytest.mark.parametrize("theirs", [0, 1])
-@pytest.mark.parametrize("ours", [0, 1])
-def test_a_policy_to_start_from_brings_its_statistics(ours: int, theirs: int) -> None:
-    seen = RunningMeanStd.of(np.array([[0.0, 1.0, 2.0], [2.0, 5.0, 2.0], [4.0, 0.0, 5.0]]))
-    ars = make(variant="v2", ddof=ours)
-    given = build_policy(ars.policy.spec)
-    given.normalizer = seen.freeze(NormalizerRule(ddof=theirs))
-    ars.start_from(given)
-    normalizer = ars.snapshot().normalizer
-    assert normalizer is not None and normalizer.count == 3
-    close(normalizer.mean, [2.0, 2.0, 3.0], 1e-14)
-    close(normalizer.var, np.array([8.0, 14.0, 6.0]) / (3 - ours), 1e-14)
 
 
 def faulty(task: Task) -> Episode:

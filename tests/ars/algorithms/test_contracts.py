@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closeness import close
 from learners import make
 
 from ars.__main__ import overview
@@ -23,7 +24,7 @@ from ars.training import checkpoint
 from ars.training.config import RunConfig, TaskConfig, WorkerConfig
 from ars.training.resolve import resolve_new
 from ars.training.shared_run import shipped_file
-from policies import POLICIES, build_policy
+from policies import POLICIES, NormalizerRule, RunningMeanStd, build_policy
 from policies.state import State
 
 every_algorithm = pytest.mark.parametrize("algo", ALGORITHMS)
@@ -165,6 +166,25 @@ def test_what_was_learnt_can_be_kept_played_and_begun_from(
     assert np.array_equal(other.snapshot().weights, snapshot.weights)
     for each in (algorithm, other):
         each.close()
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize(
+    ("algo", "settings"),
+    [("ars", {"ddof": 0}), ("ars", {"ddof": 1}), ("ppo", {"normalize_observations": True})],
+)
+def test_a_policy_to_begin_from_brings_its_statistics(
+    algo: str, settings: dict[str, Any], ddof: int
+) -> None:
+    seen = RunningMeanStd.of(np.array([[0.0, 1.0, 2.0], [2.0, 5.0, 2.0], [4.0, 0.0, 5.0]]))
+    algorithm = build(algo, ("small_worlds:Identity-v0", {"hidden_sizes": (), **settings}))
+    policy = build_policy(algorithm.policy.spec)
+    policy.normalizer = seen.freeze(NormalizerRule(ddof=ddof))
+    algorithm.start_from(policy)
+    assert algorithm.statistics.count == 3
+    close(algorithm.statistics.mean, [2.0, 2.0, 3.0], 1e-14)
+    close(algorithm.statistics.m2, [8.0, 14.0, 6.0], 1e-14)
+    algorithm.close()
 
 
 @pytest.mark.parametrize(
