@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,8 +147,9 @@ def test_a_run_may_start_from_a_trained_policy(algo: str, tmp_path: Path) -> Non
 def test_a_falling_learning_rate_is_that_of_the_steps(algo: str) -> None:
     kind = ALGORITHMS[algo].load()
     steps = "iteration_steps" if "iteration_steps" in setting_names(kind.Config) else "n_steps"
-    settings = {"learning_rate": 0.01, "learning_rate_schedule": "linear", "horizon": 4000}
-    algorithm = make(kind, "small_worlds:Identity-v0", **{steps: 80}, **settings)
+    settings: dict[str, Any] = {"learning_rate": 0.01, "learning_rate_schedule": "linear"}
+    settings |= {"horizon": 4000, steps: 80}
+    algorithm = make(kind, "small_worlds:Identity-v0", **settings)
     algorithm.timesteps = 3000
     row = algorithm.iterate(None)
     algorithm.close()

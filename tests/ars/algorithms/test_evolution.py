@@ -79,10 +79,10 @@ def test_sep_cma_es_moves_to_the_weighted_mean_of_the_better_half(
     grown = length / math.sqrt(1 - (1 - k.c_sigma) ** 2) / k.length
     assert (grown < 1.4 + 2 / 7) == steady
     sigma = 0.5 * math.exp(k.c_sigma / k.damping * (length / k.length - 1))
-    on_path = (1 - k.c_path) * -past
+    on_path = (1 - k.c_path) * np.full(6, -past)
     kept = 1 - k.c_1 - k.c_mu
     if steady:
-        on_path = on_path + math.sqrt(k.c_path * (2 - k.c_path) * mass) * np.sqrt(c) * mean
+        on_path += math.sqrt(k.c_path * (2 - k.c_path) * mass) * np.sqrt(c) * mean
     else:
         kept += k.c_1 * k.c_path * (2 - k.c_path)
     variances = c * (weights[0] * delta(3) ** 2 + weights[1] * delta(0) ** 2) * k.c_mu
