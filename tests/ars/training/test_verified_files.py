@@ -26,12 +26,13 @@ def run(tmp_path: Path) -> Path:
     ("change", "told"),
     [
         (lambda lines: lines.insert(3, lines[3]), "two rows of one iteration"),
+        (lambda lines: lines.pop(3), "has no row of iteration 3"),
         (lambda lines: lines.append(f"7{lines[6][1:]}"), "has a row of iteration 7; the tape ends"),
         (lambda lines: lines.insert(3, "3,4\n"), r"its row 3 has 2 cells, its columns are \d+"),
     ],
 )
-def test_rows_that_the_tape_does_not_give_are_found(
-    change: Callable[[list[str]], None], told: str, run: Path
+def test_rows_that_are_not_those_of_the_tape_are_found(
+    change: Callable[[list[str]], object], told: str, run: Path
 ) -> None:
     lines = (run / "progress.csv").read_text().splitlines(keepends=True)
     change(lines)

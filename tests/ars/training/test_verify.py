@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable
+from functools import reduce
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from ars import api, verify
 from ars.api import RunError
 from ars.common.seeding import Stream, reset_seed
 from ars.training import checkpoint, verification
+from ars.training.comparison import Comparison
 from ars.training.run_folder import TAPE
 from ars.training.tape import machine_now, read_tape
 from ars.training.verification import Verification, chance_to_find, verify_run
-from policies import FileError, read_policy, save_policy
+from policies import FileError, NormalizerRule, read_policy, save_policy
 
 IDENTITY = "small_worlds:IdentityBox-v0"
 SIX = ("--n-iterations", "6")
@@ -195,6 +197,19 @@ def change_policy(name: str, what: str) -> Callable[[Path], None]:
     return edit
 
 
+def set_in_policy(name: str, value: Any) -> Callable[[Path], None]:
+    """An attribute of the latest policy's file, named with dots."""
+
+    def edit(folder: Path) -> None:
+        path = folder / "policy.safetensors"
+        file = read_policy(path)
+        *outer, last = name.split(".")
+        setattr(reduce(getattr, outer, file), last, value)
+        save_policy(path, file)
+
+    return edit
+
+
 def change_checkpoint(name: str) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
         state = checkpoint.load(folder)
@@ -202,18 +217,21 @@ def change_checkpoint(name: str) -> Callable[[Path], None]:
             state.arrays[name] = state.arrays[name].copy()
             state.arrays[name].view(np.int64)[1] ^= 1
         else:
-            state.values["algorithm"][name] += 1
+            values = [part for part in ("algorithm", "run") if name in state.values[part]]
+            state.values[values[0]][name] += 1
         checkpoint.save(folder, state)
 
     return edit
 
 
-def change_progress(column: str) -> Callable[[Path], None]:
+def change_progress(column: str, factor: float = 0.0) -> Callable[[Path], None]:
+    """A number of the second row, by default in its last bit."""
+
     def edit(folder: Path) -> None:
         names, *rows = (line.split(",") for line in (folder / "progress.csv").read_text().split())
         index = names.index(column)
         value = float(rows[1][index])
-        rows[1][index] = repr(math.nextafter(value, 1e9))
+        rows[1][index] = repr(value * factor if factor else math.nextafter(value, 1e9))
         text = "\n".join(",".join(row) for row in (names, *rows)) + "\n"
         (folder / "progress.csv").write_text(text)
 
@@ -254,9 +272,18 @@ def cut_records(folder: Path) -> None:
         (change_policy("best_policy.safetensors", "seed"), r"best_policy.*: seed is -1, by the"),
         (change_policy("policy.safetensors", "timesteps"), r"policy\.safetensors: timesteps is"),
         (change_policy("policy.safetensors", "iteration"), "ends after iteration 6, but"),
+        (set_in_policy("env_id", "Ant"), r"policy\.safetensors: env_id is Ant, by the tape Hopper"),
+        (
+            set_in_policy("env_kwargs", {"clock": [1.0]}),
+            r"env_kwargs is {'clock'.*, by the tape {}",
+        ),
+        (set_in_policy("policy.normalizer", None), "normalizer is True, by the tape False"),
+        (set_in_policy("policy.normalizer.rule", NormalizerRule(ddof=0)), r"normalizer\.rule is"),
+        (set_in_policy("policy.normalizer.count", 7), r"normalizer\.count is 7, by the tape \d+"),
         (change_checkpoint("weights"), r"state\.safetensors: weights\[1\] is"),
         (change_checkpoint("statistics.m2"), r"state\.safetensors: statistics\.m2\[1\] is"),
         (change_checkpoint("episodes"), r"state\.safetensors: episodes is"),
+        (change_checkpoint("seed"), r"state\.safetensors: not a checkpoint .*its seed is 1,"),
         (change_progress("sigma_r"), r"progress\.csv: iteration 2: sigma_r is"),
         (change_progress("return_mean"), r"progress\.csv: iteration 2: return_mean is"),
         (change_setting, "step_size is"),
@@ -323,14 +350,55 @@ def test_another_processor_is_told(copied: Path, capsys: pytest.CaptureFixture[s
     assert said.endswith("verified\n")
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_on_another_processor_more_than_bits_is_found(copied: Path) -> None:
+def raise_scores(folder: Path) -> None:
     def edit(records: Any) -> None:  # all alike: the same step
         records["scores"][2] += 100.0
 
-    forge(copied / TAPE, edit)
-    with pytest.raises(RunError, match=r"iteration 3: the mean score is \S+, played again"):
+    forge(folder / TAPE, edit)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (raise_scores, r"iteration 3: the mean score is \S+, played again"),
+        (change_progress("sigma_r", 1.01), r"iteration 2: sigma_r is \S+, by the tape"),
+    ],
+)
+def test_on_another_processor_more_than_bits_is_found(
+    change: Callable[[Path], None], told: str, copied: Path
+) -> None:
+    change(copied)
+    with pytest.raises(RunError, match=told):
         verify_run(str(copied), share=1.0)
+
+
+@pytest.mark.parametrize("found", [0.0, 1e6])
+def test_on_another_processor_a_millionth_is_the_most_that_rows_may_be_off(found: float) -> None:
+    off = max(found, 1.0) * 1e-6
+    compare = Comparison(exact=False)
+    compare.row("log", {"column": repr(found + 0.9 * off)}, {"column": found})
+    with pytest.raises(RunError, match="log: column is"):
+        compare.row("log", {"column": repr(found + 1.1 * off)}, {"column": found})
+
+
+def name_processor(folder: Path) -> None:
+    data = json.loads((folder / "config.json").read_text())
+    data["platform"]["cpu"] = "Abacus 3"
+    (folder / "config.json").write_text(json.dumps(data))
+
+
+def name_first_processor(folder: Path) -> None:
+    forge_header(folder / TAPE, lambda header: header["machine"].update(cpu="Abacus 3"))
+
+
+@pytest.mark.parametrize("name", [name_processor, name_first_processor])
+def test_the_first_machine_of_a_run_counts_and_the_last(
+    name: Callable[[Path], None], copied: Path
+) -> None:
+    name(copied)
+    other = f"processor Abacus 3 there, {machine_now()['cpu']} here"
+    assert verify_run(str(copied), iterations=0).other_machine == other
 
 
 # What it refuses
