@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pictures import save
 
 from ars.cli import life_sign
-
-
-@pytest.fixture(autouse=True, scope="session")
-def own_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A key to sign runs with that is not the user's."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-        yield
 
 
 @pytest.fixture(autouse=True)
