@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from gymnasium import spaces
 import envs
 from ars.common.errors import RunError, UsageError
 from ars.exporting import export
+from ars.exporting.check import check
 from ars.exporting.export import clock_inputs, export_policy
 from ars.exporting.formats import Exported
 from ars.exporting.settings import FORMATS
@@ -70,8 +72,15 @@ def squashed() -> Policy:
 
 
 def unbounded() -> Policy:
-    actions = spaces.Box(-1, np.inf, (1,), np.float32)
-    return with_weights(make_policy("linear", FLOATS, actions, bias=True))
+    low, high = np.array([-1, -np.inf], np.float32), np.array([np.inf, 1], np.float32)
+    return with_weights(make_policy("linear", FLOATS, spaces.Box(low, high), bias=True))
+
+
+def wide() -> Policy:
+    actions = spaces.Box(-(2**63), 0, (2,), np.int64)
+    policy = with_weights(make_policy("linear", FLOATS, actions))
+    policy.weights = 1e19 * policy.weights
+    return policy
 
 
 POLICIES = (joints, choices, integers, squashed, unbounded)
@@ -99,6 +108,8 @@ def test_onnx_models_act_as_the_policy(make: Any, tmp_path: Path) -> None:
     assert actions.dtype == wanted.dtype and actions.shape == wanted[:7].shape
     np.testing.assert_allclose(actions, wanted[:7], rtol=1e-6, atol=1e-9)
     assert np.array_equal(wanted[3], policy.act(given[3]))
+    about = json.loads(session.get_modelmeta().custom_metadata_map["about"])
+    assert about["env_id"] == "Robot-v0"
 
 
 @pytest.mark.parametrize("make", [choices, squashed])
@@ -123,7 +134,7 @@ def test_policies_of_images_are_exported(format: str, tmp_path: Path) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("make", [joints, choices, integers])
+@pytest.mark.parametrize("make", [joints, choices, integers, squashed, wide])
 @pytest.mark.parametrize(
     "flags",
     [
@@ -137,6 +148,8 @@ def test_policies_of_images_are_exported(format: str, tmp_path: Path) -> None:
 def test_the_program_beside_a_header_finds_no_difference(
     make: Any, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
+    if shutil.which(flags[0]) is None:
+        pytest.skip(f"there is no {flags[0]}")
     done = exported(make(), "c", tmp_path)
     assert done.path.stat().st_size < 8_000
     [source] = [path for path in done.beside if path.suffix == ".c"]
@@ -147,8 +160,9 @@ def test_the_program_beside_a_header_finds_no_difference(
 
 
 @needs_compiler
-def test_a_header_that_is_changed_is_found_by_its_program(tmp_path: Path) -> None:
-    done = exported(joints(), "c", tmp_path)
+@pytest.mark.parametrize("make", [joints, squashed])
+def test_a_header_that_is_changed_is_found_by_its_program(make: Any, tmp_path: Path) -> None:
+    done = exported(make(), "c", tmp_path)
     text = done.path.read_text()
     done.path.write_text(text.replace("sum += product", "sum -= product"))
     program = tmp_path / "test"
@@ -195,6 +209,60 @@ def test_what_does_not_act_as_the_policy_is_not_written(
     with pytest.raises(RunError, match=r"does not act as the original.*nothing is written"):
         exported(joints(), "onnx", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def spoilt(policy: Policy, spoil: Any, bits: bool = False) -> Exported:
+    """What acts as the policy, but for what `spoil` does to the actions of a batch."""
+
+    def act(seen: Any) -> Any:
+        actions = np.stack([np.asarray(policy.act(one)) for one in seen])
+        spoil(seen, actions)
+        return actions
+
+    return Exported(b"", act, bits)
+
+
+def a_ten_thousandth(seen: Any, actions: Any) -> None:
+    actions[-1, 0] *= 1 + 1e-4
+
+
+def the_last_bit_of_the_first(seen: Any, actions: Any) -> None:
+    if len(seen) == 1:
+        actions[0, 0] = np.nextafter(actions[0, 0], np.float32(9))
+
+
+def half_where_it_is_far_off(seen: Any, actions: Any) -> None:
+    actions[np.abs(seen).max(axis=1) > 10] *= 0.5
+
+
+def another_choice(seen: Any, actions: Any) -> None:
+    actions[-1] = (actions[-1] + 6) % 4 - 5
+
+
+def no_choice(seen: Any, actions: Any) -> None:
+    actions[-1] = 0
+
+
+@pytest.mark.parametrize(
+    ("make", "spoil", "bits"),
+    [
+        (joints, a_ten_thousandth, False),
+        (joints, the_last_bit_of_the_first, True),
+        (joints, half_where_it_is_far_off, False),
+        (choices, another_choice, False),
+        (choices, no_choice, False),
+    ],
+)
+def test_one_action_that_is_not_the_policy_s_is_found(make: Any, spoil: Any, bits: bool) -> None:
+    policy = make()
+    with pytest.raises(RunError, match="does not act as the original"):
+        check(policy, spoilt(policy, spoil, bits))
+
+
+def test_a_last_bit_is_told_where_it_may_differ() -> None:
+    policy = joints()
+    assert not check(policy, spoilt(policy, the_last_bit_of_the_first)).equal
+    assert check(policy, spoilt(policy, lambda *_: None, bits=True)).equal
 
 
 @pytest.mark.parametrize(
