@@ -61,6 +61,15 @@ def test_json_stands_alone_whatever_the_environment_prints(tmp_path: Path) -> No
         assert line in done.stderr.splitlines()
 
 
+def test_seed_0_is_not_the_training_s(square: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for words in ([], ["--seed", "0"]):
+        evaluate.main([str(square), "--episodes", "1", "--json", *words])
+        found.append(json.loads(capsys.readouterr().out))
+    assert [result["seed"] for result in found] == [5, 0]
+    assert found[0]["returns"] != found[1]["returns"]
+
+
 def test_summary_names_the_policy_and_lines_up(
     square: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,12 @@ def test_the_probability_of_improvement_counts_pairs_and_half_of_the_ties() -> N
     assert 0.0 <= low < 3.5 / 8 < high <= 1.0
 
 
+def test_the_runs_of_both_sides_are_resampled_for_the_interval_of_an_improvement() -> None:
+    ours, theirs = np.array([30.0, 40.0, 50.0, 60.0]), np.array([30.0, 40.0, 50.0])
+    assert ends(improvement_interval(ours, theirs)) == [3 / 12, 1.0]
+    assert ends(improvement_interval(theirs, ours)) == [0.0, 9.5 / 12]
+
+
 def test_improvement_is_sure_where_all_runs_are_better() -> None:
     better, worse = np.array([5.0, 6.0, 7.0]), np.array([1.0, 2.0])
     assert ends(improvement_interval(better, worse)) == [1.0, 1.0]

@@ -93,6 +93,13 @@ def test_long_steps_of_one_run_do_not_stretch_another(tmp_path: Path) -> None:
     assert len(said) == 1 and "end before the longest, at 200 timesteps" in said[0]
 
 
+def test_a_run_counts_from_its_first_evaluation_on(tmp_path: Path) -> None:
+    store_run(tmp_path / "a", [0.0, 10.0, 20.0], [0, 100, 200], seed=0)
+    store_run(tmp_path / "b", [30.0, 40.0], [100, 200], seed=1)
+    [line], _ = lines(tmp_path)
+    assert (line.n_runs.tolist(), line.middle.tolist()) == ([1, 2, 2], [0, 20, 30])
+
+
 def test_lines_of_different_lengths_are_said(tmp_path: Path) -> None:
     store_run(tmp_path / "a")
     store_run(tmp_path / "b", [1.0] * 8, range(0, 800, 100), algo="ppo")

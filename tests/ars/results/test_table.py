@@ -35,7 +35,7 @@ def test_a_row_has_what_the_runs_came_to(two: Path) -> None:
     assert (ars.label, ars.n_runs, ars.timesteps) == ("ARS", 3, (300, 300))
     assert (ars.median, ars.iqm) == (40.0, 40.0)
     assert (ppo.median, ppo.iqm) == (45.0, 45.0)
-    assert ars.interval is not None and ars.interval[0] < 40.0 < ars.interval[1]
+    assert (ars.interval, ppo.interval) == ((30.0, 50.0), (30.0, 60.0))
 
 
 def test_the_first_row_is_what_others_improve_on(two: Path) -> None:
@@ -43,7 +43,13 @@ def test_the_first_row_is_what_others_improve_on(two: Path) -> None:
     assert (ars.baseline, ars.improvement, ars.improvement_interval) == (None, None, None)
     # Of 12 pairs PPO's run is better in 0 + 1 + 2 + 3, and 3 are ties.
     assert (ppo.baseline, ppo.improvement) == ("ARS", (6 + 1.5) / 12)
-    assert ppo.improvement_interval is not None
+    assert ppo.improvement_interval == (0.25, 1.0)
+
+
+def test_each_environment_has_a_first_row_of_its_own(two: Path) -> None:
+    store_run(two / "c", env_id="Hopper", algo="ppo")
+    *_, hopper = rows(two)[0]
+    assert (hopper.env_id, hopper.label, hopper.baseline) == ("Hopper", "PPO", None)
 
 
 def test_runs_that_have_not_ended_are_compared_by_their_last_evaluations(two: Path) -> None:
@@ -54,6 +60,13 @@ def test_runs_that_have_not_ended_are_compared_by_their_last_evaluations(two: Pa
     )
     assert str(two / "b-s3") in told
     assert (ars.median, ppo.median) == (40.0, 45.0)
+
+
+def test_the_last_evaluation_counts_though_another_was_better(tmp_path: Path) -> None:
+    store_run(tmp_path / "a", [0.0, 50.0, 20.0], [0, 100, 200], final=None)
+    store_run(tmp_path / "b", [0.0, 50.0, 30.0], [0, 100, 300], seed=1)
+    [row], _ = rows(tmp_path)
+    assert (row.median, row.timesteps) == (25.0, (200, 300))
 
 
 def test_one_run_has_no_interval(tmp_path: Path) -> None:
