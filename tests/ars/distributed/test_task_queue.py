@@ -136,6 +136,23 @@ def test_a_rollout_that_never_ends_is_named(waiting: Any) -> None:
         found.collect(request)
 
 
+def test_a_rollout_whose_worker_dies_ten_times_is_named(waiting: Any) -> None:
+    found, request = waiting
+    for _ in range(10):
+        assert not found.done(request)
+        found.put_back(found.take(2, 1), ran=True)
+    with pytest.raises(RolloutError, match=r"direction 0, sign \+: its worker died 10 times$"):
+        found.collect(request)
+
+
+def test_a_batch_is_half_of_a_share_and_what_lost_its_worker_goes_alone(waiting: Any) -> None:
+    found, _ = waiting
+    for ran, length in ((False, 2), (True, 2), (True, 1)):
+        batch = found.take(9, 1)
+        assert len(batch.tasks) == length
+        found.put_back(batch, ran=ran)
+
+
 def test_what_waits_is_counted_until_it_is_handed_out_and_when_it_comes_back(waiting: Any) -> None:
     found, _ = waiting
     assert found.n_waiting() == 4

@@ -97,8 +97,10 @@ def test_the_activation_and_discrete_actions_are_the_policy_s(tmp_path: Path) ->
     assert set(found) == {0, 1}
 
 
-def test_dqn_takes_the_largest_value(tmp_path: Path) -> None:
-    path = stable_baselines3(tmp_path / "p.zip", "stable_baselines3.dqn.policies", DQN)
+@pytest.mark.parametrize("last", [4, 10])
+def test_dqn_takes_the_largest_value(last: int, tmp_path: Path) -> None:
+    weights = {name.replace("net.4.", f"net.{last}."): value for name, value in DQN.items()}
+    path = stable_baselines3(tmp_path / "p.zip", "stable_baselines3.dqn.policies", weights)
     assert acting(path, spaces.Discrete(2)).tolist() == network(relu).argmax(1).tolist()
 
 
@@ -121,9 +123,9 @@ def test_a_linear_policy_of_sb3_contrib_clips(tmp_path: Path) -> None:
 
 def test_statistics_of_vec_normalize_are_the_policy_s(tmp_path: Path) -> None:
     path = stable_baselines3(tmp_path / "p.zip", COMMON, PPO)
-    var = np.array([4.0, 0.25, 0.01])
-    statistics = vec_normalize(tmp_path / "v.pkl", MEAN, var)
-    x = np.clip((OBSERVATIONS - MEAN) / np.sqrt(var + 1e-8), -2.0, 2.0)
+    var = np.array([4.0, 0.25, 0.0])
+    statistics = vec_normalize(tmp_path / "v.pkl", MEAN, var, epsilon=0.1)
+    x = np.clip((OBSERVATIONS - MEAN) / np.sqrt(var + 0.1), -2.0, 2.0)
     wanted = np.clip(network(np.tanh, x), JOINTS.low, JOINTS.high)
     close(acting(path, statistics=statistics), wanted)
     assert read_actor(path, statistics).warnings == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -261,19 +262,42 @@ def test_a_run_of_an_earlier_version_begins_a_tape_where_it_goes_on(tmp_path: Pa
         load(folder, at=before["timesteps"] - 1)
 
 
-def test_a_damaged_tape_is_not_gone_on_with(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = train(tmp_path / "run", "--n-iterations", "4")
-    data = bytearray((folder / TAPE).read_bytes())
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     data[-40] ^= 1
-    (folder / TAPE).write_bytes(data)
+    path.write_bytes(data)
+
+
+def rename_field(path: Path) -> None:
+    def edit(header: dict[str, Any]) -> None:
+        header["record"] = [[n.replace("scores", "points"), *kind] for n, *kind in header["record"]]
+
+    forge_header(path, edit)
+
+
+def begin_later(path: Path) -> None:
+    forge_header(path, lambda header: header["start"].update(iteration=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (damage, "the record of iteration 2 does not match its digest"),
+        (rename_field, "its records hold other things than this run's"),
+        (begin_later, "ends after 3 iterations, the checkpoint is of 2"),
+    ],
+)
+def test_a_tape_that_is_not_the_run_s_is_not_gone_on_with(
+    change: Callable[[Path], None], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tmp_path / "run", *FEW, env=IDENTITY)
+    change(folder / TAPE)
     capsys.readouterr()
     with pytest.raises(SystemExit) as stopped:
         resume(folder, "--n-iterations", "5")
     assert stopped.value.code == 1
     message = capsys.readouterr().err
-    assert "the record of iteration 4 does not match its digest" in message
+    assert told in message
     assert message.count("\n") == 1
 
 

@@ -113,6 +113,15 @@ def test_a_run_stops_at_a_target_return_and_resumes_to_the_same_place(tmp_path: 
     assert len(without_times(folder / "progress.csv")) == 4
 
 
+def test_an_equal_return_is_no_better_and_reaches_a_target(tmp_path: Path) -> None:
+    env = "small_worlds:ShortCorridor-v0"  # always returns 5
+    folder = train(tmp_path / "a", "--n-iterations", "3", env=env)
+    assert read_policy(folder / "best_policy.safetensors").training["iteration"] == 0
+    train(tmp_path / "b", "--target-return", "5", "--n-iterations", "9", env=env)
+    result = json.loads((tmp_path / "b" / "result.json").read_text())
+    assert result["stopped"] == "target return 5 reached"
+
+
 def test_what_planning_solved_is_kept_however_its_evaluation_went(tmp_path: Path) -> None:
     run = tmp_path / "run"
     ars.train.main(["Blackjack", "--algo", "value-iteration", "--run-dir", str(run)])
