@@ -64,13 +64,13 @@ class Hangs(Raises):
 
 
 class Straggles(Raises):
-    """Takes a minute instead."""
+    """Takes ten minutes instead."""
 
     def step(self, action: Any) -> Any:
         try:
             return super().step(action)
         except ValueError:
-            time.sleep(60)
+            time.sleep(600)
             return super().step(action)
 
 

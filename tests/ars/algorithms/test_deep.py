@@ -243,7 +243,7 @@ def test_a_second_signal_leaves_a_step_that_hangs(processes: int, tmp_path: Path
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err.startswith("interrupted at once, which loses what came after the last checkpoint;")
     ars.train.main(["--resume", str(tmp_path / "run"), "--n-iterations", "14"])

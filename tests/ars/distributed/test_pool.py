@@ -191,7 +191,7 @@ def test_a_straggler_gets_a_second_copy_elsewhere(make_pool: Any, tmp_path: Path
     before, began = pool.n_answered, time.monotonic()
     assert run(pool, TRAINING) == want
     assert run(pool, TRAINING) == want  # the late worker still holds its first copy
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300  # it would be 600
     assert len(events) == 1
     assert events[0].endswith("is late; its rollouts also run elsewhere")
     assert pool.n_answered - before == 2 * len(TRAINING)  # what the straggler holds, its copy did

@@ -112,7 +112,7 @@ def test_signals_end_a_run_with_130_and_a_checkpoint(
     wait_for_rows(folder, 2, process)
     process.send_signal(number)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     go_on = f"python -m ars.train --resume {folder} --n-workers 0"
     assert err == f"interrupted and saved; to go on: {go_on}\n"

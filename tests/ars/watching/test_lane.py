@@ -11,6 +11,7 @@ from typing import Any
 
 import gymnasium
 import pytest
+from processes import wait_until
 
 from ars.training.rebuild import chosen_policy
 from ars.watching import lane as module
@@ -43,6 +44,11 @@ class Body:
         with self._news:
             assert self._news.wait_for(lambda: self.moves >= moves, PATIENCE), self.said
 
+    def rests(self) -> bool:
+        before = self.moves
+        time.sleep(0.2)
+        return self.moves == before
+
 
 def test_it_plays_while_somebody_looks(cheetah: Path) -> None:
     body = Body()
@@ -55,12 +61,10 @@ def test_it_plays_while_somebody_looks(cheetah: Path) -> None:
         lane.look(True)
         body.wait_for(10)
         lane.look(False)
-        time.sleep(0.1)  # a step that is under way
-        before = body.moves
-        time.sleep(0.2)
-        assert body.moves == before
+        assert wait_until(body.rests, PATIENCE)  # a step may be under way
+        moves = body.moves
         lane.play(chosen_policy(str(cheetah)))  # another policy is shown as it begins, all the same
-        body.wait_for(before + 1)
+        body.wait_for(moves + 1)
     finally:
         lane.close()
 
