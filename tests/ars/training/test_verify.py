@@ -421,10 +421,15 @@ def test_wrong_words(
         ([hopper, "--iterations", "-1"], 2, "--iterations -1: must be at least 0"),
         ([hopper, "--n-workers", "some"], 2, "--n-workers some: must be auto or a whole number"),
         ([hopper, "--sead", "1"], 2, "unknown argument --sead (did you mean --seed"),
-        (["Ant"], 2, "RUN Ant: Ant has no tape.bin"),
+        (["Ant"], 2, "RUN Ant: it has no tape.bin"),
+        (
+            [hopper, "--iterations", "1", "--share", "0.9"],
+            2,
+            "--share 0.9: has no meaning beside --iterations",
+        ),
         (["nowhere"], 2, "RUN nowhere: no run folder"),
-        ([OLD_RUNS["dqn"]], 2, f"RUN {OLD_RUNS['dqn']}: {OLD_RUNS['dqn']} has no tape.bin"),
-        (["several"], 2, "RUN several: several has no tape.bin; it holds 1 run: name one, for"),
+        ([OLD_RUNS["dqn"]], 2, f"RUN {OLD_RUNS['dqn']}: it has no tape.bin"),
+        (["several"], 2, "RUN several: it has no tape.bin; it holds 1 run: name one, for"),
         (["unnamed"], 2, "RUN unnamed: not a run folder (no config.json in it)"),
         ([copied], 1, f"{copied / TAPE}: damaged: it ends within the record of iteration 6"),
     ):
