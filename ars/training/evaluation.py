@@ -157,8 +157,8 @@ def outcome(
         episodes: of the final evaluation, finite.
     """
     objective = algorithm.rollout_spec.objective
-    counted_terms = summarize_objective(objective, episodes)
-    known = {name: value for name, value in counted_terms.items() if not math.isnan(value)}
+    means = summarize_objective(objective, episodes)  # of what no episode says NaN, not for JSON
+    known = {name: value for name, value in means.items() if not math.isnan(value)}
     final = {**evaluation_row(candidate, episodes), **known}
     return {
         "iterations": algorithm.iteration,

@@ -54,15 +54,15 @@ def without_idle_horizon(config: type[Any], settings: Mapping[str, Any]) -> dict
 def refuse_idle(config: Any, given: Mapping[str, Any]) -> None:
     """Refuse settings that decide nothing, unless all are given: as those of a run are.
 
-    Raises: UsageError.
+    Its horizon may be left out. Raises: UsageError.
     """
-    if given.keys() >= set(setting_names(type(config))):
+    raisable = raisable_settings(type(config))
+    if given.keys() >= set(setting_names(type(config))) - set(raisable):
         return
     for name, why in getattr(config, "idle", {}).items():
         if name in given:
             raise UsageError(f"`{name}` {in_words(given[name])}: has no meaning {why}")
     used = without_idle_horizon(type(config), dataclasses.asdict(config))
-    raisable = raisable_settings(type(config))
     for name in [name for name in given if name in raisable and name not in used]:
         episodes = "; `rollout_length` cuts episodes" if hasattr(config, "rollout_length") else ""
         raise UsageError(

@@ -129,9 +129,7 @@ class Trainer:
     def _loop(self) -> str:
         if self._pending is not None and self._pending[1].iteration < self.algorithm.iteration:
             self._collect_evaluation()
-        if self._saved and (reason := self._stop_reason()) is not None:
-            done = counted(self.algorithm.timesteps, "timestep")
-            self.display.notify(f"nothing is left to train: {reason} (it has {done})")
+        begun = self.algorithm.iteration
         while (reason := self._stop_reason()) is None:
             with self.interrupts.allowed():  # the only place if the algorithm uses no pool
                 pass
@@ -139,6 +137,9 @@ class Trainer:
             if not self._in_time(self._advance, 2):
                 reason = self._out_of_time
                 break
+        if begun == self.algorithm.iteration > 0 and not self.budget.is_used(2):
+            done = counted(self.algorithm.timesteps, "timestep")
+            self.display.notify(f"nothing is left to train: {reason} (it has {done})")
         # The evaluation after the last iteration is collected here, as no next iteration follows.
         self._evaluate_in_time(self._begin_evaluation)
         self._save()

@@ -46,6 +46,16 @@ def test_a_run_is_trained_again_to_the_same_bytes(env: str, settings: dict[str, 
     assert of_both[0] == of_both[1]
 
 
+@pytest.mark.parametrize("changed", [{}, {"variant": "v1"}])
+def test_what_decides_nothing_in_a_run_is_no_obstacle(changed: dict[str, Any]) -> None:
+    """Such as the activation of a linear policy."""
+    few = {"n_directions": 2, "eval_episodes": 1, "n_workers": 0, "verbose": False}
+    first = train("Hopper", total_timesteps=100, **few)
+    again = train(config=first, **changed, n_workers=0, verbose=False)
+    same = again.latest_policy.weights.tobytes() == first.latest_policy.weights.tobytes()
+    assert same == (not changed)
+
+
 def test_flags_override_it_and_one_stop_replaces_the_other() -> None:
     folder = train("CartPole-v1", seed=7, **FEW).folder
     words = f"--config {folder} --seed 8 --total-timesteps 100 --n-workers 0 --run-dir other"
