@@ -146,7 +146,8 @@ def refuse_taken(folder: Path) -> None:
                 f"`run_dir` {folder}: holds a {held} already; choose another folder, or {goes} on "
                 f"with `resume` {quoted(folder)}"
             )
-    if any(run for pattern in ("*", "*/*") for run in folder.glob(f"{pattern}/{CONFIG}")):
+    logs = (log for pattern in ("*", "*/*") for log in folder.glob(f"{pattern}/{PROGRESS}"))
+    if any((log.parent / CONFIG).is_file() for log in logs):  # which other programs have too
         raise UsageError(
             f"`run_dir` {folder}: a folder of runs; name a new one in it, for example "
             f"{quoted(folder / 'new')}"
