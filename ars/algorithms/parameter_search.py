@@ -232,8 +232,8 @@ class ParameterSearch(Algorithm):
         scores[finite] = np.reshape([episode.score for episode in kept], (-1, len(self.signs)))
         step = self._step(scores.reshape(-1))
         self.statistics = statistics
-        # Of one with a fault, the step at fault counts: a run of nothing but faults ends too.
-        self.timesteps += sum(e.length + (e.fault is not None) for e in episodes)
+        # At least one of each: a run of nothing but faults at the first step ends too.
+        self.timesteps += sum(max(1, episode.length) for episode in episodes)
         self.episodes += len(episodes)
         return self._row(kept, self._of_directions(episodes, step.used), step)
 

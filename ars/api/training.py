@@ -145,7 +145,8 @@ def train_seeds(
         jobs: how many train at a time; None: as many as this machine has processors for.
         run_dir: the experiment's folder; None: runs/ENV/ALGO-seeds0-4, numbered if taken.
         resume: the folder of an experiment to go on with, instead of `env` and `n_seeds`.
-        config: as for `train`; the first seed is its seed unless `seed` is given.
+        config: as for `train`; a file may have `n_seeds` and `jobs` too. The first seed is its
+            seed unless `seed` is given.
         verbose: show the progress of training, as the command does.
         trust: as for `train`.
         **settings: as for `train`.
@@ -166,6 +167,9 @@ def train_seeds(
     if run_dir is not None:
         given["run_dir"] = str(run_dir)
     env, given = _with_config(config, env, given, trust)
+    in_file = given.pop("n_seeds", None), given.pop("jobs", None)
+    n_seeds = in_file[0] if n_seeds is None else n_seeds
+    jobs = in_file[1] if jobs is None else jobs
     words = [f"{name}={value!r}" for name, value in given.items()]
     if resume is not None:
         alone = env is None and n_seeds is None and config is None

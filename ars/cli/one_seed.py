@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
 
         given, folder = job["given"], job["folder"]
         if folder is None:
-            config = resolve_new(job["env_id"], given, job["command"])
+            config = resolve_new(job["env_id"], given, job["command"], strict=False)
         else:
             config = resolve_resumed(Path(folder), given, job["command"], job["trust"])
         display = Events(stream, gate if job.get("gated") else None)

@@ -36,6 +36,7 @@ class Line(NamedTuple):
         middle: interquartile mean over the runs, or the return of the only one: float64 [n].
         band: its interval, float64 [2, n], NaN where one run is left; None for one run.
         n_runs: over how many runs each point is, falling where some end earlier: int64 [n].
+        step: the longest between two evaluations of a run.
     """
 
     group: Group
@@ -43,6 +44,7 @@ class Line(NamedTuple):
     middle: Array
     band: Array | None
     n_runs: Array
+    step: float
 
 
 def grouped(runs: Iterable[StoredRun], notify: Notify) -> list[Group]:
@@ -115,11 +117,11 @@ def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) ->
 def _line(group: Group, curves: Sequence[Curve], along: str, notify: Notify) -> Line:
     if len(curves) == 1:
         [(x, y)] = curves
-        return Line(group, x, y, None, np.ones(len(x), np.int64))
+        return Line(group, x, y, None, np.ones(len(x), np.int64), _step(x))
     x = np.unique(np.concatenate([curve.x for curve in curves]))
     # The last evaluation counts until the next would have been due, so that runs with the same
     # number of timesteps end together although their iterations differ.
-    ends = [float(curve.x[-1]) + _due(curve.x, x[-1]) for curve in curves]
+    ends = [float(curve.x[-1]) + _due(_step(curve.x), x[-1]) for curve in curves]
     short = sorted(
         float(curve.x[-1]) for curve, end in zip(curves, ends, strict=True) if end < x[-1]
     )
@@ -142,7 +144,8 @@ def _line(group: Group, curves: Sequence[Curve], along: str, notify: Notify) -> 
         middle[where] = interquartile_mean(scores)
         if (interval := interquartile_interval(scores)) is not None:
             band[:, where] = interval
-    return Line(group, x, middle, band, taking_part.sum(axis=0))
+    step = max(_step(curve.x) for curve in curves)
+    return Line(group, x, middle, band, taking_part.sum(axis=0), step)
 
 
 def _tell_shorter(lines: Sequence[Line], x: str, notify: Notify) -> None:
@@ -150,17 +153,21 @@ def _tell_shorter(lines: Sequence[Line], x: str, notify: Notify) -> None:
     for env_id in dict.fromkeys(line.group.env_id for line in lines):
         ours = [line for line in lines if line.group.env_id == env_id]
         longest = max(float(line.x[-1]) for line in ours)
-        if any(line.x[-1] + _due(line.x, longest) < longest for line in ours):
+        if any(line.x[-1] + _due(line.step, longest) < longest for line in ours):
             ends = "; ".join(f"{line.group.label}: {_places([line.x[-1]], x)}" for line in ours)
             notify(f"{env_id}: lines of different lengths, each drawn to its end ({ends})")
 
 
-def _due(x: Array, longest: float) -> float:
+def _step(x: Array) -> float:
+    return float(np.diff(x).max(initial=0.0))
+
+
+def _due(step: float, longest: float) -> float:
     """By how much a curve may end before the longest one without a word.
 
-    The longest step between its own evaluations, or what nobody could see.
+    Its longest step between evaluations, or what nobody could see.
     """
-    return max(float(np.diff(x).max(initial=0.0)), 0.01 * longest)
+    return max(step, 0.01 * longest)
 
 
 def _places(ends: Sequence[float], x: str) -> str:

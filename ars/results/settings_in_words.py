@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ars.algorithms import ALGORITHMS
 from ars.results.stored_run import StoredRun
 from ars.training.stored_settings import current_settings, without_idle_horizon
+from envs.drawing.possible import registered_spec
 
 Settings = Mapping[str, Any]
 
@@ -29,6 +30,7 @@ MOST_SAID = 3
 _SHORT = 25  # letters
 _SEEN_ALONE = ("clock=", "pixels=")  # arguments of the environment that change no return
 _ORDER = ("preset", "init_from", "variant", "policy", "hidden_sizes")  # said first
+_LENGTHS = ("rollout_length", "eval_length")
 
 
 def settings_of(run: StoredRun) -> dict[str, Any]:
@@ -49,6 +51,11 @@ def settings_of(run: StoredRun) -> dict[str, Any]:
         settings = without_idle_horizon(kind, settings)
     kwargs = config.get("env_kwargs")
     kwargs = kwargs if isinstance(kwargs, dict) else {}
+    spec = registered_spec(run.env_id)
+    if spec is not None and spec.max_episode_steps and "max_episode_steps" not in kwargs:
+        for name in _LENGTHS:  # earlier versions stored longer ones, which the environment cut
+            if isinstance(length := settings.get(name), int):
+                settings[name] = min(length, spec.max_episode_steps)
     return {
         "algo": run.algo,
         "init_from": config.get("init_from"),

@@ -252,6 +252,8 @@ def _run_folders(path: Path, word: str, notify: Notify) -> list[Path]:
         )
     found = _walk(path, set(), None if (path / STUDY).is_file() else notify)
     folders = sorted(found, key=lambda folder: _natural(str(folder)))
+    if not folders and any(path.glob(f"**/{STUDY}")):
+        raise UsageError(f"`run` {word}: only searches are there; name one to see its trials")
     if not folders:
         raise UsageError(f"`run` {word}: no run folder, and none below it (no {CONFIG})")
     return folders

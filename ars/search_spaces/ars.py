@@ -9,8 +9,6 @@ from ars.search_spaces.base import Search
 # Terms of a reward that keep a robot standing where they count from the start, and those that make
 # it dear to move.
 STANDING, COSTS = ("alive", "survive"), ("electricity", "stall", "ctrl")
-# Settings that have no meaning without normalised observations.
-OF_NORMALIZER = {"var_floor", "ddof"}
 # A rollout may be shorter than an episode where that is long: it says as much about a gait.
 LONG = 500  # steps
 
@@ -20,9 +18,8 @@ def space(search: Search) -> dict[str, Any]:
 
     A share of 1 of the directions makes variants v1 and v2 of v1-t and v2-t.
     """
-    variants = ("v2-t",) if OF_NORMALIZER & search.fixed.keys() else ("v2-t", "v1-t")
     settings: dict[str, Any] = {
-        "variant": search.choice("variant", *variants),
+        "variant": search.choice("variant", "v2-t", "v1-t"),
         "step_size": search.real("step_size", 0.003, 0.3, log=True),
         "step_size_schedule": search.choice("step_size_schedule", "constant", "linear"),
         **directions(search, 4, 64),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ars.search_spaces.ars import OF_NORMALIZER, directions, episodes
+from ars.search_spaces.ars import directions, episodes
 from ars.search_spaces.base import Search
 
 
@@ -26,7 +26,6 @@ def sep_cma_es(search: Search) -> dict[str, Any]:
 
 
 def _observations(search: Search) -> dict[str, Any]:
-    choices = (True,) if OF_NORMALIZER & search.fixed.keys() else (True, False)
-    normalized = search.choice("normalize_observations", *choices)
+    normalized = search.choice("normalize_observations", True, False)
     floor = {"var_floor": search.choice("var_floor", 0.0, 0.01)} if normalized else {}
     return {"normalize_observations": normalized, **floor}

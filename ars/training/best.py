@@ -16,11 +16,15 @@ from policies.state import State
 
 @dataclass(frozen=True)
 class Best:
-    """The best evaluated policy, its mean return and, if it is known, its first episode."""
+    """The best evaluated policy, its mean return and, if it is known, its first episode.
+
+    `whole`: whether none of its evaluation's episodes was left out.
+    """
 
     candidate: Candidate
     return_mean: float
     first: Played | None = None
+    whole: bool = True
 
     def add_to(self, state: State) -> None:
         """Add everything that `of` needs to a trainer's state."""
@@ -28,6 +32,8 @@ class Best:
         if self.first is not None:
             total, length = self.first
             state.values |= {"best_first_return": total, "best_first_length": length}
+        if not self.whole:
+            state.values["best_whole"] = False
         state.add_state("best", self.candidate.state())
 
     @classmethod
@@ -37,7 +43,8 @@ class Best:
         if "best_first_length" in state.values:  # those of earlier versions do not know it
             first = Played(state.number("best_first_return"), state.count("best_first_length"))
         candidate = Candidate.from_state(state.nested("best"), algorithm)
-        return cls(candidate, state.number("best_return"), first)
+        whole = "best_whole" not in state.values
+        return cls(candidate, state.number("best_return"), first, whole)
 
 
 def keep_undone(folder: Path, best: Best, iteration: int, notify: Callable[[str], None]) -> None:

@@ -140,7 +140,8 @@ class Experiment:
             config = resolve_resumed(place, changed | workers, command, trust)
         else:
             new = overridden(data["given"], changed) | workers
-            config = resolve_new(data["env_id"], {**new, "seed": data["seeds"][0]}, command)
+            new["seed"] = data["seeds"][0]
+            config = resolve_new(data["env_id"], new, command, strict=False)
         workers, changed = plain_settings(workers), plain_settings(changed)
         left = data["seeds"] if changes else data["left"]
         commands = [*data["commands"], command]

@@ -42,7 +42,7 @@ from ars.training.preset_lines import (
     what_the_preset_decides,
     who_has_a_preset,
 )
-from ars.training.run_folder import CONFIG, one_of_those_in, read_json
+from ars.training.run_folder import CONFIG, STUDY, one_of_those_in, read_json
 from ars.training.settings_file import NO_PRESET, known_presets, preset_algorithm
 from ars.training.stored_settings import (
     current_settings,
@@ -62,7 +62,9 @@ _RESTART = "log_std_restart"
 OTHERS = ("algo", "preset", "env_kwargs", "init_from", "run_dir", *envs.OPTIONS)
 
 
-def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") -> TrainingConfig:
+def resolve_new(
+    env_id: str, given: Mapping[str, Any], command: str = "python", strict: bool = True
+) -> TrainingConfig:
     """The configuration of a new run: the settings given, then a preset's, then defaults.
 
     Args:
@@ -70,6 +72,8 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
         given: settings by name: `algo`, `preset`, `env_kwargs`, `init_from`, those that
             `envs.make` takes, and those of the algorithm, the task, the run and the workers.
         command: what starts the run, to be recorded.
+        strict: refuse settings that decide nothing beside the others: not where the others are
+            tried in turn, or were stored by an earlier version.
 
     Raises:
         UsageError: a setting is unknown or cannot be used.
@@ -126,7 +130,8 @@ def resolve_new(env_id: str, given: Mapping[str, Any], command: str = "python") 
             notes=notes,
         )
     )
-    refuse_idle(config.algorithm, given)
+    if strict:
+        refuse_idle(config.algorithm, given)
     if preset is not None:
         notes += what_the_preset_decides(config, presets[preset], defaults, given)
     elif not {"algo", "preset"} & given.keys():
@@ -155,6 +160,8 @@ def resolve_resumed(
         FileError: config.json is damaged.
     """
     if not (folder / CONFIG).is_file():
+        if (folder / STUDY).is_file():
+            raise UsageError(f"`resume` {folder}: a search, which `ars tune` goes on with")
         instead = one_of_those_in(folder)
         raise UsageError(f"`resume` {folder}: not a run folder (no {CONFIG} in it){instead}")
     data = read_json(folder / CONFIG)

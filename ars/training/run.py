@@ -81,7 +81,7 @@ def run_training(
     refuse_to_train_again()
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with opened(config, display) as (config, probed, algorithm, resume):
-        for note in config.notes:
+        for note in (*config.notes, *_without_meaning(config, probed)):
             display.notify(note)
         for warning in (*probed.warnings, *_warnings(config, algorithm, probed)):
             display.notify(f"warning: {warning}")
@@ -148,24 +148,10 @@ def opened(config: TrainingConfig, display: Display) -> Iterator[Opened]:
                 initial = chosen_policy(config.init_from, setting="init_from").file.policy
         deep = not ALGORITHMS[config.algo].trains_in_pool
         probed = probe(config.env_id, config.env_kwargs, display.notify, beside_others=deep)
-        if config.folder is None:  # a stored run keeps the settings and lengths that it had
-            _refuse_for_discrete(config, probed)
+        if config.folder is None:  # a stored run keeps the lengths that it had
             config = config.within(probed.time_limit)
         with closing(_make_algorithm(config, probed, display, initial)) as algorithm:
             yield Opened(config, probed, algorithm, resume)
-
-
-# Settings that decide nothing where actions are Discrete; beside `scale_actions`.
-_FOR_BOXES = ("action_clip", "log_std_init", "log_std_restart")
-
-
-def _refuse_for_discrete(config: TrainingConfig, probed: Probe) -> None:
-    """Raises: UsageError for a setting of Box actions where they are Discrete."""
-    if isinstance(probed.action_space, gymnasium.spaces.Discrete):
-        for field in dataclasses.fields(config.algorithm):
-            value = getattr(config.algorithm, field.name)
-            if field.name in _FOR_BOXES and value != field.default:
-                raise UsageError(f"`{field.name}`: is for Box actions, and these are Discrete")
 
 
 def _processes(config: TrainingConfig, probed: Probe, notify: Callable[[str], None]) -> int:
@@ -210,6 +196,22 @@ def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> li
     if probed.coarse is not None and _sees_float32(config, algorithm):
         warnings.append(coarse_warning(probed.coarse, _normalizes(config)))
     return [f"{config.env_id}: {warning}" for warning in warnings if warning is not None]
+
+
+# Settings that decide nothing where actions are Discrete; beside `scale_actions`.
+_FOR_BOXES = ("action_clip", "log_std_init", "log_std_restart")
+
+
+def _without_meaning(config: TrainingConfig, probed: Probe) -> list[str]:
+    """Lines on the settings of a new run that are for Box actions, where they are Discrete."""
+    discrete = isinstance(probed.action_space, gymnasium.spaces.Discrete)
+    if config.folder is not None or not discrete:
+        return []
+    return [
+        f"`{field.name}`: has no meaning here, as actions are Discrete"
+        for field in dataclasses.fields(config.algorithm)
+        if field.name in _FOR_BOXES and getattr(config.algorithm, field.name) != field.default
+    ]
 
 
 def _normalizes(config: TrainingConfig) -> bool | None:

@@ -148,10 +148,7 @@ def refuse_taken(folder: Path) -> None:
             )
     logs = (log for pattern in ("*", "*/*") for log in folder.glob(f"{pattern}/{PROGRESS}"))
     if any((log.parent / CONFIG).is_file() for log in logs):  # which other programs have too
-        raise UsageError(
-            f"`run_dir` {folder}: a folder of runs; name a new one in it, for example "
-            f"{quoted(folder / 'new')}"
-        )
+        raise UsageError(f"`run_dir` {folder}: a folder of runs; name a new one in it")
 
 
 def _make(path: Path, name: str) -> None:

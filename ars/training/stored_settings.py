@@ -60,7 +60,7 @@ def refuse_idle(config: Any, given: Mapping[str, Any]) -> None:
     if given.keys() >= set(setting_names(type(config))) - set(raisable):
         return
     for name, why in getattr(config, "idle", {}).items():
-        if name in given:
+        if name in given and getattr(config, name) != getattr(type(config), name):
             raise UsageError(f"`{name}` {in_words(given[name])}: has no meaning {why}")
     used = without_idle_horizon(type(config), dataclasses.asdict(config))
     for name in [name for name in given if name in raisable and name not in used]:

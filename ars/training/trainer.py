@@ -279,11 +279,16 @@ class Trainer:
         self._pending, self.evaluated = None, candidate.iteration
         self._evaluated_timesteps = candidate.timesteps
         better = self.best is None or (
-            whole and (self.algorithm.latest_is_best or row["return_mean"] > self.best.return_mean)
+            whole
+            and (
+                self.algorithm.latest_is_best
+                or not self.best.whole
+                or row["return_mean"] > self.best.return_mean
+            )
         )
         if better:
             first = Played.of(played[0]) if whole else None
-            self.best = Best(candidate, row["return_mean"], first)
+            self.best = Best(candidate, row["return_mean"], first, whole)
             self._write_policy(BEST_POLICY, candidate)
         if self.reached < 0 and whole and self._is_target(row["return_mean"]):
             self.reached = candidate.iteration
@@ -404,7 +409,7 @@ class Trainer:
         reached = state.count("reached", -1, self.evaluated)
         if state.optional_number("target_return") == self.config.target_return:
             self.reached = reached
-        elif self.best is not None and self._is_target(self.best.return_mean):
+        elif self.best is not None and self.best.whole and self._is_target(self.best.return_mean):
             self.reached = self.best.candidate.iteration
         if "pending" in state.values:
             self._pending = None, Candidate.from_state(state.nested("pending"), algorithm)

@@ -302,7 +302,8 @@ class Study:
 
     def _resolved(self, settings: Mapping[str, Any]) -> TrainingConfig:
         """A run of a trial. Raises: UsageError where its settings do not go together."""
-        return resolve_new(self.env_id, self._given(settings) | self.workers)
+        # A trial may leave what is the same in all of them without a meaning.
+        return resolve_new(self.env_id, self._given(settings) | self.workers, strict=False)
 
     def _preset(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The preset that a trial's settings make."""

@@ -228,7 +228,7 @@ class _Chart:
                 viser.uplot.Series(label="timesteps"),
                 viser.uplot.Series(label="return", stroke="#ed6b21", width=2),
             ),
-            title=f"Evaluations of {_plain(_short(self._source.name))}",
+            title=f"Evaluations of {_short(self._source.name)}",  # which is shown as text
             scales={"x": viser.uplot.Scale(time=False, auto=True)},
             axes=(viser.uplot.Axis(label="timesteps"), viser.uplot.Axis(size=60)),
             aspect=1.6,

@@ -65,10 +65,10 @@ def test_arguments_of_the_environment_count(tmp_path: Path) -> None:
 
 
 def test_runs_on_different_tasks_say_so_whatever_the_algorithm(tmp_path: Path) -> None:
-    ars = settings(tmp_path / "a", env_kwargs={"g": 9, "clock": [2.0]}, eval_length=1000)
+    ars = settings(tmp_path / "a", env_kwargs={"g": 9, "clock": [2.0]}, eval_length=400)
     ppo = settings(tmp_path / "b", algo="ppo", eval_length=20)
     assert texts(ars, ppo) == [
-        "ARS, g=9, evaluated over 1,000 steps",
+        "ARS, g=9, evaluated over 400 steps",
         "PPO, default g, evaluated over 20 steps",
     ]
 
@@ -108,3 +108,10 @@ def test_a_horizon_counts_where_something_falls_towards_it(
 def test_an_unknown_algorithm_is_compared_by_what_it_stored(tmp_path: Path) -> None:
     a, b = (settings(tmp_path / str(n), algo="cem", elite=n) for n in (1, 2))
     assert texts(a, b) == ["CEM, elite 1", "CEM, elite 2"]
+
+
+def test_a_length_is_at_most_what_the_environment_lets_it_be(tmp_path: Path) -> None:
+    """Earlier versions stored 1,000 for CartPole's 500."""
+    old = settings(tmp_path / "old", rollout_length=1000, eval_length=1000)
+    new = settings(tmp_path / "new", rollout_length=500, eval_length=500)
+    assert old == new and old["eval_length"] == 500

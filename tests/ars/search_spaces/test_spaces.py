@@ -85,16 +85,3 @@ def test_a_shift_is_tried_where_it_leaves_something_to_learn_from() -> None:
         assert space is not None
         tried = ["shift" in space(Search(Drawn(0), task)) for task in (ROBOT, SMALL)]
         assert tried == [True, False]
-
-
-def test_a_floor_that_is_given_is_one_of_normalised_observations() -> None:
-    for algo, words in (
-        ("ars", {"variant": "v2-t"}),
-        ("pgpe", {"normalize_observations": True}),
-        ("sep-cma-es", {"normalize_observations": True}),
-    ):
-        space = ALGORITHMS[algo].search_space
-        assert space is not None
-        for seed in range(5):
-            settings = space(Search(Drawn(seed), ROBOT, {"var_floor": 0.1}))
-            assert words.items() <= settings.items()

@@ -15,7 +15,8 @@ from ars.training.resolve import resolve_new
 from ars.training.trust import NotTrusted
 from policies import FileError
 
-FEW: dict[str, Any] = {"n_iterations": 2, "n_workers": 0, "verbose": False}
+HERE: dict[str, Any] = {"n_workers": 0, "verbose": False}
+FEW: dict[str, Any] = {"n_iterations": 2, **HERE}
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +50,9 @@ def test_a_run_is_trained_again_to_the_same_bytes(env: str, settings: dict[str, 
 @pytest.mark.parametrize("changed", [{}, {"variant": "v1"}])
 def test_what_decides_nothing_in_a_run_is_no_obstacle(changed: dict[str, Any]) -> None:
     """Such as the activation of a linear policy."""
-    few = {"n_directions": 2, "eval_episodes": 1, "n_workers": 0, "verbose": False}
+    few: dict[str, Any] = {"n_directions": 2, "eval_episodes": 1, **HERE}
     first = train("Hopper", total_timesteps=100, **few)
-    again = train(config=first, **changed, n_workers=0, verbose=False)
+    again = train(config=first, **changed, **HERE)
     same = again.latest_policy.weights.tobytes() == first.latest_policy.weights.tobytes()
     assert same == (not changed)
 

@@ -85,3 +85,12 @@ def test_an_evaluation_leaves_episodes_out(
     assert told in printed.out + printed.err
     resume(folder, "--n-iterations", "3")
     assert len(rows(folder, "evaluations.csv")) == 4
+
+
+def test_no_evaluation_with_faults_reaches_a_target(tmp_path: Path) -> None:
+    seed = reset_seed(0, Stream.EVALUATION, 1)
+    words = ["--eval-freq", "1", *WORDS, f"seed={seed}"]
+    folder = train(tmp_path / "run", "--n-iterations", "1", *words, env=ENV)
+    assert [row["best"] for row in rows(folder, "evaluations.csv")] == ["1", "0"]
+    resume(folder, "--n-iterations", "2", "--target-return", "-1000")
+    assert len(rows(folder, "progress.csv")) == 2  # no evaluation with faults reaches a target
