@@ -11,7 +11,7 @@ import numpy as np
 import viser
 
 from ars.watching.lane import Lane
-from ars.watching.source import NOT_YET, Source
+from ars.watching.source import NOT_YET, Source, plain
 from ars.watching.stage import OnStage
 
 MOST = 6  # robots
@@ -159,7 +159,7 @@ class LivePage:
                 if source.look():
                     chart.update()
             self._status.content = "\n\n".join(
-                f"**{_plain(_short(source.name))}** ({_plain(source.about)})  \n{source.status}"
+                f"**{plain(_short(source.name))}** ({plain(source.about)})  \n{source.status}"
                 for source in self._sources
             )
             for robot in self.robots:
@@ -234,11 +234,6 @@ class _Chart:
             aspect=1.6,
             order=0.5,
         )
-
-
-def _plain(text: str) -> str:
-    """Text from a file, which may be a stranger's, as Markdown and HTML that say just that."""
-    return "".join(c if c.isalnum() or c in " ,./-" else f"&#{ord(c)};" for c in text)
 
 
 def _short(name: str) -> str:

@@ -41,6 +41,11 @@ class RunState(NamedTuple):
     ended: bool = False
 
 
+def plain(text: str) -> str:
+    """Text from a file, which may be a stranger's, as Markdown and HTML that say just that."""
+    return "".join(c if c.isalnum() or c in " ,./-" else f"&#{ord(c)};" for c in text)
+
+
 class Source:
     """A RUN to watch.
 

@@ -31,7 +31,7 @@ def test_every_value_has_its_origin(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines["--seed"] == ["2", "given"]
     assert lines["--ddof"] == ["0", "file"]
     assert lines["--step-size"] == ["0.02", "default"]
-    assert lines["--rollout-length"] == ["1,000", "environment"]
+    assert lines["--rollout-length"] == ["500", "environment"]
 
 
 def test_a_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from pictures import refusal
 
 import ars.watch
 from ars.common.errors import UsageError
-from ars.watching.source import Source
+from ars.watching.source import Source, plain
 
 
 def test_a_run_is_read_as_it_grows(tmp_path: Path) -> None:
@@ -56,11 +56,8 @@ def test_without_viser_the_extra_is_named(
 
 
 def test_a_strangers_words_are_shown_as_they_are() -> None:
-    pytest.importorskip("viser")
-    from ars.watching.page import _plain
-
     for text in ("<script>alert(1)</script>", "{a => b}", "[x](http://y)", "**_bold_**", "a & b"):
-        shown = _plain(text)
+        shown = plain(text)
         assert html.unescape(shown) == text
         assert not set("<>{}[]()*_`") & set(shown)
-    assert _plain("ants/ars-s0, seed 1.5") == "ants/ars-s0, seed 1.5"
+    assert plain("ants/ars-s0, seed 1.5") == "ants/ars-s0, seed 1.5"
