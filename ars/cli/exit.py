@@ -51,6 +51,8 @@ def command(main: Callable[[Sequence[str]], None]) -> Main:
                 main(arguments)
         finally:
             if loading.in_program:
+                if loading.told:  # an interrupt leaves objects half made, which cannot be freed
+                    sys.unraisablehook = lambda what: None
                 _end_despite_threads(_status_of(sys.exc_info()[1]))
 
     return run
