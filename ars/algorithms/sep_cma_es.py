@@ -16,10 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
-from ars.algorithms.parameter_search import (
-    NormalizingConfig,
-    ParameterSearch,
-)
+from ars.algorithms.parameter_search import NormalizingConfig, ParameterSearch
 from ars.common.errors import RunError, UsageError
 from ars.common.settings import setting
 from ars.common.statistics import norm

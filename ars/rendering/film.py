@@ -90,7 +90,6 @@ class Film:
         from ars.rendering.recorder import Caption
 
         self._kind, self._config, self._name = kind, config, name
-        self._steps_per_second = steps_per_second
         self._step_seconds = step_seconds or 1 / steps_per_second
         shown = steps_per_second * config.speed  # in a second of the film
         self._stride = max(1, round(shown / kind.fps))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import envs
 from ars.algorithms import ALGORITHMS
 from ars.results.stored_run import StoredRun
 from ars.training.stored_settings import current_settings, without_idle_horizon
@@ -51,11 +52,10 @@ def settings_of(run: StoredRun) -> dict[str, Any]:
         settings = without_idle_horizon(kind, settings)
     kwargs = config.get("env_kwargs")
     kwargs = kwargs if isinstance(kwargs, dict) else {}
-    spec = registered_spec(run.env_id)
-    if spec is not None and spec.max_episode_steps and "max_episode_steps" not in kwargs:
-        for name in _LENGTHS:  # earlier versions stored longer ones, which the environment cut
-            if isinstance(length := settings.get(name), int):
-                settings[name] = min(length, spec.max_episode_steps)
+    limit = None if "max_episode_steps" in kwargs else _time_limit(run.env_id)
+    for name in _LENGTHS:  # earlier versions stored longer ones, which the environment cut
+        if limit is not None and isinstance(length := settings.get(name), int):
+            settings[name] = min(length, limit)
     return {
         "algo": run.algo,
         "init_from": config.get("init_from"),
@@ -63,6 +63,13 @@ def settings_of(run: StoredRun) -> dict[str, Any]:
         **{f"{name}=": value for name, value in kwargs.items()},
         **settings,
     }
+
+
+def _time_limit(env_id: str) -> int | None:
+    """The limit of an environment that is registered; nothing is imported for a stranger's."""
+    ids = {row.name: row.id for row in envs.table()}
+    spec = registered_spec(ids.get(env_id, env_id))
+    return None if spec is None else spec.max_episode_steps
 
 
 def key(values: object) -> str:

@@ -250,19 +250,22 @@ def _run_folders(path: Path, word: str, notify: Notify) -> list[Path]:
         raise UsageError(
             f"`run` {word}: one file has no learning curve; give its run folder{meant}"
         )
-    found = _walk(path, set(), None if (path / STUDY).is_file() else notify)
+    searches: list[Path] = []
+    found = _walk(path, set(), None if (path / STUDY).is_file() else searches)
     folders = sorted(found, key=lambda folder: _natural(str(folder)))
-    if not folders and any(path.glob(f"**/{STUDY}")):
+    if not folders and searches:
         raise UsageError(f"`run` {word}: only searches are there; name one to see its trials")
     if not folders:
         raise UsageError(f"`run` {word}: no run folder, and none below it (no {CONFIG})")
+    for search in searches:
+        notify(f"left out: {search}: the trials of a search, unless it is named itself")
     return folders
 
 
-def _walk(folder: Path, seen: set[Path], notify: Notify | None) -> Iterator[Path]:
+def _walk(folder: Path, seen: set[Path], searches: list[Path] | None) -> Iterator[Path]:
     """Run folders, also behind links; nothing below a run folder is another one.
 
-    The trials of a search are left out, which `notify` is told; not where it is None.
+    Searches are added to `searches`, and their trials left out; not where it is None.
     """
     if (real := folder.resolve()) in seen:
         return
@@ -270,15 +273,15 @@ def _walk(folder: Path, seen: set[Path], notify: Notify | None) -> Iterator[Path
     if (folder / CONFIG).is_file():
         yield folder
         return
-    if notify is not None and (folder / STUDY).is_file():
-        notify(f"left out: {folder}: the trials of a search, unless it is named itself")
+    if searches is not None and (folder / STUDY).is_file():
+        searches.append(folder)
         return
     try:
         below = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
     except OSError:  # a folder that cannot be read has no runs for us
         return
     for name in below:
-        yield from _walk(folder / name, seen, notify)
+        yield from _walk(folder / name, seen, searches)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import gymnasium
-
 from ars.algorithms import ALGORITHMS
 from ars.algorithms.base import Algorithm, TrainingContext
 from ars.common.errors import RolloutError, RunError, UsageError, failures, one_line
@@ -81,7 +79,7 @@ def run_training(
     refuse_to_train_again()
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
     with opened(config, display) as (config, probed, algorithm, resume):
-        for note in (*config.notes, *_without_meaning(config, probed)):
+        for note in (*config.notes, *_without_meaning(config, algorithm)):
             display.notify(note)
         for warning in (*probed.warnings, *_warnings(config, algorithm, probed)):
             display.notify(f"warning: {warning}")
@@ -202,10 +200,9 @@ def _warnings(config: TrainingConfig, algorithm: Algorithm, probed: Probe) -> li
 _FOR_BOXES = ("action_clip", "log_std_init", "log_std_restart")
 
 
-def _without_meaning(config: TrainingConfig, probed: Probe) -> list[str]:
+def _without_meaning(config: TrainingConfig, algorithm: Algorithm) -> list[str]:
     """Lines on the settings of a new run that are for Box actions, where they are Discrete."""
-    discrete = isinstance(probed.action_space, gymnasium.spaces.Discrete)
-    if config.folder is not None or not discrete:
+    if config.folder is not None or isinstance(algorithm.policy.spec.action, BoxSpec):
         return []
     return [
         f"`{field.name}`: has no meaning here, as actions are Discrete"

@@ -110,8 +110,11 @@ def test_an_unknown_algorithm_is_compared_by_what_it_stored(tmp_path: Path) -> N
     assert texts(a, b) == ["CEM, elite 1", "CEM, elite 2"]
 
 
-def test_a_length_is_at_most_what_the_environment_lets_it_be(tmp_path: Path) -> None:
-    """Earlier versions stored 1,000 for CartPole's 500."""
-    old = settings(tmp_path / "old", rollout_length=1000, eval_length=1000)
-    new = settings(tmp_path / "new", rollout_length=500, eval_length=500)
-    assert old == new and old["eval_length"] == 500
+@pytest.mark.parametrize(("env_id", "limit"), [("CartPole-v1", 500), ("Reacher", 150)])
+def test_a_length_is_at_most_what_the_environment_lets_it_be(
+    env_id: str, limit: int, tmp_path: Path
+) -> None:
+    """Earlier versions stored 1,000."""
+    old = settings(tmp_path / "old", env_id=env_id, rollout_length=1000, eval_length=1000)
+    new = settings(tmp_path / "new", env_id=env_id, rollout_length=limit, eval_length=limit)
+    assert old == new and old["eval_length"] == limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ def test_the_trials_of_a_search_are_taken_where_it_is_named(tmp_path: Path) -> N
     search = tmp_path / "tune-ars"
     assert said == [f"left out: {search}: the trials of a search, unless it is named itself"]
     assert names([search]) == ["trial0"]
+    shutil.copytree(search, tmp_path / "alone" / "tune-ars")
+    with pytest.raises(UsageError, match="only searches are there; name one"):
+        find_runs([tmp_path / "alone"], said.append)
 
 
 def test_names_may_hold_any_digits_and_numbers_be_of_any_size(tmp_path: Path) -> None:
