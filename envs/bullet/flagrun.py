@@ -119,14 +119,14 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
     posture     the increase of 100 u in the step
     cube        1.2 kg, thrown from 4 m away at 20 to 30 m/s towards where the torso will be, after
                 every 30th step from the 121st on, while the robot is up
-    termination when a counter reaches 170; it increases by one in each step that ends with the
-                torso under 0.8 m, and decreases by one, but not below zero, in every other step
+    termination when a counter reaches 170, or 1 with `end_when_down`; it increases by one in each
+                step that ends with the torso under 0.8 m, and decreases by one, but not below zero,
+                in every other step
 
     The reference intends motors to cost a quarter of what they cost Humanoid, but overwrites that.
     """
 
     reward_terms = *HumanoidFlagrun.reward_terms, "posture"
-    falls_down = False  # it is to get up again: what is down for too long ends by itself
 
     def _load(self, client: int) -> Scene:
         scene = super()._load(client)
@@ -155,7 +155,12 @@ class HumanoidFlagrunHarder(HumanoidFlagrun):
             self._frames_down += 1
         elif self._frames_down > 0:
             self._frames_down -= 1
-        return self._leak() if self._frames_down < GET_UP else DOWN
+        return self._leak() if self._frames_down < self.get_up else DOWN
+
+    @property
+    def get_up(self) -> int:
+        """Steps that it may be down for before the episode ends."""
+        return 1 if self.end_when_down else GET_UP
 
     def _leak(self) -> float:
         """Return 1 for a torso on the floor up to 2 for one at 0.8 m."""

@@ -11,6 +11,7 @@ import pytest
 import envs
 from envs.bullet.base import BulletEnv
 from envs.bullet.compiled.player import CompiledPlayer
+from envs.bullet.flagrun import GET_UP
 from envs.objective import Objective, ObjectiveSpec
 
 ROBOTS = [row.name for row in envs.table() if row.id.startswith("bullet/")]
@@ -29,11 +30,11 @@ def odd_weights(robot: BulletEnv) -> list[float]:
     return [float(weight) for weight in rng.uniform(-1.0, 2.0, len(robot.reward_terms))]
 
 
-def play(env: Any, seed: int = 1) -> Iterator[tuple[float, dict[str, Any]]]:
+def play(env: Any, seed: int = 1, steps: int = STEPS) -> Iterator[tuple[float, dict[str, Any]]]:
     """Reward and `info` of every step under constant torques of either sign."""
     env.reset(seed=seed)
     action = np.linspace(-0.9, 0.8, *env.action_space.shape).astype(np.float32)
-    for _ in range(STEPS):
+    for _ in range(steps):
         _, reward, terminated, truncated, info = env.step(action)
         yield reward, info
         if terminated or truncated:
@@ -112,6 +113,18 @@ def test_a_cheetah_that_is_down_ends_its_episode_on_request() -> None:
     robot.end_when_down = True
     lengths = [len(list(play(env, seed))) for seed in range(3)]
     assert max(lengths) < STEPS
+    env.close()
+
+
+def test_a_person_that_is_to_get_up_again_ends_its_episode_on_request() -> None:
+    env = envs.make("HumanoidFlagrunHarder")
+    robot: Any = robot_of(env)
+    patient = [reward for reward, _ in play(env, steps=1000)]
+    robot.end_when_down = True
+    hasty = [reward for reward, _ in play(env, steps=1000)]
+    assert robot._frames_down == 1
+    assert hasty[:-1] == patient[: len(hasty) - 1]
+    assert len(patient) == len(hasty) + GET_UP - 1
     env.close()
 
 

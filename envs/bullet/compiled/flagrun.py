@@ -55,7 +55,7 @@ _FLAG, _POSTURE = 5, 6  # indices of these tasks' own terms, behind those of `lo
 _FLAGS = -2  # index into `sums`, before the metres
 _FIELD_X, _FIELD_Y = flagrun.FIELD_X, flagrun.FIELD_Y
 _NEAR, _FULL_PATIENCE = flagrun.NEAR, flagrun.PATIENCE
-_TALL, _LEAK, _GET_UP = flagrun.TALL, flagrun.LEAK, flagrun.GET_UP
+_TALL, _LEAK = flagrun.TALL, flagrun.LEAK
 
 
 class FlagrunTask(NamedTuple):
@@ -65,6 +65,7 @@ class FlagrunTask(NamedTuple):
         locomotion: the humanoid.
         harder: whether the task is HumanoidFlagrunHarder.
         cube: PyBullet's id of the cube, or -1.
+        get_up: steps that the harder task's robot may be down for.
         draws: uniform random numbers from 0 to 1, enough for the episode.
         counts: int64 [5], indexed by `_PATIENCE` and the following constants.
         parts: [5], indexed by `_CRAWL_START` and the following constants.
@@ -75,6 +76,7 @@ class FlagrunTask(NamedTuple):
     locomotion: LocomotionTask
     harder: bool
     cube: int
+    get_up: int
     draws: Array
     counts: Indices
     parts: Array
@@ -100,6 +102,7 @@ def flagrun_task(env: HumanoidFlagrun) -> FlagrunTask:
         locomotion=task,
         harder=harder,
         cube=env._scene.bodies[2] if harder else -1,
+        get_up=0,
         draws=np.zeros(0),
         counts=np.zeros(5, np.int64),
         parts=np.zeros(5),
@@ -118,6 +121,7 @@ def begin(env: HumanoidFlagrun, task: FlagrunTask, max_steps: int) -> FlagrunTas
         task.counts[_FRAME], task.counts[_DOWN] = env._frame, env._frames_down
         task.counts[_CRAWLS] = env._crawl_start is not None
         task.parts[:_SHIFT] = env._crawl_start or 0.0, env._crawled, *env._parts
+        task = task._replace(get_up=env.get_up)
     # Two numbers for the flag after each step, and five for the cube after every thirtieth step.
     draws = env._rng.random(2 * max_steps + 5 * (max_steps // 30 + 1))
     return task._replace(locomotion=robot, draws=draws)
@@ -193,7 +197,7 @@ def _alive_reward(task: FlagrunTask, height: float) -> float:
         counts[_DOWN] += 1
     elif counts[_DOWN] > 0:
         counts[_DOWN] -= 1
-    return float(_leak(task.locomotion.now[Z])) if counts[_DOWN] < _GET_UP else DOWN
+    return float(_leak(task.locomotion.now[Z])) if counts[_DOWN] < task.get_up else DOWN
 
 
 @compiled

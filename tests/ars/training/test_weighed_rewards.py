@@ -90,12 +90,12 @@ def test_unusable_weights_are_refused(
     assert message in str(refused.value)
 
 
-def test_a_robot_that_is_to_get_up_again_is_not_ended_when_down(
+def test_a_robot_that_is_never_down_is_not_ended_when_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        train(tmp_path / "run", "--end-when-down", env="HumanoidFlagrunHarder")
-    assert "HumanoidFlagrunHarder has no state that counts as down" in capsys.readouterr().err
+        train(tmp_path / "run", "--end-when-down", env="Reacher")
+    assert "Reacher has no state that counts as down" in capsys.readouterr().err
 
 
 def test_the_compiled_loop_changes_nothing(
