@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import envs
 from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
-from ars.common.settings import in_words
+from ars.common.settings import as_spelled, in_words, setting_names
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
-from ars.training.resolve import env_arguments, overridden
+from ars.training.experiment import SeedsConfig
+from ars.training.resolve import env_arguments, overridden, refuse_unknown_in_file
 from ars.training.run_folder import CONFIG
-from ars.training.settings_file import NO_PRESET, read_settings
+from ars.training.settings_file import NO_PRESET, preset_algorithm, read_settings
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings, kept_from_start
 from ars.training.trust import NotTrusted, check_trust, foreign_modules, would_run
@@ -85,7 +86,7 @@ def with_file(
 
     Raises:
         UsageError: the file, and not the user, names a module that would be imported, or where a
-            cluster's token would be sent.
+            cluster's token would be sent; or it names a setting that there is none of.
     """
     kept = dict(settings.given)
     if settings.of_a_run:  # a horizon at its end is at the end of this one
@@ -100,7 +101,20 @@ def with_file(
     kept = {name: kept[name] for name in kept if not (name in envs.OPTIONS and name in own)}
     stored = {name: stored[name] for name in stored if not (name in envs.OPTIONS and name in given)}
     kwargs = {**stored, **own}
-    return overridden(kept, {**given, "env_kwargs": kwargs} if kwargs else given)
+    values = overridden(kept, {**given, "env_kwargs": kwargs} if kwargs else given)
+    if settings.file is not None and not settings.of_a_run:
+        _check_names(settings.file, kept, values)
+    return values
+
+
+def _check_names(file: Path, kept: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raises: UsageError for a setting of a file that the run of these values does not have."""
+    algo = values["algo"] if "algo" in values else preset_algorithm(values.get("preset"))
+    algo = as_spelled(algo, ALGORITHMS)
+    if isinstance(algo, str) and algo in ALGORITHMS:  # else it is this that is wrong
+        of_seeds = setting_names(SeedsConfig)
+        names = {name: kept[name] for name in kept if name not in of_seeds}
+        refuse_unknown_in_file(f"`config` {file}", algo, names)
 
 
 def _check_origin(

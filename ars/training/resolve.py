@@ -107,7 +107,7 @@ def resolve_new(
     defaults: Mapping[str, Any] = {"total_timesteps": DEFAULT_TIMESTEPS}
     if preset is not None:
         if preset not in algorithm.presets:
-            _refuse_unknown_in_file(algo, preset, presets[preset])
+            refuse_unknown_in_file(f"`preset` {preset}", algo, presets[preset])
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(given_kwargs(defaults), given_kwargs(given))
     horizons = kept_from_start(algorithm.Config, {**defaults, **given})
@@ -297,11 +297,15 @@ def _refuse_unknown(algo: str, given: Mapping[str, Any]) -> None:
         raise UsageError(f"`{name}`: there is no such setting{meant(name, known)}")
 
 
-def _refuse_unknown_in_file(algo: str, file: str, values: Mapping[str, Any]) -> None:
+def refuse_unknown_in_file(named: str, algo: str, values: Mapping[str, Any]) -> None:
+    """Refuse settings of a file, `named` in words, that a run of this algorithm does not have.
+
+    Raises: UsageError.
+    """
     try:
         _refuse_unknown(algo, values)
     except UsageError as error:
-        raise UsageError(f"`preset` {file}: {error}") from None
+        raise UsageError(f"{named}: {error}") from None
 
 
 def overridden(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

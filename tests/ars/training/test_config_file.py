@@ -131,7 +131,8 @@ def test_a_file_that_cannot_be_used_is_named(name: str, text: str, told: str) ->
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("env = 'CartPole-v1'\nstep_sise = 1", "--step-sise: there is no such setting"),
+        ("env = 'CartPole-v1'\nstep_sise = 1", "--config mine.toml: --step-sise: there is no such"),
+        ("algo = 'ppo'\nvariant = 'v1'", "--config mine.toml: --variant: "),
         ("env = 'CartPole-v1'\nstep_size = 'x'", "--step-size"),
         ("env = 'CartPole-v1'\nalgo = 'pppo'", "--algo pppo: must be one of"),
         ("seed = 1", "name an environment"),
