@@ -110,6 +110,16 @@ def observation_spec(space: _HasSpaceAttributes | FiniteSpec) -> BoxSpec | Finit
             f"observation space is a {type(space).__name__} of {finite.size:,} states; only those "
             f"of up to {LARGEST_SPACE:,} are supported"
         )
+    # float32, in which deep algorithms keep observations, tells them apart up to there.
+    largest = max(
+        max(abs(start), abs(start + size - 1))
+        for size, start in zip(finite.sizes, finite.starts, strict=True)
+    )
+    if largest > LARGEST_SPACE:
+        raise UnsupportedSpace(
+            f"observation space is a {type(space).__name__} with the number {largest:,}; only "
+            f"numbers of up to {LARGEST_SPACE:,} are supported"
+        )
     return finite
 
 

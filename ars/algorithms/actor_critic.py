@@ -77,7 +77,10 @@ class ActorCriticConfig(OnPolicyConfig):
     )
     value_coef: float = setting(0.5, "weight of the critic's loss", at_least=0)
     critic_learning_rate: float | None = setting(
-        None, "step size of the parameters of the critic alone (default: `learning_rate`)", above=0
+        None,
+        "step size of the parameters of the critic alone (default: `learning_rate`)",
+        above=0,
+        at_most=LARGE,
     )
     distance_penalty: float = setting(
         0.0, "subtracted from each reward while training, per unit of distance to the goal"
@@ -112,7 +115,7 @@ class A2CConfig(ActorCriticConfig):
     n_envs: int = setting(8, "environments stepped together", at_least=1, at_most=LARGE)
     update: str = setting("n-step", "experience that an update learns from", choices=UPDATES)
     optimizer: str = setting("rmsprop", "rule of the gradient step", choices=("adam", "rmsprop"))
-    learning_rate: float = setting(7e-4, "step size of the optimiser", above=0)
+    learning_rate: float = setting(7e-4, "step size of the optimiser", above=0, at_most=LARGE)
 
 
 class ActorCritic(OnPolicyAlgorithm):
@@ -136,6 +139,11 @@ class ActorCritic(OnPolicyAlgorithm):
         self.config: ActorCriticConfig = config
         if config.critic_learning_rate is not None:
             factor = config.critic_learning_rate / config.learning_rate
+            if not factor < LARGE:
+                raise UsageError(
+                    f"`critic_learning_rate` {config.critic_learning_rate}: more than {LARGE:,} "
+                    f"times `learning_rate` {config.learning_rate}"
+                )
             self.optimizer.scale_last(self.network.n_critic, factor)
         self._episodes = self._episode_buffer()
 
@@ -167,7 +175,8 @@ class ActorCritic(OnPolicyAlgorithm):
         pi, values = self._forward(inputs)
         # 2. The weight of each action: its advantage, or its value.
         if config.critic == "q":
-            values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
+            if self._action_values:
+                values = values.gather(1, actions.unsqueeze(1)).squeeze(1)
             weights = values
         elif config.normalize_advantages and len(weights) > 1:
             weights = (weights - weights.mean()) / (weights.std() + 1e-8)

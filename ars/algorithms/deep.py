@@ -96,7 +96,7 @@ class DeepConfig(EpisodeConfig):
     initialization: str = setting(
         "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
     )
-    learning_rate: float = setting(3e-4, "step size of the optimiser", above=0)
+    learning_rate: float = setting(3e-4, "step size of the optimiser", above=0, at_most=LARGE)
     learning_rate_schedule: str = schedule_setting()
     gamma: float = setting(0.99, "discount factor", at_least=0, at_most=1)
     max_grad_norm: float | None = setting(

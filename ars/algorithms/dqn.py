@@ -59,7 +59,7 @@ class DQNConfig(DeepConfig):
     initialization: str = setting(
         "uniform", "how initial weights are drawn", choices=INITIALIZATIONS
     )
-    learning_rate: float = setting(5e-4, "step size of the optimiser", above=0)
+    learning_rate: float = setting(5e-4, "step size of the optimiser", above=0, at_most=LARGE)
     max_grad_norm: float | None = setting(
         10.0, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )

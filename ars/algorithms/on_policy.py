@@ -97,8 +97,8 @@ class OnPolicyAlgorithm(DeepAlgorithm):
 
         spec = self.policy.spec
         self.discrete = isinstance(spec.action, DiscreteSpec)
-        self._action_values = action_values
-        n_values = spec.action.size if action_values else 1
+        self._action_values = action_values and spec.action.size > 1  # of one, it is the state's
+        n_values = spec.action.size if self._action_values else 1
         self.network = ActorCriticNetwork(spec, config.log_std_init, n_values)
         initialize_actor_critic(self.network, config.initialization, self.initial_weights_rng())
         self._learn_with(self.network, config.optimizer)
@@ -131,10 +131,15 @@ class OnPolicyAlgorithm(DeepAlgorithm):
             return sample_categorical(outputs, self.rng)
         return sample_gaussian(outputs, self.network.log_std.detach().cpu().numpy(), self.rng)
 
-    def _distribution(self, outputs: Tensor) -> Categorical | Gaussian:
-        """The distribution of actions, given the network's outputs [batch, n_out]."""
+    def _distribution(self, outputs: Tensor, in_graph: bool = False) -> Categorical | Gaussian:
+        """The distribution of actions, given the network's outputs [batch, n_out].
+
+        `in_graph`: whether autograd is to find its gradient, also that of the deviations.
+        """
         log_std = self.network.log_std
-        return Categorical(outputs) if log_std is None else Gaussian(outputs, log_std.detach())
+        if log_std is None:
+            return Categorical(outputs)
+        return Gaussian(outputs, log_std if in_graph else log_std.detach())
 
     # Learning
 

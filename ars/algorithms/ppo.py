@@ -42,10 +42,15 @@ class PPOConfig(OnPolicyConfig):
     gae_lambda: float = setting(
         0.95, "decay of the terms of the advantage estimate (lambda)", at_least=0, at_most=1
     )
-    clip_range: float = setting(0.2, "clip range of the probability ratio (epsilon)", above=0)
+    clip_range: float = setting(
+        0.2, "clip range of the probability ratio (epsilon)", above=0, at_most=LARGE
+    )
     clip_range_schedule: str = schedule_setting()
     value_clip: float | None = setting(
-        None, "bound on a value's change in an iteration (default: none)", above=0
+        None,
+        "bound on a value's change in an iteration (default: none)",
+        above=0,
+        at_most=LARGE,
     )
     value_coef: float = setting(0.5, "weight of the value loss (c1)", at_least=0)
     target_kl: float | None = setting(

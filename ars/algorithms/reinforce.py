@@ -52,7 +52,7 @@ class REINFORCEConfig(OnPolicyConfig):
     standardize: bool = setting(True, "scale the weights of an update to mean 0 and deviation 1")
     baseline: bool = setting(False, "learn a state's value, and subtract it from the returns")
     value_coef: float = setting(0.5, "weight of the baseline's loss", at_least=0)
-    learning_rate: float = setting(3e-3, "step size of the optimiser", above=0)
+    learning_rate: float = setting(3e-3, "step size of the optimiser", above=0, at_most=LARGE)
 
 
 class REINFORCE(OnPolicyAlgorithm):
@@ -116,11 +116,12 @@ class REINFORCE(OnPolicyAlgorithm):
         tensors = (torch.from_numpy(column).to(self.device) for column in columns)
         inputs, actions, weights, returns = tensors
         outputs, values = self.network(inputs)
-        log_probs = self._distribution(outputs).log_prob(actions)
+        distribution = self._distribution(outputs, in_graph=True)
+        log_probs = distribution.log_prob(actions)
         return {
             "policy_loss": policy_gradient_loss(log_probs, weights).value(),
             "value_loss": squared_loss(values, returns).value(),
-            "entropy": self._distribution(outputs).entropy(),
+            "entropy": distribution.entropy(),
         }
 
     def _returns(self, episode: Trajectory) -> Floats:

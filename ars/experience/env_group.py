@@ -24,7 +24,7 @@ from ars.common.resources import within_memory
 from ars.common.seeding import Stream, reset_seed
 from ars.rollout.interface import as_array, first_observation, take_step
 from envs.objective import NOTHING_KNOWN, Objective, ObjectiveSpec, Tally
-from policies import DiscreteSpec, observation_spec, space_spec
+from policies import DiscreteSpec, FiniteSpec, observation_spec, space_spec
 
 
 class Step(NamedTuple):
@@ -91,6 +91,7 @@ class EnvGroup:
         self._made = made = self._make(spec.env_kwargs)
         space = observation_spec(made[0].observation_space)
         self._shape, self._dtype = space.shape, np.dtype(spec.obs_dtype or space.dtype)
+        self._states = space if isinstance(space, FiniteSpec) else None
         action = space_spec(made[0].action_space, "action")
         self._discrete = isinstance(action, DiscreteSpec)
         self._envs, limit = _without_counting_wrappers(made)
@@ -140,12 +141,19 @@ class EnvGroup:
             self._episodes[at] += 1
         return np.stack([self._reset(at) for at in which])
 
+    def _as_array(self, shown: Any) -> NDArray[Any]:
+        """An observation as an array. Raises: ValueError where it is none of the space's."""
+        obs = as_array(shown, self._dtype, self._shape)
+        if self._states is not None:
+            self._states.state(obs)
+        return obs
+
     def _replay(self, at: int, actions: NDArray[Any]) -> tuple[NDArray[Any], float, bool]:
         obs, total, ended = self._reset(at), 0.0, False
         try:
             for action in self._each(actions):
                 shown, reward, ends, stops, info = take_step(self._envs[at], action)
-                obs = as_array(shown, self._dtype, self._shape)
+                obs = self._as_array(shown)
                 self._lengths[at] += 1
                 if self._in_info:
                     reward = self._objectives[at].weigh(reward, info)
@@ -163,7 +171,7 @@ class EnvGroup:
         try:
             seed = reset_seed(self._seed, Stream.TRAINING, index, episode)
             shown, info = first_observation(self._envs[at].reset(seed=seed))
-            obs = as_array(shown, self._dtype, self._shape)
+            obs = self._as_array(shown)
             self._objectives[at].begin(info)
         except failures() as error:
             raise RolloutError(f"{self._where(at)}: {one_line(error)}") from error
@@ -206,7 +214,7 @@ class EnvGroup:
                     tallies.append(self._objectives[at].end())
                     continue
                 obs, reward, ends, stops, info = take_step(self._envs[at], action)
-                final_obs[at] = as_array(obs, self._dtype, self._shape)
+                final_obs[at] = self._as_array(obs)
                 if self._in_info:
                     reward = self._objectives[at].weigh(reward, info)
                 rewards[at] = reward

@@ -11,6 +11,8 @@ from ars.experience.replay import ReplayBuffer, ReplaySamples
 from ars.experience.storage import Indices
 from policies.state import State
 
+_LEAST, _MOST = 1e-290, 1e290  # so that priorities, and their sum, stay numbers above 0
+
 
 class SumTree:
     """Numbers of at least 0, each found by its share of their sum, in NumPy.
@@ -123,6 +125,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
     def update(self, indices: Indices, errors: NDArray[np.floating[Any]]) -> None:
         """Set the priorities of transitions from their temporal-difference errors, [B]."""
         priorities = (np.abs(errors).astype(np.float64) + self.EPSILON) ** self.alpha
+        priorities = priorities.clip(_LEAST, _MOST)  # of a large alpha
         self._largest = max(self._largest, float(priorities.max()))
         self._tree.set(indices, priorities)
 

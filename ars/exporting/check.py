@@ -26,8 +26,9 @@ class Checked:
     """How an exported policy compares.
 
     Attributes:
-        equal: whether all actions are the same to the last bit.
-        difference: the largest relative difference.
+        equal: whether all actions are the same numbers, to the last bit.
+        difference: the largest relative difference; of a choice, by how much what the policy
+            thinks of it is smaller than what it thinks of its own.
         observations: the first observations, [n, *shape], in the type of their space.
         actions: the policy's own for them.
     """
@@ -42,6 +43,7 @@ def check(policy: Policy, exported: Exported) -> Checked:
     """Compare on `N_OBSERVATIONS`. Raises: RunError where actions differ by more than they may."""
     n_kept = max(1, _LARGEST_KEPT // max(1, policy.spec.observation.size * 8))
     kept: list[tuple[NDArray[Any], NDArray[Any]]] = []
+    both: list[tuple[NDArray[Any], NDArray[Any]]] = []
     equal, worst = True, 0.0
     for batch in _batches(policy):
         with np.errstate(all="ignore"):  # integers that an action's type cannot hold
@@ -52,10 +54,16 @@ def check(policy: Policy, exported: Exported) -> Checked:
                 f"the export gives actions of type {theirs.dtype} and shape {theirs.shape[1:]}, "
                 f"the policy {ours.dtype} and {ours.shape[1:]}; nothing is written"
             )
-        equal = equal and theirs.tobytes() == ours.tobytes()
-        worst = max(worst, _difference(policy, batch, ours, theirs))
+        equal = equal and np.array_equal(theirs, ours, equal_nan=ours.dtype.kind == "f")
+        if policy.spec.deterministic_rule == "argmax":
+            where = np.flatnonzero(ours != theirs)
+            worst = max([worst, *(_loss(policy, batch[i], theirs[i]) for i in where)])
+        else:
+            both.append((ours, theirs))
         if len(kept) < n_kept:
             kept += list(zip(batch, ours, strict=True))
+    if both:
+        worst = _difference(*(np.concatenate(actions) for actions in zip(*both, strict=True)))
     most = CLOSE_IMAGES if policy.spec.conv_layers else CLOSE
     if (exported.bits and not equal) or not worst <= most:
         raise RunError(
@@ -102,16 +110,8 @@ def _batches(policy: Policy) -> Iterator[NDArray[Any]]:
         yield np.stack(batch)
 
 
-def _difference(
-    policy: Policy, batch: NDArray[Any], ours: NDArray[Any], theirs: NDArray[Any]
-) -> float:
-    """The largest difference, relative to an action or to a thousandth of the largest of them.
-
-    Infinite where discrete actions differ, unless their outputs were as close to each other.
-    """
-    if policy.spec.deterministic_rule == "argmax":
-        where = np.flatnonzero(ours != theirs)
-        return max((_loss(policy, batch[i], theirs[i]) for i in where), default=0.0)
+def _difference(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The largest difference, relative to an action or to a thousandth of the largest of them."""
     a, b = ours.astype(np.float64), theirs.astype(np.float64)
     scale = np.maximum(np.abs(a), 1e-3 * np.abs(a).max(axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -69,6 +69,8 @@ class Actor:
             raise ValueError("an actor of which only some layers have a bias")
         if self.log_std is not None and self.log_std.shape != width:
             self.log_std = None
+        if self.log_std is not None and not np.isfinite(self.log_std).all():
+            raise ValueError("an actor with a log_std that is not finite")
 
     def policy(self, env_id: str, observation_space: Any, action_space: Any) -> Policy:
         """The policy, in an environment with these spaces.

@@ -23,7 +23,7 @@ from policies import FileError
 from policies.file import read_plain
 
 LARGEST_FILE = 2**29  # bytes of an archive
-LARGEST_ENTRY = 2**28  # bytes of an entry, unpacked
+LARGEST = 2**28  # bytes of all entries that are read, unpacked
 _MOST_ENTRIES = 10_000
 _FAILURES = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError),
@@ -37,6 +37,7 @@ class Archive:
     """A zip archive in memory. Raises: ValueError, in one line, for one that is not good."""
 
     def __init__(self, data: bytes) -> None:
+        self._left = LARGEST
         with _damaged():
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         self.names = self._zip.namelist()
@@ -51,9 +52,10 @@ class Archive:
         if name not in self.names:
             raise ValueError(f"an archive without {name}")
         with _damaged(), self._zip.open(name) as entry:
-            data = entry.read(LARGEST_ENTRY + 1)  # what the archive says of its size may be wrong
-            if len(data) > LARGEST_ENTRY:
-                raise ValueError(f"{name} unpacks to more than {LARGEST_ENTRY:,} bytes")
+            data = entry.read(self._left + 1)  # what the archive says of its size may be wrong
+            if len(data) > self._left:
+                raise ValueError(f"an archive that unpacks to more than {LARGEST:,} bytes")
+            self._left -= len(data)
         return data
 
 

@@ -53,9 +53,9 @@ class Stored:
 
     values: NDArray[Any] | list[Any] = field(default_factory=list)
 
-    def build(self, state: Any) -> None:
+    def build(self, state: tuple[Any, ...]) -> None:
         """Take in what NumPy stores of an array: version, shape, dtype, order and contents."""
-        _, shape, kind, fortran, contents = tuple_of(state, 5)
+        _, shape, kind, fortran, contents = state
         shape = checked_shape(shape)
         if not isinstance(kind, ArrayType):
             raise ValueError("an array without a type")
@@ -97,17 +97,15 @@ def checked_shape(value: Any) -> tuple[int, ...]:
 
 
 def byte_order(value: Any) -> str:
-    if value not in ("<", ">", "|", "="):
+    if not isinstance(value, str) or value not in ("<", ">", "|", "="):
         raise ValueError("an array with a byte order that is none")
-    return str(value)
+    return value
 
 
 def from_bytes(
     contents: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any
 ) -> NDArray[Any]:
     """An array of bytes, which have to be as many as it needs."""
-    if isinstance(contents, str):  # as Python 2 stores bytes
-        contents = contents.encode("latin-1")
     if not isinstance(contents, bytes | bytearray):
         raise ValueError("an array without contents")
     if len(contents) != math.prod(shape) * dtype.itemsize:

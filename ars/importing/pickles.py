@@ -32,6 +32,7 @@ from ars.importing.arrays import (
 )
 
 MOST_OPCODES = 1_000_000  # a policy's statistics have some hundred
+MOST_BYTES = 2**28  # that a pickle may make of those that it has
 
 # What the classes in files of these projects belong to. Names of `builtins` are not among them.
 _PACKAGES = (
@@ -90,12 +91,26 @@ class _Machine:
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._storage = storage
+        self._storages: dict[str, bytes] = {}
+        self._made = 0  # bytes
 
     def pop(self) -> Any:
         value = self._stack.pop()
         if value is _MARK:
             raise IndexError
         return value
+
+    def _make(self, size: int) -> None:
+        """Count bytes before they are copied: an opcode may name the same ones again and again."""
+        self._made += size
+        if self._made > MOST_BYTES:
+            raise ValueError(f"a pickle that unpacks to more than {MOST_BYTES:,} bytes")
+
+    def _as_bytes(self, contents: Any) -> Any:
+        if isinstance(contents, str):  # as Python 2 stores bytes
+            self._make(len(contents))
+            return contents.encode("latin-1")
+        return contents
 
     def _popped_to_mark(self) -> list[Any]:
         at = len(self._stack) - 1
@@ -213,7 +228,8 @@ class _Machine:
         state = self.pop()
         built = self._stack[-1]
         if isinstance(built, Stored):
-            built.build(state)
+            *about, contents = tuple_of(state, 5)
+            built.build((*about, self._as_bytes(contents)))
         elif isinstance(built, ArrayType):
             built.order = byte_order(state[1])
         elif isinstance(built, Record):
@@ -227,9 +243,12 @@ class _Machine:
         if self._storage is None or kind != "storage" or not isinstance(key, str):
             raise ValueError("a pickle that refers to something outside it")
         if not isinstance(name, Name) or name.name not in _STORAGES:
-            raise ValueError(f"numbers of the type {name}, which are not read")
+            shown = name if isinstance(name, Name) else described(name)
+            raise ValueError(f"numbers of the type {shown}, which are not read")
         dtype = np.dtype(_STORAGES[name.name])
-        self._stack.append(from_bytes(self._storage(key), dtype, checked_shape((size,)), "C"))
+        if key not in self._storages:  # tensors may share one
+            self._storages[key] = self._storage(key)
+        self._stack.append(from_bytes(self._storages[key], dtype, checked_shape((size,)), "C"))
 
     # The calls that are read; none of them does more than look at numbers and bytes.
 
@@ -237,25 +256,27 @@ class _Machine:
         return Stored()
 
     def type_of(self, code: Any, *_: Any) -> ArrayType:
-        if code not in TYPES:
-            raise ValueError(f"an array of the type {code!r}, which is not read")
+        # What is no text may be nested: its hash or its words could take for ever.
+        if not isinstance(code, str) or code not in TYPES:
+            shown = repr(code[:20]) if isinstance(code, str) else described(code)
+            raise ValueError(f"an array of the type {shown}, which is not read")
         return ArrayType(code)
 
     def scalar(self, kind: Any, contents: Any) -> Any:
         if not isinstance(kind, ArrayType):
             raise ValueError("a number without a type")
-        return from_bytes(contents, kind.dtype, (), "C").item()
+        return from_bytes(self._as_bytes(contents), kind.dtype, (), "C").item()
 
     def from_buffer(self, contents: Any, kind: Any, shape: Any, order: Any) -> Stored:
         if not isinstance(kind, ArrayType):
             raise ValueError("an array without a type")
-        return Stored(
-            from_bytes(contents, kind.dtype, checked_shape(shape), "F" if order == "F" else "C")
-        )
+        rows = "F" if order == "F" else "C"
+        return Stored(from_bytes(self._as_bytes(contents), kind.dtype, checked_shape(shape), rows))
 
     def encoded(self, text: Any, encoding: Any) -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise ValueError("a text in an encoding that is not read")
+        self._make(len(text))
         return text.encode("latin-1")
 
     def empty_bytes(self) -> bytes:
@@ -273,6 +294,7 @@ class _Machine:
         if len(shape) != len(steps) or math.prod(shape) > storage.size:
             raise ValueError(f"a tensor of shape {shape} on {storage.size:,} numbers")
         width = storage.itemsize
+        self._make(math.prod(shape) * width)
         view: NDArray[Any] = np.ndarray(
             shape, storage.dtype, storage, checked_shape((offset,))[0] * width,
             tuple(step * width for step in steps),

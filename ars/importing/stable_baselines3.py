@@ -11,6 +11,7 @@ acts is known by the names of its weights:
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from ars.common.errors import short_message
 from ars.importing.actor import Actor
 from ars.importing.archives import LARGEST_FILE, Archive
-from ars.importing.arrays import Record, array
+from ars.importing.arrays import LARGEST_ARRAY, Record, array
 from ars.importing.pickles import read_pickle
 from policies import Normalizer, NormalizerRule
 from policies.base import Array
@@ -76,7 +77,10 @@ def _state_dict(archive: Archive) -> Weights:
     )
     if not isinstance(found, dict):
         raise ValueError("its policy.pth is no state dict")
-    return {str(name): array(value) for name, value in found.items()}
+    weights = {str(name): array(value) for name, value in found.items()}
+    if sum(part.size for part in weights.values()) > LARGEST_ARRAY:  # one may have many names
+        raise ValueError(f"its policy.pth has more than {LARGEST_ARRAY:,} weights")
+    return weights
 
 
 def _actor(weights: Weights, kwargs: Mapping[str, Any], algorithm: str) -> Actor:
@@ -162,11 +166,11 @@ def read_statistics(path: Path) -> Normalizer | None:
     mean, var = (array(numbers.get(name)).astype(np.float64).ravel() for name in ("mean", "var"))
     epsilon, clip = _number(state, "epsilon"), _number(state, "clip_obs")
     count = _number(numbers, "count")
-    good = mean.shape == var.shape and np.isfinite(mean).all() and np.isfinite(var).all()
+    good = mean.shape == var.shape and np.isfinite(np.concatenate((mean, var, [epsilon]))).all()
     if not good or not (var + epsilon > 0.0).all() or not clip > 0.0 or not 0.0 <= count < 2**53:
         raise ValueError("its statistics are not those of observations")
     # VecNormalize divides by the root of var + epsilon.
-    rule = NormalizerRule(ddof=0, min_std=0.0, clip=clip)
+    rule = NormalizerRule(ddof=0, min_std=0.0, clip=None if math.isinf(clip) else clip)
     return Normalizer(mean, var + epsilon, max(1, round(count)), rule)
 
 

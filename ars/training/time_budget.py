@@ -53,7 +53,8 @@ class TimeBudget:
         self.played = self.expected = 0
         self._rollouts = self._steps = 0
         self._paces: deque[float] = deque(maxlen=LAST)  # seconds a step
-        self._busy, self._first_heard = 0.0, math.inf
+        # Seconds that rollouts took, in which some were waited for, and since when some are.
+        self._busy, self._waited, self._since = 0.0, 0.0, math.inf
         self._eval_length = 0.0
         self._kept_for: int | None = None
 
@@ -75,7 +76,14 @@ class TimeBudget:
         self._steps += steps
         self._busy += seconds
         self._paces.append(seconds / max(steps, 1))
-        self._first_heard = min(self._first_heard, self._clock() - seconds)
+        self._since = min(self._since, self._clock() - seconds)
+        if 0 < self.expected <= self.played:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._since < math.inf:
+            self._waited += self._clock() - self._since
+        self._since = math.inf
 
     def waiting(self) -> None:
         """Raises: OutOfTime within `kept_for`, once the time is used."""
@@ -88,6 +96,7 @@ class TimeBudget:
 
     def forget(self) -> None:
         """No rollout is waited for any more."""
+        self._stop_waiting()
         self.played = self.expected = 0
 
     def is_used(self, evaluations: int) -> bool:
@@ -111,7 +120,8 @@ class TimeBudget:
         if len(self._paces) < ENOUGH:
             return 0.0
         seconds_each = min(self._paces) * self._length()
-        at_once = max(1.0, self._busy / max(self._clock() - self._first_heard, 1e-9))
+        waited = self._waited + max(0.0, self._clock() - self._since)
+        at_once = max(1.0, self._busy / max(waited, 1e-9))
         return ROOM * math.ceil(self._eval_episodes / at_once) * seconds_each
 
     def overrun(self, iteration_seconds: float) -> str | None:

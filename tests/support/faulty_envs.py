@@ -119,6 +119,25 @@ class Corrupts(Raises):
         return wrong.get(self._what, obs), self._value if self._what == "reward" else reward, *rest
 
 
+class Strays(gymnasium.Env[Any, Any]):
+    """Counts its steps, in the episode of `seed` further than its space goes."""
+
+    observation_space = gymnasium.spaces.Discrete(3)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self._goes_on, self._steps = seed == self._seed, 2
+        return self._steps, {}
+
+    def step(self, action: Any) -> Any:
+        self._steps = self._steps + 1 if self._goes_on else 0
+        return self._steps, 1.0, False, False, {}
+
+
 class EndsWhere(CartPoleEnv):
     """Ends with its third step where `flag` exists: it does not repeat itself."""
 
@@ -177,6 +196,7 @@ for _class in (
     Slow,
     Dawdles,
     Corrupts,
+    Strays,
     EndsWhere,
     Pays,
 ):

@@ -93,6 +93,22 @@ class Restless(Corridor):
         return obs + Restless._count / 1000, *rest
 
 
+class OneWay(gymnasium.Env[Any, Any]):
+    """A corridor with a model: each step costs 1, and the right end ends it."""
+
+    observation_space = gymnasium.spaces.Discrete(40)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.P = {
+            s: {
+                a: [(1.0, min(max(s + 2 * a - 1, 0), 39), -1.0, a == 1 and s == 39)] for a in (0, 1)
+            }
+            for s in range(40)
+        }
+        self.initial_state_distrib = np.eye(40)[0]
+
+
 class Images(Identity):
     """Identity by pictures: which third of the image is bright."""
 
@@ -157,6 +173,7 @@ for _class in (
     Identity,
     LunarLanderStandIn,
     IdentityBox,
+    OneWay,
     Corridor,
     Careless,
     Restless,

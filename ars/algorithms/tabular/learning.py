@@ -21,6 +21,7 @@ from ars.algorithms.schedules import (
     schedule_setting,
 )
 from ars.algorithms.tabular.base import TabularAlgorithm, TabularConfig
+from ars.common.errors import RunError
 from ars.common.seeding import Stream, generator
 from ars.common.settings import LARGE, setting
 from ars.experience.recent import RecentEpisodes
@@ -97,9 +98,18 @@ class Learner(Scheduled, TabularAlgorithm):
             self._recent.add([played])
             self.timesteps += played.length
             self.episodes += 1
+        self._check_finite()
         self.iteration += 1
         row = {**self._recent.returns(), "epsilon": self.epsilon, **self._rates()}
         return {**row, **self._recent.objective()}
+
+    def _check_finite(self) -> None:
+        """Raises: RunError where values have grown beyond all numbers."""
+        if not np.isfinite(self.table).all():
+            raise RunError(
+                f"values are not finite in iteration {self.iteration + 1}: rewards are too large, "
+                "or `learning_rate` is"
+            )
 
     def _rates(self) -> dict[str, float]:
         """Columns of the step size, where there is one."""

@@ -40,7 +40,8 @@ class Planner(TabularAlgorithm):
     Attributes:
         values: V(s) of every state, float64 [n_states].
         change: the most that a value changed by in the last iteration.
-        patience: iterations before values are checked for growing without end.
+        patience: iterations before values are checked for growing without end; where a world has
+            more states, as many of these, since each iteration may reach only one more.
     """
 
     patience: ClassVar[int] = 1024
@@ -114,7 +115,8 @@ class Planner(TabularAlgorithm):
     def _check_growth(self) -> None:
         """Raises: RunError where values grow without end."""
         n = self.iteration
-        if n < self.patience or n & (n - 1):  # at powers of two
+        # At powers of two; the first half of the changes may still be of states being reached.
+        if n < max(self.patience, 2 * len(self.values)) or n & (n - 1):
             return
         late, early = (max(self._changes[end - n // 16 : end]) for end in (n, n // 2))
         if self.change > 0 and late >= 0.999 * early and self.converged is None:

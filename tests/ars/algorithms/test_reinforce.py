@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,17 @@ def test_the_entropy_bonus_pulls_towards_chance() -> None:
     first, second, third = reinforce.network.get_parameter("actor.bias").tolist()
     assert first < 1.0 and third > 0.0
     close(second, third)
+
+
+def test_the_deviation_of_a_gaussian_is_learned_too() -> None:
+    settings: dict[str, Any] = {**PLAIN, "entropy_coef": 0.1}
+    reinforce = make(REINFORCE, "small_worlds:IdentityBox-v0", **settings)
+    set_parameters(reinforce)
+    drawn = np.array([[0.5], [-2.0], [1.0]], np.float32)
+    reinforce._update([replace(EPISODE, actions=drawn)])
+    # Deviations from mean 0 in units of 1: log p grows by z^2 - 1 along log_std, the entropy by 1.
+    weighed = sum(g * (z**2 - 1) for g, z in zip([1.5, 1.0, 2.0], drawn.ravel(), strict=True))
+    close(gradient(reinforce, "log_std"), [-weighed / 3 - 0.1])
 
 
 def test_a_gradient_in_parts_is_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -258,6 +258,11 @@ def test_an_environment_process_may_have_children() -> None:
         ("faulty_envs:Corrupts-v0", {"what": "shape"}, r"step 0: .* observation of shape \(3,\)"),
         ("faulty_envs:Corrupts-v0", {"what": "number"}, r"step 0: .* of shape \(1,\), not \(4,\)"),
         ("faulty_envs:Corrupts-v0", {"what": "type"}, "step 0: .* of type <U4, not of numbers: "),
+        (
+            "faulty_envs:Strays-v0",
+            {},
+            "step 0: ValueError: observation 3: not in its space, 0 to 2",
+        ),
         ("faulty_envs:Corrupts-v0", {"what": "tuple"}, "step 0: env.step returned 2 values, not"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,10 @@ def test_statistics_of_vec_normalize_are_the_policy_s(tmp_path: Path) -> None:
     assert read_actor(path, statistics).warnings == []
     [warning] = read_actor(path).warnings
     assert "VecNormalize" in warning
+    whole = vec_normalize(tmp_path / "w.pkl", MEAN, var, epsilon=0.1, clip_obs=np.inf)
+    x = (OBSERVATIONS - MEAN) / np.sqrt(var + 0.1)
+    wanted = np.clip(network(np.tanh, x), JOINTS.low, JOINTS.high)
+    close(acting(path, statistics=whole), wanted)
     raw = vec_normalize(tmp_path / "raw.pkl", MEAN, var, norm_obs=False)
     assert np.array_equal(acting(path, statistics=raw), acting(path))
 
@@ -170,10 +175,25 @@ def test_nothing_in_a_hostile_file_is_run(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ars.importing.archives.LARGEST_ENTRY", 1_000_000)
+    monkeypatch.setattr("ars.importing.archives.LARGEST", 1_000_000)
     bomb = archive(tmp_path / "bomb.zip", {"data": b" " * 2_000_000, "policy.pth": b""})
     assert bomb.stat().st_size < 5_000
-    refused(bomb, "data unpacks to more than 1,000,000 bytes")
+    refused(bomb, "an archive that unpacks to more than 1,000,000 bytes")
+
+
+def test_a_storage_that_many_tensors_share_is_unpacked_once(tmp_path: Path) -> None:
+    tensor = (
+        b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"
+    )
+    data = b"\x80\x02" + (tensor + b"J\x00\x00\x00\x01tQ") * 100 + b"}."
+    entries = {"a/data.pkl": data, "a/data/0": bytes(2**26)}
+    inner = archive(tmp_path / "inner", entries).read_bytes()
+    path = archive(tmp_path / "p.zip", {"data": b"{}", "policy.pth": inner})
+    tracemalloc.start()
+    refused(path, "an actor of a kind that is not read")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**28
 
 
 def _header(shape: str) -> bytes:
@@ -233,6 +253,7 @@ def test_a_file_that_is_cut_short_is_refused(length: int, tmp_path: Path) -> Non
         ({**PPO, "features_extractor.cnn.0.weight": W[0]}, "only linear and MLP actors are read"),
         ({**PPO, "action_net.weight": W[0]}, "layers do not fit"),
         ({**PPO, "action_net.weight": W[2] * np.nan}, "not finite"),
+        ({**PPO, "log_std": B[2] * np.nan}, "a log_std that is not finite"),
         ({"action_net.0.bias": B[0]}, "an actor"),
     ],
 )

@@ -109,11 +109,23 @@ def test_nests_are_read_without_walking_them(data: bytes) -> None:
         (b"\x80\x02X\x01\x00\x00\x00aQ.", "a damaged array"),
         (b"\x80\x02\x82\x01.", "the opcode EXT1, which is not read"),
         (b"\x80\x02" + b"N0" * 600_000 + b".", "more than 1,000,000 opcodes"),
+        # A type with 2**200 leaves, which can be neither hashed nor shown.
+        (b"\x80\x02cnumpy\ndtype\nK\x01" + b"2\x86" * 200 + b"\x85R.", "the type tuple, which"),
     ],
 )
 def test_what_is_no_pickle_of_arrays_is_refused(data: bytes, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         read_pickle(data)
+
+
+def test_bytes_that_are_named_again_and_again_are_not_made_as_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ars.importing.pickles.MOST_BYTES", 10_000)
+    encode = b"c_codecs\nencode\n(X\xe8\x03\x00\x00" + b"a" * 1000 + b"X\x06\x00\x00\x00latin1t"
+    assert read_pickle(b"\x80\x02" + encode + b"R.") == b"a" * 1000
+    with pytest.raises(ValueError, match="unpacks to more than 10,000 bytes"):
+        read_pickle(b"\x80\x02" + (encode + b"R") * 11 + b".")
 
 
 def _claims(shape: str, size: str = "8") -> bytes:

@@ -65,6 +65,19 @@ def test_rollouts_that_run_beside_each_other_shorten_it() -> None:
     assert budget.evaluation_seconds() == pytest.approx(1.2 * 3 * 1.0)
 
 
+def test_what_is_done_between_evaluations_does_not_lengthen_them() -> None:
+    clock = Clock()
+    budget = TimeBudget(300, eval_episodes=20, clock=clock)
+    for _ in range(2):
+        clock.now += 100
+        budget.submitted(20)
+        for _ in range(5):
+            clock.now += 1
+            for _worker in range(4):
+                budget.answered(1, 100, 1.0)
+    assert budget.evaluation_seconds() == pytest.approx(1.2 * 5 * 1.0)
+
+
 def test_time_is_kept_for_evaluations_but_no_more_than_half_of_it() -> None:
     clock = Clock()
     budget = TimeBudget(60, eval_episodes=10, clock=clock)

@@ -106,6 +106,13 @@ def test_a_reward_that_comes_again_without_end_is_told(algo: str) -> None:
 
 
 @every_planner
+def test_a_world_whose_states_are_reached_one_by_one_is_solved(algo: str) -> None:
+    """From the policy that always turns left, each iteration finds the way from one more state."""
+    corridor = solved(algo, "small_worlds:OneWay-v0", 1.0)
+    assert corridor.values.tolist() == [-float(rest) for rest in range(40, 0, -1)]
+
+
+@every_planner
 @pytest.mark.parametrize(
     ("env_id", "told"),
     [
