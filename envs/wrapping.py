@@ -63,8 +63,12 @@ def _find(name: str) -> Wrap:
         raise WrongOptions(f"`wrappers` {name}: {reason}") from error
     named = vars(found)
     if attribute not in named:
-        ours = [known for known, one in named.items() if _is_wrapper(one)]
-        near = near_names(attribute, ours) or ours[:3]
+        ours = [
+            known
+            for known, one in named.items()
+            if _is_wrapper(one) or (inspect.isfunction(one) and one.__module__ == module)
+        ]
+        near = near_names(attribute, ours) or ours[: 3 if len(ours) <= 3 else 0]
         hint = f"; did you mean {' or '.join(f'{module}:{one}' for one in near)}?" if near else ""
         raise WrongOptions(f"`wrappers` {name}: {module} has no {attribute}{hint}")
     wrap = named[attribute]

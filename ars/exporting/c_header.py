@@ -57,8 +57,11 @@ _TOP = """\
 #if DBL_MANT_DIG < 53
 #error "this policy needs a double of 64 bits (avr-gcc: -mdouble=64)"
 #endif
-#ifdef __FAST_MATH__
-#error "-ffast-math changes what this policy computes"
+#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__)
+#error "-ffast-math and -fassociative-math change what this policy computes"
+#endif
+#if !defined(FLT_EVAL_METHOD) || (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1)
+#error "sums must be rounded to doubles (on x86: -msse2 -mfpmath=sse)"
 #endif
 
 #define {NAME}_N_OBSERVATIONS {n_in}
@@ -140,6 +143,8 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
             f"`format` c: {policy.network_weights.size:,} weights; a header takes "
             f"{MOST_WEIGHTS:,}; use onnx, torch or npz"
         )
+    if re.search(r'["\\\x00-\x1f]', origin.name) or not _is_utf8(origin.name):
+        raise UsageError(f"`output` {origin.name}: a C program cannot include a file of this name")
     header = HeaderText(plain, origin)
     text = header.text()
     compiled = CompiledHeader(text, header.name, plain.start is not None, header.type, plain)
@@ -290,6 +295,14 @@ class HeaderText:
             compare=compare,
         )
         return text.replace(f'"{self.name}.h"', f'"{self.origin.name}.h"').encode()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def identifier(name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ars.common.errors import RunError, failures
+from ars.common.errors import RunError, UsageError, failures
 from ars.common.output import check_output
 from ars.exporting.check import N_OBSERVATIONS, check
 from ars.exporting.formats import Origin, load_writer
@@ -41,7 +42,8 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
         output: the file; it is replaced if it exists.
 
     Raises:
-        UsageError: the format cannot hold this policy, or `output` cannot be written.
+        UsageError: the format cannot hold this policy, `output` cannot be written, or something
+            else has the name of a file beside it.
         RunError: a program that is needed is missing, or the result does not act as the policy.
     """
     check_output(output)
@@ -54,6 +56,8 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
     for ending, make in exported.beside.items():
         beside = output.with_name(f"{output.stem}{ending}")
         files[beside] = make(checked.observations, checked.actions)
+    if not output.exists():
+        _refuse_to_replace(output, files)
     try:
         for path, data in {**files, output: exported.data}.items():
             write_atomically(path, data)
@@ -68,6 +72,19 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
         f"equal to the policy's {comparison} for {N_OBSERVATIONS:,} observations",
         origin.clock,
     )
+
+
+def _refuse_to_replace(output: Path, files: Mapping[Path, bytes]) -> None:
+    """Raises: UsageError where what is to stand beside a new export is there, and something else.
+
+    An export that is written again replaces what stands beside it too.
+    """
+    for path, data in files.items():
+        if path.exists() and not (path.is_file() and path.read_bytes() == data):
+            raise UsageError(
+                f"`output` {output}: {path.name}, which would stand beside it, is there already, "
+                "and something else; choose another name"
+            )
 
 
 def describe(file: PolicyFile) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ars.common.errors import RunError, UsageError
-from ars.common.output import check_output
+from ars.common.output import check_output, free
 from ars.rendering.film import RenderConfig
 from ars.rendering.show import record
 from ars.training.evaluation import acting
@@ -32,7 +32,8 @@ def share_run(folder: Path, output: str | Path | None = None, trust: bool = Fals
 
     Args:
         folder: of the run.
-        output: the file, .zip; None: named after the run, in the current folder.
+        output: the file, .zip; None: named after the run, in the current folder, and
+            numbered where there is such a file.
         trust: import the module that a run from elsewhere names, for the picture.
 
     Raises:
@@ -43,9 +44,9 @@ def share_run(folder: Path, output: str | Path | None = None, trust: bool = Fals
     check_shareable(folder)  # before a picture is drawn
     config = read_json(folder / CONFIG)
     name = f"{config.get('env_id')}-{config.get('algo')}-s{config.get('seed')}.zip"
-    path = check_output(
-        name.replace("/", "-").replace(":", "-") if output is None else output, ".zip"
-    )
+    if output is None:  # another run of the same name may have been shared here
+        output = free(name.replace("/", "-").replace(":", "-"))
+    path = check_output(output, ".zip")
     picture, why = None, ""
     try:
         picture = _picture(folder, trust)

@@ -27,12 +27,20 @@ def actor_critic(search: Search) -> dict[str, Any]:
     return {**_shared(search), "update": search.choice("update", "step", "episode")}
 
 
+def _segments(iteration_steps: int | None) -> tuple[int, ...]:
+    """Lengths of a segment, of which an iteration is a multiple."""
+    some = (5, 8, 16, 32)
+    if iteration_steps is None:
+        return some
+    return tuple(n for n in some if iteration_steps % n == 0) or (iteration_steps,)
+
+
 def a2c(search: Search) -> dict[str, Any]:
     """The same on n steps of several environments, with the decay of the advantage estimate."""
     settings: dict[str, Any] = {
         **_shared(search),
         "n_envs": search.choice("n_envs", 8, 16, 32),
-        "n_steps": search.choice("n_steps", 5, 8, 16, 32),
+        "n_steps": search.choice("n_steps", *_segments(search.fixed.get("iteration_steps"))),
         "gae_lambda": search.real("gae_lambda", 0.8, 1.0),
         "normalize_advantages": search.choice("normalize_advantages", False, True),
         "normalize_rewards": search.choice("normalize_rewards", False, True),

@@ -35,6 +35,7 @@ def space(search: Search) -> dict[str, Any]:
 def directions(search: Search, fewest: int, most: int) -> dict[str, Any]:
     """The noise, how often it is drawn, and what a step must earn."""
     limit, total = search.task.time_limit or 1000, search.task.total_timesteps
+    fewest = max(fewest, search.fixed.get("n_top") or 0)
     # At least ten iterations of whole episodes.
     fitting = min(most, max(4 * fewest, total // (20 * limit)))
     settings = {

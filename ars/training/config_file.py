@@ -14,7 +14,7 @@ from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.experiment import SeedsConfig
 from ars.training.resolve import env_arguments, overridden, refuse_unknown_in_file
-from ars.training.run_folder import CONFIG
+from ars.training.run_folder import CONFIG, one_of_those_in
 from ars.training.settings_file import NO_PRESET, preset_algorithm, read_settings
 from ars.training.shared_run import unpacked
 from ars.training.stored_settings import current_settings, kept_from_start
@@ -58,6 +58,8 @@ def settings_in(path: str | Path) -> FileSettings:
     path = unpacked(str(path))
     file = Path(path) / CONFIG if Path(path).is_dir() else Path(path)
     if not file.exists():
+        if Path(path).is_dir():
+            raise UsageError(f"`config` {path}: not a run folder{one_of_those_in(Path(path))}")
         raise UsageError(f"`config` {path}: no such file, and no run folder")
     data = read_settings(file)
     if all(name in data for name in _OF_A_RUN):

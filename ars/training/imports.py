@@ -63,6 +63,8 @@ def import_file(
 
 def read_actor(path: Path, statistics: Path | None = None) -> Actor:
     """The actor in a file of another project. Raises: UsageError, FileError."""
+    if path.suffix == ".safetensors":
+        raise UsageError(f"`file` {path}: imports nothing: name a policy file as it is, as a RUN")
     with reading(path, "policy of Stable-Baselines3 or of the original ARS code"):
         archive = open_archive(path)
         if "policy.pth" not in archive.names and "data" not in archive.names:

@@ -184,9 +184,19 @@ def lock(folder: Path) -> Iterator[None]:
         # A killed run keeps its lock for a moment if it was just starting a child process.
         if not _acquired(handle, LOCK_SECONDS):
             raise RunError(f"{folder}: another process is training in this folder")
+        if not _is_at(handle, folder / LOCK):  # removed with the run of the one who had it
+            raise RunError(f"{folder}: its lock was removed while it was waited for; try again")
         yield
     finally:
         os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is the one that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 def remove_unbegun(folder: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import lzma
 import os
 import re
+import shlex
 import shutil
 import tempfile
 import zipfile
@@ -49,6 +50,7 @@ _BROKEN = (
 )
 # The folders of an absolute path, up to its last name.
 _FOLDERS = re.compile(r"""(?<=')[~/][^']*/|(?<=")[~/][^"]*/|(?<![\w.:/'"])[~/]\S*/(?=\S)""")
+_APOSTROPHE = "'\"'\"'"  # within a word that is quoted for a shell
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes at any time
 
 
@@ -63,6 +65,23 @@ def check_shareable(folder: Path) -> None:
         if not (folder / name).is_file():
             instead = one_of_those_in(folder) if name == CONFIG else ""
             raise UsageError(f"`run` {folder}: {what} (no {name} in it){instead}")
+
+
+def _without_folders(command: str) -> str:
+    """A command, with the last names alone of its absolute paths."""
+    if _APOSTROPHE not in command:
+        return _FOLDERS.sub("", command)
+    kept = []
+    try:
+        words = shlex.split(command)
+    except ValueError:  # it was not quoted for a shell
+        return _FOLDERS.sub("", command)
+    for word in words:
+        name, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        if value.startswith(("/", "~")):
+            value = value.rstrip("/").rpartition("/")[2]
+        kept.append(f"{name}{equals}{value}")
+    return shlex.join(kept)
 
 
 def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]:
@@ -98,7 +117,7 @@ def share(folder: Path, output: Path, picture: bytes | None = None) -> list[str]
         what = f"no {error}" if isinstance(error, KeyError) else short_message(error)
         raise FileError(f"{folder}: {CONFIG} or {RESULT} is damaged ({what})") from None
     if isinstance(commands := config.get("commands"), list):
-        config["commands"] = [_FOLDERS.sub("", str(command)) for command in commands]
+        config["commands"] = [_without_folders(str(command)) for command in commands]
     contents[CONFIG] = json_bytes(config)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

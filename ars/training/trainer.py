@@ -138,8 +138,11 @@ class Trainer:
                 reason = self._out_of_time
                 break
         if begun == self.algorithm.iteration > 0 and not self.budget.is_used(2):
-            done = counted(self.algorithm.timesteps, "timestep")
-            self.display.notify(f"nothing is left to train: {reason} (it has {done})")
+            done = (
+                f"{counted(self.algorithm.iteration, 'iteration')}, "
+                f"{counted(self.algorithm.timesteps, 'timestep')}"
+            )
+            self.display.notify(f"nothing is left to train: {reason} (the run has {done})")
         # The evaluation after the last iteration is collected here, as no next iteration follows.
         self._evaluate_in_time(self._begin_evaluation)
         self._save()

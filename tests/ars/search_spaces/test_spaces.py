@@ -53,6 +53,25 @@ def test_whatever_is_suggested_can_be_trained(algo: str, task: SearchTask) -> No
         resolve_new("CartPole-v1", {"algo": algo, **settings, **budget})
 
 
+@pytest.mark.parametrize(
+    ("algo", "fixed"),
+    [
+        ("ars", {"n_top": 20}),
+        ("ppo", {"batch_size": 1024}),
+        ("ppo", {"batch_size": 600, "n_steps": 64}),
+        ("a2c", {"iteration_steps": 100}),
+        ("a2c", {"iteration_steps": 7}),
+    ],
+)
+def test_what_is_suggested_goes_with_what_is_given(algo: str, fixed: dict[str, Any]) -> None:
+    space = ALGORITHMS[algo].search_space
+    assert space is not None
+    for suggests in (Middle(), *map(Drawn, range(30))):
+        settings = space(Search(suggests, ROBOT, fixed))
+        budget = {"preset": None, "total_timesteps": ROBOT.total_timesteps}
+        resolve_new("CartPole-v1", {"algo": algo, **settings, **fixed, **budget})
+
+
 @every_algorithm
 def test_settings_that_are_given_are_not_searched(algo: str) -> None:
     space = ALGORITHMS[algo].search_space

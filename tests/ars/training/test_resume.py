@@ -175,6 +175,6 @@ def test_a_resume_that_trains_nothing_says_so(
     folder = train(tmp_path / "run", "--n-iterations", "2")
     assert "nothing is left to train" not in capsys.readouterr().out
     resume(folder, "--total-timesteps", "10")
-    assert "nothing is left to train: 10 timesteps done (it has " in capsys.readouterr().out
+    assert "nothing is left to train: 10 timesteps done (the run has " in capsys.readouterr().out
     resume(folder, "--n-iterations", "3")
     assert "nothing is left to train" not in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -84,6 +85,8 @@ def test_no_folder_of_the_machine_leaves_it(folder: Path) -> None:
         "python -m ars.train HalfCheetah --config envs/a.json --run-dir /me/secret/run  # seed 1",
         "python -m ars.train --resume '/home/me/my secret/run' --env-kwargs 'clock=[1.5]'",
         "python -m ars.train https://x/y ~/secret/run",
+        shlex.join(["ars", "train", "Ant", "--run-dir", "/home/me/O'Brien's files/the run"]),
+        "ars.api.train('Ant', run_dir='/home/me/secret/run')",
     ]
     places = {"preset": "/home/me/my.toml", "init_from": "/home/me/first"}
     (folder / "config.json").write_text(json.dumps(data | places | {"commands": commands}))
@@ -99,6 +102,8 @@ def test_no_folder_of_the_machine_leaves_it(folder: Path) -> None:
             "python -m ars.train HalfCheetah --config envs/a.json --run-dir run  # seed 1",
             "python -m ars.train --resume 'run' --env-kwargs 'clock=[1.5]'",
             "python -m ars.train https://x/y run",
+            "ars train Ant --run-dir 'the run'",
+            "ars.api.train('Ant', run_dir='run')",
         ],
     }
 
