@@ -39,7 +39,7 @@ NOT_RUN = {
     ),
     "python -m ars.train HalfCheetah --track": "needs a package that the tests do without",
     "trackio ": "serves until it is ended",
-    "python -m ars.train Humanoid --ray-address": "needs a cluster",
+    "python -m ars.train Ant --ray-address": "needs a cluster",
     "ray ": "needs a cluster",
     "scp ": "needs a cluster",
     "chmod ": "changes the rights of files of the user",
@@ -284,7 +284,7 @@ def test_what_is_not_run_stands_on_a_page() -> None:
 
 def test_a_wrong_flag_on_a_page_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit):
-        parse(["python", "-m", "ars.train", "Humanoid", "--ray-adress", "auto"], monkeypatch)
+        parse(["python", "-m", "ars.train", "Ant", "--ray-adress", "auto"], monkeypatch)
 
 
 def test_what_the_set_up_commands_are_stands_at_the_top() -> None:

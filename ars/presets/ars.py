@@ -62,8 +62,7 @@ _SHORT_ROLLOUTS = {
 }
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    # PyBullet robots, measured (docs/presets.md), but for Humanoid, which starts from the paper's
-    # settings for the same body.
+    # PyBullet robots, measured (docs/presets.md). Humanoid has none: it learns with PPO.
     # With the alive term and a price of energy from the start, the search ends in standing.
     "HalfCheetah": _robot(0.04, 0.05, 32, 16, 0.0, 3)
     | _SHORT_ROLLOUTS
@@ -96,7 +95,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "anneal_weights": 3_000_000,
         "eval_freq": 10,
     },
-    "Humanoid": _robot(0.02, 0.0075, 230, 230, 2.0, 100),
     # Where upright, and near it, some observations hardly vary: the floor keeps them small. What
     # balances are gains of tens, which noise of 0.03 takes long to reach.
     "InvertedPendulum": _robot(0.1, 0.1, 16, 8, 0.0, 0.2) | {"var_floor": 0.01},

@@ -29,7 +29,7 @@ def shown(words: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("Reacher --preset course", "seed of everything random in the run (default: 0, preset: 1)"),
         ("Pusher", "There is no preset for Pusher and ars: it runs for 1,000,000 timesteps with"),
         ("ALE/Pong-v5 --algo dqn", "(preset: pixels=atari fire=True)"),
-        ("", "a named set of settings: HalfCheetah, Hopper, Walker2D, Ant, Humanoid, Inverted"),
+        ("", "a named set of settings: HalfCheetah, Hopper, Walker2D, Ant, InvertedPendulum"),
         ("no_such_thing", "Train a policy. Example:"),
         ("no_such_module:Id-v0", "Train a policy. Example:"),
     ],

@@ -66,7 +66,8 @@ def test_whatever_is_suggested_can_be_trained(algo: str, task: SearchTask) -> No
 def test_what_is_suggested_goes_with_what_is_given(algo: str, fixed: dict[str, Any]) -> None:
     space = ALGORITHMS[algo].search_space
     assert space is not None
-    for suggests in (Middle(), *map(Drawn, range(30))):
+    several: list[Middle | Drawn] = [Middle(), *map(Drawn, range(30))]
+    for suggests in several:
         settings = space(Search(suggests, ROBOT, fixed))
         budget = {"preset": None, "total_timesteps": ROBOT.total_timesteps}
         resolve_new("CartPole-v1", {"algo": algo, **settings, **fixed, **budget})
