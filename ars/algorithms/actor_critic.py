@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig, Segment, averages
 from ars.common.errors import UsageError
-from ars.common.settings import LARGE, setting
+from ars.common.settings import LARGE, LARGEST_STEP, setting
 from ars.experience.episodes import Trajectory
 from ars.experience.vector_env import Step
 from envs.shaping import GOAL_DISTANCES, goal_distance
@@ -80,7 +80,7 @@ class ActorCriticConfig(OnPolicyConfig):
         None,
         "step size of the parameters of the critic alone (default: `learning_rate`)",
         above=0,
-        at_most=LARGE,
+        at_most=LARGEST_STEP,
     )
     distance_penalty: float = setting(
         0.0, "subtracted from each reward while training, per unit of distance to the goal"
@@ -115,7 +115,9 @@ class A2CConfig(ActorCriticConfig):
     n_envs: int = setting(8, "environments stepped together", at_least=1, at_most=LARGE)
     update: str = setting("n-step", "experience that an update learns from", choices=UPDATES)
     optimizer: str = setting("rmsprop", "rule of the gradient step", choices=("adam", "rmsprop"))
-    learning_rate: float = setting(7e-4, "step size of the optimiser", above=0, at_most=LARGE)
+    learning_rate: float = setting(
+        7e-4, "step size of the optimiser", above=0, at_most=LARGEST_STEP
+    )
 
 
 class ActorCritic(OnPolicyAlgorithm):
@@ -139,10 +141,10 @@ class ActorCritic(OnPolicyAlgorithm):
         self.config: ActorCriticConfig = config
         if config.critic_learning_rate is not None:
             factor = config.critic_learning_rate / config.learning_rate
-            if not factor < LARGE:
+            if not factor <= LARGEST_STEP:
                 raise UsageError(
-                    f"`critic_learning_rate` {config.critic_learning_rate}: more than {LARGE:,} "
-                    f"times `learning_rate` {config.learning_rate}"
+                    f"`critic_learning_rate` {config.critic_learning_rate}: too many times "
+                    f"`learning_rate` {config.learning_rate}"
                 )
             self.optimizer.scale_last(self.network.n_critic, factor)
         self._episodes = self._episode_buffer()

@@ -200,6 +200,12 @@ def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str
             continue  # a linear policy has none
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
+            if name == "layer_sizes":
+                widths = (" to ".join(map(str, sizes)) for sizes in (given, wanted))
+                raise UsageError(
+                    "`init_from`: its policy goes from observations to actions by {} numbers, this "
+                    "run's by {}".format(*widths)
+                )
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
 
 

@@ -36,7 +36,7 @@ from ars.common.errors import RunError, UsageError
 from ars.common.host import take_back_files
 from ars.common.interrupts import waiting
 from ars.common.seeding import Stream, generator
-from ars.common.settings import LARGE, in_words, setting
+from ars.common.settings import LARGE, LARGEST_STEP, in_words, setting
 from ars.experience.recent import RecentEpisodes
 from ars.experience.vector_env import Step, VectorEnv
 from ars.rollout.pool import Pool
@@ -96,7 +96,9 @@ class DeepConfig(EpisodeConfig):
     initialization: str = setting(
         "orthogonal", "how initial weights are drawn", choices=INITIALIZATIONS
     )
-    learning_rate: float = setting(3e-4, "step size of the optimiser", above=0, at_most=LARGE)
+    learning_rate: float = setting(
+        3e-4, "step size of the optimiser", above=0, at_most=LARGEST_STEP
+    )
     learning_rate_schedule: str = schedule_setting()
     gamma: float = setting(0.99, "discount factor", at_least=0, at_most=1)
     max_grad_norm: float | None = setting(

@@ -34,7 +34,7 @@ from ars.algorithms.schedules import (
 from ars.common.errors import RunError, UsageError, failures, one_line
 from ars.common.host import close_env, make_env
 from ars.common.resources import shortage
-from ars.common.settings import LARGE, setting
+from ars.common.settings import LARGE, LARGEST_STEP, setting
 from ars.experience.prioritized import PrioritizedReplayBuffer
 from ars.experience.replay import ReplayBuffer, ReplaySamples
 from ars.experience.storage import HostFrameStorage, MakeFrameStorage
@@ -59,7 +59,9 @@ class DQNConfig(DeepConfig):
     initialization: str = setting(
         "uniform", "how initial weights are drawn", choices=INITIALIZATIONS
     )
-    learning_rate: float = setting(5e-4, "step size of the optimiser", above=0, at_most=LARGE)
+    learning_rate: float = setting(
+        5e-4, "step size of the optimiser", above=0, at_most=LARGEST_STEP
+    )
     max_grad_norm: float | None = setting(
         10.0, "bound on the gradient's Euclidean norm; 0 for none", at_least=0
     )

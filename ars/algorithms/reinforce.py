@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ars.algorithms.base import Row, TrainingContext
 from ars.algorithms.on_policy import Floats, OnPolicyAlgorithm, OnPolicyConfig
-from ars.common.settings import LARGE, setting
+from ars.common.settings import LARGE, LARGEST_STEP, setting
 from ars.common.statistics import mean
 from ars.experience.episodes import Trajectory
 from ars.learning.returns import discounted_returns
@@ -52,7 +52,9 @@ class REINFORCEConfig(OnPolicyConfig):
     standardize: bool = setting(True, "scale the weights of an update to mean 0 and deviation 1")
     baseline: bool = setting(False, "learn a state's value, and subtract it from the returns")
     value_coef: float = setting(0.5, "weight of the baseline's loss", at_least=0)
-    learning_rate: float = setting(3e-3, "step size of the optimiser", above=0, at_most=LARGE)
+    learning_rate: float = setting(
+        3e-3, "step size of the optimiser", above=0, at_most=LARGEST_STEP
+    )
 
 
 class REINFORCE(OnPolicyAlgorithm):

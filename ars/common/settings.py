@@ -22,6 +22,7 @@ from ars.common.errors import UsageError
 # An upper bound on counts of things held in memory: more than any machine has room for, and refused
 # before NumPy tries to allocate them.
 LARGE = 10**9
+LARGEST_STEP = 1e38  # of an optimiser, whose parameters are float32
 # The same for counts of what happens, which are added up as int64.
 _LARGEST = 10**18
 LARGEST_SEED = 2**128 - 1  # the entropy that NumPy's SeedSequence keeps

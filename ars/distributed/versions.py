@@ -20,6 +20,8 @@ PACKAGES = ("numpy", "gymnasium", "pybullet", "mujoco", "numba", "ray", "torch")
 DECISIVE = ("python", "ars", "code", "numpy", "gymnasium", "pybullet")
 # Decisive as well, but only where both machines have it.
 OPTIONAL = ("mujoco",)
+# Lines of /proc/cpuinfo that tell generations apart, of x86 and of ARM, and in words.
+_KIND = {"cpu family": "family", "model": "model", "CPU implementer": "maker", "CPU part": "part"}
 
 
 class Machine(NamedTuple):
@@ -59,13 +61,24 @@ def code_digest() -> str:
 
 
 def cpu() -> str:
-    """The processor's name: identical results are promised for one kind of processor only."""
+    """The kind of processor: identical results are promised for one kind only.
+
+    Its name alone does not tell: virtual machines show one name for several generations, whose
+    BLAS kernels round differently.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), value.strip())
+    words = [found.get("model name") or platform.machine()]
+    words += [f"{what} {found[name]}" for name, what in _KIND.items() if name in found]
+    return ", ".join(
+        [*words, *(["AVX-512"] if "avx512f" in found.get("flags", "").split() else [])]
+    )
 
 
 def libc() -> str:

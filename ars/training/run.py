@@ -29,6 +29,7 @@ from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import (
     CONFIG,
     RESULT,
+    check_run_dir,
     lock,
     new_folder,
     refuse_taken,
@@ -78,6 +79,8 @@ def run_training(
     """
     refuse_to_train_again()
     how_to_resume = partial(how_to_resume, **config.chosen_workers)
+    if config.folder is None and run_dir is not None:
+        check_run_dir(run_dir)  # before a robot is loaded, and its steps are compiled
     with opened(config, display) as (config, probed, algorithm, resume):
         for note in (*config.notes, *_without_meaning(config, algorithm)):
             display.notify(note)

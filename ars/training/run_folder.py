@@ -117,10 +117,8 @@ def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:
         UsageError: `run_dir` holds a run already or cannot be written.
     """
     if run_dir is not None:
-        if not run_dir:
-            raise UsageError("`run_dir` '': must name a folder")
+        check_run_dir(run_dir)
         path = Path(run_dir)
-        refuse_taken(path)
         _make(path, f"`run_dir` {run_dir}")
         return path
     base = Path("runs") / env_id.replace(":", "-").replace("/", "-") / name
@@ -135,6 +133,15 @@ def new_folder(env_id: str, name: str, run_dir: str | None) -> Path:
             path = base.with_name(f"{base.name}-{number}")
         except OSError as error:
             raise _unwritable(str(path), error) from None
+
+
+def check_run_dir(run_dir: str) -> None:
+    """Raises: UsageError if `run_dir` can be no folder of a new run, as far as that is seen now."""
+    if not run_dir:
+        raise UsageError("`run_dir` '': must name a folder")
+    if Path(run_dir).is_file():
+        raise UsageError(f"`run_dir` {run_dir}: is a file; it must name a folder")
+    refuse_taken(Path(run_dir))
 
 
 def refuse_taken(folder: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ars.distributed.versions import Machine, machine, mismatch, other_kind
+from pathlib import Path
+
+import pytest
+
+from ars.distributed.versions import Machine, cpu, machine, mismatch, other_kind
 
 HERE = Machine(
     {"python": "3.11.7", "ars": "0.1.0", "code": "abc", "numpy": "2.4.6", "gymnasium": "1.4.0",
@@ -53,3 +57,22 @@ def test_another_compiler_of_the_loop_is_told_and_not_refused() -> None:
     assert other_kind(HERE, other(numba="0.61.0")) == "numba 0.61.0 there, numba 0.66.0 here"
     versions = {name: v for name, v in HERE.versions.items() if name != "numba"}
     assert other_kind(HERE, HERE._replace(versions=versions)) is None  # it plays without the loop
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["cpu family: 25", "model: 1", "model name: AMD EPYC", "flags: fpu avx2", "model: 2"],
+            "AMD EPYC, family 25, model 1",
+        ),
+        (["model name : Xeon", "flags : avx2 avx512f"], "Xeon, AVX-512"),
+        (["CPU implementer\t: 0x41", "CPU part\t: 0xd0c"], "here, maker 0x41, part 0xd0c"),
+    ],
+)
+def test_a_kind_of_processor_is_more_than_its_name(
+    lines: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda _: "\n".join(lines))
+    monkeypatch.setattr("platform.machine", lambda: "here")
+    assert cpu() == told
