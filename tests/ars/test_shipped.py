@@ -65,6 +65,17 @@ def test_it_is_worth_what_its_result_says(name: str) -> None:
         assert found["metres_mean"] > 0.5 * said["metres_mean"]
 
 
+@pytest.mark.parametrize(
+    ("name", "episodes", "what", "least"),
+    [
+        ("Reacher", 30, "return_mean", 10.0),  # 21 ± 12 in an episode; doing nothing is worth 0
+        ("HumanoidFlagrun", 10, "flags_mean", 0.2),  # 1 ± 1; who goes straight on reaches none
+    ],
+)
+def test_it_does_what_its_name_says(name: str, episodes: int, what: str, least: float) -> None:
+    assert evaluate_policy(chosen_policy(name), episodes=episodes)[what] > least
+
+
 @pytest.mark.parametrize("name", WITH_TAPES)
 def test_its_policies_follow_from_its_tape(name: str) -> None:
     found = verify_run(name, iterations=0)
