@@ -68,7 +68,7 @@ def _find(name: str) -> Wrap:
             for known, one in named.items()
             if _is_wrapper(one) or (inspect.isfunction(one) and one.__module__ == module)
         ]
-        near = near_names(attribute, ours) or ours[: 3 if len(ours) <= 3 else 0]
+        near = near_names(attribute, ours) or (ours if len(ours) <= 3 else [])
         hint = f"; did you mean {' or '.join(f'{module}:{one}' for one in near)}?" if near else ""
         raise WrongOptions(f"`wrappers` {name}: {module} has no {attribute}{hint}")
     wrap = named[attribute]

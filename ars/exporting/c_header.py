@@ -60,7 +60,7 @@ _TOP = """\
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__)
 #error "-ffast-math and -fassociative-math change what this policy computes"
 #endif
-#if !defined(FLT_EVAL_METHOD) || (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 1)
+#if defined(FLT_EVAL_METHOD) && (FLT_EVAL_METHOD == 2 || FLT_EVAL_METHOD < 0)
 #error "sums must be rounded to doubles (on x86: -msse2 -mfpmath=sse)"
 #endif
 

@@ -48,6 +48,7 @@ def test_one_of_gymnasium_s_own_can_be_named_alone() -> None:
         ("nowhere_at_all:Half", "does not import .*; run it in the folder"),
         ("folder/small_wrappers.py:Half", "as small_wrappers:Half, where it lies"),
         ("small_wrappers:Hlaf", r"has no Hlaf; did you mean small_wrappers:Half\?"),
+        ("small_wrappers:shortr", r"did you mean small_wrappers:short\?"),
         ("small_wrappers:NoWrapper", "is no wrapper; it must be"),
         ("small_wrappers:np", "is no wrapper"),
         ("gymnasium:RewardWrapper", "is no wrapper"),

@@ -160,6 +160,42 @@ def test_the_program_beside_a_header_finds_no_difference(
 
 
 @needs_compiler
+def test_what_stands_beside_an_export_is_replaced_with_it_alone(tmp_path: Path) -> None:
+    for _ in range(2):
+        exported(joints(), "c", tmp_path)
+    (tmp_path / "robot.h").unlink()
+    exported(joints(), "c", tmp_path)  # the same stands there
+    (tmp_path / "robot.h").unlink()
+    (tmp_path / "robot_test.c").write_text("mine")
+    with pytest.raises(UsageError, match=r"robot_test\.c, which would stand beside it, is there"):
+        exported(joints(), "c", tmp_path)
+    assert (tmp_path / "robot_test.c").read_text() == "mine"
+    assert not (tmp_path / "robot.h").exists()
+
+
+@needs_compiler
+def test_a_zero_is_the_same_with_either_sign(tmp_path: Path) -> None:
+    policy = make_policy("linear", FLOATS, spaces.Box(0, 1, (1,), np.float32))
+    policy.weights = np.full(policy.spec.n_weights, -0.5)
+    assert "to the last bit" in exported(policy, "c", tmp_path).comparison
+
+
+def test_a_name_that_c_cannot_include_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a C program cannot include a file of this name"):
+        export_policy(PolicyFile(joints(), "Robot-v0"), "c", tmp_path / 'a"b.h')
+
+
+def test_small_actions_for_a_black_image_count_beside_those_for_others(tmp_path: Path) -> None:
+    policy = with_weights(make_policy("cnn", PICTURES, JOINTS, conv_layers=((4, 8, 4),)))
+    policy.weights = 0.1 * policy.weights
+    black = policy.forward(policy.flatten(np.zeros(PICTURES.shape, np.uint8)))
+    weights = policy.weights
+    weights[-3:] -= (1.0 - 1e-4) * black  # the bias of the last layer
+    policy.weights = weights
+    exported(policy, "onnx", tmp_path)
+
+
+@needs_compiler
 @pytest.mark.parametrize("make", [joints, squashed])
 def test_a_header_that_is_changed_is_found_by_its_program(make: Any, tmp_path: Path) -> None:
     done = exported(make(), "c", tmp_path)

@@ -10,6 +10,7 @@ import pytest
 
 import ars.train
 from ars.api import train
+from ars.common.errors import UsageError
 from ars.training.config_file import settings_in, with_file
 from ars.training.resolve import resolve_new
 from ars.training.trust import NotTrusted
@@ -117,6 +118,7 @@ def test_ones_own_file_is_a_command_line(name: str) -> None:
         ("a.toml", "env = 3", "a.toml: env must be a name, not 3"),
         ("a.toml", "env_kwargs = 3", "a.toml: env_kwargs must be arguments by name, not 3"),
         ("a.yaml", "a: &a [1]\nb: [*a, *a]", "a.yaml: cannot be read .aliases are not read"),
+        ("a.yaml", "seed: 1\nseed: 2", "a.yaml: cannot be read .seed is given twice"),
         ("a.yaml", "x" * 300_000, "at most 262,144 are read"),
         ("a.json", '{"env_id": 1, "algo": "x", "config": {}, "run": {}}', "not the config.json"),
     ],
@@ -150,6 +152,12 @@ def test_wrong_settings_are_one_line(
     assert stopped.value.code == 2
     assert error.startswith("error: ") and error.count("\n") == 1 and told in error
     assert not Path("runs").exists()
+
+
+def test_a_folder_of_runs_is_not_one() -> None:
+    Path("some").mkdir()
+    with pytest.raises(UsageError, match="`config` some: not a run folder"):
+        settings_in("some")
 
 
 def test_numbers_are_read_as_people_write_them() -> None:

@@ -61,6 +61,11 @@ def test_the_file_stands_for_the_run(folder: Path, capsys: pytest.CaptureFixture
     assert (again.folder / best).read_bytes() == (Path("gone") / best).read_bytes()
 
 
+def test_another_run_of_the_same_name_is_left_in_its_file(folder: Path) -> None:
+    found = [share_from_python(folder) for _ in range(2)]
+    assert [path.name for path in found] == ["HalfCheetah-ars-s0.zip", "HalfCheetah-ars-s0-2.zip"]
+
+
 def test_it_has_a_card_and_a_picture_and_always_the_same_bytes(folder: Path) -> None:
     for place in ("one", "two"):
         Path(place).mkdir()
