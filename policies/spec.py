@@ -111,10 +111,8 @@ def observation_spec(space: _HasSpaceAttributes | FiniteSpec) -> BoxSpec | Finit
             f"of up to {LARGEST_SPACE:,} are supported"
         )
     # float32, in which deep algorithms keep observations, tells them apart up to there.
-    largest = max(
-        max(abs(start), abs(start + size - 1))
-        for size, start in zip(finite.sizes, finite.starts, strict=True)
-    )
+    ends = zip(finite.starts, finite.sizes, strict=True)
+    largest = max((max(-start, start + size - 1) for start, size in ends), default=0)
     if largest > LARGEST_SPACE:
         raise UnsupportedSpace(
             f"observation space is a {type(space).__name__} with the number {largest:,}; only "

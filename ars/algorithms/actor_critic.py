@@ -212,16 +212,12 @@ class ActorCritic(OnPolicyAlgorithm):
     def _estimate(self, inputs: NDArray[Any]) -> tuple[Floats, Floats]:
         """If the critic values actions, a state's value is the mean over the policy's actions."""
         outputs, values = self.inference(inputs)
-        if self.config.critic == "q":
+        if self._action_values:
             values = (_softmax(outputs) * values).sum(axis=1)
         return outputs, values
 
     def _values(self, inputs: NDArray[Any]) -> Floats:
-        return (
-            self._estimate(inputs)[1]
-            if self.config.critic == "q"
-            else self.inference.values(inputs)
-        )
+        return self._estimate(inputs)[1] if self._action_values else self.inference.values(inputs)
 
     def _rewards(self, step: Step) -> NDArray[np.float64]:
         """The rewards less the penalties, which are scaled like the rewards."""

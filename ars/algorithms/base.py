@@ -201,10 +201,12 @@ def check_same_network(ours: PolicySpec, theirs: PolicySpec, names: Sequence[str
         wanted, given = getattr(ours, name), getattr(theirs, name)
         if wanted != given:
             if name == "layer_sizes":
-                widths = (" to ".join(map(str, sizes)) for sizes in (given, wanted))
+                theirs_in_words, ours_in_words = (
+                    " into ".join(map(str, sizes)) for sizes in (given, wanted)
+                )
                 raise UsageError(
-                    "`init_from`: its policy goes from observations to actions by {} numbers, this "
-                    "run's by {}".format(*widths)
+                    f"`init_from`: its policy turns {theirs_in_words} numbers, this run's "
+                    f"{ours_in_words}"
                 )
             raise UsageError(f"`init_from`: its policy has {name} {given}, this run's {wanted}")
 

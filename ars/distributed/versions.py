@@ -67,18 +67,16 @@ def cpu() -> str:
     BLAS kernels round differently.
     """
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first, *_ = Path("/proc/cpuinfo").read_text().split("\n\n")
     except OSError:
         return platform.processor()
-    found: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        found.setdefault(name.strip(), value.strip())
+    pairs = (line.partition(":") for line in first.splitlines())
+    found = {name.strip(): value.strip() for name, _, value in pairs}
     words = [found.get("model name") or platform.machine()]
     words += [f"{what} {found[name]}" for name, what in _KIND.items() if name in found]
-    return ", ".join(
-        [*words, *(["AVX-512"] if "avx512f" in found.get("flags", "").split() else [])]
-    )
+    if "avx512f" in found.get("flags", "").split():
+        words.append("AVX-512")
+    return ", ".join(words)
 
 
 def libc() -> str:

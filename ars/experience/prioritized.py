@@ -124,8 +124,9 @@ class PrioritizedReplayBuffer(ReplayBuffer):
 
     def update(self, indices: Indices, errors: NDArray[np.floating[Any]]) -> None:
         """Set the priorities of transitions from their temporal-difference errors, [B]."""
-        priorities = (np.abs(errors).astype(np.float64) + self.EPSILON) ** self.alpha
-        priorities = priorities.clip(_LEAST, _MOST)  # of a large alpha
+        with np.errstate(over="ignore", under="ignore"):  # of a large alpha
+            priorities = (np.abs(errors).astype(np.float64) + self.EPSILON) ** self.alpha
+        priorities = priorities.clip(_LEAST, _MOST)
         self._largest = max(self._largest, float(priorities.max()))
         self._tree.set(indices, priorities)
 

@@ -143,7 +143,7 @@ def write(policy: Policy, plain: PlainPolicy, origin: Origin) -> Exported:
             f"`format` c: {policy.network_weights.size:,} weights; a header takes "
             f"{MOST_WEIGHTS:,}; use onnx, torch or npz"
         )
-    if re.search(r'["\\\x00-\x1f]', origin.name) or not _is_utf8(origin.name):
+    if re.search(r'["\\\x00-\x1f\ud800-\udfff]', origin.name):  # or bytes that are no text
         raise UsageError(f"`output` {origin.name}: a C program cannot include a file of this name")
     header = HeaderText(plain, origin)
     text = header.text()
@@ -295,14 +295,6 @@ class HeaderText:
             compare=compare,
         )
         return text.replace(f'"{self.name}.h"', f'"{self.origin.name}.h"').encode()
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def identifier(name: str) -> str:

@@ -107,7 +107,7 @@ class _Machine:
             raise ValueError(f"a pickle that unpacks to more than {MOST_BYTES:,} bytes")
 
     def _as_bytes(self, contents: Any) -> Any:
-        if isinstance(contents, str):  # as Python 2 stores bytes
+        if isinstance(contents, str):  # as which Python 2, and `_codecs.encode`, store bytes
             self._make(len(contents))
             return contents.encode("latin-1")
         return contents
@@ -276,8 +276,8 @@ class _Machine:
     def encoded(self, text: Any, encoding: Any) -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise ValueError("a text in an encoding that is not read")
-        self._make(len(text))
-        return text.encode("latin-1")
+        encoded: bytes = self._as_bytes(text)
+        return encoded
 
     def empty_bytes(self) -> bytes:
         return b""

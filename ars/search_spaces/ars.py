@@ -37,7 +37,7 @@ def directions(search: Search, fewest: int, most: int) -> dict[str, Any]:
     limit, total = search.task.time_limit or 1000, search.task.total_timesteps
     fewest = max(fewest, search.fixed.get("n_top") or 0)
     # At least ten iterations of whole episodes.
-    fitting = min(most, max(4 * fewest, total // (20 * limit)))
+    fitting = max(fewest, min(most, max(4 * fewest, total // (20 * limit))))
     settings = {
         "delta_std": search.real("delta_std", 0.003, 0.3, log=True),
         "n_directions": search.whole("n_directions", fewest, fitting, log=True),

@@ -64,7 +64,7 @@ def import_file(
 def read_actor(path: Path, statistics: Path | None = None) -> Actor:
     """The actor in a file of another project. Raises: UsageError, FileError."""
     if path.suffix == ".safetensors":
-        raise UsageError(f"`file` {path}: imports nothing: name a policy file as it is, as a RUN")
+        raise UsageError(f"{path}: is a policy file already; name it where a RUN is asked for")
     with reading(path, "policy of Stable-Baselines3 or of the original ARS code"):
         archive = open_archive(path)
         if "policy.pth" not in archive.names and "data" not in archive.names:

@@ -69,13 +69,13 @@ def check_shareable(folder: Path) -> None:
 
 def _without_folders(command: str) -> str:
     """A command, with the last names alone of its absolute paths."""
-    if _APOSTROPHE not in command:
+    try:
+        words = shlex.split(command) if _APOSTROPHE in command else []
+    except ValueError:  # it was not quoted for a shell
+        words = []
+    if not words:
         return _FOLDERS.sub("", command)
     kept = []
-    try:
-        words = shlex.split(command)
-    except ValueError:  # it was not quoted for a shell
-        return _FOLDERS.sub("", command)
     for word in words:
         name, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
         if value.startswith(("/", "~")):

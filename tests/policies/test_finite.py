@@ -24,6 +24,16 @@ CARDS = spaces.Tuple([spaces.Discrete(3, start=4), spaces.Discrete(2)])
 PAIR = spaces.MultiDiscrete(np.array([[3, 2]]), start=np.array([[4, 0]]))
 
 
+@pytest.mark.parametrize("start", [2**25, -(2**25)])
+def test_numbers_that_float32_confuses_are_refused(start: int) -> None:
+    with pytest.raises(UnsupportedSpace, match="only numbers of up to 16,777,216 are supported"):
+        observation_spec(spaces.Discrete(5, start=start))
+
+
+def test_a_tuple_of_nothing_has_one_state() -> None:
+    assert observation_spec(spaces.Tuple([])).size == 1
+
+
 @pytest.mark.parametrize(
     ("space", "obs", "state", "size"),
     [

@@ -93,6 +93,14 @@ class Restless(Corridor):
         return obs + Restless._count / 1000, *rest
 
 
+class OneChoice(Identity):
+    """There is but one name."""
+
+    def __init__(self, length: int = 20) -> None:
+        super().__init__(length)
+        self.action_space = gymnasium.spaces.Discrete(1)
+
+
 class OneWay(gymnasium.Env[Any, Any]):
     """A corridor with a model: each step costs 1, and the right end ends it."""
 
@@ -173,6 +181,7 @@ for _class in (
     Identity,
     LunarLanderStandIn,
     IdentityBox,
+    OneChoice,
     OneWay,
     Corridor,
     Careless,

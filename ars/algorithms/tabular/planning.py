@@ -40,8 +40,8 @@ class Planner(TabularAlgorithm):
     Attributes:
         values: V(s) of every state, float64 [n_states].
         change: the most that a value changed by in the last iteration.
-        patience: iterations before values are checked for growing without end; where a world has
-            more states, as many of these, since each iteration may reach only one more.
+        patience: iterations before values are checked for growing without end; twice as many as
+            there are states where that is more, since each may reach only one more of them.
     """
 
     patience: ClassVar[int] = 1024

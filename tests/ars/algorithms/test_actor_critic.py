@@ -113,6 +113,13 @@ def test_a_q_critic_weighs_actions_by_their_own_value() -> None:
     close(gradient(critic, "actor.bias"), [-3.0 * 2 / 3, 1.0, 1.0])
 
 
+def test_the_value_of_the_only_action_is_the_state_s() -> None:
+    only = make(ActorCritic, "small_worlds:OneChoice-v0", critic="q", update="episode", n_envs=2)
+    set_parameters(only, critic__bias=[3.0])
+    close(only._values(np.eye(3, dtype=np.float32)), [3.0, 3.0, 3.0])
+    learn(only, 2)
+
+
 @pytest.mark.parametrize("update", ["step", "episode", "n-step"])
 @pytest.mark.parametrize("critic", ["v", "q"])
 def test_a_time_limit_is_not_an_end(update: str, critic: str) -> None:

@@ -53,3 +53,6 @@ def test_a_run_keeps_its_bias(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         ars.train.main(["Hopper", *words.split(), "--init-from", str(run)])
     assert "--init-from: its policy has bias True, this run's False" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ars.train.main(["HalfCheetah", "--bias", *words.split(), "--init-from", str(run)])
+    assert "its policy turns 15 into 3 numbers, this run's 26 into 6" in capsys.readouterr().err

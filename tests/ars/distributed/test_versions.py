@@ -63,7 +63,14 @@ def test_another_compiler_of_the_loop_is_told_and_not_refused() -> None:
     ("lines", "told"),
     [
         (
-            ["cpu family: 25", "model: 1", "model name: AMD EPYC", "flags: fpu avx2", "model: 2"],
+            [
+                "cpu family: 25",
+                "model: 1",
+                "model name: AMD EPYC",
+                "flags: fpu avx2",
+                "",
+                "model: 2",
+            ],
             "AMD EPYC, family 25, model 1",
         ),
         (["model name : Xeon", "flags : avx2 avx512f"], "Xeon, AVX-512"),

@@ -289,6 +289,16 @@ def test_alpha_flattens_priorities() -> None:
     assert (batch.weights == 1).all()
 
 
+@pytest.mark.parametrize("error", [0.0, 1e30])
+def test_priorities_stay_numbers_above_0_whatever_alpha_is(error: float) -> None:
+    first, second = (PrioritizedReplayBuffer(2, 1, (1,), alpha=400.0) for _ in range(2))
+    for step in range(2):
+        Walk(first).step([step], [step], [step + 1])
+    first.update(np.arange(2), np.array([error, error]))
+    second.restore(first.state())
+    assert np.isfinite(second.sample_weighted(np.random.default_rng(0), 4, 1.0).weights).all()
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 def test_a_new_transition_has_the_largest_priority_seen(resumed: bool) -> None:
     buffer = filled()

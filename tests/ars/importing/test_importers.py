@@ -174,6 +174,11 @@ def test_nothing_in_a_hostile_file_is_run(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+def test_a_policy_file_needs_no_import(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a policy file already; name it where a RUN is asked"):
+        read_actor(tmp_path / "policy.safetensors")
+
+
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ars.importing.archives.LARGEST", 1_000_000)
     bomb = archive(tmp_path / "bomb.zip", {"data": b" " * 2_000_000, "policy.pth": b""})

@@ -57,6 +57,7 @@ def test_whatever_is_suggested_can_be_trained(algo: str, task: SearchTask) -> No
     ("algo", "fixed"),
     [
         ("ars", {"n_top": 20}),
+        ("ars", {"n_top": 100}),
         ("ppo", {"batch_size": 1024}),
         ("ppo", {"batch_size": 600, "n_steps": 64}),
         ("a2c", {"iteration_steps": 100}),

@@ -62,6 +62,24 @@ def test_a_file_that_lies_elsewhere_is_not_written_to(
     assert err.endswith("a run writes only to plain files in its folder: put a copy there\n")
 
 
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def acquired(*_: object) -> bool:
+        (run / ".lock").unlink()
+        return True
+
+    monkeypatch.setattr("ars.training.run_folder._acquired", acquired)
+    with pytest.raises(RunError, match="its lock was removed while it was waited for"), lock(run):
+        pass
+
+
+def test_a_file_is_no_run_dir(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ars.train.main(["CartPole-v1", "--run-dir", str(run / "config.json")])
+    assert "is a file; it must name a folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", WRITTEN_IN_PLACE)
 def test_a_fifo_is_not_waited_for(name: str, run: Path) -> None:
     (run / name).unlink()
