@@ -241,7 +241,7 @@ def test_a_search_without_a_preset_knows_nothing_of_it(rehearsed: type[Rehearsed
         ({"stepsize": 1}, "`stepsize`: is no setting of a search with ars (did you mean step_size"),
         ({"preset": "Hopper"}, "`preset`: is no setting of a search"),
         ({"gamma": 0.9}, "`gamma`: is no setting of a search with ars"),
-        ({"n_top": 99}, "`n_top` 99: must be at most `n_directions`"),
+        ({"n_top": 99, "n_directions": 8}, "`n_top` 99: must be at most `n_directions`"),
         ({"start_from_preset": True}, "`start_from_preset`: there is no preset for CartPole-v1"),
         ({"env_kwargs": {"colour": 1}}, "`env_kwargs`"),
     ],
