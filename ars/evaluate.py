@@ -1,4 +1,4 @@
-"""`ars evaluate RUN`, or `python -m ars.evaluate RUN`: measure how good a policy is.
+"""`ars evaluate RUN ...`, or `python -m ars.evaluate RUN ...`: measure how good policies are.
 
 Actions are deterministic, observation statistics are frozen, and rewards are the environment's own,
 without the training shift. Episodes start from the seeds of training's final evaluation, so the
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ars.cli.console import progress, tell_aside
 from ars.cli.exit import command
@@ -22,6 +22,9 @@ from ars.cli.program import program
 from ars.cli.result_stream import to_stderr
 from ars.common.settings import LARGEST_SEED, counted, make_config, setting
 from ars.common.words import digits, rounded
+
+if TYPE_CHECKING:
+    from ars.training.run_folder import ResolvedPolicy
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,11 @@ def _parser() -> Parser:
         prog=program("evaluate"),
         description="Evaluate a policy over many episodes: no noise, no shift, frozen statistics.",
     )
-    add_policy_flags(parser)
+    add_policy_flags(parser, several=True)
     add_flags(parser, EvaluateConfig)
-    parser.add_argument("--json", action="store_true", help="print one JSON object, all returns")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object for each RUN, with all returns"
+    )
     return parser
 
 
@@ -79,41 +84,55 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars evaluate`, by default the process's."""
     args = _parser().parse_args(arguments)
     config = make_config(EvaluateConfig, vars(args))
-    from ars.training.experiment import is_experiment
-
-    if is_experiment(Path(args.run)):
-        _evaluate_seeds(args, config)
-        return
-    result = _evaluate(args.run, args, config)
-    print(json.dumps(result) if args.json else report(result))
-
-
-def _evaluate_seeds(args: Namespace, config: EvaluateConfig) -> None:
-    """Evaluate every run of an experiment."""
     from ars.cli.seeds import table
-    from ars.training.experiment import members
 
-    env_id, algo, runs = members(Path(args.run), tell_aside)
-    results = {run.seed: _evaluate(str(run.folder), args, config) for run in runs}
-    if args.json:
-        print(json.dumps({"env_id": env_id, "algo": algo, "seeds": results}))
-    else:
-        print(f"\n{table(env_id, algo, results)}")
+    chosen = [_chosen(run, args) for run in args.run]  # all are checked before one is played
+    for number, (experiment, policies) in enumerate(chosen):
+        if number and not args.json:
+            print()
+        results = {seed: _evaluate(policies[seed], args, config) for seed in policies}
+        if experiment is None:
+            [result] = results.values()
+            print(json.dumps(result) if args.json else report(result), flush=True)
+        elif args.json:
+            names = dict(zip(("env_id", "algo"), experiment, strict=True))
+            print(json.dumps({**names, "seeds": results}), flush=True)
+        else:
+            print(f"\n{table(*experiment, results)}", flush=True)
 
 
-def _evaluate(run: str, args: Namespace, config: EvaluateConfig) -> dict[str, Any]:
-    """Evaluate the policy that a RUN means, after a line on it."""
-    from ars.training.evaluation import evaluate_policy
+def _chosen(run: str, args: Namespace) -> tuple[tuple[str, str] | None, dict[int, ResolvedPolicy]]:
+    """The environment and algorithm of an experiment, and its policies by seed.
+
+    One that is no experiment's is numbered 0.
+    """
+    from ars.training.experiment import is_experiment, members
+
+    if not is_experiment(Path(run)):
+        return None, {0: _policy(run, args)}
+    env_id, algo, runs = members(Path(run), tell_aside)
+    return (env_id, algo), {run.seed: _policy(str(run.folder), args) for run in runs}
+
+
+def _policy(run: str, args: Namespace) -> ResolvedPolicy:
+    """The policy that a run means."""
     from ars.training.rebuild import chosen_policy
     from ars.training.trust import check_trust
 
     resolved = chosen_policy(run, args.latest, args.at, args.trust)
     check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
+    return resolved
+
+
+def _evaluate(policy: ResolvedPolicy, args: Namespace, config: EvaluateConfig) -> dict[str, Any]:
+    """Evaluate a policy, after a line on it."""
+    from ars.training.evaluation import evaluate_policy
+
     if not args.json:
-        print(resolved.description)
+        print(policy.description, flush=True)
     alone = to_stderr() if args.json else nullcontext()
     with alone, progress("evaluating", config.episodes) as advance:
-        return evaluate_policy(resolved, config.episodes, config.seed, config.stochastic, advance)
+        return evaluate_policy(policy, config.episodes, config.seed, config.stochastic, advance)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ PLAN = (
     Planned("InvertedDoublePendulum", "ars", 10),
     Planned("Reacher", "ars", 5),
     Planned("Reacher", "ppo", 5),
+    Planned("Pusher", "ars", 5),
+    Planned("Thrower", "ars", 3),
     Planned("Hopper", "ars", 10),
     Planned("Hopper", "pgpe", 5),
     Planned("Hopper", "sep-cma-es", 5),

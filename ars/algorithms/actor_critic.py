@@ -100,6 +100,11 @@ class ActorCriticConfig(OnPolicyConfig):
             )
 
     @property
+    def idle(self) -> dict[str, str]:
+        """The settings that decide nothing beside the others, each with the reason."""
+        return {"gae_lambda": "where an update is of one step"} if self.update == "step" else {}
+
+    @property
     def segment_length(self) -> int:
         """Steps of each environment in a segment."""
         return (self.n_steps or 5) if self.update == "n-step" else 1

@@ -43,7 +43,7 @@ class TrainingContext:
         objective: what is known of the environment's reward.
         obs_dtype: a type that observations fit, if that of their space is none.
         only_one_env: whether the environment of training must be closed to have another one.
-        opened: closes what an algorithm has opened, for one that cannot be made to the end.
+        opened: closes what an algorithm has opened, also one that cannot be made to the end.
     """
 
     env_id: str

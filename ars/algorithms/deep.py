@@ -139,7 +139,8 @@ class DeepAlgorithm(Scheduled, Algorithm):
         self.policy = make_deep_policy(config, context, distribution)
         observation = self.policy.spec.observation
         self._finite = observation if isinstance(observation, FiniteSpec) else None
-        self.device = prepare_device(context.device, bool(self.policy.spec.conv_layers))
+        images = bool(self.policy.spec.conv_layers)
+        self.device = prepare_device(context.device, images, context.opened)
         self.rng = generator(context.seed, Stream.ACTIONS)
         self.statistics: RunningMeanStd | None = None
         self._normalizer: Normalizer | None = None  # of the iteration in progress
@@ -356,4 +357,4 @@ class DeepAlgorithm(Scheduled, Algorithm):
         return self.environments.lent()
 
     def close(self) -> None:
-        self.environments.close()
+        self.context.opened.close()

@@ -72,7 +72,7 @@ class DQNConfig(DeepConfig):
     batch_size: int = setting(64, "transitions in a minibatch", at_least=1)
     buffer_size: int = setting(100_000, "transitions in the replay buffer", at_least=1)
     save_buffer: bool = setting(
-        False, "save the replay buffer in checkpoints although it holds images"
+        False, "save the replay buffer in checkpoints although it holds images, or other bytes"
     )
     learning_starts: int = setting(1000, "timesteps before learning starts", at_least=0)
     train_freq: int = setting(4, "steps of each environment between rounds of learning", at_least=1)
@@ -202,11 +202,12 @@ class DQN(DeepAlgorithm):
         return partial(GpuFrameStorage, self.device)
 
     def _is_buffer_saved(self) -> bool:
-        """Whether checkpoints hold the buffer: images are large, so tell the user how large."""
+        """Whether checkpoints hold the buffer; of images, or other bytes, its size is told."""
         if np.dtype(self.policy.spec.observation.dtype).itemsize > 1:
             if self.config.save_buffer:
                 raise UsageError(
-                    "`save_buffer`: is for images; checkpoints always hold a buffer of vectors"
+                    "`save_buffer`: is for images, or other bytes; checkpoints always hold one of "
+                    "other observations"
                 )
             return True
         saved, size = self.config.save_buffer, f"up to {self.buffer.nbytes / 1e6:,.1f} MB"

@@ -56,6 +56,11 @@ class REINFORCEConfig(OnPolicyConfig):
         3e-3, "step size of the optimiser", above=0, at_most=LARGEST_STEP
     )
 
+    @property
+    def idle(self) -> dict[str, str]:
+        """The settings that decide nothing beside the others, each with the reason."""
+        return {} if self.baseline else {"value_coef": "without `baseline`"}
+
 
 class REINFORCE(OnPolicyAlgorithm):
     """REINFORCE; the update is `_update`."""

@@ -20,7 +20,7 @@ from ars.cli.streams import output
 from ars.common.errors import UsageError
 from ars.common.host import hosting
 from ars.common.settings import make_config
-from ars.training.callbacks import Callback, Callbacks
+from ars.training.callbacks import Callback, Callbacks, as_raised
 from ars.training.config import TrainingConfig, WorkerConfig
 from ars.training.config_file import settings_in, with_file
 from ars.training.display import Silent
@@ -117,9 +117,8 @@ def train(
         how_to_resume = partial(_how_to_resume, "" if given is None else "env, ")
         with open_display(resolved, translate=str) if verbose else nullcontext(Silent()) as display:
             callbacks = Callbacks(display, on_iteration, on_evaluation)
-            path, result = run_training(
-                resolved, callbacks, how_to_resume, settings.get("run_dir"), callbacks.stop_reason
-            )
+            stop, place = callbacks.stop_reason, settings.get("run_dir")
+            path, result = as_raised(run_training, resolved, callbacks, how_to_resume, place, stop)
         if verbose:
             print(summary(resolved.env_id, result, resolved.weighs_rewards), file=output())
     return Run(path, given, resolved.chosen_workers)
@@ -201,6 +200,8 @@ def _with_config(
     if config is None:
         return env, settings
     from_file = settings_in(config.folder if isinstance(config, Run) else config)
+    if env is None and isinstance(config, Run):
+        env = config.env
     named = {} if env is None else {"env_id": env}
     settings = with_file(from_file, settings | named, trust)
     for note in from_file.notes:

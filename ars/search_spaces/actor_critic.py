@@ -24,7 +24,8 @@ def _shared(search: Search) -> dict[str, Any]:
 
 def actor_critic(search: Search) -> dict[str, Any]:
     """Step sizes of actor and critic, experience of an update, discount, entropy, network."""
-    return {**_shared(search), "update": search.choice("update", "step", "episode")}
+    updates = ("n-step",) if "n_steps" in search.fixed else ("step", "episode")
+    return {**_shared(search), "update": search.choice("update", *updates)}
 
 
 def _segments(iteration_steps: int | None) -> tuple[int, ...]:
@@ -40,11 +41,15 @@ def a2c(search: Search) -> dict[str, Any]:
     settings: dict[str, Any] = {
         **_shared(search),
         "n_envs": search.choice("n_envs", 8, 16, 32),
-        "n_steps": search.choice("n_steps", *_segments(search.fixed.get("iteration_steps"))),
-        "gae_lambda": search.real("gae_lambda", 0.8, 1.0),
-        "normalize_advantages": search.choice("normalize_advantages", False, True),
         "normalize_rewards": search.choice("normalize_rewards", False, True),
     }
-    if "iteration_steps" not in search.fixed:  # a multiple
-        settings["iteration_steps"] = settings["n_steps"] * max(1, 160 // settings["n_steps"])
+    critic, update = search.fixed.get("critic", "v"), search.fixed.get("update", "n-step")
+    if critic == "v" and update != "step":
+        settings["gae_lambda"] = search.real("gae_lambda", 0.8, 1.0)
+        settings["normalize_advantages"] = search.choice("normalize_advantages", False, True)
+    if update == "n-step":
+        n_steps = search.choice("n_steps", *_segments(search.fixed.get("iteration_steps")))
+        settings["n_steps"] = n_steps
+        if "iteration_steps" not in search.fixed:  # a multiple
+            settings["iteration_steps"] = n_steps * max(1, 160 // n_steps)
     return settings

@@ -56,6 +56,9 @@ def episodes(search: Search) -> dict[str, Any]:
         settings["rollout_length"] = search.choice(
             "rollout_length", limit, 6 * limit // 10, 3 * limit // 10
         )
+        # Without a limit, evaluations would be as long as the rollouts of their trial.
+        if search.task.time_limit is None and "rollout_length" not in search.fixed:
+            settings["eval_length"] = search.fixed.get("eval_length", limit)
     return {**settings, **_reward(search)}
 
 

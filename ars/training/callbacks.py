@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,24 @@ from ars.common.errors import UsageError
 from ars.training.display import Display
 
 Callback = Callable[[dict[str, Any]], Any]
+T = TypeVar("T")
+
+
+class CallbackError(Exception):
+    """A callback failed; the cause is what it raised.
+
+    Not an error of the run, which an OSError, say, would look like: a disk that is full.
+    """
+
+
+def as_raised(train: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that calls callbacks; what one raises leaves it as it was."""
+    try:
+        return train(*arguments)
+    except CallbackError as failed:
+        raised = failed.__cause__
+    assert raised is not None
+    raise raised
 
 
 class Callbacks:
@@ -21,6 +39,7 @@ class Callbacks:
 
     Raises:
         UsageError: a callback is not a function.
+        CallbackError: it failed, when it is called.
     """
 
     def __init__(
@@ -46,7 +65,10 @@ class Callbacks:
         self._call(self._on_evaluation, row)
 
     def _call(self, callback: Callback | None, row: dict[str, Any]) -> None:
-        answer = None if callback is None else callback(dict(row))
+        try:
+            answer = None if callback is None else callback(dict(row))
+        except Exception as error:
+            raise CallbackError from error
         if isinstance(answer, bool | np.bool_) and answer:
             self._stop = True
 

@@ -13,6 +13,7 @@ from ars.common.settings import as_spelled, in_words, setting_names
 from ars.distributed.versions import cpu, libc, versions
 from ars.training.config import EVALUATION_GRIDS
 from ars.training.experiment import SeedsConfig
+from ars.training.given_env import is_given
 from ars.training.resolve import env_arguments, overridden, refuse_unknown_in_file
 from ars.training.run_folder import CONFIG, one_of_those_in
 from ars.training.settings_file import NO_PRESET, preset_algorithm, read_settings
@@ -83,18 +84,25 @@ def with_file(
 
     Args:
         settings: those of the file.
-        given: those beside it.
+        given: those beside it; its `env_id` may also be an environment from Python.
         trust: believe the file where it names a module or an address.
 
     Raises:
         UsageError: the file, and not the user, names a module that would be imported, or where a
-            cluster's token would be sent; or it names a setting that there is none of.
+            cluster's token would be sent; it names a setting that there is none of; or it is of a
+            run, and a preset is given.
     """
     kept = dict(settings.given)
-    if settings.of_a_run:  # a horizon at its end is at the end of this one
+    if settings.of_a_run:
+        if (preset := given.get("preset")) not in (None, NO_PRESET, kept["preset"]):
+            raise UsageError(
+                f"`preset` {preset}: has no meaning beside `config` {settings.file}, a run, which "
+                "has every setting"
+            )
+        # A horizon at its end is at the end of this one.
         ends = kept_from_start(ALGORITHMS[kept["algo"]].Config, kept)
         kept = {name: kept[name] for name in kept if name not in ends or kept[name] != ends[name]}
-    if given.get("env_id", kept.get("env_id")) != kept.get("env_id"):
+    if {"env_id"} <= given.keys() & kept.keys() and not _is_same(given["env_id"], kept["env_id"]):
         kept.pop("env_kwargs", None)
     if settings.file is not None and not trust:
         _check_origin(settings.file, settings.of_a_run, kept, given)
@@ -107,6 +115,20 @@ def with_file(
     if settings.file is not None and not settings.of_a_run:
         _check_names(settings.file, kept, values)
     return values
+
+
+def _is_same(env: Any, stored: str) -> bool:
+    """Whether what is given is a file's environment; the file's module is not imported for it."""
+    if not isinstance(env, str):  # from Python, as that of the file may have been
+        return is_given(stored)
+    if env == stored:
+        return True
+    try:
+        return envs.canonical_name(env) == (
+            stored if ":" in stored else envs.canonical_name(stored)
+        )
+    except envs.UnknownEnvironment:  # which is said where it is made
+        return False
 
 
 def _check_names(file: Path, kept: Mapping[str, Any], values: Mapping[str, Any]) -> None:

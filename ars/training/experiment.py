@@ -6,6 +6,7 @@ happens to one can reach another: not even an environment that ends its process.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from ars.training.run_folder import (
     writing,
 )
 from ars.training.seed_processes import Show, Team
+from ars.training.stored_settings import raisable_settings, without_idle_horizon
 from ars.training.trust import check_trust, signature
 from policies import FileError
 from policies.file import write_json
@@ -183,7 +185,11 @@ class Experiment:
 
     def _job(self, seed: int, trust: bool) -> dict[str, Any]:
         """What the process of a seed is told."""
-        new = overridden(self.given, self.changed) | {"seed": seed} | self.workers
+        # The horizon that another seed keeps since its start is also that of one that begins now.
+        algorithm = self.config.algorithm
+        used = without_idle_horizon(type(algorithm), dataclasses.asdict(algorithm))
+        kept = {name: used[name] for name in raisable_settings(type(algorithm)) if name in used}
+        new = kept | overridden(self.given, self.changed) | {"seed": seed} | self.workers
         changed, command = self.changed | self.workers, f"{self.commands[-1]}  # seed {seed}"
         return job(self.config.env_id, self.place(seed), new, changed, command, trust)
 

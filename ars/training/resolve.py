@@ -37,6 +37,7 @@ from ars.training.config import (
     TrainingConfig,
     WorkerConfig,
 )
+from ars.training.given_env import check_given
 from ars.training.preset_lines import (
     preset_named_like,
     what_the_preset_decides,
@@ -76,9 +77,11 @@ def resolve_new(
             tried in turn, or were stored by an earlier version.
 
     Raises:
-        UsageError: a setting is unknown or cannot be used.
+        UsageError: a setting is unknown or cannot be used, or the environment was given from
+            Python and is not here.
         envs.UnknownEnvironment: there is no such environment.
     """
+    check_given(env_id)
     name = envs.canonical_name(env_id)
     chosen = given.get("preset")
     algo = as_spelled(given["algo"] if "algo" in given else preset_algorithm(chosen), ALGORITHMS)
@@ -89,10 +92,6 @@ def resolve_new(
     algorithm = ALGORITHMS[algo]
     _refuse_unknown(algo, given)
     given = _as_declared(algo, given)
-    if all(given.get(grid) is not None for grid in EVALUATION_GRIDS):
-        raise UsageError(
-            f"`eval_timesteps` {given['eval_timesteps']}: has no meaning beside `eval_freq`"
-        )
     presets = known_presets(algo, chosen)
     preset = given.get("preset", preset_named_like(name, algo))
     preset = str(preset) if isinstance(preset, Path) else preset
@@ -110,7 +109,7 @@ def resolve_new(
             refuse_unknown_in_file(f"`preset` {preset}", algo, presets[preset])
         defaults = preset_values(algorithm.Config, presets[preset], given)
     env_kwargs = envs.merge_kwargs(given_kwargs(defaults), given_kwargs(given))
-    horizons = kept_from_start(algorithm.Config, {**defaults, **given})
+    horizons = kept_from_start(algorithm.Config, given, defaults)
     values = {**horizons, **overridden(defaults, given)}
     run = make_config(RunConfig, values)  # first, as settings of the algorithm may start from it
     notes = [] if name.lower() == env_id.lower() else [f"{env_id}: taken as {name}"]
@@ -274,9 +273,16 @@ def _configs(algo: str) -> tuple[type[Any], ...]:
 
 
 def _as_declared(algo: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings given, of their types, and names in the spelling of the registries."""
+    """The settings given, of their types, and names in the spelling of the registries.
+
+    Raises: UsageError for a value of another type, and two that exclude each other.
+    """
     for config in _configs(algo):
         given = as_declared(config, given)
+    if all(given.get(grid) is not None for grid in EVALUATION_GRIDS):
+        raise UsageError(
+            f"`eval_timesteps` {given['eval_timesteps']}: has no meaning beside `eval_freq`"
+        )
     known: dict[str, Collection[str]] = {"algo": ALGORITHMS, "init_from": [NO_PRESET]}
     known["preset"] = [*ALGORITHMS[algo].presets, NO_PRESET]
     declared = {
@@ -325,14 +331,18 @@ def _checked(config: TrainingConfig) -> TrainingConfig:
     check_installed(workers.track)
     if workers.ray_address is not None and config.n_workers == 0:
         raise UsageError("`n_workers` 0: runs in this process, so `ray_address` has no meaning")
-    if ALGORITHMS[algo].trains_in_pool:
+    algorithm = ALGORITHMS[algo].load()
+    if algorithm.trains_in_pool or algorithm.learns_table:
         if workers.device == "cuda":
             raise UsageError(f"`device` cuda: {algo} learns without torch, on the CPU alone")
         if workers.env_processes:
-            raise UsageError(
-                f"`env_processes` {workers.env_processes}: {algo} plays its episodes in `n_workers`"
+            how = (
+                "has one environment, in this process"
+                if algorithm.learns_table
+                else "plays its episodes in `n_workers`"
             )
-    elif config.task.on_nonfinite == "exclude":
+            raise UsageError(f"`env_processes` {workers.env_processes}: {algo} {how}")
+    if not algorithm.trains_in_pool and config.task.on_nonfinite == "exclude":
         raise UsageError(
             f"`on_nonfinite` exclude: {algo} cannot leave a step out; only stop has a meaning"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ars.common.errors import UsageError
@@ -70,14 +71,19 @@ def refuse_idle(config: Any, given: Mapping[str, Any]) -> None:
         )
 
 
-def kept_from_start(config: type[Any], planned: Mapping[str, Any]) -> dict[str, Any]:
+def kept_from_start(
+    config: type[Any],
+    planned: Mapping[str, Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """The settings that take another one's value at the start and keep it on resume.
 
     A schedule's horizon, for example, is the timesteps planned now, even if the run is extended.
     """
-    planned = {"total_timesteps": DEFAULT_TIMESTEPS, **planned}
+    given = {name: value for name, value in planned.items() if value is not None}
+    values = {"total_timesteps": DEFAULT_TIMESTEPS, **defaults, **given}
     return {
-        field.name: planned[field.metadata["starts_as"]]
+        field.name: values[field.metadata["starts_as"]]
         for field in dataclasses.fields(config)
         if field.metadata["starts_as"] is not None
     }

@@ -88,6 +88,21 @@ def test_summary_names_the_policy_and_lines_up(
     assert table[-1].endswith(" 20.00")
 
 
+def test_several_runs_are_checked_first_and_then_evaluated_one_by_one(
+    square: Path, cheetah: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(square), str(cheetah), "--episodes", "2"]
+    status, line = refusal(evaluate.main, [*words, "nowhere"], capsys)
+    assert (status, line.split(":")[:2]) == (2, ["error", " RUN nowhere"])
+    evaluate.main(words)
+    one, two = capsys.readouterr().out.split("\n\n")
+    assert one.startswith(f"policy file {square} (")
+    assert two.splitlines()[1] == "HalfCheetah, 2 episodes, seed 5"
+    evaluate.main([*words, "--json"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [result["env_id"] for result in found] == ["Square-v0", "HalfCheetah"]
+
+
 def test_a_summary_counts_the_episodes_in_which_a_flag_was_reached() -> None:
     means = {"mean": 1.0, "std": 2.0, "min": 0.0, "max": 2.0}
     result = {f"return_{name}": value for name, value in means.items()}

@@ -206,7 +206,10 @@ def test_options_that_do_not_suit_end_in_one_line(
         ("ALE/Pong-v5 --pixels rgb", "argument --pixels: invalid choice: 'rgb'"),
         ("CartPole-v1 --algo dqn --conv-layers 16 4 2", "--conv-layers: are for images, and Cart"),
         ("CartPole-v1 --algo dqn --policy cnn", "a cnn policy takes images"),
-        ("CartPole-v1 --algo dqn --save-buffer", "--save-buffer: is for images; checkpoints alw"),
+        (
+            "CartPole-v1 --algo dqn --save-buffer",
+            "--save-buffer: is for images, or other bytes; che",
+        ),
         ("Squash --algo dqn --conv-layers 16 4", "--conv-layers 16 4: must be three numbers a"),
         ("Squash --algo dqn --conv-layers 16 40 4", "leave nothing of an image of (2, 24, 24)"),
         ("Squash --algo dqn --policy mlp --conv-layers 16 4 2", "no meaning with --policy mlp"),

@@ -335,11 +335,20 @@ def test_a_policy_of_other_images_is_no_start(
 
 def test_sums_do_not_depend_on_the_number_of_processors() -> None:
     """Those of BLAS do, where it may have several threads."""
-    with threadpool_limits(2, "blas"):
-        make(PPO, "CartPole-v1").close()
+
+    def threads() -> tuple[set[int], int]:
         pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-        assert pools and {pool["num_threads"] for pool in pools} == {1}
-        assert torch.get_num_threads() == 1
+        return {pool["num_threads"] for pool in pools}, torch.get_num_threads()
+
+    with threadpool_limits(2, "blas"):
+        before = threads()
+        assert before[0] == {2}
+        one, other = make(PPO, "CartPole-v1"), make(PPO, "CartPole-v1")
+        assert threads() == ({1}, 1)
+        one.close()
+        assert threads()[0] == {1}
+        other.close()
+        assert threads() == before  # whoever calls the API has other work too
 
 
 @every_algorithm

@@ -146,13 +146,19 @@ def test_only_true_itself_stops_be_it_of_numpy(answer: Any, stopped: str) -> Non
     assert run.result["stopped"] == stopped
 
 
-def test_a_callback_that_fails_leaves_the_run_saved() -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("mine"), ConnectionError("mine")])
+def test_a_callback_that_fails_leaves_the_run_saved(error: Exception) -> None:
+    """Also one that fails as a disk does."""
+    cause = ValueError("its cause")
+
     def fails(row: dict[str, Any]) -> None:
         if row["iteration"] == 2:
-            raise ZeroDivisionError("mine")
+            raise error from cause
 
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    with pytest.raises(type(error), match=r"^mine$") as raised:
         train("CartPole-v1", on_iteration=fails, **{**HERE, "n_iterations": 4})
+    assert raised.value is error
+    assert (error.__cause__, error.__context__) == (cause, None)
     run = train(resume="runs/CartPole-v1/ars-s0", n_workers=0, verbose=False)
     assert run.progress["iteration"].tolist() == [1, 2, 3, 4]
 

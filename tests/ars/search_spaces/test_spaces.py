@@ -62,6 +62,12 @@ def test_whatever_is_suggested_can_be_trained(algo: str, task: SearchTask) -> No
         ("ppo", {"batch_size": 600, "n_steps": 64}),
         ("a2c", {"iteration_steps": 100}),
         ("a2c", {"iteration_steps": 7}),
+        ("a2c", {"critic": "q"}),
+        ("a2c", {"update": "episode"}),
+        ("a2c", {"update": "step", "n_envs": 1}),
+        ("actor-critic", {"n_steps": 8, "iteration_steps": 80}),
+        ("dqn", {"buffer_size": 100, "learning_starts": 50}),
+        ("dqn", {"buffer_size": 20, "learning_starts": 10, "n_envs": 8}),
     ],
 )
 def test_what_is_suggested_goes_with_what_is_given(algo: str, fixed: dict[str, Any]) -> None:
@@ -98,6 +104,19 @@ def test_rewards_are_weighed_only_where_their_terms_are_known() -> None:
         assert settings["n_directions"] <= 50  # ten iterations or more
     small = [space(Search(Drawn(seed), SMALL)) for seed in range(30)]
     assert not any("reward_weights" in settings for settings in small)
+
+
+def test_trials_are_compared_over_episodes_of_one_length() -> None:
+    for algo in ("ars", "pgpe", "sep-cma-es"):
+        space = ALGORITHMS[algo].search_space
+        assert space is not None
+        for task, fixed, length in ((SMALL, {}, 1000), (SMALL, {"eval_length": 7}, 7)):
+            tried = [space(Search(Drawn(seed), task, fixed)) for seed in range(30)]
+            assert {settings["eval_length"] for settings in tried} == {length}
+            assert len({settings["rollout_length"] for settings in tried}) == 3
+        same = {"rollout_length": 50}
+        assert "eval_length" not in space(Search(Drawn(0), SMALL, same))
+        assert "eval_length" not in space(Search(Drawn(0), ROBOT))
 
 
 def test_a_shift_is_tried_where_it_leaves_something_to_learn_from() -> None:

@@ -84,6 +84,24 @@ def test_another_environment_takes_the_settings_but_not_the_arguments() -> None:
     assert (config.env_id, config.env_kwargs, config.run.n_iterations) == ("Acrobot-v1", {}, 2)
 
 
+@pytest.mark.parametrize("name", ["CartPole-v1", "cartpole-v1"])
+def test_the_same_environment_keeps_the_arguments_however_it_is_typed(name: str) -> None:
+    kwargs = {"sutton_barto_reward": True}
+    folder = train("CartPole-v1", env_kwargs=kwargs, **FEW).folder
+    Path("mine.yaml").write_text("env_kwargs: {sutton_barto_reward: true}\n")
+    for file in (folder, Path("mine.yaml")):
+        given = with_file(settings_in(file), {"env_id": name})
+        assert resolve_new(given.pop("env_id"), given).env_kwargs == kwargs
+
+
+def test_a_preset_beside_a_run_is_refused() -> None:
+    folder = train("CartPole-v1", **FEW).folder
+    for preset in (None, "none"):
+        with_file(settings_in(folder), {"preset": preset})
+    with pytest.raises(UsageError, match="`preset` course: has no meaning beside `config`"):
+        with_file(settings_in(folder), {"preset": "course"})
+
+
 FILES = {
     "mine.toml": 'env = "halfcheetah"\nseed = 4\nstep-size = 0.1\nhidden_sizes = [8, 4]\n'
     'policy = "mlp"\nreward_weights = ["alive=0.5"]\ntotal_timesteps = 1_000\n',

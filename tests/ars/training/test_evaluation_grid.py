@@ -78,7 +78,10 @@ def test_one_grid_takes_the_place_of_the_other_on_resume(tmp_path: Path) -> None
     assert (by_iterations.eval_timesteps, by_iterations.eval_freq) == (None, 2)
 
 
-def test_both_grids_at_once_are_refused() -> None:
+def test_both_grids_at_once_are_refused(tmp_path: Path) -> None:
+    folder = train(tmp_path / "run", "--n-iterations", "1")
+    with pytest.raises(UsageError, match="`eval_timesteps` 5: has no meaning beside `eval_freq`"):
+        resolve_resumed(folder, {"eval_timesteps": 5, "eval_freq": 3})
     with pytest.raises(UsageError, match="`eval_timesteps` 5: has no meaning beside `eval_freq`"):
         resolve_new("Hopper", {"eval_timesteps": 5, "eval_freq": 3})
     # A preset's is no wish of the user's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,16 @@ def test_the_folder_is_evaluated_seed_by_seed(capsys: pytest.CaptureFixture[str]
     out, err = capsys.readouterr()
     assert out.endswith("of 1 seed, 3 new episodes each\n")
     assert "left out, without a policy yet: seed 1\n" in err
+
+
+def test_a_seed_that_begins_late_has_the_horizon_of_the_others() -> None:
+    few = {**FEW, "n_iterations": None, "total_timesteps": 200}
+    train_seeds("CartPole-v1", 2, run_dir="many", step_size_schedule="linear", **few)
+    shutil.rmtree("many/s1")
+    train_seeds(resume="many", total_timesteps=600, verbose=False)
+    configs = [json.loads(Path(f"many/s{seed}/config.json").read_text()) for seed in (0, 1)]
+    assert [config["config"]["horizon"] for config in configs] == [200, 200]
+    assert [config["run"]["total_timesteps"] for config in configs] == [600, 600]
 
 
 def test_an_interrupt_saves_every_seed_and_they_go_on_exactly() -> None:

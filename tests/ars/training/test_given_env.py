@@ -77,6 +77,9 @@ def test_a_class_gets_the_runs_env_kwargs_and_serves_every_algorithm() -> None:
     run = train(Identity, algo="dqn", env_kwargs={"length": 7}, total_timesteps=70, verbose=False)
     assert run.folder == Path("runs/python-Identity-v0/dqn-s0")
     assert evaluate(run, 2)["lengths"] == [7, 7]
+    few: dict[str, Any] = {"total_timesteps": 70, "verbose": False}
+    for again in (train(config=run, **few), train(Identity, config=run.folder, **few)):
+        assert evaluate(again, 2)["lengths"] == [7, 7]
 
 
 def test_an_environment_stays_the_users() -> None:
@@ -111,10 +114,15 @@ def test_without_its_environment_such_a_run_is_refused_in_a_line(
     for call in (
         lambda: evaluate("run", 1),
         lambda: train(resume="run", n_iterations=9, verbose=False),
+        lambda: train(config="run", verbose=False),
     ):
         with pytest.raises(UsageError, match="python/CartPoleEnv-v0: its environment was given"):
             call()
-    for main, words in ((train_command, ["--resume"]), (evaluate_command, [])):
+    for main, words in (
+        (train_command, ["--resume"]),
+        (train_command, ["--config"]),
+        (evaluate_command, []),
+    ):
         with pytest.raises(SystemExit) as stopped:
             main([*words, str(run.folder)])
         assert stopped.value.code == 2

@@ -98,6 +98,7 @@ def test_a_preset_does_not_bind_who_chose_otherwise(
         ({}, 500_000),
         ({"total_timesteps": 1000}, 1000),
         ({"n_iterations": 5}, 500_000),
+        ({"n_iterations": 5, "total_timesteps": None}, 500_000),
         ({"horizon": 7, "total_timesteps": 1000}, 7),
         ({"preset": None}, 1_000_000),
         ({"preset": "none"}, 1_000_000),
@@ -215,6 +216,13 @@ def test_a_run_is_trained_again_from_where_it_began(tmp_path: Path) -> None:
             "`common_seeds` pair: has no meaning without pairs",
         ),
         ({"algo": "sep-cma-es", "n_directions": 1}, "`n_directions` 1: must be at least 2"),
+        (
+            {"algo": "reinforce", "value_coef": 0.1},
+            "`value_coef` 0.1: has no meaning without `base",
+        ),
+        ({"algo": "actor-critic", "gae_lambda": 0.5}, "`gae_lambda` 0.5: has no meaning where an"),
+        ({"algo": "q-learning", "env_processes": 2}, "`env_processes` 2: q-learning has one envi"),
+        ({"algo": "q-learning", "device": "cuda"}, "`device` cuda: q-learning learns without"),
     ],
 )
 def test_settings_that_decide_nothing_are_refused(given: dict[str, Any], message: str) -> None:
