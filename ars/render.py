@@ -46,11 +46,13 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command; `arguments`: those after `ars render`, by default the process's."""
     args = _parser().parse_args(arguments)
     config = make_config(RenderConfig, vars(args))
+    import envs
     from ars.rendering.show import default_output, watch
     from ars.rendering.video import KINDS
     from ars.training.evaluation import acting
     from ars.training.rebuild import chosen_policy, training_moments
     from ars.training.trust import check_trust
+    from envs.drawing.possible import why_no_window
     from envs.drawing.window import has_display
 
     if args.window and config.output is not None:
@@ -73,8 +75,13 @@ def main(arguments: Sequence[str]) -> None:
     if moments and args.window:
         raise UsageError("`over_training`: is written to a file, not shown in a window")
     if output is None and has_display() and not moments:
-        watch(open_env, config, _print_episode)
-        return
+        reason = why_no_window(envs.resolve(resolved.file.env_id))
+        if reason is None:
+            watch(open_env, config, _print_episode)
+            return
+        if args.window:
+            raise UsageError(f"`window`: {resolved.file.env_id} has none: {reason}")
+        print(f"no window, but a video: {reason}", flush=True)
     if output is None:
         folder = Path(run) if Path(run).is_dir() else Path()
         output = folder / default_output(resolved.file.env_id, moments)
@@ -89,7 +96,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _grid(args: Any, config: RenderConfig, output: Path | None) -> None:
     """Write several policies side by side."""
-    from ars.rendering.grid import Shown, captions, record_grid
+    from ars.rendering.grid import Shown, captions, record_grid, same_episodes
     from ars.training.evaluation import acting
     from ars.training.rebuild import chosen_policy
     from ars.training.trust import check_trust
@@ -97,14 +104,15 @@ def _grid(args: Any, config: RenderConfig, output: Path | None) -> None:
     for name, given in (("over_training", config.over_training), ("window", args.window)):
         if given:
             raise UsageError(f"`{name}`: shows one RUN, and {len(args.run)} are given")
+    config, output = same_episodes(config), output or Path("policies.mp4")
     shown = []
-    for run, caption in zip(args.run, captions(args.run), strict=True):
+    for run, caption in zip(args.run, captions(args.run, output), strict=True):
         resolved = chosen_policy(run, args.latest, args.at, args.trust)
         check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
         print(resolved.description, flush=True)
         shown.append(Shown(caption, partial(acting, resolved, config.seed)))
     with progress("rendering") as advance:
-        recording = record_grid(shown, config, output or Path("policies.mp4"), advance)
+        recording = record_grid(shown, config, output, advance)
     each = len(recording.episodes) // len(shown)
     for number, one in enumerate(shown):
         for index in range(each):

@@ -220,11 +220,13 @@ def _grid(
     trust: bool,
 ) -> Path:
     """Write a film of several policies, side by side."""
-    from ars.rendering.grid import Shown, captions, record_grid
+    from ars.rendering.grid import Shown, captions, record_grid, same_episodes
 
+    config = same_episodes(config)
     with ExitStack() as opened:
         shown = []
-        for one, caption in zip(runs, captions([str(folder_of(run)) for run in runs]), strict=True):
+        names = captions([str(folder_of(run)) for run in runs], path)
+        for one, caption in zip(runs, names, strict=True):
             resolved = opened.enter_context(policy_in_env(one, latest, at, env, trust))
             shown.append(Shown(caption, partial(acting, resolved, config.seed, warn=warn)))
         return record_grid(shown, config, path).path

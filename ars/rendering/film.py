@@ -166,12 +166,8 @@ class Film:
         return self.taken == self._most
 
     def summary(self, size: tuple[int, int]) -> str:
-        """Describe the file: size in pixels, frames, duration."""
-        text = f"{size[0]}x{size[1]}, {self.taken} frames"
-        if self._kind.moments:
-            return text
-        limit = " (the most it may have)" if self.is_cut else ""
-        return f"{text}{limit}, {self.seconds:.1f} s"
+        """The file in words."""
+        return self._kind.described(size, self.taken, self.seconds, self.is_cut)
 
 
 class TrainingFilm(Film):

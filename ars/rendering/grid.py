@@ -23,6 +23,7 @@ GAP = 4  # pixels between them
 WIDEST = {".mp4": 1280, ".gif": 720}  # pixels of the whole, where the user did not choose
 MOMENTS = 4  # of each policy on a sheet
 LONGEST = 28  # letters of a caption
+LETTER = 8  # pixels that one may take in a small picture, and its share of the margins
 _LEFT_OUT = "..."
 _ENDINGS = (".safetensors", ".zip")  # of policy files and shared runs; "lr0.1" has none
 _BETWEEN = (16, 20, 28)
@@ -69,12 +70,18 @@ class _Reel:
         self._path.unlink()
 
 
-def captions(runs: Sequence[str]) -> list[str]:
-    """What tells runs apart, equal for equal runs alone, of at most `LONGEST` letters.
+def same_episodes(config: RenderConfig) -> RenderConfig:
+    """With a seed for all, where the user chose none: each run's own would give each others."""
+    return replace(config, seed=0) if config.seed is None else config
+
+
+def captions(runs: Sequence[str], output: Path | None = None) -> list[str]:
+    """What tells runs apart, equal for equal runs alone, and not too long for their pictures.
 
     The last parts of their paths, as many as are needed; of long ones the beginning, the end or
     both, or else a number and the end.
     """
+    longest = _longest(len(runs), output)
     paths = [Path(run) for run in runs]
     if not paths:
         raise UsageError("`run`: give one at least")
@@ -85,19 +92,34 @@ def captions(runs: Sequence[str]) -> list[str]:
         found = [str(Path(*one[-count:])) for one in parts]
         if len({*found}) == len({*parts}):
             break
-    for head in range(LONGEST - len(_LEFT_OUT) + 1):
-        cut = [_cut(text, head) for text in found]
+    for head in range(longest - len(_LEFT_OUT) + 1):
+        cut = [_cut(text, head, longest) for text in found]
         if len({*cut}) == len({*found}):
             return cut
     order = list(dict.fromkeys(found))
-    return [_cut(f"{order.index(text) + 1}: {text}", len(f"{MOST}: ")) for text in found]
+    return [_cut(f"{order.index(text) + 1}: {text}", len(f"{MOST}: "), longest) for text in found]
 
 
-def _cut(text: str, head: int) -> str:
+def _longest(n_runs: int, output: Path | None) -> int:
+    """How many letters a picture has room for; in a file of any kind, if there is none yet."""
+    widest = None if output is None else WIDEST.get(output.suffix.lower())
+    return LONGEST if widest is None else min(LONGEST, _tile_width(n_runs, widest) // LETTER)
+
+
+def _tile_width(n_runs: int, widest: int) -> int:
+    columns = _columns(n_runs)
+    return (widest - (columns - 1) * GAP) // columns
+
+
+def _columns(n_runs: int) -> int:
+    return math.ceil(math.sqrt(n_runs))
+
+
+def _cut(text: str, head: int, longest: int) -> str:
     """A text without what its first `head` letters and its end leave no room for."""
-    if len(text) <= LONGEST:
+    if len(text) <= longest:
         return text
-    return text[:head] + _LEFT_OUT + text[len(text) - (LONGEST - len(_LEFT_OUT) - head) :]
+    return text[:head] + _LEFT_OUT + text[len(text) - (longest - len(_LEFT_OUT) - head) :]
 
 
 def record_grid(
@@ -124,16 +146,16 @@ def record_grid(
     if len(shown) > MOST:
         raise UsageError(f"`run`: {len(shown)} policies are given; at most {MOST} fit")
     ending = output.suffix.lower()
-    kind, columns = video.KINDS[ending], math.ceil(math.sqrt(len(shown)))
+    kind, columns = video.KINDS[ending], _columns(len(shown))
     refuse_speed(kind, config)
     if kind.moments:
         tile = replace(kind, frames=MOMENTS)
     else:
-        width = (WIDEST[ending] - (columns - 1) * GAP) // columns
-        tile = replace(kind, width=min(width, 640))
+        tile = replace(kind, width=min(_tile_width(len(shown), WIDEST[ending]), 640))
     with tempfile.TemporaryDirectory() as place, replacing(output) as temporary:
         reels: list[_Reel] = []
         episodes: list[Episode] = []
+        is_cut = False
         try:
             for index, (caption, open_env) in enumerate(shown):
                 reel = _Reel(Path(place))
@@ -147,17 +169,27 @@ def record_grid(
                 )
                 reels.append(reel)
                 episodes += done.episodes
-            fps = max(reel.fps for reel in reels)
+                is_cut |= done.is_cut and not kind.moments
+            fps = _rate(reels, kind)
             with video.finishing(kind.writer(temporary, fps)) as writer:
                 n_pictures = _compose(reels, kind, columns, fps, writer)
         finally:
             for reel in reels:
                 reel.close()
-    size = f"{writer.size[0]}x{writer.size[1]}, {n_pictures} frames"
     seconds = n_pictures / fps
-    text = size if kind.moments else f"{size}, {seconds:.1f} s"
+    text = kind.described(writer.size, n_pictures, seconds, is_cut)
     starts = [0.0] * len(episodes)
-    return Recording(output, episodes, text, starts, seconds, n_pictures, done.smooth)
+    return Recording(output, episodes, text, starts, seconds, n_pictures, done.smooth, is_cut)
+
+
+def _rate(reels: Sequence[_Reel], kind: video.Kind) -> float:
+    """Pictures per second: those of the fastest, or as many as the whole leaves room for."""
+    fastest = max(reel.fps for reel in reels)
+    longest = max(reel.length / reel.fps for reel in reels)
+    room = kind.frames / longest
+    if kind.moments or room >= fastest:
+        return fastest
+    return 100 / math.ceil(100 / room)  # of a GIF, which counts hundredths of a second
 
 
 def _compose(

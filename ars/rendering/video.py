@@ -189,6 +189,14 @@ class Kind:
     moments: bool = False
     rate: Callable[[float], float] = float
 
+    def described(self, size: tuple[int, int], frames: int, seconds: float, is_cut: bool) -> str:
+        """A file in words: its size in pixels, its frames and how long they last."""
+        text = f"{size[0]}x{size[1]}, {frames} frames"
+        if self.moments:
+            return text
+        limit = " (the most it may have)" if is_cut else ""
+        return f"{text}{limit}, {seconds:.1f} s"
+
 
 KINDS = {
     ".mp4": Kind(Mp4, fps=30),

@@ -312,6 +312,7 @@ def _train(
                 interrupts.handled(),  # around the pool too: Ray must not stay half started/stopped
                 closing(_pool_for(config, algorithm, probed, display.notify, budget)) as pool,
             ):
+                budget.begin()  # the time is for training, not for starting Ray
                 trainer = Trainer(
                     algorithm,
                     pool,

@@ -29,7 +29,7 @@ class TimeBudget:
     """A `Watch` of a pool that ends a wait when the time of a run is used.
 
     Args:
-        seconds: of the run, from now on; None for no limit.
+        seconds: of the run, from now or from `begin` on; None for no limit.
         eval_episodes: of an evaluation.
         stretch: an evaluation's longest episode as a multiple of training's longest.
         clock: gives seconds.
@@ -57,6 +57,10 @@ class TimeBudget:
         self._busy, self._waited, self._since = 0.0, 0.0, math.inf
         self._eval_length = 0.0
         self._kept_for: int | None = None
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._began = self._clock()
 
     @property
     def spent(self) -> float:

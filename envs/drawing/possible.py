@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 import gymnasium
@@ -40,10 +41,21 @@ def why_not_drawn(env_id: str) -> str | None:
     make = registered_creator(env_id)
     if not inspect.isclass(make):
         return None
-    modes = (getattr(make, "metadata", None) or {}).get("render_modes") or ()
-    if "rgb_array" not in modes:
+    if "rgb_array" not in _modes(make):
         return "its class names no rgb_array in metadata['render_modes']"
     return None if _takes_render_mode(make) else _NO_RENDER_MODE
+
+
+def why_no_window(env_id: str) -> str | None:
+    """Why an environment, as for `why_not_drawn`, has no window of its own; None if it may."""
+    make = registered_creator(env_id)
+    if not inspect.isclass(make) or "human" in _modes(make):
+        return None
+    return "its class names no human in metadata['render_modes']"
+
+
+def _modes(make: type[Any]) -> Collection[str]:
+    return (getattr(make, "metadata", None) or {}).get("render_modes") or ()
 
 
 def drawing_hint(spec: EnvSpec | None, error: BaseException) -> str:

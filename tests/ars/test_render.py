@@ -209,6 +209,23 @@ def test_with_a_display_a_window_shows_the_episode_in_real_time(
     assert list(square.parent.iterdir()) == [square]
 
 
+def test_what_has_no_window_of_its_own_is_shown_in_a_video(
+    square: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(window, "has_display", lambda: True)
+    monkeypatch.setattr(Square, "metadata", {"render_modes": ["rgb_array"], "render_fps": 60})
+    monkeypatch.chdir(tmp_path)
+    render.main([str(square)])
+    told = capsys.readouterr().out
+    assert "no window, but a video: its class names no human in metadata" in told
+    assert (tmp_path / "Square-v0.mp4").exists() and "wrote Square-v0.mp4" in told
+    status, line = refusal(render.main, [square, "--window"], capsys)
+    assert status == 2 and line.startswith("error: --window: Square-v0 has none: its class names")
+
+
 def test_a_display_counts_only_if_its_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     assert not window.has_display()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from PIL.GifImagePlugin import GifImageFile
 from ars import api, render
 from ars.common.errors import UsageError
 from ars.rendering.film import Film, RenderConfig
-from ars.rendering.grid import LONGEST, captions
+from ars.rendering.grid import LETTER, LONGEST, _rate, _Reel, captions
+from ars.rendering.recorder import _font
 from ars.rendering.video import KINDS
 
 pytestmark = pytest.mark.usefixtures("no_display")
@@ -36,6 +38,43 @@ def test_two_policies_move_side_by_side(
     said = capsys.readouterr().out
     assert "square, episode 1: return" in said
     assert "other, episode 1: return" in said
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_all_play_the_same_episodes_unless_a_seed_is_given(
+    python: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int | None] = []
+    reset = Square.reset
+
+    def noted(self: Square, *, seed: int | None = None, options: Any = None) -> Any:
+        seeds.append(seed)
+        return reset(self, seed=seed, options=options)
+
+    monkeypatch.setattr(Square, "reset", noted)
+    runs = [save(tmp_path / f"{seed}.safetensors", seed=seed) for seed in (7, 8)]
+    for chosen in (None, 5):
+        seeds.clear()
+        if python:
+            api.render(runs, output=tmp_path / "x.gif", seed=chosen)
+        else:
+            words = [] if chosen is None else ["--seed", str(chosen)]
+            render.main([*map(str, runs), "--output", str(tmp_path / "x.gif"), *words])
+        assert len(seeds) == 2 and seeds[0] == seeds[1]
+
+
+def test_a_gif_of_several_that_is_full_says_so_and_has_room_for_the_longest(
+    square: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "x.gif"
+    render.main([str(square), str(square), "--episodes", "60", "--output", str(output)])
+    assert "134x49, 400 frames (the most it may have), 20.0 s" in capsys.readouterr().out
+    slow = _Reel(tmp_path)
+    slow.fps, slow.length = 2.0, 100
+    fast = _Reel(tmp_path)
+    fast.fps, fast.length = 20.0, 100
+    assert _rate([slow, fast], KINDS[".gif"]) == 100 / 13  # 50 s are 385 pictures
+    assert _rate([slow, fast], KINDS[".mp4"]) == 20.0
 
 
 def test_a_sheet_has_a_row_of_each(square: Path, tmp_path: Path) -> None:
@@ -66,6 +105,16 @@ def test_captions_are_as_short_as_tells_runs_apart() -> None:
     assert captions(["Hopper", "Ant"]) == ["Hopper", "Ant"]
     assert captions(["a", "a"]) == ["a", "a"]
     assert captions(["x" * 60, "y"])[0] == "..." + "x" * 25
+
+
+def test_captions_fit_into_small_pictures() -> None:
+    runs = [f"sweep/pendulum-directions-16-seed{seed}" for seed in range(1, 11)]
+    small, large = captions(runs, Path("x.gif")), captions(runs, Path("x.mp4"))
+    assert len({*small}) == len({*large}) == 10
+    assert max(map(len, small)) == (720 - 3 * 4) // 4 // LETTER
+    assert max(map(len, large)) == LONGEST
+    font = _font(13)
+    assert max(font.getlength(caption) for caption in small) < 177 - 13
 
 
 def test_captions_keep_what_is_no_ending_of_a_file() -> None:

@@ -13,6 +13,7 @@ from hopper_runs import resume, train
 from learners import outcome, without_times
 
 import ars.train
+import ars.training.run
 from ars.algorithms.actor_critic import A2C
 from ars.algorithms.base import Row
 from ars.rollout.pool import LocalPool
@@ -44,6 +45,27 @@ def test_an_evaluation_is_expected_to_take_what_its_steps_have_taken() -> None:
     budget.evaluated(40.0)  # now it is known
     budget.evaluated(30.0)  # the longest counts
     assert budget.evaluation_seconds() == pytest.approx(1.2 * 10 * 0.8)
+
+
+def test_it_begins_once_the_pool_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    open_pool = ars.training.run._pool_for
+
+    def noted(*given: Any) -> Any:
+        order.append("pool")
+        return open_pool(*given)
+
+    monkeypatch.setattr(ars.training.run, "_pool_for", noted)
+    monkeypatch.setattr(TimeBudget, "begin", lambda self: order.append("begin"))
+    train(tmp_path / "run", "--n-iterations", "1")
+    assert order == ["pool", "begin"]
+    monkeypatch.undo()
+    clock = Clock()
+    budget = TimeBudget(60, clock=clock)
+    clock.now += 50
+    budget.begin()
+    clock.now += 1
+    assert budget.spent == 1
 
 
 def test_it_is_not_judged_by_rollouts_that_load_and_compile() -> None:
