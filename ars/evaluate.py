@@ -86,7 +86,8 @@ def main(arguments: Sequence[str]) -> None:
     config = make_config(EvaluateConfig, vars(args))
     from ars.cli.seeds import table
 
-    chosen = [_chosen(run, args) for run in args.run]  # all are checked before one is played
+    # All are checked before one is played.
+    chosen = [_chosen(run, args, config) for run in args.run]
     for number, (experiment, policies) in enumerate(chosen):
         if number and not args.json:
             print()
@@ -101,7 +102,9 @@ def main(arguments: Sequence[str]) -> None:
             print(f"\n{table(*experiment, results)}", flush=True)
 
 
-def _chosen(run: str, args: Namespace) -> tuple[tuple[str, str] | None, dict[int, ResolvedPolicy]]:
+def _chosen(
+    run: str, args: Namespace, config: EvaluateConfig
+) -> tuple[tuple[str, str] | None, dict[int, ResolvedPolicy]]:
     """The environment and algorithm of an experiment, and its policies by seed.
 
     One that is no experiment's is numbered 0.
@@ -109,18 +112,20 @@ def _chosen(run: str, args: Namespace) -> tuple[tuple[str, str] | None, dict[int
     from ars.training.experiment import is_experiment, members
 
     if not is_experiment(Path(run)):
-        return None, {0: _policy(run, args)}
+        return None, {0: _policy(run, args, config)}
     env_id, algo, runs = members(Path(run), tell_aside)
-    return (env_id, algo), {run.seed: _policy(str(run.folder), args) for run in runs}
+    return (env_id, algo), {run.seed: _policy(str(run.folder), args, config) for run in runs}
 
 
-def _policy(run: str, args: Namespace) -> ResolvedPolicy:
+def _policy(run: str, args: Namespace, config: EvaluateConfig) -> ResolvedPolicy:
     """The policy that a run means."""
+    from ars.training.evaluation import check_evaluable
     from ars.training.rebuild import chosen_policy
     from ars.training.trust import check_trust
 
     resolved = chosen_policy(run, args.latest, args.at, args.trust)
     check_trust(resolved.path, resolved.file.env_id, resolved.file.env_kwargs, args.trust)
+    check_evaluable(resolved, config.stochastic)
     return resolved
 
 

@@ -144,7 +144,8 @@ def run(words: list[str], folder: Path, changed: bool) -> None:
         name, arguments = found
         words = ["python", "-m", f"ars.{name}" if name else "ars", *shorter(name, arguments)]
     assert words[0] == "python", f"{' '.join(words)}: neither run nor listed in NOT_RUN"
-    run_process([sys.executable, *words[1:]], folder)
+    alone = ["--numprocesses=0"] if words[1:3] == ["-m", "pytest"] else []
+    run_process([sys.executable, *words[1:], *alone], folder)
 
 
 def run_process(words: list[str], folder: Path) -> None:

@@ -165,7 +165,9 @@ class Parser(argparse.ArgumentParser):
         except UsageError as error:
             self.error(str(error))
         result, unknown = super().parse_known_args(words, namespace)
-        flags = [word for word in unknown if word.startswith("-")]
+        end = unknown.index("--") if "--" in unknown else len(unknown)
+        flags = [word for word in unknown[:end] if word.startswith("-")]
+        unknown = unknown[:end] + unknown[end + 1 :]
         runs = [a.dest for a in self._actions if a.nargs == "+" and not a.option_strings]
         if flags or (unknown and not runs):
             self._refuse([*flags, *unknown][0])

@@ -34,7 +34,7 @@ def _to_stderr_at_exit() -> None:
 
 
 def _give_up_stdout() -> None:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none at all
         sys.stdout.flush()
         os.dup2(2, 1)
         sys.stdout = sys.stderr

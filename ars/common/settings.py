@@ -199,6 +199,8 @@ def _check_against_others(field: dataclasses.Field[Any], values: Mapping[str, An
         shown = "" if value is True else f" {in_words(value)}"
         if values[other] is False:
             raise UsageError(f"`{name}`{shown}: has no meaning without `{other}`")
+        if values[other] is True:
+            raise UsageError(f"`{name}`{shown}: has no meaning with `{other}`")
         if tuple(allowed) == (None,):
             raise UsageError(f"`{name}`{shown}: has no meaning beside `{other}`")
         raise UsageError(

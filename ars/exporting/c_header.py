@@ -186,7 +186,7 @@ class HeaderText:
         parts = [
             _TOP.format(
                 **self._words(),
-                file=f"{self.origin.name}.h",
+                file=self.origin.file,
                 env_id=_comment(self.origin.env_id),
                 description=_comment(self.origin.description),
                 compare=compare,
@@ -294,7 +294,7 @@ class HeaderText:
             call=call,
             compare=compare,
         )
-        return text.replace(f'"{self.name}.h"', f'"{self.origin.name}.h"').encode()
+        return text.replace(f'"{self.name}.h"', f'"{self.origin.file}"').encode()
 
 
 def identifier(name: str) -> str:

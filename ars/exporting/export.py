@@ -47,7 +47,7 @@ def export_policy(file: PolicyFile, format: str, output: Path) -> Export:
         RunError: a program that is needed is missing, or the result does not act as the policy.
     """
     check_output(output)
-    origin = Origin(output.stem, file.env_id, describe(file), clock_inputs(file))
+    origin = Origin(output.name, file.env_id, describe(file), clock_inputs(file))
     exported = load_writer(format)(file.policy, plain_policy(file.policy), origin)
     checked = check(file.policy, exported)
     vectors = io.BytesIO()

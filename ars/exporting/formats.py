@@ -6,6 +6,7 @@ import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,16 +21,21 @@ class Origin:
     """What an exported file says of where it comes from, and the name of its file.
 
     Attributes:
-        name: the file's, without its ending.
+        file: the file's name.
         env_id: the environment that the policy acts in.
         description: of the policy, one line.
         clock: which of its inputs are a clock's, in words; empty where it has none.
     """
 
-    name: str
+    file: str
     env_id: str
     description: str
     clock: str = ""
+
+    @property
+    def name(self) -> str:
+        """That of the file, without its ending."""
+        return Path(self.file).stem
 
     @property
     def about(self) -> str:

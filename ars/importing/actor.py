@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from ars.common.errors import UsageError
 from policies import (
@@ -79,9 +80,14 @@ class Actor:
             UsageError: they are not those that it was trained with.
             UnsupportedSpace: no policy supports them.
         """
+        if not isinstance(observation_space, Box):
+            kind = type(observation_space).__name__
+            raise UsageError(
+                f"`env` {env_id}: its observations are a {kind}, and imported policies take vectors"
+            )
         observation = space_spec(observation_space, "observation")
         action = space_spec(action_space, "action")
-        assert isinstance(observation, BoxSpec)  # space_spec refuses other observations
+        assert isinstance(observation, BoxSpec)
         n_in, n_out = self.layers[0][0].shape[1], len(self.layers[-1][0])
         if is_image(observation):
             raise UsageError(f"`env` {env_id}: gives images, which imported policies do not take")

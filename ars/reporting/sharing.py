@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ars.common.errors import RunError, UsageError
+from ars.common.errors import RolloutError, RunError, UsageError
 from ars.common.output import check_output, free
 from ars.rendering.film import RenderConfig
 from ars.rendering.show import record
@@ -16,6 +16,7 @@ from ars.training.rebuild import chosen_policy
 from ars.training.run_folder import CONFIG, read_json
 from ars.training.shared_run import check_shareable, share
 from ars.training.trust import check_trust
+from envs import UnknownEnvironment, WrongOptions
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def share_run(folder: Path, output: str | Path | None = None, trust: bool = Fals
     picture, why = None, ""
     try:
         picture = _picture(folder, trust)
-    except (RunError, UsageError) as error:
+    except (RunError, RolloutError, UsageError, UnknownEnvironment, WrongOptions) as error:
         why = str(error)
     return Shared(path, tuple(share(folder, path, picture)), why)
 

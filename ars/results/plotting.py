@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ars.common.errors import RolloutError, RunError, UsageError
@@ -97,7 +98,10 @@ def plot_tables(words: Words, config: PlotConfig, output: Path, trust: bool = Fa
             raise UsageError(f"`{name}`{shown}: has no meaning for a table of values")
     for one in found:
         check_trust(one.path, one.file.env_id, one.file.env_kwargs, trust)
-    tables = [policy_table(one) for one in found]
+    tables = [
+        replace(table, title="\n".join([table.title, *name]))
+        for table, name in zip(map(policy_table, found), _told_apart(words), strict=True)
+    ]
     with replacing(output) as temporary, style.print_style():
         style.write(draw_tables(tables), temporary, output.suffix)
     return [one.description for one in found]
@@ -129,10 +133,22 @@ def _plot_policies(words: Words, output: Path, notify: Notify, trust: bool) -> l
         return []
     seed = None if len(found) == 1 else 0  # several are drawn in the same episodes
     episodes = trajectories.ALONE if len(found) == 1 else trajectories.BESIDE_OTHERS
-    played = [way for one in found for way in trajectories.play(one, episodes, seed, notify)]
+    played = [
+        replace(way, title=", ".join([way.title, *name]))
+        for one, name in zip(found, _told_apart(words), strict=True)
+        for way in trajectories.play(one, episodes, seed, notify)
+    ]
     with replacing(output) as temporary, style.print_style():
         style.write(trajectories.draw_trajectories(played), temporary, output.suffix)
     return [one.description for one in found]
+
+
+def _told_apart(words: Words) -> list[list[str]]:
+    """Of several policies, the name of each, to be added to its title."""
+    from ars.rendering.grid import captions
+
+    names = captions([str(word) for word in words])
+    return [[name] if len(names) > 1 else [] for name in names]
 
 
 def _policies_of(words: Words, trust: bool, latest: bool = True) -> list[ResolvedPolicy]:

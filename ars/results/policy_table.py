@@ -33,7 +33,7 @@ class PolicyTable:
     """A table of values, and where its states lie.
 
     Attributes:
-        title: the environment and the algorithm.
+        title: the environment and the algorithm, and which policy it is, of several.
         values: Q(s, a), float64 [n_states, n_actions].
         layout: of its world; None for rows.
         path: the states that the best actions lead through, in a world that leaves nothing to
@@ -162,6 +162,7 @@ def _draw_grid(axes: Axes, table: PolicyTable, grid: Grid) -> None:
 def _draw_graph(axes: Axes, table: PolicyTable, graph: Graph) -> None:
     """States as discs, what may follow as arrows with the action's value; the best in colour."""
     best = table.values.argmax(axis=1)
+    labels = []
     for s, a, n in graph.edges:
         (x0, y0), (x1, y1) = graph.places[s], graph.places[n]
         chosen = a == best[s] and np.ptp(table.values[s]) > 0
@@ -182,10 +183,10 @@ def _draw_graph(axes: Axes, table: PolicyTable, graph: Graph) -> None:
         label = digits(float(table.values[s, a]))
         if several or len(graph.actions) < len(graph.places):
             label = f"{graph.actions[a]}: {label}"
-        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-        axes.text(
-            x, y + offset, label, ha="center", va="center", fontsize=6, color=color, bbox=paper
-        )
+        labels.append((x, y + offset, label, color))
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+    for x, y, label, color in labels:  # on all arrows
+        axes.text(x, y, label, ha="center", va="center", fontsize=6, color=color, bbox=paper)
     for s, (x, y) in enumerate(graph.places):
         axes.plot(x, y, "o", markersize=25, markerfacecolor="white", markeredgecolor="black",
                   markeredgewidth=0.8, zorder=4)  # fmt: skip

@@ -35,7 +35,7 @@ class Track:
     """An episode seen from above.
 
     Attributes:
-        title: the environment and the algorithm.
+        title: the environment and the algorithm, and which policy it is, of several.
         caption: what came of it.
         views: after the reset and after each step.
         terminated: whether it ended by itself.

@@ -270,6 +270,27 @@ def making(env_id: str, env_kwargs: Mapping[str, Any]) -> Iterator[None]:
         raise RunError(f"{env_id}: cannot be made: {one_line(error)}{hint}") from error
 
 
+def check_evaluable(resolved: ResolvedPolicy, stochastic: bool = False) -> None:
+    """Check that a policy can be evaluated, as far as is known before its environment is made.
+
+    Args:
+        resolved: the policy; the module that it may name is imported.
+        stochastic: as for `evaluate_policy`.
+
+    Raises:
+        UsageError: `stochastic`, and the policy has no distribution; or its environment was given
+            from Python, and is not here.
+        envs.UnknownEnvironment: there is none of this name.
+    """
+    if stochastic and resolved.file.policy.spec.distribution == "none":
+        raise UsageError(
+            f"`stochastic`: {resolved.name} has no distribution of actions; it was trained by "
+            f"{resolved.file.training.get('algo', 'ars')}, which always takes the best"
+        )
+    check_given(resolved.file.env_id)
+    resolve(resolved.file.env_id)
+
+
 def evaluate_policy(
     resolved: ResolvedPolicy,
     episodes: int,
@@ -294,15 +315,11 @@ def evaluate_policy(
         `evaluate_policy` reports it.
 
     Raises:
-        UsageError: `stochastic`, and the policy has no distribution.
+        UsageError, envs.UnknownEnvironment: as for `check_evaluable`.
         RunError, RolloutError: an episode fails or is not finite.
     """
+    check_evaluable(resolved, stochastic)
     policy = resolved.file.policy
-    if stochastic and policy.spec.distribution == "none":
-        raise UsageError(
-            f"`stochastic`: {resolved.name} has no distribution of actions; it was trained by "
-            f"{resolved.file.training.get('algo', 'ars')}, which always takes the best"
-        )
     snapshot = Snapshot(policy.weights, policy.normalizer)
     played = []
     with acting(resolved, seed, stochastic=stochastic, warn=warn) as rollouts:

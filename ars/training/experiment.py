@@ -249,7 +249,8 @@ def members(folder: Path, notify: Callable[[str], None]) -> tuple[str, str, list
     if without:
         seeds = ", ".join(str(run.seed) for run in without)
         notify(
-            f"left out, without a policy yet: {'seed' if len(without) == 1 else 'seeds'} {seeds}"
+            f"{folder}: left out, without a policy yet: "
+            f"{'seed' if len(without) == 1 else 'seeds'} {seeds}"
         )
     return data["env_id"], data["algo"], runs
 

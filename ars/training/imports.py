@@ -9,7 +9,7 @@ from typing import Any
 
 import envs
 from ars.common.errors import UsageError
-from ars.common.output import check_output
+from ars.common.output import check_output, replacing
 from ars.importing import original_ars, stable_baselines3
 from ars.importing.actor import Actor
 from ars.importing.archives import open_archive, reading
@@ -57,7 +57,8 @@ def import_file(
     if actor.algo is not None:
         about["algo"] = actor.algo
     file = PolicyFile(policy, env_id, dict(env_kwargs), about)
-    save_policy(output, file)
+    with replacing(output) as temporary:
+        save_policy(temporary, file)
     return Imported(output, file, _describe(actor, policy), tuple(actor.warnings))
 
 

@@ -15,6 +15,7 @@ from ars.watching.source import NOT_YET, Source, plain
 from ars.watching.stage import OnStage
 
 MOST = 6  # robots
+_TIMESTEPS = "timesteps, in thousands"
 _ORANGE = (237, 107, 33)
 NEWEST, BEST, CHOSEN = "newest", "best", "slider"
 
@@ -116,6 +117,8 @@ class RobotPanel:
         self._shown = wanted
         training = resolved.file.training
         iteration, timesteps = training.get("iteration"), training.get("timesteps")
+        if which != "at" and timesteps in moments:
+            self._put(moments.index(timesteps))
         about = f"{timesteps:,} timesteps" if isinstance(timesteps, int) else ""
         said = f"**{self._choice}**" + (f", after iteration {iteration:,}" if iteration else "")
         self._text.content = f"{said}: {about}" if about else said
@@ -217,7 +220,8 @@ class _Chart:
         x, y = self._source.state.curve
         if x.size < 2:
             return
-        data = (np.asarray(x, np.float64), np.asarray(y, np.float64))
+        # In thousands, as labels of millions do not fit beside each other.
+        data = (np.asarray(x, np.float64) / 1000, np.asarray(y, np.float64))
         if self._plot is not None:
             with contextlib.suppress(AttributeError):
                 self._plot.data = data
@@ -225,12 +229,12 @@ class _Chart:
         self._plot = self._server.gui.add_uplot(
             data=data,
             series=(
-                viser.uplot.Series(label="timesteps"),
+                viser.uplot.Series(label=_TIMESTEPS),
                 viser.uplot.Series(label="return", stroke="#ed6b21", width=2),
             ),
             title=f"Evaluations of {_short(self._source.name)}",  # which is shown as text
             scales={"x": viser.uplot.Scale(time=False, auto=True)},
-            axes=(viser.uplot.Axis(label="timesteps"), viser.uplot.Axis(size=60)),
+            axes=(viser.uplot.Axis(label=_TIMESTEPS), viser.uplot.Axis(size=60)),
             aspect=1.6,
             order=0.5,
         )

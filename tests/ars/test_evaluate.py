@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from ars import evaluate, render
 from ars.common.seeding import Stream
 from ars.rollout.pool import LocalPool
 from ars.rollout.task import RolloutSpec, Snapshot, Task
-from policies import PolicyFile, make_policy, read_policy, save_policy
+from policies import PolicyFile, build_policy, make_policy, read_policy, save_policy
 
 pytestmark = pytest.mark.usefixtures("no_display")
 
@@ -101,6 +103,46 @@ def test_several_runs_are_checked_first_and_then_evaluated_one_by_one(
     evaluate.main([*words, "--json"])
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [result["env_id"] for result in found] == ["Square-v0", "HalfCheetah"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--stochastic"], "--stochastic: .*cheetah.* has no distribution of actions"),
+        ([], "environment 'gone:Gone-v0': "),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_before_anything_is_played(
+    words: list[str],
+    told: str,
+    square: Path,
+    cheetah: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Square, "step", pytest.fail)
+    file = read_policy(square)
+    gone = tmp_path / "gone.safetensors"
+    save_policy(gone, replace(file, env_id="gone:Gone-v0"))
+    last = cheetah if words else gone
+    first = tmp_path / "draws.safetensors"
+    policy = build_policy(replace(file.policy.spec, distribution="categorical"))
+    save_policy(first, replace(file, policy=policy))
+    status, line = refusal(evaluate.main, [first, last, *words, "--trust"], capsys)
+    assert status == 2 and re.match(f"error: {told}", line), line
+
+
+def test_runs_may_follow_two_dashes(
+    square: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(square.parent)
+    Path("-odd.safetensors").write_bytes(square.read_bytes())
+    words = ["--episodes", "1", "--json", "--", "-odd.safetensors"]
+    for more in ([], [square.name]):
+        evaluate.main([*more, *words])
+        found = [json.loads(line)["policy"] for line in capsys.readouterr().out.splitlines()]
+        assert found == [*more, "-odd.safetensors"]
 
 
 def test_a_summary_counts_the_episodes_in_which_a_flag_was_reached() -> None:

@@ -110,6 +110,12 @@ def run(command: list[str], redirection: str, **env: str) -> subprocess.Complete
 
 
 @ON_LINUX
+def test_json_that_goes_nowhere_ends_in_silence() -> None:
+    done = run(["ars.evaluate", "InvertedPendulum", "--episodes", "1", "--json"], ">&-")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@ON_LINUX
 @pytest.mark.parametrize(
     ("redirection", "status", "said"),
     [

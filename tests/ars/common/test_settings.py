@@ -33,6 +33,7 @@ class Config:
     fancy_rate: float = setting(1.0, "how fancy", requires={"mode": ("fancy", "fanciest")})
     on: bool = setting(False, "whether at all")
     strength: float = setting(0.1, "how strong", requires={"on": (True,)})
+    off_rate: float = setting(0.1, "how strong otherwise", requires={"on": (False,)})
     name: str | None = setting(None, "what it is called", parse=whole_word)
 
 
@@ -58,6 +59,7 @@ class Config:
             "`fancy_rate` 2.0: has no meaning with `mode` plain, only with fancy or fanciest",
         ),
         ({"strength": 0.2}, "`strength` 0.2: has no meaning without `on`"),
+        ({"on": True, "off_rate": 0.2}, "`off_rate` 0.2: has no meaning with `on`"),
         ({"name": "two words"}, "`name` two words: must be one word"),
         ({"size": "8"}, "`size` '8': must be of type int"),
         ({"size": True}, "`size` True: must be of type int"),

@@ -196,6 +196,15 @@ def test_small_actions_for_a_black_image_count_beside_those_for_others(tmp_path:
 
 
 @needs_compiler
+def test_the_program_of_a_header_includes_it_however_it_ends(tmp_path: Path) -> None:
+    done = export_policy(PolicyFile(joints(), "Robot-v0"), "c", tmp_path / "gait.H")
+    assert '#include "gait.H"' in done.path.read_text()
+    program = tmp_path / "test"
+    subprocess.run(["cc", str(tmp_path / "gait_test.c"), "-o", str(program), "-lm"], check=True)
+    assert subprocess.run(program, capture_output=True).returncode == 0
+
+
+@needs_compiler
 @pytest.mark.parametrize("make", [joints, squashed])
 def test_a_header_that_is_changed_is_found_by_its_program(make: Any, tmp_path: Path) -> None:
     done = exported(make(), "c", tmp_path)

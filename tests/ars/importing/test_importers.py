@@ -281,6 +281,7 @@ def test_an_activation_of_another_kind_is_refused(tmp_path: Path) -> None:
         (SEEN, spaces.Discrete(3), "a choice of 3 actions, the policy 2"),
         (SEEN, spaces.Discrete(2, start=1), "its actions begin at 1, not at 0"),
         (spaces.Box(0, 255, (3, 1), np.uint8), JOINTS, "gives images"),
+        (spaces.Discrete(16), JOINTS, "its observations are a Discrete, and imported policies"),
     ],
 )
 def test_an_environment_of_other_spaces_is_refused(

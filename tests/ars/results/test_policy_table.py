@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from pictures import refusal
 from PIL import Image
 
+import ars.results.policy_table
 import envs
 from ars import api, plot
-from ars.results.policy_table import policy_table
+from ars.results.policy_table import PolicyTable, policy_table
 from ars.training.run_folder import find_policy
 from envs.tabular.layout import Graph, Grid, Hands, layout_of
 from policies import PolicyFile, make_policy, save_policy
@@ -78,6 +80,21 @@ def test_tables_are_drawn_beside_each_other(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.splitlines()[-1] == "wrote tables.png"
     with Image.open("tables.png") as picture:
         assert sum(count > 0 for count in picture.convert("L").histogram()) > 50
+
+
+def test_tables_of_several_runs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[str]] = []
+    draw = ars.results.policy_table.draw_tables
+
+    def noted(tables: Sequence[PolicyTable]) -> Any:
+        drawn.append([table.title for table in tables])
+        return draw(tables)
+
+    monkeypatch.setattr(ars.results.policy_table, "draw_tables", noted)
+    runs = [store("GridWorld", best=0), store("Rooms", best=0)]
+    for words in (runs, runs[:1]):
+        plot.main([*words, "--weights", "--output", "tables.png"])
+    assert drawn == [["GridWorld: sarsa\nGridWorld", "Rooms: sarsa\nRooms"], ["GridWorld: sarsa"]]
 
 
 def test_a_table_that_is_too_large_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import envs
 from ars import api, evaluate, plot, render
 from ars.common.errors import UsageError
 from ars.results import trajectories
+from ars.results.plotting import plot_policies
 from ars.training.run_folder import find_policy
 from policies import PolicyFile, make_policy, save_policy
 
@@ -100,6 +102,23 @@ def test_several_runs_drive_through_the_same_fields() -> None:
     runs = [store("ObstacleCar", f"{name}.safetensors") for name in "ab"]
     one, other = (trajectories.play(find_policy(run), 1, 4, pytest.fail)[0] for run in runs)
     assert one.views[0] == other.views[0]
+
+
+def test_several_runs_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = trajectories.draw_trajectories
+
+    def noted(tracks: Sequence[trajectories.Track]) -> Any:
+        drawn.extend(track.title for track in tracks)
+        return draw(tracks)
+
+    monkeypatch.setattr(trajectories, "draw_trajectories", noted)
+    runs = [store("ObstacleCar", f"{name}.safetensors") for name in "ab"]
+    assert len(plot_policies(runs, Path("both.png"), pytest.fail)) == 2
+    assert drawn == ["ObstacleCar: ars, a"] * 3 + ["ObstacleCar: ars, b"] * 3
+    drawn.clear()
+    plot_policies(runs[:1], Path("one.png"), pytest.fail)
+    assert {*drawn} == {"ObstacleCar: ars"}
 
 
 def test_tables_have_no_place_on_the_car() -> None:

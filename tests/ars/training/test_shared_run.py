@@ -17,10 +17,11 @@ import ars.share
 import ars.verify
 from ars.api import evaluate, load, train
 from ars.api import share as share_from_python
-from ars.common.errors import UsageError
+from ars.common.errors import RolloutError, UsageError
 from ars.training import shared_run
 from ars.training.run_folder import without_folder
 from ars.training.shared_run import share, unpacked
+from envs import UnknownEnvironment
 from policies import FileError
 
 FEW: dict[str, Any] = {"n_iterations": 3, "n_directions": 4, "n_workers": 0, "verbose": False}
@@ -118,11 +119,15 @@ def test_a_preset_of_a_name_with_a_slash_keeps_it() -> None:
     assert without_folder("/home/me/my.toml") == "my.toml"
 
 
+@pytest.mark.parametrize("error", [UsageError, UnknownEnvironment, RolloutError])
 def test_what_cannot_be_drawn_is_shared_without_a_picture(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: type[Exception],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def undrawn(*_: object, **__: object) -> Any:
-        raise UsageError("no camera")
+        raise error("no camera")
 
     monkeypatch.setattr("ars.reporting.sharing.record", undrawn)
     ars.share.main([str(folder), "--output", "a.zip"])
