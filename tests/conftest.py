@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-
 # Each takes a worker a minute or more, and is not divided: what comes last should be short.
 LONG = ("test_docs", "test_pool", "test_compiled", "test_interruptions", "test_reference")
 

@@ -100,6 +100,9 @@ def lines_of(groups: Sequence[Group], x: str, training: bool, notify: Notify) ->
     for group in groups:
         members, curves = [], []
         for run in group.runs:
+            if training and not run.plays:
+                notify(f"left out: {run.place}: {run.algo} plays no episodes in training")
+                continue
             with run.left_out_if_damaged(notify):
                 curve = run.curve(x, training, notify)
                 if not curve.x.size:

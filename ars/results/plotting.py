@@ -62,7 +62,7 @@ def plot_curves(words: Words, config: PlotConfig, output: Path, notify: Notify) 
     groups = grouped(find_runs(words, notify), notify)
     lines = lines_of(groups, config.x, config.training, notify)
     if not lines:
-        raise UsageError(f"`run` {' '.join(map(str, words))}: nothing to draw yet")
+        raise UsageError(f"`run` {' '.join(map(str, words))}: nothing to draw")
     with replacing(output) as temporary, style.print_style():
         figure = draw(lines, config.x, config.training, config.reference, notify)
         style.write(figure, temporary, output.suffix)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ars.algorithms import ALGORITHMS
 from ars.common.errors import UsageError
 from ars.common.settings import counted
 from ars.training.logger import read_table
@@ -95,6 +96,11 @@ class StoredRun:
         run = self.config.get("run")
         found = run.get("eval_episodes") if isinstance(run, dict) else None
         return found if isinstance(found, int) else None
+
+    @property
+    def plays(self) -> bool:
+        """Whether episodes were played in training, as far as is known."""
+        return self.algo not in ALGORITHMS or bool(ALGORITHMS[self.algo].load().plays)
 
     @contextmanager
     def left_out_if_damaged(self, notify: Notify) -> Iterator[None]:

@@ -128,6 +128,14 @@ def test_a_run_without_an_evaluation_is_left_out_and_said(tmp_path: Path) -> Non
     assert said == [f"left out: {begun}: has no evaluation yet"]
 
 
+def test_a_plan_has_no_curve_of_training(tmp_path: Path) -> None:
+    run, planned = store_run(tmp_path / "a"), store_run(tmp_path / "b", algo="value-iteration")
+    said: list[str] = []
+    groups = grouped(find_runs([run, planned], said.append), said.append)
+    assert len(lines_of(groups, "timesteps", True, said.append)) == 1
+    assert said == [f"left out: {planned}: value-iteration plays no episodes in training"]
+
+
 def test_a_copy_of_a_run_does_not_count_twice(tmp_path: Path) -> None:
     store_run(tmp_path / "a")
     longer = store_run(tmp_path / "b", [1.0] * 5, range(0, 500, 100))
