@@ -9,7 +9,7 @@ from pathlib import Path
 from ars.algorithms.base import Algorithm
 from ars.training.evaluation import Candidate
 from ars.training.repetition import Played
-from ars.training.run_folder import BEST_POLICY, RESULT
+from ars.training.run_folder import BEST_POLICY
 from policies import FileError, read_policy
 from policies.state import State
 
@@ -47,25 +47,28 @@ class Best:
         return cls(candidate, state.number("best_return"), first, whole)
 
 
-def keep_undone(folder: Path, best: Best, iteration: int, notify: Callable[[str], None]) -> None:
-    """Keep a best policy that a run found in the evaluation at its end, and that a resume undoes.
+def is_undone(folder: Path, best: Best, iteration: int) -> bool:
+    """Whether a run has found a better policy in the evaluation at its end, which a resume undoes.
 
     Args:
         folder: of the run.
         best: by its scheduled evaluations.
         iteration: that the run goes on from.
-        notify: told the name that the policy has from now on.
     """
-    path = folder / BEST_POLICY
     try:
-        found = read_policy(path).training.get("iteration")
-    except FileError:  # it is written again
-        return
-    if found == iteration > best.candidate.iteration:
-        kept = path.with_name(f"{path.stem}_{iteration}{path.suffix}")
-        path.replace(kept)
-        (folder / RESULT).unlink(missing_ok=True)  # which is of that policy
-        notify(
-            "the evaluation at the end, which a longer run does not have, found a better policy: "
-            f"kept as {kept.name}"
-        )
+        found = read_policy(folder / BEST_POLICY).training.get("iteration")
+    except FileError:
+        return False
+    return bool(found == iteration > best.candidate.iteration)
+
+
+def keep_undone(folder: Path, notify: Callable[[str], None]) -> None:
+    """Keep that policy under another name, which `notify` is told."""
+    path = folder / BEST_POLICY
+    iteration = read_policy(path).training["iteration"]
+    kept = path.with_name(f"{path.stem}_{iteration}{path.suffix}")
+    path.replace(kept)
+    notify(
+        "the evaluation at the end, which a longer run does not have, found a better policy: "
+        f"kept as {kept.name}"
+    )

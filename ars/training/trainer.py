@@ -17,7 +17,7 @@ from ars.common.statistics import summarize_objective
 from ars.rollout.episode import Episode
 from ars.rollout.pool import Pool
 from ars.training import checkpoint
-from ars.training.best import Best, keep_undone
+from ars.training.best import Best, is_undone, keep_undone
 from ars.training.config import RunConfig
 from ars.training.display import Display
 from ars.training.evaluation import Candidate, evaluation_row, finite_episodes, outcome, policy_file
@@ -94,6 +94,7 @@ class Trainer:
         self._iteration_seconds = 0.0
         ends = self._restore() if resume else {}
         self._saved = algorithm.iteration  # when the last checkpoint was
+        self._undoes = False  # whether the first iteration undoes the evaluation at the end
         self.logs = RunLogs(folder, algorithm, identity, training, ends, resume, display.notify)
         if resume:  # nothing of a run whose files are refused is changed
             self._go_on()
@@ -159,6 +160,10 @@ class Trainer:
         before, steps = self.budget.spent, self.algorithm.timesteps
         row = self._iterate()
         (self.folder / RESULT).unlink(missing_ok=True)  # that of a run that goes on: untrue now
+        if self._undoes and self.best is not None:
+            self._undoes = False
+            keep_undone(self.folder, self.display.notify)
+            self._write_policy(BEST_POLICY, self.best.candidate)
         seconds = self._iteration_seconds = self.budget.spent - before
         steps = self.algorithm.timesteps - steps
         self.logs.iteration()
@@ -420,10 +425,13 @@ class Trainer:
     def _go_on(self) -> None:
         """Bring the best policy's file and the evaluation under way to where the checkpoint is."""
         if self.best is not None:
-            if self._pending is None:
-                keep_undone(self.folder, self.best, self.algorithm.iteration, self.display.notify)
-            # The file may be from an evaluation after the checkpoint, which will be repeated.
-            self._write_policy(BEST_POLICY, self.best.candidate)
+            # Should nothing be left to train, it is found again.
+            self._undoes = self._pending is None and is_undone(
+                self.folder, self.best, self.algorithm.iteration
+            )
+            if not self._undoes:
+                # The file may be from an evaluation after the checkpoint, which will be repeated.
+                self._write_policy(BEST_POLICY, self.best.candidate)
             self.display.best_so_far(self.best.return_mean)
         if self._pending is not None:
             self._begin(self._pending[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def test_a_best_policy_that_a_resume_undoes_is_kept(
     assert [row[0] for row in rows[1:]] == ["0", "3"]
     assert float(rows[2][3]) > float(rows[1][3])  # the policy at the end is better
     best = (folder / "best_policy.safetensors").read_bytes()
+    result = json.loads((folder / "result.json").read_text())
+    resume(folder)  # nothing is left to train, and nothing is undone
+    assert [path.name for path in folder.glob("best*")] == ["best_policy.safetensors"]
+    assert (folder / "best_policy.safetensors").read_bytes() == best
+    again = json.loads((folder / "result.json").read_text())
+    assert again == {**result, "seconds": again["seconds"]}
     resume(folder, "--n-iterations", "4")
     assert "kept as best_policy_3.safetensors" in capsys.readouterr().out
     assert (folder / "best_policy_3.safetensors").read_bytes() == best
