@@ -165,7 +165,7 @@ def render(
         run: as for `evaluate`; a list of runs shows their policies side by side.
         output: the file: .mp4, .gif (at most 400 pictures) or .png (12 moments).
         episodes: how many to show.
-        seed: of the episodes; None: the training run's.
+        seed: of the episodes; None: the training run's, or 0 for a list of runs.
         width: in pixels, where the environment lets it be chosen.
         height: in pixels, likewise.
         speed: of the film; 0.25 is slow motion.

@@ -32,7 +32,10 @@ class RenderConfig:
     )
     episodes: int = setting(1, "episodes to show", at_least=1, requires={"over_training": (False,)})
     seed: int | None = setting(
-        None, "seed of the episodes (default: the training run's)", at_least=0, at_most=LARGEST_SEED
+        None,
+        "seed of the episodes (default: the training run's; 0 where several RUNs are shown)",
+        at_least=0,
+        at_most=LARGEST_SEED,
     )
     width: int | None = setting(
         None, "width in pixels, where the environment lets it be chosen", at_least=16, at_most=4096

@@ -71,7 +71,7 @@ class _Reel:
 
 
 def same_episodes(config: RenderConfig) -> RenderConfig:
-    """With a seed for all, where the user chose none: each run's own would give each others."""
+    """With one seed for all, where the user chose none: each run has its own otherwise."""
     return replace(config, seed=0) if config.seed is None else config
 
 
