@@ -94,7 +94,9 @@ def with_file(
     """
     kept = dict(settings.given)
     if settings.of_a_run:
-        if (preset := given.get("preset")) not in (None, NO_PRESET, kept["preset"]):
+        preset = given.get("preset")
+        known = (NO_PRESET, str(kept["preset"]).lower())
+        if preset is not None and str(preset).lower() not in known:
             raise UsageError(
                 f"`preset` {preset}: has no meaning beside `config` {settings.file}, a run, which "
                 "has every setting"

@@ -95,8 +95,8 @@ def test_the_same_environment_keeps_the_arguments_however_it_is_typed(name: str)
 
 
 def test_a_preset_beside_a_run_is_refused() -> None:
-    folder = train("CartPole-v1", **FEW).folder
-    for preset in (None, "none"):
+    folder = train("Hopper", total_timesteps=100, n_directions=2, n_top=1, **HERE).folder
+    for preset in (None, "none", "Hopper", "hopper"):
         with_file(settings_in(folder), {"preset": preset})
     with pytest.raises(UsageError, match="`preset` course: has no meaning beside `config`"):
         with_file(settings_in(folder), {"preset": "course"})
