@@ -75,7 +75,8 @@ CUT = "episodes are cut"  # how the warning begins that these lengths are shorte
 SMALLER = {
     r"\bn_trials=\d+, n_seeds=\d+, total_timesteps=[\d_]+": "n_trials=1, n_seeds=1, "
     "total_timesteps=+100, eval_episodes=1, n_directions=4",
-    r"\btotal_timesteps=[\d_]+": "n_iterations=1, eval_episodes=1, rollout_length=50, n_workers=0",
+    r"\btotal_timesteps=[\d_]+": "n_iterations=1, eval_episodes=1, "
+    "rollout_length=50, eval_length=50, n_workers=0",
     r"\bepisodes=\d+": "episodes=1",
     r"((?<!\.)\brender\([^()]*)\)": r"\1, width=64, height=48)",
 }
@@ -111,6 +112,8 @@ def shorter(name: str, arguments: list[str]) -> list[str]:
     added = [] if "--help" in arguments else SHORTER.get(name, [])
     if name == "tune" and "--resume" in arguments:
         added = ["--n-trials", "1"]
+    if name == "render" and not any(word.endswith(".png") for word in arguments):
+        added = ["--speed", "100", *added]  # fewer pictures
     if name == "train" and added:
         if "--resume" in arguments:
             added = ["--n-iterations", "2", *added[2:4]]
