@@ -24,10 +24,12 @@ class _OneThread:
 
     def hold(self) -> None:
         with self._lock:
+            # Each time: torch's number is of the thread that sets it, and others may set BLAS's.
+            torch_before, blas = torch.get_num_threads(), threadpool_limits(1, "blas")
+            torch.set_num_threads(1)
             if not self._runs:
-                self._before.callback(torch.set_num_threads, torch.get_num_threads())
-                self._before.enter_context(threadpool_limits(1, "blas"))
-            torch.set_num_threads(1)  # which is of the thread that calls it
+                self._before.callback(torch.set_num_threads, torch_before)
+                self._before.callback(blas.restore_original_limits)
             self._runs += 1
 
     def release(self) -> None:

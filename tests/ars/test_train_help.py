@@ -27,7 +27,7 @@ def shown(words: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("cartpole-v1 --algo PPO", "The preset CartPole-v1 runs for 100,000 timesteps"),
         ("Reacher --preset Course", "The preset course runs for 1,000 iterations"),
         ("Reacher --preset course", "seed of everything random in the run (default: 0, preset: 1)"),
-        ("Pusher", "There is no preset for Pusher and ars: it runs for 1,000,000 timesteps with"),
+        ("Humanoid", "There is no preset for Humanoid and ars: it runs for 1,000,000 timesteps"),
         ("ALE/Pong-v5 --algo dqn", "(preset: pixels=atari fire=True)"),
         ("", "a named set of settings: HalfCheetah, Hopper, Walker2D, Ant, InvertedPendulum"),
         ("no_such_thing", "Train a policy. Example:"),

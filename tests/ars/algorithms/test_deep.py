@@ -28,6 +28,7 @@ from ars.algorithms.reinforce import REINFORCE
 from ars.cli.parser import flag_name
 from ars.common.seeding import Stream, reset_seed
 from ars.common.settings import setting_names
+from ars.learning import device
 from policies import load_policy
 
 DEEP = [name for name, entry in ALGORITHMS.items() if issubclass(entry.load(), DeepAlgorithm)]
@@ -333,8 +334,10 @@ def test_a_policy_of_other_images_is_no_start(
     assert "--init-from: its policy sees observations of shape (2, 36, 36), this run (4," in said
 
 
-def test_sums_do_not_depend_on_the_number_of_processors() -> None:
+def test_sums_do_not_depend_on_the_number_of_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of BLAS do, where it may have several threads."""
+    # Not that of runs that other tests have left open.
+    monkeypatch.setattr(device, "_one_thread", device._OneThread())
 
     def threads() -> tuple[set[int], int]:
         pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -343,7 +346,10 @@ def test_sums_do_not_depend_on_the_number_of_processors() -> None:
     with threadpool_limits(2, "blas"):
         before = threads()
         assert before[0] == {2}
-        one, other = make(PPO, "CartPole-v1"), make(PPO, "CartPole-v1")
+        one = make(PPO, "CartPole-v1")
+        assert threads() == ({1}, 1)
+        threadpool_limits(2, "blas")  # by others
+        other = make(PPO, "CartPole-v1")
         assert threads() == ({1}, 1)
         one.close()
         assert threads()[0] == {1}
