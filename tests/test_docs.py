@@ -29,6 +29,7 @@ NOT_RUN = {
         (
             "python -m ars.train HalfCheetah-v5 --n-seeds",
             "python -m ars.train CartPole-v1 --algo ppo --n-seeds",
+            "python -m ars.train HumanoidFlagrunHarder",
             "python -m ars.train LQR --n-seeds",
             "python -m ars.train ObstacleCar --algo dqn --n-seeds",
             "python -m ars.train ObstacleCar --algo reinforce --n-seeds",
