@@ -61,6 +61,10 @@ _SHORT_ROLLOUTS = {
     "eval_episodes": 10,
 }
 
+# Where starts differ more than policies: both signs of a direction get the same one, and no
+# direction is left out.
+_PAIRS = {"variant": "v2", "common_seeds": "pair", "var_floor": 0.01}
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     # PyBullet robots, measured (docs/presets.md). Humanoid has none: it learns with PPO.
     # With the alive term and a price of energy from the start, the search ends in standing.
@@ -101,24 +105,18 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # Rollouts that end soon after the pole could be up: in longer ones it pays to let it spin.
     "InvertedPendulumSwingup": _robot(3.0, 3.0, 16, 8, 0.0, 1)
     | {"var_floor": 0.01, "rollout_length": 400, "eval_length": 1000},
-    # Some starts are harder than others. Both signs of a direction get the same one, and none is
-    # left out, so that what counts is which of the two falls.
+    # Some starts are harder than others: what counts is which of a pair falls.
     "InvertedDoublePendulum": _robot(0.2, 0.2, 16, 16, 0.0, 0.8)
+    | _PAIRS
     | {
-        "variant": "v2",
-        "common_seeds": "pair",
-        "var_floor": 0.01,
         "rollout_length": 300,
         "eval_length": 1000,
         "eval_freq": 2,
         "eval_episodes": 50,  # in which a policy that falls one time in fifty shows
     },
-    # Returns differ more between starts than between policies: both signs have the same start.
     "Reacher": _robot(0.5, 0.1, 64, 64, 0.0, 2)
+    | _PAIRS
     | {
-        "variant": "v2",
-        "common_seeds": "pair",
-        "var_floor": 0.01,
         "rollout_length": 75,
         "eval_length": 150,
         "eval_freq": 5,
@@ -126,17 +124,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     # Nothing was found that does what these two are named after (docs/presets.md): what is best is
     # to do nothing. The presets are what was tried, for the tables and to begin with.
-    "Pusher": _robot(0.1, 0.1, 32, 32, 0.0, 0.5)
-    | {"variant": "v2", "common_seeds": "pair", "var_floor": 0.01, "bias": True},
+    "Pusher": _robot(0.1, 0.1, 32, 32, 0.0, 0.5) | _PAIRS | {"bias": True},
     "Thrower": _robot(0.1, 0.1, 16, 16, 0.0, 0.06)
-    | {
-        "variant": "v2",
-        "common_seeds": "pair",
-        "var_floor": 0.01,
-        "bias": True,
-        "eval_freq": 5,
-        "eval_episodes": 10,  # a hundred steps of it take a second
-    },
+    | _PAIRS
+    | {"bias": True, "eval_freq": 5, "eval_episodes": 10},  # a hundred steps of it take a second
     # It trots by a clock; without one it stands or falls. Its reward pays for metres, not for being
     # up: with a little for each step, what it learns lasts.
     "Minitaur": _robot(0.02, 0.03, 8, 8, -0.001, 0.08)

@@ -104,7 +104,8 @@ def with_file(
         # A horizon at its end is at the end of this one.
         ends = kept_from_start(ALGORITHMS[kept["algo"]].Config, kept)
         kept = {name: kept[name] for name in kept if name not in ends or kept[name] != ends[name]}
-    if {"env_id"} <= given.keys() & kept.keys() and not _is_same(given["env_id"], kept["env_id"]):
+    named = "env_id" in given and "env_id" in kept
+    if named and not _is_same(given["env_id"], kept["env_id"]):
         kept.pop("env_kwargs", None)
     if settings.file is not None and not trust:
         _check_origin(settings.file, settings.of_a_run, kept, given)

@@ -6,10 +6,9 @@ happens to one can reach another: not even an environment that ends its process.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -187,7 +186,7 @@ class Experiment:
         """What the process of a seed is told."""
         # The horizon that another seed keeps since its start is also that of one that begins now.
         algorithm = self.config.algorithm
-        used = without_idle_horizon(type(algorithm), dataclasses.asdict(algorithm))
+        used = without_idle_horizon(type(algorithm), asdict(algorithm))
         kept = {name: used[name] for name in raisable_settings(type(algorithm)) if name in used}
         new = kept | overridden(self.given, self.changed) | {"seed": seed} | self.workers
         changed, command = self.changed | self.workers, f"{self.commands[-1]}  # seed {seed}"
